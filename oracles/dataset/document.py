@@ -1,0 +1,22 @@
+"""One document: the unit that is hashed, scored and delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text and what its provider says about it.
+
+    Attributes:
+        text: Unicode text, as submitted (not normalised).
+        metadata: JSON-compatible fields: title, date, licence, language, source, …
+    """
+
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
