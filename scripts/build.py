@@ -1,0 +1,214 @@
+"""Compile the contracts into `oracles/chain/artifacts/`, one JSON file a contract.
+
+The artifacts are tracked, so that an installed package needs no compiler. Each holds the ABI and the
+creation and run-time bytecode; `standard-input.json` beside them is the compiler's input that
+reproduces them all, as block explorers want it for the verification of deployed sources. Settings
+come from `ape-config.yaml`, the compiler from `make setup`. Warnings in the project's own sources are
+errors.
+
+Usage: python -m scripts.build [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import solcx
+import yaml
+from solcx.install import get_executable
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTRACTS = ROOT / "contracts"
+ARTIFACTS = ROOT / "oracles" / "chain" / "artifacts"
+CACHE = ROOT / ".build" / "solc"
+
+Json = dict[str, Any]
+
+
+class BuildError(Exception):
+    """The contracts do not compile cleanly, or a tracked file does not match its source."""
+
+
+def compiler_settings() -> Json:
+    """Return the `solidity` section of `ape-config.yaml`."""
+    section: Json = yaml.safe_load((ROOT / "ape-config.yaml").read_text())["solidity"]
+    return section
+
+
+def compile_files(files: list[Path]) -> tuple[dict[str, Json], Json]:
+    """Compile Solidity files inside the project, or take an earlier result for the same bytes.
+
+    Args:
+      files: absolute paths.
+
+    Returns:
+      The artifact of every deployable contract the files define, by contract name: `contractName`,
+      `sourceName`, `abi`, `bytecode`, `deployedBytecode`. And the Standard JSON input, imports
+      included.
+
+    Raises:
+      BuildError: an error, or a warning outside `node_modules`; two contracts have one name.
+    """
+    config = compiler_settings()
+    names = [file.relative_to(ROOT).as_posix() for file in files]
+    standard_input = {
+        "language": "Solidity",
+        "sources": {name: _source(name) for name in sorted(names)},
+        "settings": {
+            "remappings": sorted(config["import_remapping"]),
+            "optimizer": {"enabled": config["optimize"], "runs": config["optimization_runs"]},
+            "evmVersion": config["evm_version"],
+            "viaIR": config["via_ir"],
+            "outputSelection": {
+                "*": {
+                    "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"]
+                }
+            },
+        },
+    }
+    cached = CACHE / f"{_digest(config['version'], standard_input)}.json"
+    if cached.is_file():
+        output = json.loads(cached.read_text())
+    else:
+        output = _compile(config["version"], standard_input)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        cached.write_text(json.dumps(output))
+
+    artifacts: dict[str, Json] = {}
+    imported: set[str] = set()
+    for name in names:
+        for contract, result in output["contracts"].get(name, {}).items():
+            if result["metadata"]:
+                imported |= json.loads(result["metadata"])["sources"].keys()
+            if not result["evm"]["bytecode"]["object"]:
+                continue
+            if contract in artifacts:
+                raise BuildError(f"Two contracts are named {contract}: rename one.")
+            artifacts[contract] = {
+                "contractName": contract,
+                "sourceName": name,
+                "abi": result["abi"],
+                "bytecode": "0x" + result["evm"]["bytecode"]["object"],
+                "deployedBytecode": "0x" + result["evm"]["deployedBytecode"]["object"],
+            }
+    return artifacts, standard_input | {
+        "sources": {name: _source(name) for name in sorted(imported)}
+    }
+
+
+def build() -> dict[str, str]:
+    """Return the text of every tracked artifact, by file name."""
+    files = sorted(CONTRACTS.rglob("*.sol"))
+    artifacts, standard_input = compile_files(files)
+    deployable = {
+        f"{name}.json": artifact
+        for name, artifact in artifacts.items()
+        if Path(artifact["sourceName"]).parts[1] not in {"interfaces", "libraries"}
+    }
+    return {
+        name: json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        for name, content in {**deployable, "standard-input.json": standard_input}.items()
+    }
+
+
+def check_foundry() -> None:
+    """Compare the compiler settings of `foundry.toml` with those of `ape-config.yaml`.
+
+    Raises:
+      BuildError: they differ.
+    """
+    config = compiler_settings()
+    forge = tomllib.loads((ROOT / "foundry.toml").read_text())["profile"]["default"]
+    pairs = {
+        "evm_version": "evm_version",
+        "via_ir": "via_ir",
+        "optimizer": "optimize",
+        "optimizer_runs": "optimization_runs",
+        "remappings": "import_remapping",
+    }
+    for theirs, ours in pairs.items():
+        if forge[theirs] != config[ours]:
+            raise BuildError(
+                f"foundry.toml has {theirs} = {forge[theirs]!r}, ape-config.yaml has {ours}: "
+                f"{config[ours]!r}. Make them equal."
+            )
+
+
+def _source(name: str) -> dict[str, str]:
+    return {"content": (ROOT / name).read_text(encoding="utf8")}
+
+
+def _digest(version: str, standard_input: Json) -> str:
+    # The lock file stands for the imported packages, so that they need not be read.
+    digest = hashlib.sha256(version.encode())
+    digest.update((ROOT / "package-lock.json").read_bytes())
+    for file in sorted(CONTRACTS.rglob("*.sol")):
+        digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    digest.update(json.dumps(standard_input, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _compile(version: str, standard_input: Json) -> Json:
+    try:
+        executable = get_executable(version)
+    except solcx.exceptions.SolcNotInstalled as error:
+        raise BuildError(f"solc {version} is not installed: run `make setup`.") from error
+    # compile_standard raises on errors only after it has dropped the messages' context.
+    stdout, stderr, _, _ = solcx.wrapper.solc_wrapper(
+        solc_binary=executable,
+        stdin=json.dumps(standard_input),
+        standard_json=True,
+        base_path=ROOT,
+    )
+    if not stdout.strip():
+        raise BuildError(f"solc printed no output: {stderr}")
+    output: Json = json.loads(stdout)
+    problems = [
+        problem["formattedMessage"]
+        for problem in output.get("errors", [])
+        if problem["severity"] == "error"
+        or not problem.get("sourceLocation", {}).get("file", "").startswith("node_modules/")
+    ]
+    if problems:
+        raise BuildError("\n".join(problems))
+    return output
+
+
+def main() -> None:
+    """Write the artifacts, or with `--check` compare them with the tracked ones."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
+    check = parser.parse_args().check
+    try:
+        check_foundry()
+        wanted = build()
+    except BuildError as error:
+        sys.exit(str(error))
+    present = {file.name: file.read_text() for file in ARTIFACTS.glob("*.json")}
+    stale = sorted(
+        name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name)
+    )
+    if check:
+        if stale:
+            sys.exit(
+                f"Stale artifacts: {', '.join(stale)}. Run `make build` and commit the result."
+            )
+        print(f"{len(wanted)} artifacts match the sources")
+        return
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        if name in wanted:
+            (ARTIFACTS / name).write_text(wanted[name])
+        else:
+            (ARTIFACTS / name).unlink()
+    print(f"{len(wanted)} artifacts, {len(stale)} changed")
+
+
+if __name__ == "__main__":
+    main()
