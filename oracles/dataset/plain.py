@@ -1,0 +1,61 @@
+"""Values that RFC 8785 can write: what metadata may hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+#: Largest integer that every JSON reader keeps exact (RFC 7493, I-JSON).
+MAX_SAFE_INTEGER = 2**53 - 1
+#: Nesting that metadata may have.
+MAX_DEPTH = 32
+
+
+def unicode(text: str) -> str:
+    """Replace lone surrogates by U+FFFD: they have no UTF-8 form."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Bring a value to its JSON form without loss.
+
+    Dates become ISO 8601 strings; decimals, and integers that a double cannot hold, become strings;
+    whole doubles become integers where these are exact, as canonical JSON writes them.
+
+    Raises:
+        ValueError: NaN, an infinity, bytes, too deep a nesting, or a type without a JSON form.
+    """
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return unicode(value)
+        case int():
+            if abs(value) <= MAX_SAFE_INTEGER:
+                return value
+            return (
+                float(value) if abs(value) < 2**1023 and int(float(value)) == value else str(value)
+            )
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is not a JSON number")
+            return int(value) if value.is_integer() and abs(value) <= MAX_SAFE_INTEGER else value
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case Mapping() | list() | tuple() if depth >= MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        case Mapping():
+            return {unicode(str(key)): plain(item, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item, depth + 1) for item in value]
+        case _:
+            raise ValueError(f"{type(value).__name__} has no JSON form")
