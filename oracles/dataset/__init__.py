@@ -1,7 +1,52 @@
 """Data sets: documents, content digests, encrypted archives and the keys to them."""
 
+from oracles.dataset.archive import Binding, Header, Packed, pack, read_header, unpack, verify
+from oracles.dataset.digest import (
+    MerkleRoot,
+    content_digest,
+    decode_document,
+    encode_document,
+    leaf_hash,
+    merkle_proof,
+    verify_proof,
+)
 from oracles.dataset.document import Document
 from oracles.dataset.findings import Finding, FindingKind
+from oracles.dataset.keys import (
+    EncryptionKey,
+    WrapContext,
+    check_wrap,
+    public_address,
+    unwrap,
+    wrap,
+)
 from oracles.dataset.read import TEXT_FIELDS, Limits, read_documents
 
-__all__ = ["TEXT_FIELDS", "Document", "Finding", "FindingKind", "Limits", "read_documents"]
+__all__ = [
+    "TEXT_FIELDS",
+    "Binding",
+    "Document",
+    "EncryptionKey",
+    "Finding",
+    "FindingKind",
+    "Header",
+    "Limits",
+    "MerkleRoot",
+    "Packed",
+    "WrapContext",
+    "check_wrap",
+    "content_digest",
+    "decode_document",
+    "encode_document",
+    "leaf_hash",
+    "merkle_proof",
+    "pack",
+    "public_address",
+    "read_documents",
+    "read_header",
+    "unpack",
+    "unwrap",
+    "verify",
+    "verify_proof",
+    "wrap",
+]

@@ -19,6 +19,7 @@ bounded by a few records. Whatever is wrong becomes a `Finding`, never a crash, 
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import lzma
 import os
@@ -113,10 +114,13 @@ class Limits:
         return Budget(min(self.total_bytes, max(self.small_bytes, self.ratio * size)))
 
 
+DEFAULT_LIMITS: Final = Limits()
+
+
 def read_documents(
     path: str | os.PathLike[str],
     *,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     findings: list[Finding] | None = None,
     text_field: str | None = None,
 ) -> Iterator[Document]:
@@ -435,9 +439,9 @@ class _Reader:
                 )
 
     def _parquet(self, stream: BinaryIO, name: str, budget: Budget) -> Iterator[Document]:
-        import pyarrow as pa  # type: ignore[import-untyped]
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
+        # Loaded when needed, and untyped.
+        pa: Any = importlib.import_module("pyarrow")
+        pq: Any = importlib.import_module("pyarrow.parquet")
         source = seekable(stream)
         schema = pq.read_schema(source)
         if len(schema.names) > 1 and self._text_key(dict.fromkeys(schema.names)) is None:

@@ -9,7 +9,7 @@ import lzma
 import tempfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from backports import zstd
 
@@ -64,20 +64,21 @@ def _xz_decoder() -> _Decoder:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, _DECODER_MEMORY)
 
 
-def _zstd_decoder() -> _Decoder:
+def zstd_decoder() -> _Decoder:
+    """A decoder for `Frames` with bounded memory."""
     window_log = _DECODER_MEMORY.bit_length() - 1
     return zstd.ZstdDecompressor(
         options={zstd.DecompressionParameter.window_log_max: window_log},
     )
 
 
-class _Frames:
+class Frames:
     """Compressed frames one after another, decoded in bounded memory.
 
     The standard file classes take no memory limit: a header may ask for a 4 GiB dictionary.
     """
 
-    def __init__(self, source: IO[bytes], new_decoder: Callable[[], _Decoder]) -> None:
+    def __init__(self, source: Readable, new_decoder: Callable[[], _Decoder]) -> None:
         self._source = source
         self._new_decoder = new_decoder
         self._decoder: _Decoder | None = None
@@ -150,7 +151,7 @@ def decompressed(source: BinaryIO, suffix: str, budget: Budget) -> BinaryIO:
     elif suffix == ".bz2":
         inner = bz2.BZ2File(source)
     else:
-        inner = _Frames(source, _xz_decoder if suffix == ".xz" else _zstd_decoder)
+        inner = Frames(source, _xz_decoder if suffix == ".xz" else zstd_decoder)
     return metered(inner, budget)
 
 

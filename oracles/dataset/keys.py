@@ -1,0 +1,216 @@
+"""Wrapping a data key for one reader, so that whoever knows the key can check the wrapping.
+
+ECIES over secp256k1, with nothing random in it. For a data key d, a recipient's public key R and a
+context c (HKDF is RFC 5869 with SHA-256, AEAD is XChaCha20-Poly1305):
+
+    e       = HKDF(d, "qmia/wrap/1 ephemeral" ‖ R ‖ c) reduced to a secret scalar, E = e·G
+    k       = HKDF(SHA-256(e·R), "qmia/wrap/1 key" ‖ E ‖ R ‖ c)
+    wrapped = E (33 bytes) ‖ AEAD(k, nonce 0, d) (48 bytes)
+
+The same inputs give the same 81 bytes, so an operator that knows d attests a delivery by comparing.
+k serves one message only, hence the fixed nonce. Encryption keys are secp256k1 keys because a
+contract can check who holds one: `ecrecover` of a signature gives keccak256(public key)[12:].
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+import nacl.bindings
+import nacl.exceptions
+from coincurve import PrivateKey, PublicKey
+from coincurve.utils import GROUP_ORDER_INT
+from Crypto.Hash import SHA256
+from Crypto.Protocol.KDF import HKDF
+from eth_utils.address import is_address, to_checksum_address
+from eth_utils.crypto import keccak
+
+from oracles.errors import InputError, IntegrityError
+
+DATA_KEY_BYTES = 32
+WRAPPED_BYTES = 33 + DATA_KEY_BYTES + 16
+_NONCE = bytes(nacl.bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
+
+
+def derive(secret: bytes, purpose: bytes, size: int = 32) -> bytes:
+    """HKDF-SHA-256 of a uniformly random secret, without salt."""
+    derived = HKDF(secret, size, b"", SHA256, context=purpose)
+    if not isinstance(derived, bytes):
+        raise TypeError("one key was asked for")
+    return derived
+
+
+def address_bytes(address: str) -> bytes:
+    """The 20 bytes of an address in hexadecimal.
+
+    Raises:
+        InputError: not an address, or its EIP-55 check sum is wrong.
+    """
+    if not address.startswith("0x") or not is_address(address):
+        raise InputError(f"{address!r} is not an address: 0x and 40 hexadecimal digits are needed")
+    return bytes.fromhex(address[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class WrapContext:
+    """What one wrapping is for; the same key wrapped elsewhere looks different.
+
+    Attributes:
+        chain_id: EIP-155 chain id.
+        contract: Address of the auction contract.
+        auction_id: Auction in that contract.
+        index: The provider's commitment index in that auction.
+    """
+
+    chain_id: int
+    contract: str
+    auction_id: int
+    index: int
+
+    def encode(self) -> bytes:
+        """32 + 20 + 32 + 32 bytes, big-endian.
+
+        Raises:
+            InputError: a number is not a uint256, or the contract not an address.
+        """
+        try:
+            chain, auction, index = (
+                n.to_bytes(32, "big") for n in (self.chain_id, self.auction_id, self.index)
+            )
+        except OverflowError as error:
+            raise InputError(f"chain, auction and index are unsigned numbers: {self}") from error
+        return chain + address_bytes(self.contract) + auction + index
+
+
+class EncryptionKey:
+    """A secp256k1 key pair that data keys are wrapped for.
+
+    Args:
+        secret: 32 bytes.
+
+    Raises:
+        InputError: not a secp256k1 secret.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        try:
+            if len(secret) != 32:
+                raise ValueError(len(secret))
+            self._key = PrivateKey(secret)
+        except ValueError as error:
+            message = "an encryption key is 32 bytes, between 1 and the order of secp256k1"
+            raise InputError(message) from error
+
+    @classmethod
+    def generate(cls) -> EncryptionKey:
+        """A new key from the system's randomness."""
+        return cls(PrivateKey().secret)
+
+    @property
+    def secret(self) -> bytes:
+        """32 bytes. Keep them."""
+        return self._key.secret
+
+    @property
+    def public(self) -> bytes:
+        """64 bytes, x ‖ y, as the contracts hold it."""
+        return self._key.public_key.format(compressed=False)[1:]
+
+    @property
+    def address(self) -> str:
+        """Address that `ecrecover` gives for this key's signatures (EIP-55)."""
+        return public_address(self.public)
+
+    def shared(self, sender: bytes) -> bytes:
+        """SHA-256 of the compressed Diffie-Hellman point: 32 bytes.
+
+        Raises:
+            ValueError: `sender` is not a point on the curve.
+        """
+        return self._key.ecdh(sender)
+
+
+def _point(public: bytes) -> PublicKey:
+    try:
+        return PublicKey(b"\4" + public if len(public) == 64 else public)
+    except ValueError as error:
+        message = "not a secp256k1 public key: 64 bytes (x, y) of a point on the curve are needed"
+        raise InputError(message) from error
+
+
+def public_address(public: bytes) -> str:
+    """Address of a public key: keccak256(x ‖ y)[12:], in EIP-55 form.
+
+    Raises:
+        InputError: not a point on the curve.
+    """
+    return to_checksum_address(keccak(_point(public).format(compressed=False)[1:])[12:])
+
+
+def _wrapping_key(shared: bytes, ephemeral: bytes, recipient: bytes, context: bytes) -> bytes:
+    return derive(shared, b"qmia/wrap/1 key" + ephemeral + recipient + context)
+
+
+def wrap(data_key: bytes, recipient: bytes, context: WrapContext) -> bytes:
+    """Wrap a data key for a recipient.
+
+    Args:
+        data_key: 32 random bytes.
+        recipient: Public key, 64 bytes (33 and 65 byte encodings are read too).
+        context: Where the wrapping is valid.
+
+    Returns:
+        81 bytes, the same for the same arguments.
+
+    Raises:
+        InputError: the key is not 32 bytes, or the recipient not a point on the curve.
+    """
+    if len(data_key) != DATA_KEY_BYTES:
+        raise InputError(f"a data key is {DATA_KEY_BYTES} bytes, this is {len(data_key)}")
+    point = _point(recipient)
+    public = point.format(compressed=False)[1:]
+    where = context.encode()
+    # 48 bytes: the bias of the reduction is below 2^-128.
+    wide = derive(data_key, b"qmia/wrap/1 ephemeral" + public + where, 48)
+    ephemeral = EncryptionKey(
+        (1 + int.from_bytes(wide, "big") % (GROUP_ORDER_INT - 1)).to_bytes(32, "big")
+    )
+    sender = _point(ephemeral.public).format(compressed=True)
+    key = _wrapping_key(ephemeral.shared(point.format()), sender, public, where)
+    seal = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(data_key, b"", _NONCE, key)
+    return sender + seal
+
+
+def unwrap(wrapped: bytes, key: EncryptionKey, context: WrapContext) -> bytes:
+    """Open a wrapped data key.
+
+    Raises:
+        IntegrityError: it was made for another key or context, is damaged, or was not made by
+            `wrap` (an operator could then not have attested it).
+    """
+    failure = IntegrityError(
+        "the wrapped key does not open: it is for another key or another auction, or damaged"
+    )
+    if len(wrapped) != WRAPPED_BYTES:
+        raise failure
+    sender, seal = wrapped[:33], wrapped[33:]
+    try:
+        secret = _wrapping_key(key.shared(sender), sender, key.public, context.encode())
+        data_key = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+            seal, b"", _NONCE, secret
+        )
+    except (ValueError, nacl.exceptions.CryptoError) as error:
+        raise failure from error
+    if not check_wrap(wrapped, data_key, key.public, context):
+        raise IntegrityError("the wrapped key opens, but was not made by the published rule")
+    return data_key
+
+
+def check_wrap(wrapped: bytes, data_key: bytes, recipient: bytes, context: WrapContext) -> bool:
+    """Whether `wrapped` gives `data_key` to `recipient`, by making it again.
+
+    Raises:
+        InputError: as for `wrap`.
+    """
+    return hmac.compare_digest(wrapped, wrap(data_key, recipient, context))
