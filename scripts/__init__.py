@@ -1,0 +1,1 @@
+"""What is run from a checkout: build, set-up, deployment, the demonstration."""

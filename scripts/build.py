@@ -1,10 +1,10 @@
 """Compile the contracts into `oracles/chain/artifacts/`, one JSON file a contract.
 
-The artifacts are tracked, so that an installed package needs no compiler. Each holds the ABI and the
-creation and run-time bytecode; `standard-input.json` beside them is the compiler's input that
+The artifacts are tracked, so that an installed package needs no compiler. Each holds the ABI and
+the creation and run-time bytecode; `standard-input.json` beside them is the compiler's input that
 reproduces them all, as block explorers want it for the verification of deployed sources. Settings
-come from `ape-config.yaml`, the compiler from `make setup`. Warnings in the project's own sources are
-errors.
+come from `ape-config.yaml`, the compiler from `make setup`. Warnings in the project's own sources
+are errors.
 
 Usage: python -m scripts.build [--check]
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -72,20 +73,11 @@ def compile_files(files: list[Path]) -> tuple[dict[str, Json], Json]:
             },
         },
     }
-    cached = CACHE / f"{_digest(config['version'], standard_input)}.json"
-    if cached.is_file():
-        output = json.loads(cached.read_text())
-    else:
-        output = _compile(config["version"], standard_input)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        cached.write_text(json.dumps(output))
+    output = _compile_cached(config["version"], standard_input)
 
     artifacts: dict[str, Json] = {}
-    imported: set[str] = set()
     for name in names:
         for contract, result in output["contracts"].get(name, {}).items():
-            if result["metadata"]:
-                imported |= json.loads(result["metadata"])["sources"].keys()
             if not result["evm"]["bytecode"]["object"]:
                 continue
             if contract in artifacts:
@@ -97,9 +89,8 @@ def compile_files(files: list[Path]) -> tuple[dict[str, Json], Json]:
                 "bytecode": "0x" + result["evm"]["bytecode"]["object"],
                 "deployedBytecode": "0x" + result["evm"]["deployedBytecode"]["object"],
             }
-    return artifacts, standard_input | {
-        "sources": {name: _source(name) for name in sorted(imported)}
-    }
+    everything = {name: _source(name) for name in sorted(output["sources"])}
+    return artifacts, standard_input | {"sources": everything}
 
 
 def build() -> dict[str, str]:
@@ -144,14 +135,31 @@ def _source(name: str) -> dict[str, str]:
     return {"content": (ROOT / name).read_text(encoding="utf8")}
 
 
-def _digest(version: str, standard_input: Json) -> str:
+def _compile_cached(version: str, standard_input: Json) -> Json:
+    """Return an earlier output for the same input, packages and imported sources, or a new one."""
+    key = hashlib.sha256(json.dumps([version, standard_input], sort_keys=True).encode())
     # The lock file stands for the imported packages, so that they need not be read.
-    digest = hashlib.sha256(version.encode())
-    digest.update((ROOT / "package-lock.json").read_bytes())
-    for file in sorted(CONTRACTS.rglob("*.sol")):
-        digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-    digest.update(json.dumps(standard_input, sort_keys=True).encode())
-    return digest.hexdigest()
+    key.update((ROOT / "package-lock.json").read_bytes())
+    cached = CACHE / f"{key.hexdigest()}.json"
+    if cached.is_file():
+        record: Json = json.loads(cached.read_text())
+        if all(
+            (ROOT / name).is_file() and _sha(name) == sha for name, sha in record["own"].items()
+        ):
+            output: Json = record["output"]
+            return output
+    output = _compile(version, standard_input)
+    own = {name: _sha(name) for name in output["sources"] if not name.startswith("node_modules/")}
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed into place: another process may read at the same time.
+    partial = cached.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({"own": own, "output": output}))
+    partial.replace(cached)
+    return output
+
+
+def _sha(name: str) -> str:
+    return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
 
 
 def _compile(version: str, standard_input: Json) -> Json:
@@ -159,7 +167,6 @@ def _compile(version: str, standard_input: Json) -> Json:
         executable = get_executable(version)
     except solcx.exceptions.SolcNotInstalled as error:
         raise BuildError(f"solc {version} is not installed: run `make setup`.") from error
-    # compile_standard raises on errors only after it has dropped the messages' context.
     stdout, stderr, _, _ = solcx.wrapper.solc_wrapper(
         solc_binary=executable,
         stdin=json.dumps(standard_input),

@@ -1,9 +1,9 @@
 """Make solc of one exact version available as `~/.solcx/solc-vX.Y.Z`, where every tool looks.
 
 In order: already installed; the native build from the Solidity project's download host; the
-WebAssembly build from `node_modules/solc` behind a small Node program (`solc.js`). The compilers are
-the same: their output is equal byte for byte. The download is probed first, since py-solc-x waits
-without a limit.
+WebAssembly build from `node_modules/solc` behind a small Node program (`solc.js`). The compilers
+are the same: their output is equal byte for byte. The download is probed first, since py-solc-x
+waits without a limit.
 
 Usage: python scripts/solc/install.py X.Y.Z
 """
@@ -58,7 +58,7 @@ def native_build_exists(version: str) -> bool:
 
 
 def install_wasm(version: str, executable: Path, folder: Path) -> None:
-    """Install the WebAssembly compiler of `node_modules/solc` as an executable, its files in folder.
+    """Install the WebAssembly compiler of `node_modules/solc`, its files in `folder`.
 
     Raises:
       SystemExit: Node or the npm package is missing, or the package is another version.

@@ -1,0 +1,47 @@
+"""Fixtures shared by all tests: the two local chains of `tests.support`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Imported where used: most tests need no chain.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.anvil import Anvil
+    from tests.support.chain import Chain
+    from tests.support.revm import Revm
+
+
+@pytest.fixture
+def evm() -> Revm:
+    """Return a new chain in this process."""
+    from tests.support.revm import Revm
+
+    return Revm()
+
+
+@pytest.fixture(scope="session")
+def anvil_process() -> Iterator[Anvil]:
+    """Start one anvil for the whole run."""
+    from tests.support.anvil import Anvil
+
+    node = Anvil()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def anvil(anvil_process: Anvil) -> Iterator[Anvil]:
+    """Return the anvil of this run, as it was at its start; the test's effects are undone."""
+    with anvil_process.rollback():
+        yield anvil_process
+
+
+@pytest.fixture(params=["revm", "anvil"])
+def chain(request: pytest.FixtureRequest) -> Chain:
+    """Return either chain in turn: for tests that must pass on both."""
+    either: Chain = request.getfixturevalue("evm" if request.param == "revm" else "anvil")
+    return either
