@@ -8,21 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import Progress
 from rich.table import Table
 
-from oracles.cli.output import print_json, stdout
+from oracles.cli.output import print_json, stderr, stdout
 from oracles.errors import InputError
 from oracles.mechanism import (
     ClearingCase,
     Family,
     WeightRule,
+    advise,
     allocate,
+    certify,
+    discounted_rate,
     dump_clearing,
     load_case,
+    paper,
     parse_clearing,
     parse_dst,
     weights,
 )
+from oracles.mechanism.codec import dump_fraction
+from oracles.mechanism.failures import survey
 
 if TYPE_CHECKING:
     from oracles.mechanism import Clearing
@@ -118,12 +125,126 @@ def weights_(
         stdout.print(f"{weight} ({weight / weights.WAD:.6f})", highlight=False)
 
 
-def _scaled(name: str, text: str, one: int) -> int:
-    """A decimal as an integer number of 1/`one`."""
+@app.command("certify")
+def certify_(file: CaseArgument, json: JsonOrTable = True) -> None:
+    """How good a case's outcome is: W_S against (FOPT − max w)/2."""
+    case = parse_clearing(load_case(_read(file)))
+    clearing = case.clear()
+    certificate = certify(case.bids, clearing.winners, beta=clearing.beta)
+    if json:
+        print_json(
+            {
+                "weight": str(certificate.weight),
+                "optimum": dump_fraction(certificate.optimum),
+                "bound": dump_fraction(certificate.bound),
+                "holds": certificate.holds,
+            }
+        )
+    else:
+        stdout.print(
+            f"W_S = {certificate.weight}, {float(certificate.share):.1%} of the fractional optimum; "
+            f"bound {float(certificate.bound):.6g}: {'holds' if certificate.holds else 'fails'}",
+            highlight=False,
+        )
+    # Only a split spends where weight is dearer, on purpose; else a failure is a defect.
+    if not certificate.holds and not clearing.split:
+        raise typer.Exit(1)
+
+
+@app.command("literal")
+def literal(file: CaseArgument, json: JsonOrTable = True) -> None:
+    """What the paper's Algorithm 1, taken literally, would have paid; settles nothing."""
+    case = parse_clearing(load_case(_read(file)))
+    outcome = paper.algorithm_1(case.bids, budget=case.budget)
+    if json:
+        print_json(
+            {
+                "winners": list(outcome.winners),
+                "critical": {
+                    str(index): dump_fraction(payment)
+                    for index, payment in sorted(outcome.payments.items())
+                },
+                "overspends": outcome.overspends,
+            }
+        )
+        return
+    table = Table("bid", "critical payment", title=f"Algorithm 1, budget {outcome.budget}")
+    for index, payment in outcome.payments.items():
+        table.add_row(str(index), str(payment))
+    table.add_section()
+    table.add_row("sum", f"{outcome.total}{' (overspends)' if outcome.overspends else ''}")
+    stdout.print(table)
+
+
+@app.command("advise")
+def advise_(
+    cost: Annotated[int, typer.Argument(help="Your true cost, token units.")],
+    rho: Annotated[str, typer.Option(help="ρ, share paid in cash, a decimal in 0..1.")],
+    discount: Annotated[
+        str, typer.Option(help="δ: a MUT unit is worth 1 − δ to you, a decimal in 0..1.")
+    ],
+    json: JsonOrTable = False,
+) -> None:
+    """What to bid when a revenue share is worth less than its face value to you."""
+    rate = discounted_rate(_decimal("ρ", rho), _decimal("δ", discount))
+    advice = advise(cost, rate)
+    if json:
+        print_json(
+            {
+                "rate": dump_fraction(advice.rate),
+                "bid": None if advice.bid is None else str(advice.bid),
+                "loss_if_truthful": str(advice.loss_if_truthful),
+            }
+        )
+    else:
+        stdout.print(str(advice), highlight=False)
+
+
+@app.command("paper-failures")
+def paper_failures(
+    instances: Annotated[int, typer.Option(min=1, help="Random instances to try.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of the instances.")] = 1,
+    json: Annotated[bool, typer.Option("--json/--table")] = False,
+) -> None:
+    """Count how often each rule breaks truthfulness, individual rationality and the budget."""
+    with Progress(console=stderr, transient=True) as progress:
+        task = progress.add_task("instances", total=instances)
+        tallies = survey(instances, seed, progress=lambda: progress.advance(task))
+    if json:
+        print_json(
+            [
+                {
+                    "rule": tally.rule,
+                    "instances": tally.instances,
+                    "dsic_violations": tally.dsic,
+                    "ir_violations": tally.ir,
+                    "budget_violations": tally.budget,
+                    "worst_spending": float(tally.worst),
+                }
+                for tally in tallies
+            ]
+        )
+        return
+    table = Table(title=f"{instances} instances, 1 to 5 bidders, every half-unit deviation")
+    for column in ("rule", "not truthful", "paid below cost", "overspends", "worst spending"):
+        table.add_column(column, justify="left" if column == "rule" else "right")
+    for tally in tallies:
+        shares = (tally.dsic, tally.ir, tally.budget)
+        percent = (f"{count / tally.instances:.0%}" for count in shares)
+        table.add_row(tally.rule, *percent, f"{float(tally.worst):.2f} × budget")
+    stdout.print(table)
+
+
+def _decimal(name: str, text: str) -> Fraction:
     try:
-        value = Fraction(text) * one
+        return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise InputError(f"{name} = {text!r} is not a decimal number") from error
+
+
+def _scaled(name: str, text: str, one: int) -> int:
+    """A decimal as an integer number of 1/`one`."""
+    value = _decimal(name, text) * one
     if value.denominator != 1:
         raise InputError(f"{name} = {text} is finer than the grid; the smallest step is 1/{one}")
     return int(value)
