@@ -44,7 +44,10 @@ const COMBINED = {
   abi: ["abi", (contract) => contract.abi],
   asm: ["evm.legacyAssembly", (contract) => contract.evm.legacyAssembly ?? null],
   bin: ["evm.bytecode.object", (contract) => contract.evm.bytecode.object],
-  "bin-runtime": ["evm.deployedBytecode.object", (contract) => contract.evm.deployedBytecode.object],
+  "bin-runtime": [
+    "evm.deployedBytecode.object",
+    (contract) => contract.evm.deployedBytecode.object,
+  ],
   devdoc: ["devdoc", (contract) => text(contract.devdoc)],
   "function-debug": [
     "evm.bytecode.functionDebugData",
@@ -126,7 +129,7 @@ function readFully(source) {
 
 function writeFully(descriptor, string) {
   const bytes = Buffer.from(string, "utf8");
-  for (let sent = 0; sent < bytes.length; ) {
+  for (let sent = 0; sent < bytes.length;) {
     try {
       sent += fs.writeSync(descriptor, bytes, sent);
     } catch (error) {
@@ -204,7 +207,9 @@ function parseLibraries(list) {
 }
 
 function wantedItems(options) {
-  const items = (options["combined-json"] ?? "").split(",").filter((item) => item && item !== "ast");
+  const items = (options["combined-json"] ?? "")
+    .split(",")
+    .filter((item) => item && item !== "ast");
   for (const flag of ["abi", "bin", "bin-runtime", "hashes"]) if (options[flag]) items.push(flag);
   for (const item of items) {
     if (!(item in COMBINED)) throw new UsageError(`Invalid option to --combined-json: ${item}`);
@@ -244,7 +249,9 @@ function combinedJson(output, items, version, withAst) {
   const sources = Object.entries(output.sources ?? {}).sort(([, a], [, b]) => a.id - b.id);
   const result = { contracts, sourceList: sources.map(([name]) => name), version };
   if (withAst) {
-    result.sources = Object.fromEntries(sources.map(([name, { ast, id }]) => [name, { AST: ast, id }]));
+    result.sources = Object.fromEntries(
+      sources.map(([name, { ast, id }]) => [name, { AST: ast, id }]),
+    );
   }
   return result;
 }

@@ -1,0 +1,77 @@
+# `make demo` and `make test` are all one needs: they set everything up first, once.
+
+PY := .venv/bin/python
+SOLC_VERSION := $(shell sed -n 's/^  version: \(0\.8\.[0-9]*\)$$/\1/p' ape-config.yaml)
+SOLC := $(or $(SOLCX_BINARY_PATH),$(HOME)/.solcx)/solc-v$(SOLC_VERSION)
+SOLIDITY := 'contracts/**/*.sol' 'tests/contracts/**/*.sol'
+WORKERS ?= 2
+
+# Ape finds anvil here, and the compiler finds Node.
+export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build build-check test slow demo bench lint fmt lock ci clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+# SETUP: each step leaves a stamp, so that it runs again only when its inputs change.
+
+setup: .venv/.installed node_modules/.installed $(SOLC) ## install everything (done by the other targets)
+
+.venv/.installed: requirements.lock pyproject.toml scripts/setup/python.sh
+	@scripts/setup/python.sh
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json scripts/setup/node.sh | .venv/.installed
+	@scripts/setup/node.sh
+	@touch $@
+
+$(SOLC): scripts/solc/solc.js scripts/solc/install.py | .venv/.installed node_modules/.installed
+	@echo "==> solc $(SOLC_VERSION)"
+	@$(PY) scripts/solc/install.py $(SOLC_VERSION)
+	@touch $@
+
+# WORK
+
+build: setup ## compile the contracts into oracles/chain/artifacts
+	@$(PY) -m scripts.build
+
+build-check: setup ## fail unless the tracked artifacts are what the sources compile to
+	@$(PY) -m scripts.build --check
+
+test: setup ## run the tests
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS)
+
+slow: setup ## run the long tests
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) -m slow
+
+demo: setup ## buy real text on a local testnet, from commit to claim
+	@$(PY) -m scripts.demo
+
+bench: setup ## print the measured figures
+	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(PY) "$$file" || exit 1; done
+
+# QUALITY
+
+lint: setup ## check style and types; warnings are errors
+	@echo "==> ruff";     ruff check && ruff format --check
+	@echo "==> mypy";     mypy && mypy scripts tests/support tests/conftest.py
+	@echo "==> solhint";  solhint --disc --noPoster -w 0 'contracts/**/*.sol'
+	@echo "==> prettier"; prettier --log-level warn --check $(SOLIDITY) 'scripts/**/*.js'
+
+fmt: setup ## format all sources
+	@ruff format && ruff check --fix --quiet
+	@prettier --log-level warn --write $(SOLIDITY) 'scripts/**/*.js'
+
+ci: ## what continuous integration runs
+	@.ci/run
+
+# UPKEEP
+
+lock: .venv/.installed ## choose and record the Python packages for pyproject.toml
+	@$(PY) scripts/setup/lock.py
+
+clean: ## remove what the build and the tests leave behind (not the environments)
+	@rm -rf .build build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis contracts/.cache
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -exec rm -rf {} +
