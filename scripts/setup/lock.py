@@ -1,7 +1,7 @@
 """Write `requirements.lock`: every Python package of every extra, at one exact version.
 
-The versions are what pip chooses today for `pyproject.toml`, at those already locked where they still
-fit. Versions only, no hashes: torch is another file on every platform.
+The versions are what pip chooses today for `pyproject.toml`, but those already locked where they
+still fit. Versions only, no hashes: torch is another file on every platform.
 
 Usage: python scripts/setup/lock.py [--upgrade]
 """
