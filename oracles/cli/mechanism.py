@@ -34,7 +34,7 @@ from oracles.mechanism.failures import survey
 if TYPE_CHECKING:
     from oracles.mechanism import Clearing
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 CaseArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON file of one case, or - for standard input.")
@@ -141,9 +141,10 @@ def certify_(file: CaseArgument, json: JsonOrTable = True) -> None:
             }
         )
     else:
+        verdict = "holds" if certificate.holds else "fails"
         stdout.print(
-            f"W_S = {certificate.weight}, {float(certificate.share):.1%} of the fractional optimum; "
-            f"bound {float(certificate.bound):.6g}: {'holds' if certificate.holds else 'fails'}",
+            f"W_S = {certificate.weight}, {float(certificate.share):.1%} of the fractional "
+            f"optimum; bound {float(certificate.bound):.6g}: {verdict}",
             highlight=False,
         )
     # Only a split spends where weight is dearer, on purpose; else a failure is a defect.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 
-# --- §3 -----------------------------------------------------------------------------------------
+# --- §3 -------------------------------------------------------------------------------------------
 
 
 def utility(payment: Fraction, selected: bool, cost: Fraction) -> Fraction:
@@ -33,7 +33,7 @@ def planner_objective(value: Fraction, payments: Iterable[Fraction], price: Frac
     return value - price * sum(payments, Fraction(0))
 
 
-# --- §4: Q-MIA ----------------------------------------------------------------------------------
+# --- §4: Q-MIA ------------------------------------------------------------------------------------
 
 
 def virtual_cost(cost: Fraction, q: Fraction, phi: Fraction) -> Fraction:
@@ -163,7 +163,7 @@ def qwmp_payments(scores: Sequence[Fraction], budget: Fraction) -> list[Fraction
     return [_ratio(budget, total) * score for score in scores]
 
 
-# --- §6: MUT ------------------------------------------------------------------------------------
+# --- §6: MUT --------------------------------------------------------------------------------------
 
 
 def mut_shares(scores: Sequence[Fraction]) -> list[Fraction]:
@@ -176,7 +176,7 @@ def mut_utility(share: Fraction, pool: Fraction) -> Fraction:
     return share * pool
 
 
-# --- §7: DST ------------------------------------------------------------------------------------
+# --- §7: DST --------------------------------------------------------------------------------------
 
 
 def dst_score(
@@ -241,7 +241,7 @@ def marginal_gain(accuracy_with: Fraction, accuracy_without: Fraction) -> Fracti
     return accuracy_with - accuracy_without
 
 
-# --- §8: Mixed-MIA ------------------------------------------------------------------------------
+# --- §8: Mixed-MIA --------------------------------------------------------------------------------
 
 
 def hybrid_reward(
