@@ -48,7 +48,7 @@ _STREAM_HEADER: Final = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES
 _STREAM_TAG: Final = sodium.crypto_secretstream_xchacha20poly1305_ABYTES
 _FINAL: Final = sodium.crypto_secretstream_xchacha20poly1305_TAG_FINAL
 _MESSAGE: Final = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
-_LEVEL: Final = 9
+_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,51 @@
+"""Evidence behind scores: canonical bundles, CIDs computed locally, stores that keep them."""
+
+from oracles.evidence.bundle import (
+    Bundle,
+    bundle_parts,
+    canonical_json,
+    read_bundle,
+    write_bundle,
+)
+from oracles.evidence.cid import (
+    PROFILE,
+    Cid,
+    CidBuilder,
+    bytes_cid,
+    file_cid,
+    stream_cid,
+    write_car,
+)
+from oracles.evidence.store import (
+    DirectoryStore,
+    IpfsStore,
+    MissingError,
+    QuorumStore,
+    Retention,
+    Store,
+    StoreError,
+    read,
+)
+
+__all__ = [
+    "PROFILE",
+    "Bundle",
+    "Cid",
+    "CidBuilder",
+    "DirectoryStore",
+    "IpfsStore",
+    "MissingError",
+    "QuorumStore",
+    "Retention",
+    "Store",
+    "StoreError",
+    "bundle_parts",
+    "bytes_cid",
+    "canonical_json",
+    "file_cid",
+    "read",
+    "read_bundle",
+    "stream_cid",
+    "write_bundle",
+    "write_car",
+]

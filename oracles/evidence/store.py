@@ -1,0 +1,410 @@
+"""Where evidence and archives are kept, by CID: a directory, an IPFS node, or several of them.
+
+StoreError           a store cannot do it now; try later or another one
+└── MissingError     nothing under this CID
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+
+from oracles.errors import InputError, IntegrityError, QmiaError
+from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+Source = str | os.PathLike[str] | bytes
+_RANGE: Final = 8 << 20
+
+
+class StoreError(QmiaError):
+    """A store cannot do it now; try later or another one."""
+
+
+class MissingError(StoreError):
+    """Nothing is stored under this CID."""
+
+
+class Store(Protocol):
+    """A content-addressed store of files."""
+
+    def put(self, source: Source) -> Cid:
+        """Keep a file (a path) or bytes, durably, until it is collected.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+
+    def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
+        """Open what is under a CID, already checked against it. The caller closes it.
+
+        Args:
+            cid: What to open.
+            limit: Largest size in bytes that is accepted.
+
+        Raises:
+            MissingError: it is not here.
+            IntegrityError: the bytes are others, or more than `limit`.
+            StoreError: the store does not answer.
+        """
+
+    def has(self, cid: Cid) -> bool:
+        """Whether it is kept here."""
+
+
+def read(store: Store, cid: Cid, *, limit: int) -> bytes:
+    """The bytes under a CID, at most `limit` of them.
+
+    Raises:
+        StoreError: as `Store.open`.
+        IntegrityError: as `Store.open`.
+    """
+    with store.open(cid, limit=limit) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below, errors told apart
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror or error}") from error
+    with file:
+        yield file
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which files `DirectoryStore.collect` may delete; a held one never is.
+
+    Attributes:
+        min_age_seconds: Younger ones stay.
+        max_bytes: The oldest go until the store is no larger than this; 0 deletes all old ones.
+    """
+
+    min_age_seconds: float
+    max_bytes: int = 0
+
+
+class DirectoryStore:
+    """Files named by their CID, written beside and renamed, flushed to disk before `put` returns.
+
+    Layout: `objects/<two characters>/<cid>`, `holds/<cid>/<reason>`, `tmp/`.
+
+    Args:
+        root: Directory; created if missing.
+
+    Raises:
+        StoreError: it cannot be created.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self._root = Path(root)
+        self._objects = self._root / "objects"
+        self._holds = self._root / "holds"
+        self._tmp = self._root / "tmp"
+        with _disk_errors(self._root):
+            for folder in (self._objects, self._holds, self._tmp):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, cid: Cid) -> Path:
+        name = str(cid)
+        return self._objects / name[-2:] / name
+
+    def put(self, source: Source) -> Cid:
+        """Copy a file in; one that is here already only gets younger."""
+        with _opened(source) as file, _disk_errors(self._root):
+            handle, name = tempfile.mkstemp(dir=self._tmp)
+            try:
+                builder = CidBuilder()
+                with os.fdopen(handle, "wb") as copy:
+                    while chunk := file.read(CHUNK_BYTES):
+                        builder.write(chunk)
+                        copy.write(chunk)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                cid = builder.finish()
+                path = self._path(cid)
+                path.parent.mkdir(exist_ok=True)
+                Path(name).replace(path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            for folder in (path.parent, self._objects):
+                _sync_folder(folder)
+        return cid
+
+    def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
+        """Open a file after reading it once to check it."""
+        with _disk_errors(self._root):
+            try:
+                file = self._path(cid).open("rb")
+            except FileNotFoundError as error:
+                raise MissingError(f"{cid} is not in {self._root}; fetch it first") from error
+            return _checked(file, cid, limit, str(self._root))
+
+    def has(self, cid: Cid) -> bool:
+        """Whether it is kept here."""
+        return self._path(cid).exists()
+
+    def path(self, cid: Cid) -> Path:
+        """Where a file is, unchecked, for programs that want a path.
+
+        Raises:
+            MissingError: it is not here.
+        """
+        path = self._path(cid)
+        if not path.exists():
+            raise MissingError(f"{cid} is not in {self._root}; fetch it first")
+        return path
+
+    def cids(self) -> list[Cid]:
+        """All that is kept, sorted."""
+        return sorted(Cid.parse(path.name) for path in self._objects.glob("??/b*"))
+
+    def hold(self, cid: Cid, reason: str) -> None:
+        """Keep a file whatever the policy, until the same reason is released (a file name)."""
+        with _disk_errors(self._root):
+            mark = self._mark(cid, reason)
+            mark.parent.mkdir(exist_ok=True)
+            mark.touch()
+            for folder in (mark.parent, self._holds):
+                _sync_folder(folder)
+
+    def release(self, cid: Cid, reason: str) -> None:
+        """Take a hold back; nothing happens if there is none."""
+        with _disk_errors(self._root):
+            mark = self._mark(cid, reason)
+            mark.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other reasons remain, or there was none
+                mark.parent.rmdir()
+
+    def held(self, cid: Cid) -> list[str]:
+        """Reasons for which a file is held, sorted."""
+        folder = self._holds / str(cid)
+        return sorted(mark.name for mark in folder.iterdir()) if folder.exists() else []
+
+    def _mark(self, cid: Cid, reason: str) -> Path:
+        if not reason or Path(reason).name != reason:
+            raise InputError(f"a reason must serve as a file name, {reason!r} does not")
+        return self._holds / str(cid) / reason
+
+    def collect(
+        self, policy: Retention, *, keep: Collection[Cid] = (), now: float | None = None
+    ) -> list[Cid]:
+        """Delete what the policy allows: oldest first, never what is held or in `keep`.
+
+        Args:
+            policy: How old and how much.
+            keep: CIDs to keep besides those held.
+            now: Unix time in seconds; the system's by default.
+
+        Returns:
+            What was deleted, oldest first.
+        """
+        clock = time.time() if now is None else now
+        with _disk_errors(self._root):
+            files = []
+            for cid in self.cids():
+                status = self._path(cid).stat()
+                files.append((status.st_mtime, cid, status.st_size))
+            total = sum(size for _, _, size in files)
+            deleted = []
+            for modified, cid, size in sorted(files):
+                if total <= policy.max_bytes or clock - modified < policy.min_age_seconds:
+                    break
+                if cid not in keep and not self.held(cid):
+                    self._path(cid).unlink(missing_ok=True)
+                    deleted.append(cid)
+                    total -= size
+            # What a killed `put` left behind.
+            for leftover in self._tmp.iterdir():
+                if clock - leftover.stat().st_mtime >= policy.min_age_seconds:
+                    leftover.unlink(missing_ok=True)
+        return deleted
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the store at {root} failed: {error.strerror or error}") from error
+
+
+def _checked(file: BinaryIO, cid: Cid, limit: int | None, where: str) -> BinaryIO:
+    """Read a file to its end, compare, rewind; close it if it is not what it should be."""
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if limit is not None and size > limit:
+            raise IntegrityError(f"{cid} has {size} bytes, more than the {limit} accepted")
+        if stream_cid(file) != cid:
+            raise IntegrityError(f"the bytes under {cid} in {where} are not those; delete them")
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+class IpfsStore:
+    """An IPFS node over its RPC (Kubo, js-ipfs): adds and pins, reads in ranges.
+
+    Args:
+        address: Multiaddr of the RPC, for example `/ip4/127.0.0.1/tcp/5001/http`.
+        timeout: Seconds until one request is given up.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 120) -> None:
+        ipfshttpclient: Any = importlib.import_module("ipfshttpclient")  # untyped
+        self.address = address
+        self._errors = ipfshttpclient.exceptions
+        # Not `connect`: it refuses every node released after 2021.
+        try:
+            self._client: Any = ipfshttpclient.Client(address, timeout=timeout)
+        except (ValueError, TypeError, self._errors.Error) as error:
+            raise InputError(f"{address} is not the multiaddr of an IPFS node: {error}") from error
+
+    def put(self, source: Source) -> Cid:
+        """Add and pin, and insist on the CID that was computed here."""
+        with _opened(source) as file:
+            local = stream_cid(file)
+            file.seek(0)
+            with self._node_errors(StoreError):
+                answer = self._client.add(
+                    file,
+                    cid_version=1,
+                    raw_leaves=True,
+                    chunker=f"size-{CHUNK_BYTES}",
+                    pin=True,
+                    opts={"cid-base": "base32"},
+                )
+        if answer["Hash"] != str(local):
+            raise IntegrityError(
+                f"the node at {self.address} stored {answer['Hash']} where {local} was expected; "
+                "it does not follow the profile of 256 KiB chunks and raw leaves"
+            )
+        return local
+
+    def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
+        """Download to a temporary file, in ranges, and check it."""
+        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+        try:
+            size = 0
+            while True:
+                with self._node_errors():
+                    data: bytes = self._client.cat(str(cid), offset=size, length=_RANGE)
+                size += len(data)
+                if limit is not None and size > limit:
+                    raise IntegrityError(f"{cid} has more than the {limit} bytes accepted")
+                file.write(data)
+                if len(data) < _RANGE:
+                    break
+        except OSError as error:
+            file.close()
+            raise StoreError(f"no room for {cid}: {error.strerror or error}") from error
+        except BaseException:
+            file.close()
+            raise
+        return _checked(file, cid, limit, self.address)
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the node pins it."""
+        try:
+            with self._node_errors():
+                return bool(self._client.pin.ls(str(cid), type="recursive")["Keys"])
+        except MissingError:
+            return False
+
+    def unpin(self, cid: Cid) -> None:
+        """Let the node's own garbage collection take it.
+
+        Raises:
+            MissingError: it is not pinned.
+            StoreError: the node does not answer.
+        """
+        with self._node_errors():
+            self._client.pin.rm(str(cid))
+
+    @contextlib.contextmanager
+    def _node_errors(self, refusal: type[StoreError] = MissingError) -> Iterator[None]:
+        try:
+            yield
+        except self._errors.ErrorResponse as error:
+            raise refusal(f"the node at {self.address} says: {error}") from error
+        except self._errors.Error as error:
+            raise StoreError(f"the node at {self.address} does not answer: {error}") from error
+
+
+class QuorumStore:
+    """Several stores as one: `put` must succeed in `quorum` of them, `open` takes the first good.
+
+    Args:
+        stores: In order of preference for reading.
+        quorum: How many must have kept a file before `put` returns.
+    """
+
+    def __init__(self, stores: Sequence[Store], quorum: int) -> None:
+        if not 1 <= quorum <= len(stores):
+            raise InputError(f"a quorum of {quorum} among {len(stores)} stores is impossible")
+        self._stores = tuple(stores)
+        self._quorum = quorum
+
+    def put(self, source: Source) -> Cid:
+        """Keep in all that answer.
+
+        Raises:
+            StoreError: fewer than the quorum kept it (it may be in some).
+        """
+        kept, failures = [], []
+        for store in self._stores:
+            try:
+                kept.append(store.put(source))
+            except (StoreError, IntegrityError) as error:
+                failures.append(str(error))
+        if len(kept) < self._quorum:
+            raise StoreError(
+                f"kept in {len(kept)} of {len(self._stores)} stores, {self._quorum} are needed: "
+                + "; ".join(failures)
+            )
+        return kept[0]
+
+    def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
+        """Open from the first store that has it whole."""
+        failures = []
+        for store in self._stores:
+            try:
+                return store.open(cid, limit=limit)
+            except (StoreError, IntegrityError) as error:
+                failures.append(str(error))
+        raise MissingError(f"{cid} is in no store: " + "; ".join(failures))
+
+    def has(self, cid: Cid) -> bool:
+        """Whether a quorum keeps it; a store that does not answer does not count."""
+        count = 0
+        for store in self._stores:
+            with contextlib.suppress(StoreError):
+                count += store.has(cid)
+        return count >= self._quorum
