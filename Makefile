@@ -8,6 +8,7 @@ WORKERS ?= 2
 
 # Ape finds anvil here, and the compiler finds Node.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
+export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build build-check test slow demo bench lint fmt lock ci clean

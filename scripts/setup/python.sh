@@ -42,8 +42,8 @@ PY
   index=(--extra-index-url "$torch")
 fi
 
-echo "==> Python packages"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "${index[@]}" \
+echo "==> Python packages (minutes, the first time)"
+.venv/bin/python -m pip install -qq --disable-pip-version-check "${index[@]}" \
   --requirement requirements.lock
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 .venv/bin/python -m pip check

@@ -26,7 +26,6 @@ from tests.support.chain import (
     Json,
     Receipt,
     Reverted,
-    decode_log,
     decode_revert,
 )
 
@@ -135,7 +134,7 @@ class Anvil(Chain):
     def _send(self, sender: str, to: str, data: bytes, value: int, gas: int) -> Receipt:
         receipt = self._mine(sender, to, data, value, gas)
         logs = (
-            decode_log(
+            (
                 log["address"],
                 [bytes.fromhex(topic[2:]) for topic in log["topics"]],
                 bytes.fromhex(log["data"][2:]),

@@ -89,7 +89,12 @@ class Receipt:
     """
 
     gas_used: int | None
-    logs: tuple[Event, ...]
+    raw_logs: tuple[tuple[str, list[bytes], bytes], ...]
+
+    @functools.cached_property
+    def logs(self) -> tuple[Event, ...]:
+        """The decoded logs, in order."""
+        return tuple(decode_log(*log) for log in self.raw_logs)
 
     def events(self, name: str) -> list[Event]:
         """Return the events of this name, in order."""
@@ -315,7 +320,7 @@ def decode_revert(data: bytes) -> Reverted:
 
 def decode_log(address: str, topics: Sequence[bytes], data: bytes) -> Event:
     """Return the event that a log means."""
-    address = to_checksum_address(address)
+    address = _checksum(address)
     entry = _EVENTS.get((topics[0], len(topics) - 1)) if topics else None
     if entry is None:
         name = "0x" + topics[0].hex() if topics else ""

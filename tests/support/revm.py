@@ -17,7 +17,6 @@ from tests.support.chain import (
     Chain,
     Receipt,
     Reverted,
-    decode_log,
     decode_revert,
 )
 
@@ -85,7 +84,7 @@ class Revm(Chain):
         self._run(sender, to, data, value, gas)
         result = self._evm.result
         assert result is not None
-        return Receipt(None, tuple(decode_log(log.address, *log.data) for log in result.logs))
+        return Receipt(None, tuple((log.address, *log.data) for log in result.logs))
 
     def _call(self, sender: str, to: str, data: bytes, value: int) -> bytes:
         checkpoint = self._evm.snapshot()
