@@ -1,0 +1,898 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {MutToken} from "./MutToken.sol";
+import {IDataAuction} from "./interfaces/IDataAuction.sol";
+import {IScoreOracle} from "./interfaces/IScoreOracle.sol";
+import {Bids} from "./libraries/Bids.sol";
+import {Clock} from "./libraries/Clock.sol";
+import {Scores} from "./libraries/Scores.sol";
+import {WeightRule, Weights} from "./libraries/Weights.sol";
+
+/// @title DataAuction
+/// @notice See IDataAuction for the protocol and every function.
+contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
+    using Bids for uint256;
+    using SafeERC20 for IERC20;
+
+    /*//////////////////////////////////////////////////////////////
+                                CONSTANTS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @notice Version of the events' meaning; an auditor refuses versions that it does not know.
+    uint256 public constant SCHEMA = 1;
+
+    uint256 internal constant PPB = 1e9;
+    uint256 internal constant MAX_WEIGHT = 1 << 63;
+    address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
+
+    uint256 internal constant CASH = 1;
+    uint256 internal constant MUT = 2;
+    uint256 internal constant BOND = 4;
+
+    bytes32 internal constant COMMIT_TYPEHASH = keccak256(
+        "Commit(uint256 auction,bytes32 sealedBid,bytes32 cid,bytes32 contentDigest,uint64 size,uint256 nonce,uint256 deadline)"
+    );
+    bytes32 internal constant KEY_TYPEHASH = keccak256("EncryptionKey(address buyer,bytes32 x,bytes32 y)");
+
+    IScoreOracle public immutable ORACLE;
+    address public immutable MUT_IMPLEMENTATION;
+
+    /*//////////////////////////////////////////////////////////////
+                                 STORAGE
+    //////////////////////////////////////////////////////////////*/
+
+    /// @dev One slot: `num / den` token units a unit of weight, and what every payment needs beside it.
+    struct PaidPrice {
+        uint80 num;
+        uint96 den;
+        uint32 rho;
+        uint48 bonusGwei;
+    }
+
+    /// @dev Grouped by slot; each of the frequent calls reads as few as possible.
+    struct Auction {
+        // commit
+        uint40 commitEnd;
+        uint32 count;
+        uint32 maxBids;
+        uint40 bondGwei;
+        bool enrolment;
+        bool tranche;
+        uint80 budget;
+        // reveal
+        uint40 revealStart;
+        uint40 revealEnd;
+        uint40 settleEnd;
+        uint40 deliverEnd;
+        uint80 beta;
+        // weights
+        WeightRule weights;
+        // claim
+        address token;
+        uint40 verdictEnd;
+        uint40 claimBondGwei;
+        State state;
+        bool split;
+        // prices
+        PaidPrice price;
+        PaidPrice unflaggedPrice;
+        // settlement
+        uint80 pool;
+        uint80 reserve;
+        uint32 marginalAll;
+        uint32 marginalFlagged;
+        uint32 marginalUnflagged;
+        // deliveries
+        uint32 winners;
+        uint32 delivered;
+        uint32 forfeited;
+        uint80 refund;
+        uint80 buyerMut;
+        // buyer
+        address buyer;
+        uint96 bounty;
+        // bounty
+        bytes32 proposal;
+    }
+
+    /// @dev Progress of one proposal, three slots. Losers are an index plus one.
+    struct Progress {
+        uint32 cursor;
+        uint32 revealed;
+        uint96 sumAll;
+        uint96 sumFlagged;
+        uint96 sumUnflagged;
+        uint32 unrevealed;
+        uint32 loserAll;
+        uint32 loserFlagged;
+        uint32 loserUnflagged;
+        uint32 countAll;
+        uint32 countFlagged;
+        uint32 countUnflagged;
+    }
+
+    uint256 public auctionCount;
+    mapping(uint256 auction => Auction) internal _auctions;
+    mapping(uint256 auction => uint256[1 << 32]) internal _bids;
+    mapping(uint256 auction => mapping(uint256 chunk => address)) internal _scores;
+    /// @inheritdoc IDataAuction
+    mapping(uint256 auction => bytes32) public dstTermsHash;
+    mapping(bytes32 proposal => Progress) internal _progress;
+    mapping(bytes32 proposal => mapping(address settler => uint256)) internal _walked;
+
+    constructor(IScoreOracle oracle) EIP712("Q-MIA DataAuction", "1") {
+        ORACLE = oracle;
+        MUT_IMPLEMENTATION = address(new MutToken());
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 CREATE
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function create(Terms calldata terms, EncryptionKey calldata key)
+        external
+        payable
+        nonReentrant
+        returns (uint256 auction)
+    {
+        _checkKey(key);
+        (uint256 beta, uint256 reserve) = _checkTerms(terms);
+
+        auction = ++auctionCount;
+        Auction storage a = _auctions[auction];
+        _setPhases(a, terms.durations);
+        a.maxBids = terms.maxBids;
+        a.bondGwei = terms.bondGwei;
+        a.claimBondGwei = terms.bondGwei;
+        a.enrolment = terms.enrolment;
+        a.tranche = terms.tranche != 0;
+        a.budget = terms.budget;
+        a.beta = uint80(beta);
+        a.weights = terms.weights;
+        a.token = terms.token;
+        a.price.rho = terms.rho;
+        a.unflaggedPrice.rho = terms.rho;
+        a.pool = terms.pool;
+        a.reserve = uint80(reserve);
+        a.buyer = msg.sender;
+        a.bounty = uint96(msg.value);
+        if (terms.dst.supply != 0) dstTermsHash[auction] = keccak256(abi.encode(terms.dst));
+
+        _openRequest(auction, terms);
+        if (terms.budget != 0) {
+            IERC20 token = IERC20(terms.token);
+            uint256 before = token.balanceOf(address(this));
+            token.safeTransferFrom(msg.sender, address(this), terms.budget);
+            uint256 received = token.balanceOf(address(this)) - before;
+            if (received != terms.budget) revert BalanceMismatch(terms.budget, received);
+        }
+        emit AuctionCreated(auction, msg.sender, SCHEMA, terms, key.x, key.y, msg.value, beta, reserve);
+    }
+
+    /// @dev The key's own signature proves that somebody can open what is wrapped for it (no rogue or mistyped key).
+    function _checkKey(EncryptionKey calldata key) internal view {
+        address keyAddress = address(uint160(uint256(keccak256(abi.encode(key.x, key.y)))));
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(KEY_TYPEHASH, msg.sender, key.x, key.y)));
+        address signer = ECDSA.recover(digest, key.signature);
+        if (signer != keyAddress) revert KeyNotOwned(signer, keyAddress);
+    }
+
+    /// @dev β = min(B / ρ, U / (1-ρ)), a term with a zero denominator dropped.
+    function _checkTerms(Terms calldata terms) internal view returns (uint256 beta, uint256 reserve) {
+        if (terms.rho > PPB) revert TermsInvalid("rho above 1e9");
+        if (terms.tranche > PPB) revert TermsInvalid("tranche above 1e9");
+        if (terms.maxBids == 0 || terms.maxBids >= Clock.NONE) revert TermsInvalid("maxBids");
+        if (msg.value > type(uint96).max) revert TermsInvalid("bounty");
+        if (terms.token.code.length == 0) revert TermsInvalid("token has no code");
+        Durations calldata d = terms.durations;
+        if (
+            d.commit == 0 || d.scoreCommit == 0 || d.scoreOpen == 0 || d.scorePost == 0 || d.reveal == 0
+                || d.settle == 0 || d.deliver == 0 || d.verdict == 0
+        ) revert TermsInvalid("a phase has no length");
+
+        beta = type(uint80).max;
+        if (terms.rho != 0) beta = _min(beta, uint256(terms.budget) * PPB / terms.rho);
+        if (terms.rho != PPB) beta = _min(beta, uint256(terms.pool) * PPB / (PPB - terms.rho));
+        if (beta == 0) revert TermsInvalid("nothing to spend");
+        reserve = beta * terms.tranche / PPB;
+
+        uint256 top = Weights.weight(terms.weights, Weights.MAX_SCORE, Weights.MAX_SCORE);
+        if (top > MAX_WEIGHT) revert TermsInvalid("weights exceed 2^63");
+        DstTerms calldata dst = terms.dst;
+        if (
+            dst.supply != 0
+                && (dst.cap < dst.floor || dst.cap == 0 || dst.supply > type(uint88).max || dst.cap > type(uint88).max
+                    || uint256(dst.volumeWeight) + dst.qualityWeight + dst.impactWeight != PPB)
+        ) revert TermsInvalid("dst");
+    }
+
+    function _setPhases(Auction storage a, Durations calldata d) internal {
+        uint256 t = block.timestamp + d.commit;
+        a.commitEnd = uint40(t);
+        t += 2 * (uint256(d.scoreCommit) + d.scoreOpen + d.scorePost) + d.challenge;
+        a.revealStart = uint40(t);
+        a.revealEnd = uint40(t += d.reveal);
+        a.settleEnd = uint40(t += d.settle);
+        a.deliverEnd = uint40(t += d.deliver);
+        a.verdictEnd = uint40(t += d.verdict);
+    }
+
+    function _openRequest(uint256 auction, Terms calldata terms) internal {
+        Durations calldata d = terms.durations;
+        ORACLE.open(
+            auction,
+            IScoreOracle.Request({
+                operatorSet: terms.operatorSet,
+                start: uint40(block.timestamp + d.commit),
+                commitWindow: d.scoreCommit,
+                openWindow: d.scoreOpen,
+                postWindow: d.scorePost,
+                challengeWindow: d.challenge,
+                metricVersion: terms.metricVersion
+            })
+        );
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 COMMIT
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function commit(uint256 auction, bytes32 sealedBid, DataSet calldata dataSet)
+        external
+        payable
+        returns (uint256 index)
+    {
+        return _commit(auction, sealedBid, dataSet, msg.sender, msg.sender, msg.value);
+    }
+
+    /// @inheritdoc IDataAuction
+    function commitFor(
+        uint256 auction,
+        bytes32 sealedBid,
+        DataSet calldata dataSet,
+        address owner,
+        uint256 deadline,
+        bytes calldata signature
+    ) external payable returns (uint256 index) {
+        if (block.timestamp > deadline) revert SignatureExpired(deadline);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                COMMIT_TYPEHASH,
+                auction,
+                sealedBid,
+                dataSet.cid,
+                dataSet.contentDigest,
+                dataSet.size,
+                _useNonce(owner),
+                deadline
+            )
+        );
+        // A wallet's own code runs here as a static call; it can only harm the caller who chose to relay for it.
+        if (!SignatureChecker.isValidSignatureNowCalldata(owner, _hashTypedDataV4(structHash), signature)) {
+            revert SignatureInvalid(owner);
+        }
+        return _commit(auction, sealedBid, dataSet, owner, msg.sender, msg.value);
+    }
+
+    /// @inheritdoc IDataAuction
+    function recommit(
+        uint256 auction,
+        uint256 index,
+        bytes32 oldSealedBid,
+        address payer,
+        bytes32 sealedBid,
+        DataSet calldata dataSet
+    ) external returns (uint256 newIndex) {
+        _uncommit(auction, index, oldSealedBid, msg.sender, payer);
+        uint256 bond = uint256(_auctions[auction].bondGwei) * 1 gwei;
+        return _commit(auction, sealedBid, dataSet, msg.sender, payer, bond);
+    }
+
+    /// @inheritdoc IDataAuction
+    function withdraw(uint256 auction, uint256 index, bytes32 sealedBid, address payer) external nonReentrant {
+        Auction storage a = _auctions[auction];
+        _inPhase(0, a.commitEnd);
+        _uncommit(auction, index, sealedBid, msg.sender, payer);
+        _sendNative(payer, uint256(a.bondGwei) * 1 gwei);
+    }
+
+    function _commit(
+        uint256 auction,
+        bytes32 sealedBid,
+        DataSet calldata dataSet,
+        address owner,
+        address payer,
+        uint256 bond
+    ) internal returns (uint256 index) {
+        Auction storage a = _auctions[auction];
+        // An unknown auction has commitEnd 0 and fails here too.
+        _inPhase(0, a.commitEnd);
+        if (bond != uint256(a.bondGwei) * 1 gwei) revert BondMismatch(bond, uint256(a.bondGwei) * 1 gwei);
+        index = a.count;
+        if (index == a.maxBids) revert AuctionFull(index);
+        if (a.enrolment && sealedBid != sealBid(auction, owner, 0, 0)) revert NotTheCommitment(auction, index);
+        unchecked {
+            a.count = uint32(index + 1);
+        }
+        _bids[auction][index] = Bids.commitment(sealedBid, index, owner, payer);
+        emit Committed(auction, index, owner, payer, sealedBid, dataSet);
+    }
+
+    function _uncommit(uint256 auction, uint256 index, bytes32 sealedBid, address owner, address payer) internal {
+        if (_bids[auction][index] != Bids.commitment(sealedBid, index, owner, payer)) {
+            revert NotTheCommitment(auction, index);
+        }
+        _bids[auction][index] = 0;
+        emit Withdrawn(auction, index);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 REVEAL
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function reveal(uint256 auction, uint256 index, uint256 cost, bytes32 salt, address owner, address payer)
+        external
+    {
+        Auction storage a = _auctions[auction];
+        _inPhase(a.revealStart, a.revealEnd);
+        bytes32 sealedBid = sealBid(auction, owner, cost, salt);
+        if (_bids[auction][index] != Bids.commitment(sealedBid, index, owner, payer)) {
+            revert NotTheCommitment(auction, index);
+        }
+        address chunk = _scores[auction][index / Scores.CHUNK];
+        if (chunk == address(0)) {
+            acceptScores(auction);
+            chunk = _scores[auction][index / Scores.CHUNK];
+        }
+        uint256 score = Scores.read(chunk, index % Scores.CHUNK);
+        bool flagged = Scores.flags(score) & Scores.UNDERSERVED != 0;
+        uint256 weight;
+        uint256 stored;
+        // Weight 0 takes part in no clock. A bid above β could never win and would still set a price.
+        if (cost <= a.beta && Scores.flags(score) & Scores.ELIGIBLE != 0) {
+            weight = Weights.weight(a.weights, Scores.q(score), Scores.phi(score));
+            stored = cost;
+        }
+        _bids[auction][index] = Bids.pack(stored, weight, flagged, Bids.tag(auction, index, owner, payer));
+        emit Revealed(auction, index, cost, salt, weight, flagged);
+    }
+
+    /// @inheritdoc IDataAuction
+    function acceptScores(uint256 auction) public {
+        Auction storage a = _auctions[auction];
+        _inPhase(a.revealStart, a.revealEnd);
+        (uint256 round, address[] memory chunks) = ORACLE.finalScores(address(this), auction);
+        if (_scores[auction][0] != address(0)) return;
+        for (uint256 i = 0; i < chunks.length; ++i) {
+            _scores[auction][i] = chunks[i];
+        }
+        emit ScoresAccepted(auction, round, chunks);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 SETTLE
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function settle(uint256 auction, Marginals calldata marginals, uint256 count)
+        external
+        nonReentrant
+        returns (bool done)
+    {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Open) revert WrongState(a.state);
+        _inPhase(a.revealEnd, a.settleEnd);
+
+        bytes32 proposal = keccak256(abi.encode(auction, marginals));
+        Progress memory progress = _progress[proposal];
+        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) =
+            _resume(auction, marginals, progress, a.tranche);
+
+        uint256 from = progress.cursor;
+        uint256 to = _min(from + count, a.count);
+        if (to == from && a.count != 0) revert NothingToWalk();
+        _walk(auction, from, to, a.tranche, progress, all, flagged, unflagged);
+
+        _walked[proposal][msg.sender] += to - from;
+        emit Walked(auction, proposal, msg.sender, from, to);
+        if (to == a.count) {
+            _finish(auction, proposal, marginals, progress, all, flagged, unflagged);
+            return true;
+        }
+        progress.cursor = uint32(to);
+        _save(proposal, progress, all, flagged, unflagged);
+    }
+
+    function _resume(uint256 auction, Marginals calldata marginals, Progress memory progress, bool tranche)
+        internal
+        view
+        returns (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged)
+    {
+        _load(auction, all, marginals.all, progress.loserAll, progress.sumAll, progress.countAll);
+        if (!tranche && (marginals.flagged != Clock.NONE || marginals.unflagged != Clock.NONE)) {
+            revert MarginalInvalid(_min(marginals.flagged, marginals.unflagged));
+        }
+        if (!tranche) return (all, flagged, unflagged);
+        _load(
+            auction,
+            flagged,
+            marginals.flagged,
+            progress.loserFlagged,
+            progress.sumFlagged,
+            progress.countFlagged
+        );
+        _load(
+            auction,
+            unflagged,
+            marginals.unflagged,
+            progress.loserUnflagged,
+            progress.sumUnflagged,
+            progress.countUnflagged
+        );
+        if (flagged.weight != 0 && !_bids[auction][marginals.flagged].is_(Bids.FLAGGED)) {
+            revert MarginalInvalid(marginals.flagged);
+        }
+        if (unflagged.weight != 0 && _bids[auction][marginals.unflagged].is_(Bids.FLAGGED)) {
+            revert MarginalInvalid(marginals.unflagged);
+        }
+    }
+
+    function _load(
+        uint256 auction,
+        Clock.Walk memory walk,
+        uint256 marginal,
+        uint256 loser,
+        uint256 sum,
+        uint256 count
+    ) internal view {
+        if (marginal != Clock.NONE) {
+            uint256 bid = _bids[auction][marginal];
+            if (!bid.stands()) revert MarginalInvalid(marginal);
+            (walk.cost, walk.weight, walk.index) = (bid.cost(), bid.weight(), marginal);
+        }
+        if (loser != 0) {
+            uint256 bid = _bids[auction][loser - 1];
+            (walk.loserCost, walk.loserWeight, walk.loser) = (bid.cost(), bid.weight(), loser);
+        }
+        (walk.sum, walk.count) = (sum, count);
+    }
+
+    function _walk(
+        uint256 auction,
+        uint256 from,
+        uint256 to,
+        bool tranche,
+        Progress memory progress,
+        Clock.Walk memory all,
+        Clock.Walk memory flagged,
+        Clock.Walk memory unflagged
+    ) internal view {
+        uint256[1 << 32] storage slots = _bids[auction];
+        uint256 revealed;
+        uint256 unrevealed;
+        unchecked {
+            for (uint256 i = from; i < to; ++i) {
+                uint256 bid;
+                // The bound is checked once, by `to`, and not for each bid.
+                assembly ("memory-safe") {
+                    bid := sload(add(slots.slot, i))
+                }
+                if (!bid.is_(Bids.REVEALED)) {
+                    if (bid != 0) ++unrevealed;
+                    continue;
+                }
+                ++revealed;
+                uint256 weight = bid.weight();
+                if (weight == 0) continue;
+                uint256 cost = bid.cost();
+                Clock.step(all, cost, weight, i);
+                if (tranche) Clock.step(bid.is_(Bids.FLAGGED) ? flagged : unflagged, cost, weight, i);
+            }
+            progress.revealed += uint32(revealed);
+            progress.unrevealed += uint32(unrevealed);
+        }
+    }
+
+    function _save(
+        bytes32 proposal,
+        Progress memory progress,
+        Clock.Walk memory all,
+        Clock.Walk memory flagged,
+        Clock.Walk memory unflagged
+    ) internal {
+        progress.sumAll = uint96(all.sum);
+        progress.countAll = uint32(all.count);
+        progress.loserAll = uint32(all.loser);
+        progress.sumFlagged = uint96(flagged.sum);
+        progress.countFlagged = uint32(flagged.count);
+        progress.loserFlagged = uint32(flagged.loser);
+        progress.sumUnflagged = uint96(unflagged.sum);
+        progress.countUnflagged = uint32(unflagged.count);
+        progress.loserUnflagged = uint32(unflagged.loser);
+        _progress[proposal] = progress;
+    }
+
+    function _finish(
+        uint256 auction,
+        bytes32 proposal,
+        Marginals calldata marginals,
+        Progress memory progress,
+        Clock.Walk memory all,
+        Clock.Walk memory flagged,
+        Clock.Walk memory unflagged
+    ) internal {
+        Auction storage a = _auctions[auction];
+        Outcome memory o;
+        Clock.Price memory price = Clock.clear(all, a.beta);
+        Clock.Price memory unflaggedPrice;
+        if (flagged.sum != 0 || flagged.loser != 0) {
+            Clock.Price memory reserved = Clock.clear(flagged, a.reserve);
+            o.split = Clock.below(price, reserved);
+            if (o.split) {
+                // Rounded up: what is kept back for flagged winners is never less than they are paid.
+                uint256 kept = (reserved.num * flagged.sum + reserved.den - 1) / reserved.den;
+                unflaggedPrice = Clock.clear(unflagged, a.beta - kept);
+                price = reserved;
+            }
+        }
+        if (!o.split && unflagged.weight != 0) revert MarginalInvalid(marginals.unflagged);
+        if (price.den == 0) price = Clock.Price(0, 1);
+        if (unflaggedPrice.den == 0) unflaggedPrice = Clock.Price(0, 1);
+
+        uint256 rho = a.price.rho;
+        Clock.Walk memory first = o.split ? flagged : all;
+        (uint256 spent, uint256 allotment) = _spend(rho, price, first.sum, first.count);
+        o.winners = first.count;
+        if (o.split) {
+            (uint256 moreSpent, uint256 moreAllotment) =
+                _spend(rho, unflaggedPrice, unflagged.sum, unflagged.count);
+            spent += moreSpent;
+            allotment += moreAllotment;
+            o.winners += unflagged.count;
+        }
+        o.num = price.num;
+        o.den = price.den;
+        o.unflaggedNum = unflaggedPrice.num;
+        o.unflaggedDen = unflaggedPrice.den;
+        o.refund = a.budget - spent;
+        o.buyerMut = a.pool > allotment ? a.pool - allotment : 0;
+        o.mutSupply = allotment + o.buyerMut;
+
+        // Half of the forfeited bonds goes to honest revealers, the rest to the settlers; nothing to the buyer.
+        o.revealed = progress.revealed;
+        o.unrevealed = progress.unrevealed;
+        uint256 forfeitedGwei = o.unrevealed * a.bondGwei;
+        o.bonusGwei = o.revealed == 0 ? 0 : _min(forfeitedGwei / 2 / o.revealed, type(uint48).max);
+        o.bounty = a.bounty + (forfeitedGwei - o.bonusGwei * o.revealed) * 1 gwei;
+
+        a.state = State.Settled;
+        a.split = o.split;
+        a.price = PaidPrice(uint80(o.num), uint96(o.den), uint32(rho), uint48(o.bonusGwei));
+        a.unflaggedPrice =
+            PaidPrice(uint80(o.unflaggedNum), uint96(o.unflaggedDen), uint32(rho), uint48(o.bonusGwei));
+        a.marginalAll = marginals.all;
+        a.marginalFlagged = marginals.flagged;
+        a.marginalUnflagged = marginals.unflagged;
+        a.winners = uint32(o.winners);
+        a.refund = uint80(o.refund);
+        a.buyerMut = uint80(o.buyerMut);
+        a.bounty = uint96(o.bounty);
+        a.proposal = proposal;
+
+        if (o.mutSupply != 0) {
+            MutToken(
+                    Clones.cloneDeterministicWithImmutableArgs(
+                        MUT_IMPLEMENTATION, _tokenArgs(auction, a.token), bytes32(auction)
+                    )
+                ).initialize(o.mutSupply);
+        }
+        emit Settled(auction, marginals, o);
+    }
+
+    /// @dev Cash and MUT set aside for the winners of one clock; `k` more MUT because each face value is rounded up.
+    function _spend(uint256 rho, Clock.Price memory price, uint256 sum, uint256 winners)
+        internal
+        pure
+        returns (uint256 cash, uint256 mut)
+    {
+        uint256 den = price.den * PPB;
+        cash = rho * price.num * sum / den;
+        if (rho != PPB) mut = (PPB - rho) * price.num * sum / den + winners;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 DELIVER
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function deliver(uint256 auction, uint256 index, address payer, bytes calldata wrappedKey) external {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Settled) revert WrongState(a.state);
+        _inPhase(0, a.deliverEnd);
+        uint256 bid = _bids[auction][index];
+        _checkOwner(bid, auction, index, msg.sender, payer);
+        if (!_wins(a, auction, bid, index)) revert NotAWinner(auction, index);
+        if (!bid.is_(Bids.DELIVERED)) {
+            _bids[auction][index] = bid | Bids.DELIVERED;
+            ++a.delivered;
+        }
+        emit Delivered(auction, index, wrappedKey);
+    }
+
+    /// @inheritdoc IDataAuction
+    function enterVerdict(
+        uint256 auction,
+        uint32[] calldata indices,
+        uint8[] calldata members,
+        bytes[] calldata signatures
+    ) external nonReentrant {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Settled) revert WrongState(a.state);
+        _inPhase(a.deliverEnd, a.verdictEnd);
+        ORACLE.checkVerdict(address(this), auction, indices, members, signatures);
+        for (uint256 i = 0; i < indices.length; ++i) {
+            uint256 bid = _bids[auction][indices[i]];
+            if (!bid.is_(Bids.REVEALED) || !bid.is_(Bids.DELIVERED) || bid.is_(Bids.FORFEITED)) {
+                revert NotForfeitable(auction, indices[i]);
+            }
+            --a.delivered;
+            _forfeit(a, auction, indices[i], bid, true);
+        }
+        _sendNative(BURN, indices.length * a.bondGwei * 1 gwei);
+    }
+
+    /// @inheritdoc IDataAuction
+    function forfeit(uint256 auction, uint256 index) external nonReentrant {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Settled) revert WrongState(a.state);
+        _inPhase(a.deliverEnd, type(uint256).max);
+        uint256 bid = _bids[auction][index];
+        if (bid & (Bids.DELIVERED | Bids.FORFEITED) != 0 || !_wins(a, auction, bid, index)) {
+            revert NotForfeitable(auction, index);
+        }
+        _forfeit(a, auction, index, bid, false);
+        _sendNative(BURN, uint256(a.bondGwei) * 1 gwei);
+    }
+
+    /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
+    function _forfeit(Auction storage a, uint256 auction, uint256 index, uint256 bid, bool verdict) internal {
+        (uint256 cash, uint256 face,) = _reward(a, bid);
+        _bids[auction][index] =
+            (bid & ~Bids.DELIVERED) | Bids.FORFEITED | Bids.CASH_PAID | Bids.MUT_PAID | Bids.BOND_PAID;
+        ++a.forfeited;
+        a.refund += uint80(cash);
+        if (face != 0) MutToken(mutToken(auction)).reduce(face);
+        emit Forfeited(auction, index, cash, face, verdict);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                  CLAIM
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function claim(uint256 auction, uint256 index, address owner, address payer, uint256 parts)
+        external
+        nonReentrant
+    {
+        Auction storage a = _auctions[auction];
+        uint256 bid = _bids[auction][index];
+        _checkOwner(bid, auction, index, owner, payer);
+        if (a.state == State.Open) revert WrongState(State.Open);
+
+        uint256 cash;
+        uint256 face;
+        uint256 bond;
+        uint256 paid;
+        if (bid.is_(Bids.DELIVERED)) {
+            _inPhase(a.verdictEnd, type(uint256).max);
+            uint256 bonusGwei;
+            (cash, face, bonusGwei) = _reward(a, bid);
+            if (parts & CASH == 0 || bid.is_(Bids.CASH_PAID)) cash = 0;
+            else paid = Bids.CASH_PAID;
+            if (parts & MUT == 0 || bid.is_(Bids.MUT_PAID)) face = 0;
+            else paid |= Bids.MUT_PAID;
+            bond = bonusGwei;
+        } else {
+            if (a.state == State.Settled && _wins(a, auction, bid, index)) revert NothingToClaim(auction, index);
+            bond = a.price.bonusGwei;
+        }
+        if (parts & BOND == 0 || bid.is_(Bids.BOND_PAID)) {
+            bond = 0;
+        } else {
+            paid |= Bids.BOND_PAID;
+            bond = (bond + a.claimBondGwei) * 1 gwei;
+        }
+        if (paid == 0) revert NothingToClaim(auction, index);
+
+        _bids[auction][index] = bid | paid;
+        emit Claimed(auction, index, owner, payer, cash, face, bond);
+        if (face != 0) MutToken(mutToken(auction)).mint(owner, face);
+        if (cash != 0) IERC20(a.token).safeTransfer(owner, cash);
+        _sendNative(payer, bond);
+    }
+
+    /// @inheritdoc IDataAuction
+    function reclaim(uint256 auction, uint256 index, bytes32 sealedBid, address owner, address payer)
+        external
+        nonReentrant
+    {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Aborted) revert WrongState(a.state);
+        _uncommit(auction, index, sealedBid, owner, payer);
+        _sendNative(payer, uint256(a.bondGwei) * 1 gwei);
+    }
+
+    /// @inheritdoc IDataAuction
+    function claimBounty(uint256 auction) external nonReentrant {
+        Auction storage a = _auctions[auction];
+        if (a.state != State.Settled) revert WrongState(a.state);
+        uint256 walked = _walked[a.proposal][msg.sender];
+        if (walked == 0) revert NothingToClaim(auction, 0);
+        _walked[a.proposal][msg.sender] = 0;
+        uint256 amount = uint256(a.bounty) * walked / a.count;
+        emit BountyClaimed(auction, msg.sender, amount);
+        _sendNative(msg.sender, amount);
+    }
+
+    /// @inheritdoc IDataAuction
+    function withdrawBuyer(uint256 auction, address to) external nonReentrant {
+        Auction storage a = _auctions[auction];
+        if (msg.sender != a.buyer) revert NotTheBuyer(msg.sender);
+        if (a.state == State.Open) revert WrongState(State.Open);
+        (uint256 amount, uint256 face, uint256 native) = (a.refund, a.buyerMut, 0);
+        // Without bids nobody walked, and the bounty has no other taker.
+        if (a.state == State.Aborted || a.count == 0) (native, a.bounty) = (a.bounty, 0);
+        (a.refund, a.buyerMut) = (0, 0);
+        emit BuyerWithdrawn(auction, to, amount, face, native);
+        if (face != 0) MutToken(mutToken(auction)).mint(to, face);
+        if (amount != 0) IERC20(a.token).safeTransfer(to, amount);
+        _sendNative(to, native);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                  ABORT
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function abort(uint256 auction) external {
+        Auction storage a = _auctions[auction];
+        if (a.buyer == address(0)) revert UnknownAuction(auction);
+        if (a.state != State.Open) revert WrongState(a.state);
+        if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auction)) revert ScoresStanding();
+        a.state = State.Aborted;
+        a.refund = a.budget;
+        emit Aborted(auction);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                  VIEWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IDataAuction
+    function sealBid(uint256 auction, address owner, uint256 cost, bytes32 salt) public view returns (bytes32) {
+        return keccak256(abi.encode(block.chainid, address(this), auction, owner, cost, salt));
+    }
+
+    /// @inheritdoc IDataAuction
+    function bidCount(uint256 auction) external view returns (uint256) {
+        return _auctions[auction].count;
+    }
+
+    /// @inheritdoc IDataAuction
+    function bids(uint256 auction, uint256 from, uint256 to) external view returns (uint256[] memory out) {
+        out = new uint256[](to - from);
+        for (uint256 i = from; i < to; ++i) {
+            out[i - from] = _bids[auction][i];
+        }
+    }
+
+    /// @inheritdoc IDataAuction
+    function deliveriesResolved(uint256 auction) external view returns (bool) {
+        Auction storage a = _auctions[auction];
+        return a.state == State.Settled && block.timestamp >= a.verdictEnd
+            && uint256(a.delivered) + a.forfeited == a.winners;
+    }
+
+    /// @inheritdoc IDataAuction
+    function scoreChunks(uint256 auction) external view returns (address[] memory chunks) {
+        uint256 count = (_auctions[auction].count + Scores.CHUNK - 1) / Scores.CHUNK;
+        chunks = new address[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            chunks[i] = _scores[auction][i];
+        }
+    }
+
+    /// @inheritdoc IDataAuction
+    function phases(uint256 auction)
+        external
+        view
+        returns (
+            State state,
+            uint256 commitEnd,
+            uint256 revealStart,
+            uint256 revealEnd,
+            uint256 settleEnd,
+            uint256 deliverEnd,
+            uint256 verdictEnd
+        )
+    {
+        Auction storage a = _auctions[auction];
+        return (a.state, a.commitEnd, a.revealStart, a.revealEnd, a.settleEnd, a.deliverEnd, a.verdictEnd);
+    }
+
+    /// @inheritdoc IDataAuction
+    function mutToken(uint256 auction) public view returns (address) {
+        return Clones.predictDeterministicAddressWithImmutableArgs(
+            MUT_IMPLEMENTATION, _tokenArgs(auction, _auctions[auction].token), bytes32(auction)
+        );
+    }
+
+    /// @notice EIP-712 domain separator, for those who build the typed data themselves.
+    // solhint-disable-next-line func-name-mixedcase
+    function DOMAIN_SEPARATOR() external view returns (bytes32) {
+        return _domainSeparatorV4();
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                INTERNAL
+    //////////////////////////////////////////////////////////////*/
+
+    /// @dev Whether a standing bid is not after the marginal winner of its clock.
+    function _wins(Auction storage a, uint256 auction, uint256 bid, uint256 index) internal view returns (bool) {
+        if (!bid.stands()) return false;
+        uint256 marginal =
+            !a.split ? a.marginalAll : bid.is_(Bids.FLAGGED) ? a.marginalFlagged : a.marginalUnflagged;
+        if (marginal == Clock.NONE) return false;
+        uint256 m = _bids[auction][marginal];
+        return !Bids.after_(bid.cost(), bid.weight(), index, m.cost(), m.weight(), marginal);
+    }
+
+    /// @dev `floor(t w)`, split: cash `floor(ρ p)`, MUT the rest.
+    function _reward(Auction storage a, uint256 bid)
+        internal
+        view
+        returns (uint256 cash, uint256 face, uint256 bonusGwei)
+    {
+        PaidPrice memory price = a.split && !bid.is_(Bids.FLAGGED) ? a.unflaggedPrice : a.price;
+        uint256 reward = uint256(price.num) * bid.weight() / price.den;
+        cash = reward * price.rho / PPB;
+        face = reward - cash;
+        bonusGwei = price.bonusGwei;
+    }
+
+    function _checkOwner(uint256 bid, uint256 auction, uint256 index, address owner, address payer) internal view {
+        if (!bid.is_(Bids.REVEALED)) revert NotRevealed(auction, index);
+        if (bid >> 152 != Bids.tag(auction, index, owner, payer)) revert NotTheOwner(auction, index);
+    }
+
+    function _inPhase(uint256 from, uint256 to) internal view {
+        if (block.timestamp < from || block.timestamp >= to) revert OutOfPhase(block.timestamp, from, to);
+    }
+
+    function _tokenArgs(uint256 auction, address token) internal pure returns (bytes memory) {
+        return abi.encode(auction, token);
+    }
+
+    function _sendNative(address to, uint256 amount) internal {
+        if (amount == 0) return;
+        (bool ok,) = to.call{value: amount}("");
+        if (!ok) revert TransferFailed(to, amount);
+    }
+
+    function _min(uint256 a, uint256 b) internal pure returns (uint256) {
+        return a < b ? a : b;
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
+
+import {IDataAuction} from "./interfaces/IDataAuction.sol";
+import {IMutToken} from "./interfaces/IMutToken.sol";
+
+/// @title MutToken
+/// @notice See IMutToken. A clone an auction; the auction's id and the revenue token are part of the clone's code.
+/// @dev An account is one slot, balance and checkpoint, so that a claim writes a single new slot; that is why this
+/// ERC-20 is its own and not a library's.
+contract MutToken is IMutToken, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    struct Account {
+        uint96 balance;
+        uint128 checkpoint;
+    }
+
+    IDataAuction public immutable AUCTION;
+
+    uint256 public totalSupply;
+    /// @dev Everything ever deposited (`R`), and everything ever paid out of it.
+    uint128 internal _revenue;
+    uint128 internal _paid;
+    mapping(address account => Account) internal _accounts;
+    mapping(address account => uint256) internal _settled;
+    mapping(address owner => mapping(address spender => uint256)) public allowance;
+
+    modifier onlyAuction() {
+        if (msg.sender != address(AUCTION)) revert NotTheAuction(msg.sender);
+        _;
+    }
+
+    constructor() {
+        AUCTION = IDataAuction(msg.sender);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                               THE AUCTION
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IMutToken
+    function initialize(uint256 supply) external onlyAuction {
+        totalSupply = supply;
+    }
+
+    /// @inheritdoc IMutToken
+    function mint(address to, uint256 amount) external onlyAuction {
+        Account memory account = _accounts[to];
+        uint256 revenue = _revenue;
+        // The new tokens bring what was deposited before they were claimed.
+        uint256 due = _due(account, revenue) + (revenue == 0 ? 0 : amount * revenue / totalSupply);
+        if (due != 0) _settled[to] += due;
+        _accounts[to] = Account(uint96(account.balance + amount), uint128(revenue));
+        emit Transfer(address(0), to, amount);
+    }
+
+    /// @inheritdoc IMutToken
+    function reduce(uint256 amount) external onlyAuction {
+        // Deliveries are resolved before any revenue accrues, so no due computed with the old supply exists.
+        totalSupply -= amount;
+        emit SupplyReduced(amount, totalSupply);
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                 REVENUE
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IMutToken
+    function deposit(uint256 amount) external nonReentrant {
+        (, address token) = terms();
+        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
+        if (_accrue() == 0) revert NothingDeposited();
+    }
+
+    /// @inheritdoc IMutToken
+    function accrue() external nonReentrant returns (uint256 amount) {
+        return _accrue();
+    }
+
+    /// @inheritdoc IMutToken
+    function claimFor(address holder) external nonReentrant returns (uint256 amount) {
+        Account storage account = _accounts[holder];
+        amount = _settled[holder] + _due(account, _revenue);
+        if (amount == 0) return 0;
+        account.checkpoint = _revenue;
+        _settled[holder] = 0;
+        _paid += uint128(amount);
+        emit RevenueClaimed(holder, amount);
+        (, address token) = terms();
+        IERC20(token).safeTransfer(holder, amount);
+    }
+
+    /// @inheritdoc IMutToken
+    function revenueOf(address holder) external view returns (uint256) {
+        return _settled[holder] + _due(_accounts[holder], _revenue);
+    }
+
+    /// @dev Counts by balance, so fees and direct transfers come out right.
+    function _accrue() internal returns (uint256 amount) {
+        (uint256 auction, address token) = terms();
+        if (_revenue == 0 && !AUCTION.deliveriesResolved(auction)) revert DeliveriesPending();
+        // A token that lowers balances by itself accrues nothing until it has made up for that.
+        uint256 held = IERC20(token).balanceOf(address(this)) + _paid;
+        if (held <= _revenue) return 0;
+        amount = held - _revenue;
+        _revenue = uint128(held);
+        emit RevenueAccrued(amount, held);
+    }
+
+    function _due(Account memory account, uint256 revenue) internal view returns (uint256) {
+        if (account.balance == 0 || revenue == account.checkpoint) return 0;
+        return account.balance * (revenue - account.checkpoint) / totalSupply;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                  ERC-20
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IERC20
+    function transfer(address to, uint256 amount) external returns (bool) {
+        _transfer(msg.sender, to, amount);
+        return true;
+    }
+
+    /// @inheritdoc IERC20
+    function transferFrom(address from, address to, uint256 amount) external returns (bool) {
+        uint256 allowed = allowance[from][msg.sender];
+        if (allowed != type(uint256).max) {
+            if (allowed < amount) revert InsufficientAllowance(msg.sender, allowed, amount);
+            allowance[from][msg.sender] = allowed - amount;
+        }
+        _transfer(from, to, amount);
+        return true;
+    }
+
+    /// @inheritdoc IERC20
+    function approve(address spender, uint256 amount) external returns (bool) {
+        allowance[msg.sender][spender] = amount;
+        emit Approval(msg.sender, spender, amount);
+        return true;
+    }
+
+    function _transfer(address from, address to, uint256 amount) internal {
+        if (to == address(0)) revert InvalidReceiver(to);
+        _settle(from);
+        _settle(to);
+        uint256 balance = _accounts[from].balance;
+        if (balance < amount) revert InsufficientBalance(from, balance, amount);
+        _accounts[from].balance = uint96(balance - amount);
+        _accounts[to].balance += uint96(amount);
+        emit Transfer(from, to, amount);
+    }
+
+    /// @dev Put an account's due aside, so that tokens move without their past revenue.
+    function _settle(address holder) internal {
+        uint256 due = _due(_accounts[holder], _revenue);
+        if (due != 0) _settled[holder] += due;
+        _accounts[holder].checkpoint = _revenue;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                                  VIEWS
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IMutToken
+    function terms() public view returns (uint256 auction, address revenueToken) {
+        return abi.decode(Clones.fetchCloneArgs(address(this)), (uint256, address));
+    }
+
+    /// @inheritdoc IERC20
+    function balanceOf(address account) external view returns (uint256) {
+        return _accounts[account].balance;
+    }
+
+    /// @inheritdoc IERC20Metadata
+    function name() external view returns (string memory) {
+        (uint256 auction,) = terms();
+        return string.concat("Q-MIA Marginal Utility Token ", Strings.toString(auction));
+    }
+
+    /// @inheritdoc IERC20Metadata
+    function symbol() external view returns (string memory) {
+        (uint256 auction,) = terms();
+        return string.concat("MUT-", Strings.toString(auction));
+    }
+
+    /// @notice Those of the revenue token: one MUT is one unit of it at face value. 18 where it does not say.
+    function decimals() external view returns (uint8) {
+        (, address token) = terms();
+        (bool ok, bytes memory answer) = token.staticcall(abi.encodeCall(IERC20Metadata.decimals, ()));
+        if (!ok || answer.length < 32) return 18;
+        uint256 value = abi.decode(answer, (uint256));
+        return value > type(uint8).max ? 18 : uint8(value);
+    }
+}
