@@ -1,6 +1,15 @@
 """Data sets: documents, content digests, encrypted archives and the keys to them."""
 
-from oracles.dataset.archive import Binding, Header, Packed, pack, read_header, unpack, verify
+from oracles.dataset.archive import (
+    Binding,
+    Header,
+    Packed,
+    is_archive,
+    pack,
+    read_header,
+    unpack,
+    verify,
+)
 from oracles.dataset.digest import (
     MerkleRoot,
     content_digest,
@@ -11,6 +20,7 @@ from oracles.dataset.digest import (
     verify_proof,
 )
 from oracles.dataset.document import Document
+from oracles.dataset.export import FORMATS, export
 from oracles.dataset.findings import Finding, FindingKind
 from oracles.dataset.keys import (
     EncryptionKey,
@@ -23,6 +33,7 @@ from oracles.dataset.keys import (
 from oracles.dataset.read import TEXT_FIELDS, Limits, read_documents
 
 __all__ = [
+    "FORMATS",
     "TEXT_FIELDS",
     "Binding",
     "Document",
@@ -38,6 +49,8 @@ __all__ = [
     "content_digest",
     "decode_document",
     "encode_document",
+    "export",
+    "is_archive",
     "leaf_hash",
     "merkle_proof",
     "pack",

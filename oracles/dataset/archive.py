@@ -13,7 +13,6 @@ under two keys. Packing and unpacking stream: memory is bounded by one document.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -31,7 +30,15 @@ from oracles.dataset.digest import MerkleRoot, decode_document, encode_document,
 from oracles.dataset.findings import Finding, FindingLog
 from oracles.dataset.keys import DATA_KEY_BYTES, address_bytes, derive
 from oracles.dataset.read import DEFAULT_LIMITS, Limits, read_documents
-from oracles.dataset.streams import CHUNK, BombError, Budget, Frames, metered, zstd_decoder
+from oracles.dataset.streams import (
+    CHUNK,
+    BombError,
+    Budget,
+    Frames,
+    atomic_write,
+    metered,
+    zstd_decoder,
+)
 from oracles.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -316,28 +323,13 @@ def pack(
             seal = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt
             tag = seal(b"", encoded, _NONCE, header_key)
             body.seek(0)
-            with _atomic(path) as file:
+            with atomic_write(path) as file:
                 file.write(_MAGIC + len(encoded).to_bytes(4, "big") + encoded + tag)
                 shutil.copyfileobj(body, file, CHUNK)
                 size = file.tell()
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     return Packed(path, size, header, data_key)
-
-
-@contextlib.contextmanager
-def _atomic(path: Path) -> Iterator[BinaryIO]:
-    """Write beside the path, flush to disk, then rename."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(handle)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _longest_line(limits: Limits) -> int:
@@ -356,6 +348,14 @@ def _check_sizes(header: Header, limits: Limits) -> None:
             f"the data set has {header.plain_bytes} bytes and its archive {header.body_bytes}: "
             f"more than the {allowed} that the limits allow; it is too large or mostly repetition"
         )
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins like an archive of this program."""
+    if not Path(path).is_file():
+        return False
+    with _open(path) as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def read_header(archive: str | os.PathLike[str]) -> Header:

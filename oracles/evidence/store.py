@@ -10,8 +10,10 @@ import contextlib
 import importlib
 import io
 import os
+import secrets
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
@@ -126,10 +128,10 @@ class DirectoryStore:
     def put(self, source: Source) -> Cid:
         """Copy a file in; one that is here already only gets younger."""
         with _opened(source) as file, _disk_errors(self._root):
-            handle, name = tempfile.mkstemp(dir=self._tmp)
+            beside = self._tmp / secrets.token_hex(16)
             try:
                 builder = CidBuilder()
-                with os.fdopen(handle, "wb") as copy:
+                with beside.open("xb") as copy:
                     while chunk := file.read(CHUNK_BYTES):
                         builder.write(chunk)
                         copy.write(chunk)
@@ -138,9 +140,9 @@ class DirectoryStore:
                 cid = builder.finish()
                 path = self._path(cid)
                 path.parent.mkdir(exist_ok=True)
-                Path(name).replace(path)
+                beside.replace(path)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                beside.unlink(missing_ok=True)
                 raise
             for folder in (path.parent, self._objects):
                 _sync_folder(folder)
@@ -351,7 +353,10 @@ class IpfsStore:
     @contextlib.contextmanager
     def _node_errors(self, refusal: type[StoreError] = MissingError) -> Iterator[None]:
         try:
-            yield
+            with warnings.catch_warnings():
+                # The client passes urllib3 a parameter of the past.
+                warnings.filterwarnings("ignore", "The 'strict' parameter", FutureWarning)
+                yield
         except self._errors.ErrorResponse as error:
             raise refusal(f"the node at {self.address} says: {error}") from error
         except self._errors.Error as error:
