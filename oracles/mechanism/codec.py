@@ -168,7 +168,7 @@ def _natural(value: Any, where: str) -> int:
 def _fraction(value: Any, where: str) -> Fraction:
     """A non-negative fraction `[numerator, denominator]`."""
     if not isinstance(value, list) or len(value) != 2:
-        raise InputError(f"{where} is {value!r:.60}; give [numerator, denominator]")
+        raise InputError(f"{where} is {value!r:.60}; give a pair of numerator and denominator")
     numerator, denominator = (_natural(part, where) for part in value)
     if denominator == 0:
         raise InputError(f"{where} has denominator 0")
