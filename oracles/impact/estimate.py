@@ -1,0 +1,314 @@
+"""The pipeline of Appendix D: documents in, φ̂ with errors and evidence out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from oracles.errors import InputError
+from oracles.impact import estimators
+from oracles.impact.corpus import Pool, build_pool
+from oracles.impact.estimators import Influence, Problem
+from oracles.impact.model import GPT, LanguageModel, load_causal_lm
+from oracles.impact.report import ImpactReport, Rescaling, summarise
+from oracles.impact.training import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from oracles.dataset import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The transformer that is trained from scratch.
+
+    Attributes:
+        vocabulary: size of the byte-level BPE trained on the seed corpus.
+        context: tokens in a sequence.
+        width: model dimension.
+        layers: transformer blocks.
+        heads: attention heads.
+    """
+
+    vocabulary: int = 1024
+    context: int = 64
+    width: int = 48
+    layers: int = 2
+    heads: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A Hugging Face causal LM used instead.
+
+    Attributes:
+        directory: local directory, as written by `save_pretrained`, with its tokenizer.
+        context: tokens in a sequence.
+        trainable: substrings of the names of the parameters that are trained.
+        rank: rank of low-rank adapters on these layers; 0 trains the layers themselves.
+    """
+
+    directory: Path
+    context: int = 128
+    trainable: tuple[str, ...] = ("q_proj", "v_proj")
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Everything about the method that an auction fixes at CREATE.
+
+    Attributes:
+        estimator: a name in `oracles.impact.estimators.ESTIMATORS`.
+        model: a model trained from scratch, or a pretrained one.
+        recipe: how it is trained.
+        seeds: runs that are averaged; each draws initial weights, data order and probes.
+        mix: weight of the submissions at which influence is taken: 1 is leave-one-out at a model
+            that has seen everything, 0 is add-one at the base model.
+        clip: bound on one document's influence a token, see `report.clip_documents`.
+        m: standard errors by which φ̂ must exceed 0.
+        rescaling: "zero" (anchored) or "minmax" (the paper's).
+    """
+
+    estimator: str = "unrolled"
+    model: Architecture | Pretrained = field(default_factory=Architecture)
+    recipe: Recipe = field(default_factory=Recipe)
+    seeds: tuple[int, ...] = (0, 1)
+    mix: float = 1.0
+    clip: float = 4.0
+    m: float = 2.0
+    rescaling: Rescaling = "zero"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-compatible form; a directory is named by its content in the version, not here."""
+        plain = asdict(self)
+        plain["seeds"] = list(self.seeds)
+        if isinstance(self.model, Pretrained):
+            plain["model"]["trainable"] = list(self.model.trainable)
+            del plain["model"]["directory"]
+        return plain
+
+
+def code_digest() -> str:
+    """SHA-256 over the sources of the estimator."""
+    state = hashlib.sha256()
+    for name in ("corpus", "estimate", "estimators", "model", "report", "training"):
+        state.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return state.hexdigest()
+
+
+@contextmanager
+def pinned_kernels() -> Iterator[None]:
+    """One thread and deterministic kernels, whatever the caller uses; restored afterwards."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+def make_model(choice: Architecture | Pretrained, seed: int) -> LanguageModel:
+    """The model that training starts from under one seed (a pretrained one ignores the seed)."""
+    if isinstance(choice, Pretrained):
+        return load_causal_lm(choice.directory, choice.trainable, choice.rank)
+    module = GPT(choice.vocabulary, choice.context, choice.width, choice.layers, choice.heads)
+    module.initialise(seed)
+    return LanguageModel(module)
+
+
+def make_pool(
+    seed_corpus: Iterable[Document],
+    submissions: Mapping[str, Iterable[Document]],
+    evaluation: Iterable[Document],
+    choice: Architecture | Pretrained,
+) -> Pool:
+    """Documents of one auction, encoded for a model."""
+    tokenizer = None
+    vocabulary = 0
+    if isinstance(choice, Pretrained):
+        from tokenizers import Tokenizer
+
+        path = choice.directory / "tokenizer.json"
+        if not path.exists():
+            raise InputError(f"{choice.directory} has no tokenizer.json: save the tokenizer there")
+        tokenizer = Tokenizer.from_file(str(path))
+    else:
+        vocabulary = choice.vocabulary
+    return build_pool(
+        seed_corpus,
+        submissions,
+        evaluation,
+        context=choice.context,
+        vocabulary=vocabulary,
+        tokenizer=tokenizer,
+    )
+
+
+def run_seed(
+    pool: Pool,
+    parameters: Parameters,
+    seed: int,
+    cache: Path | None = None,
+    tick: Callable[[], None] | None = None,
+) -> Influence:
+    """One run of the estimator; read from the cache if the same run is there.
+
+    Args:
+        pool: documents of the auction.
+        parameters: of the method.
+        seed: one of `parameters.seeds`.
+        cache: directory of finished runs.
+        tick: called after every unit of work.
+    """
+    path = None
+    if cache is not None:
+        key = hashlib.sha256(
+            json.dumps([code_digest(), parameters.to_json(), seed], sort_keys=True).encode()
+        )
+        for array in (pool.training.tokens, pool.training.document, pool.evaluation.tokens):
+            key.update(np.ascontiguousarray(array).tobytes())
+        if isinstance(parameters.model, Pretrained):
+            key.update(make_model(parameters.model, seed).digest().encode())
+        path = cache / f"influence-{key.hexdigest()}.safetensors"
+        if path.exists():
+            return _read(path)
+    with pinned_kernels():
+        model = make_model(parameters.model, seed)
+        problem = Problem(model, pool, parameters.recipe, seed, parameters.mix, tick=tick)
+        influence = estimators.run(parameters.estimator, problem)
+    if path is not None:
+        _write(path, influence)
+    return influence
+
+
+def _write(path: Path, influence: Influence) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"tensor.{name}": value for name, value in influence.tensors.items()}
+    arrays["providers"] = influence.providers
+    if influence.documents is not None:
+        arrays["documents"] = influence.documents
+    partial_path = path.with_suffix(f".{os.getpid()}")
+    save_file(arrays, partial_path)
+    partial_path.with_suffix(".json").write_text(json.dumps(influence.log))
+    partial_path.with_suffix(".json").replace(path.with_suffix(".json"))
+    partial_path.replace(path)
+
+
+def _read(path: Path) -> Influence:
+    arrays = load_file(path)
+    tensors = {
+        name.removeprefix("tensor."): value
+        for name, value in arrays.items()
+        if name.startswith("tensor.")
+    }
+    log = json.loads(path.with_suffix(".json").read_text())
+    return Influence(arrays["providers"], arrays.get("documents"), log, tensors)
+
+
+def run_seeds(
+    pool: Pool,
+    parameters: Parameters,
+    *,
+    workers: int = 1,
+    cache: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Influence]:
+    """Run the estimator under every seed, in processes if `workers` > 1.
+
+    The result does not depend on `workers`: each run is single-threaded and complete in itself.
+
+    Args:
+        pool: documents of the auction.
+        parameters: of the method.
+        workers: processes; more than one needs an importable main module (`__main__` guard).
+        cache: directory of finished runs, which are not repeated.
+        progress: called with the number of finished runs.
+    """
+    run = partial(run_seed, pool, parameters, cache=cache)
+    finished: list[Influence] = []
+    if workers > 1 and len(parameters.seeds) > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+            for influence in executor.map(run, parameters.seeds):
+                finished.append(influence)
+                if progress:
+                    progress(len(finished))
+        return finished
+    for seed in parameters.seeds:
+        finished.append(run(seed))
+        if progress:
+            progress(len(finished))
+    return finished
+
+
+def estimate(
+    seed_corpus: Iterable[Document],
+    submissions: Mapping[str, Iterable[Document]],
+    evaluation: Iterable[Document],
+    parameters: Parameters | None = None,
+    *,
+    workers: int = 1,
+    cache: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ImpactReport:
+    """Estimate φ̂ of every provider jointly (Appendix D).
+
+    Args:
+        seed_corpus: public documents that the base model is trained on.
+        submissions: provider to documents, in the order of their final commitments: the earliest
+            keeps the credit for shared text.
+        evaluation: held-out documents that no provider sees.
+        parameters: of the method; the defaults if None.
+        workers: processes for the seeds; see `run_seeds`.
+        cache: directory of finished runs, so that an interrupted estimate resumes.
+        progress: called with the number of finished seeds.
+
+    Raises:
+        InputError: there are no submissions, or no text in the seed corpus or evaluation set.
+    """
+    chosen = parameters or Parameters()
+    if not submissions:
+        raise InputError("there are no submissions: give at least one provider's documents")
+    if not chosen.seeds:
+        raise InputError("no seeds are given: name at least one, two or more for standard errors")
+    pool = make_pool(seed_corpus, submissions, evaluation, chosen.model)
+    runs = run_seeds(pool, chosen, workers=workers, cache=cache, progress=progress)
+    start = make_model(chosen.model, chosen.seeds[0]).digest()
+    method = {
+        "parameters": chosen.to_json(),
+        "code": code_digest(),
+        "seed_corpus": pool.seed_digest,
+        "tokenizer": pool.tokenizer_digest,
+        "model": start,
+    }
+    version = hashlib.sha256(json.dumps(method, sort_keys=True).encode()).hexdigest()
+    evidence = {**method, "torch": torch.__version__, "evaluation": pool.evaluation_digest}
+    return summarise(
+        pool,
+        runs,
+        bound=chosen.clip,
+        m=chosen.m,
+        rescaling=chosen.rescaling,
+        version=version,
+        evidence=evidence,
+    )
+
+
+def with_estimator(parameters: Parameters, name: str) -> Parameters:
+    """The same method with another estimator."""
+    return replace(parameters, estimator=name)

@@ -1,0 +1,461 @@
+"""Estimators of what each document, or each provider, is worth to the trained model.
+
+All answer one question: by how much would the evaluation loss rise without this data? Positive is
+good. Appendix D writes the change of the loss, `−g_iᵀ H⁻¹ ḡ`; here the sign is that of the gain.
+
+Except for the two that retrain, an estimator gives one number a document, from one direction in
+parameter space: the influence of a document is the directional derivative of its summed loss. Sums,
+not means, so that volume counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from oracles.errors import InputError
+from oracles.impact.training import Recipe, Trainer, mean_gradient, mean_loss, retrain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from oracles.impact.corpus import Pool, Sequences
+    from oracles.impact.model import LanguageModel
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One model and one pool, under one seed.
+
+    Attributes:
+        model: start of the training.
+        pool: documents of the auction.
+        recipe: how models are trained.
+        seed: order of the data and random probes.
+        mix: weight of the submissions at which influence is taken: 1 is leave-one-out at a model
+            that has seen everything, 0 is add-one at the base model (seed corpus only).
+        memory: bytes that stored training states may take.
+        tick: called after every unit of work.
+    """
+
+    model: LanguageModel
+    pool: Pool
+    recipe: Recipe
+    seed: int
+    mix: float
+    memory: int = 2**30
+    tick: Callable[[], None] | None = None
+
+    def trainer(self) -> Trainer:
+        """Training on the seed corpus and on all submissions at weight `mix`."""
+        weights = np.full(len(self.pool.providers) + 1, self.mix)
+        weights[0] = 1.0
+        training, recipe = self.pool.training, self.recipe
+        return Trainer(self.model, training, recipe, self.seed, weights, keep_zero=True)
+
+    def evaluation_gradient(self, theta: Tensor) -> Tensor:
+        """ḡ, the gradient [P] of the mean evaluation loss."""
+        return mean_gradient(self.model, theta, self.pool.evaluation)
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """What one run of an estimator found.
+
+    Attributes:
+        providers: [n] gain in mean evaluation loss, nats a token.
+        documents: [D] the same by training document (0 for the seed corpus), if the estimator has
+            it; sums to `providers`.
+        log: JSON-compatible intermediate values.
+        tensors: intermediate tensors, for the evidence bundle.
+    """
+
+    providers: NDArray[np.float64]
+    documents: NDArray[np.float64] | None
+    log: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+
+def document_derivatives(
+    model: LanguageModel, theta: Tensor, direction: Tensor, sequences: Sequences, batch: int = 64
+) -> NDArray[np.float64]:
+    """Directional derivative of each document's summed loss, [D], in one streamed pass."""
+    sums = np.zeros(len(sequences.owners))
+    for first in range(0, len(sequences), batch):
+        rows = slice(first, first + batch)
+        tokens = torch.from_numpy(sequences.tokens[rows])
+        slopes: Tensor = torch.func.jvp(
+            partial(model.token_losses, sequences=tokens), (theta,), (direction,)
+        )[1]
+        document = sequences.document[rows]
+        real = document >= 0
+        np.add.at(sums, document[real], slopes.double().numpy()[real])
+    return sums
+
+
+def _found(
+    problem: Problem,
+    documents: NDArray[np.float64],
+    log: dict[str, Any],
+    tensors: dict[str, NDArray[Any]],
+) -> Influence:
+    """Sum documents to providers; the seed corpus is public and earns nothing."""
+    owners = problem.pool.training.owners
+    documents = np.where(owners > 0, documents, 0.0)
+    sums = np.bincount(owners, documents, minlength=len(problem.pool.providers) + 1)
+    return Influence(sums[1:].astype(np.float64), documents, log, tensors)
+
+
+def unrolled(problem: Problem) -> Influence:
+    """Exact derivative of the final evaluation loss through the whole training.
+
+    Reverse mode through every Adam step (MAGIC, Ilyas & Engstrom 2025): no Hessian is inverted and
+    no convergence is assumed. About four times the cost of the training itself.
+    """
+    trainer = problem.trainer()
+    theta, derivative = trainer.adjoint(
+        problem.evaluation_gradient, memory=problem.memory, tick=problem.tick
+    )
+    loss, _ = mean_loss(problem.model, theta, problem.pool.evaluation)
+    log = {"evaluation_loss": loss, "steps": len(trainer.steps)}
+    return _found(problem, -derivative, log, {"theta": theta.numpy()})
+
+
+class Curvature:
+    """The Gauss-Newton matrix G of the mean training loss, as products with vectors.
+
+    Attributes:
+        size: number of parameters P.
+    """
+
+    def __init__(self, problem: Problem, theta: Tensor, sample: int = 256) -> None:
+        """Fix the sequences on which curvature is measured: a seeded sample of the training set."""
+        self._model, self._theta = problem.model, theta
+        rng = np.random.default_rng([problem.seed, 1])
+        total = len(problem.pool.training)
+        rows = np.sort(rng.choice(total, min(sample, total), replace=False))
+        self._tokens = torch.from_numpy(problem.pool.training.tokens[rows])
+        self._real = torch.from_numpy(problem.pool.training.document[rows] >= 0)
+        self._generator = torch.Generator().manual_seed(problem.seed)
+        self.size = theta.numel()
+        self.rows = rows
+
+    def product(self, vector: Tensor, batch: int = 64) -> Tensor:
+        """G·v, [P], summed in float64."""
+        total = torch.zeros(self.size, dtype=torch.float64)
+        for first in range(0, len(self._tokens), batch):
+            inputs = self._tokens[first : first + batch, :-1]
+            real = self._real[first : first + batch, :, None]
+            logits, slope = torch.func.jvp(
+                partial(self._model.logits, tokens=inputs), (self._theta,), (vector,)
+            )[:2]
+            p = torch.softmax(logits, -1)
+            curved = p * (slope - (p * slope).sum(-1, keepdim=True)) * real
+            variable = self._theta.detach().requires_grad_()
+            (part,) = torch.autograd.grad(self._model.logits(variable, inputs), variable, curved)
+            total += part
+        return (total / float(self._real.sum())).to(vector.dtype)
+
+    def diagonal(self, probes: int = 8) -> Tensor:
+        """Hutchinson's estimate E[z ⊙ G z] of the diagonal, clipped at 0 (Bekas et al. 2007)."""
+        total = torch.zeros(self.size, dtype=torch.float64)
+        for _ in range(probes):
+            z = torch.randint(0, 2, (self.size,), generator=self._generator).to(self._theta) * 2 - 1
+            total += z * self.product(z)
+        return (total / probes).clamp_min(0).to(self._theta.dtype)
+
+
+def _trained(problem: Problem) -> Tensor:
+    return problem.trainer().run(problem.tick)
+
+
+def _along(problem: Problem, theta: Tensor, direction: Tensor, log: dict[str, Any]) -> Influence:
+    """Influence of each document along H⁻¹ḡ."""
+    documents = document_derivatives(problem.model, theta, direction, problem.pool.training)
+    documents = documents / float(problem.pool.training.sizes.sum())
+    tensors = {"theta": theta.numpy(), "direction": direction.numpy()}
+    return _found(problem, documents, log, tensors)
+
+
+def gradient(problem: Problem) -> Influence:
+    """Gradient product `g_iᵀ ḡ`: the inverse Hessian replaced by the identity."""
+    theta = _trained(problem)
+    return _along(problem, theta, problem.evaluation_gradient(theta), {})
+
+
+def hutchinson(problem: Problem) -> Influence:
+    """Inverse of the damped Gauss-Newton diagonal, found by Hutchinson probes (Appendix D).
+
+    Damping is the mean of the diagonal: the mean eigenvalue of G.
+    """
+    theta = _trained(problem)
+    diagonal = Curvature(problem, theta).diagonal()
+    damping = float(diagonal.double().mean())
+    direction = problem.evaluation_gradient(theta) / (diagonal + damping)
+    return _along(problem, theta, direction, {"damping": damping})
+
+
+def conjugate_gradient(
+    problem: Problem, iterations: int = 40, tolerance: float = 1e-2
+) -> Influence:
+    """Solve `(G + λI) s = ḡ` by conjugate gradients with the Hutchinson diagonal in front.
+
+    λ is the mean eigenvalue of G. The relative residual reached is logged as `residual`.
+    """
+    theta = _trained(problem)
+    curvature = Curvature(problem, theta)
+    diagonal = curvature.diagonal()
+    damping = float(diagonal.double().mean())
+    preconditioner = 1 / (diagonal.double() + damping)
+    target = problem.evaluation_gradient(theta).double()
+    x = torch.zeros_like(target)
+    residual = target.clone()
+    z = preconditioner * residual
+    p = z.clone()
+    rz = residual @ z
+    used = 0
+    while used < iterations and float(residual.norm() / target.norm()) > tolerance:
+        product = curvature.product(p.to(theta.dtype)).double() + damping * p
+        alpha = rz / (p @ product)
+        x += alpha * p
+        residual -= alpha * product
+        z = preconditioner * residual
+        new = residual @ z
+        p = z + (new / rz) * p
+        rz = new
+        used += 1
+        if problem.tick:
+            problem.tick()
+    log = {
+        "damping": damping,
+        "iterations": used,
+        "residual": float(residual.norm() / target.norm()),
+    }
+    return _along(problem, theta, x.to(theta.dtype), log)
+
+
+def ekfac(problem: Problem) -> Influence:
+    """Eigenvalue-corrected Kronecker factors (George et al. 2018) of linear layers.
+
+    The Fisher matrix is taken on targets drawn from the model, by sequence. Parameters outside
+    linear layers use its diagonal. Damping is a tenth of the mean eigenvalue of each layer
+    (Grosse et al. 2023).
+    """
+    theta = _trained(problem)
+    model = problem.model
+    curvature = Curvature(problem, theta)
+    sequences = torch.from_numpy(problem.pool.training.tokens[curvature.rows])
+    names = {
+        f"{name}.weight": layer
+        for name, layer in model.module.named_modules()
+        if isinstance(layer, nn.Linear) and f"{name}.weight" in model.names
+    }
+    generator = torch.Generator().manual_seed(problem.seed)
+    captured: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def remember(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            captured[name] = (inputs[0], output)
+
+        return hook
+
+    handles = [layer.register_forward_hook(remember(name)) for name, layer in names.items()]
+
+    def passes() -> Any:
+        """For every batch: inputs and output gradients of each layer, and parameter gradients."""
+        generator.manual_seed(problem.seed)
+        for first in range(0, len(sequences), 16):
+            variable = theta.detach().requires_grad_()
+            logits = model.logits(variable, sequences[first : first + 16, :-1])
+            flat = torch.softmax(logits.detach(), -1).flatten(0, 1)
+            drawn = torch.multinomial(flat, 1, generator=generator).view(logits.shape[:2])
+            loss = nn.functional.cross_entropy(
+                logits.flatten(0, 1), drawn.flatten(), reduction="sum"
+            )
+            order = list(captured)
+            outputs = [captured[name][1] for name in order]
+            *slopes, full = torch.autograd.grad(loss, [*outputs, variable])
+            layers = {
+                name: (captured[name][0].detach(), slope)
+                for name, slope in zip(order, slopes, strict=True)
+            }
+            captured.clear()
+            yield layers, full
+
+    try:
+        inputs: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
+        square = torch.zeros(theta.shape, dtype=torch.float64)
+        for layers, full in passes():
+            square += full.double().square()
+            for name, (a, g) in layers.items():
+                a2, g2 = a.flatten(0, 1).double(), g.flatten(0, 1).double()
+                inputs[name] = inputs.get(name, torch.zeros(())) + a2.T @ a2
+                outputs[name] = outputs.get(name, torch.zeros(())) + g2.T @ g2
+        bases = {
+            name: (torch.linalg.eigh(inputs[name])[1], torch.linalg.eigh(outputs[name])[1])
+            for name in inputs
+        }
+        eigenvalues = {
+            name: torch.zeros(out.shape[0], in_.shape[0], dtype=torch.float64)
+            for name, (in_, out) in bases.items()
+        }
+        for layers, _ in passes():
+            for name, (a, g) in layers.items():
+                in_, out = bases[name]
+                per_sequence = (g.double() @ out).transpose(1, 2) @ (a.double() @ in_)
+                eigenvalues[name] += per_sequence.square().sum(0)
+    finally:
+        for handle in handles:
+            handle.remove()
+    tokens = float(sequences[:, 1:].numel())
+    evaluation = problem.evaluation_gradient(theta)
+    # A batch sums 16 sequences; drawn targets have zero mean, so squares add up.
+    diagonal = square / tokens
+    direction = evaluation.double() / (diagonal + 0.1 * diagonal.mean())
+    dampings: dict[str, float] = {}
+    views = model.unflatten(direction)
+    for name, part in model.unflatten(evaluation.double()).items():
+        if name in eigenvalues:
+            in_, out = bases[name]
+            values = eigenvalues[name] / tokens
+            dampings[name] = 0.1 * float(values.mean())
+            rotated = (out.T @ part @ in_) / (values + dampings[name])
+            views[name].copy_(out @ rotated @ in_.T)
+    log = {"damping": dampings}
+    return _along(problem, theta, direction.to(theta.dtype), log)
+
+
+def tracin(problem: Problem, count: int = 5) -> Influence:
+    """Gradient products summed over checkpoints, weighted by step sizes (Pruthi et al. 2020)."""
+    training = problem.pool.training
+    documents = np.zeros(len(training.owners))
+    for rate, theta in problem.trainer().checkpoints(count):
+        direction = problem.evaluation_gradient(theta)
+        documents += rate * document_derivatives(problem.model, theta, direction, training)
+        if problem.tick:
+            problem.tick()
+    return _found(problem, documents / float(training.sizes.sum()), {"checkpoints": count}, {})
+
+
+class Utility:
+    """V(S): gain in evaluation loss over the base model, by fine-tuning the base on S."""
+
+    def __init__(self, problem: Problem) -> None:
+        from oracles.impact.model import LanguageModel
+
+        self._problem = problem
+        pool = problem.pool
+        base = retrain(problem.model, pool.training, problem.recipe, problem.seed, [])
+        self._model = LanguageModel.__new__(LanguageModel)
+        self._model.__dict__.update(problem.model.__dict__)
+        self._model.theta = base
+        self._base_loss = mean_loss(problem.model, base, pool.evaluation)[0]
+        self._known: dict[frozenset[int], float] = {frozenset(): 0.0}
+
+    def __call__(self, providers: frozenset[int]) -> float:
+        """V(S) for provider indices S; each is computed once."""
+        if providers not in self._known:
+            problem = self._problem
+            weights = np.zeros(len(problem.pool.providers) + 1)
+            weights[[k + 1 for k in providers]] = 1.0
+            theta = Trainer(
+                self._model, problem.pool.training, problem.recipe, problem.seed, weights
+            ).run()
+            loss = mean_loss(self._model, theta, problem.pool.evaluation)[0]
+            self._known[providers] = self._base_loss - loss
+            if problem.tick:
+                problem.tick()
+        return self._known[providers]
+
+    @property
+    def evaluations(self) -> int:
+        """Fine-tunings done so far."""
+        return len(self._known) - 1
+
+
+def ablation(problem: Problem) -> Influence:
+    """Limited ablation: fine-tune the base without each provider (mix > 0), or with it alone."""
+    utility = Utility(problem)
+    everyone = frozenset(range(len(problem.pool.providers)))
+    if problem.mix > 0:
+        gains = [utility(everyone) - utility(everyone - {k}) for k in sorted(everyone)]
+    else:
+        gains = [utility(frozenset({k})) for k in sorted(everyone)]
+    return Influence(np.array(gains), None, {"retrainings": utility.evaluations}, {})
+
+
+def shapley(
+    problem: Problem,
+    tolerance: float = 0.05,
+    least: int = 4,
+    most: int = 64,
+    truncation: float = 0.01,
+) -> Influence:
+    """Monte-Carlo Shapley value over provider permutations (Ghorbani & Zou 2019).
+
+    A permutation and its reverse are used together. Within one, providers after the point where
+    V is within `truncation` of V(all) get 0. Stops when every standard error is below `tolerance`
+    times the largest value, or after `most` permutations.
+    """
+    n = len(problem.pool.providers)
+    utility = Utility(problem)
+    full = utility(frozenset(range(n)))
+    rng = np.random.default_rng([problem.seed, 2])
+    pairs: list[NDArray[np.float64]] = []
+    error = np.full(n, np.inf)
+    while 2 * len(pairs) < most:
+        forward = rng.permutation(n)
+        both = np.zeros(n)
+        for order in (forward, forward[::-1]):
+            chosen: frozenset[int] = frozenset()
+            value = 0.0
+            for provider in order.tolist():
+                if abs(full - value) <= truncation * abs(full):
+                    break
+                chosen |= {provider}
+                after = utility(chosen)
+                both[provider] += (after - value) / 2
+                value = after
+        pairs.append(both)
+        if 2 * len(pairs) >= least and len(pairs) > 1:
+            error = np.std(pairs, axis=0, ddof=1) / np.sqrt(len(pairs))
+            if error.max() <= tolerance * np.abs(np.mean(pairs, axis=0)).max():
+                break
+    log = {
+        "permutations": 2 * len(pairs),
+        "retrainings": utility.evaluations,
+        "standard_errors": [float(e) for e in error],
+        "value_of_all": full,
+    }
+    return Influence(np.mean(pairs, axis=0), None, log, {"permutation_pairs": np.array(pairs)})
+
+
+ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {
+    "unrolled": unrolled,
+    "cg": conjugate_gradient,
+    "ekfac": ekfac,
+    "hutchinson": hutchinson,
+    "tracin": tracin,
+    "gradient": gradient,
+    "ablation": ablation,
+    "shapley": shapley,
+}
+
+
+def run(name: str, problem: Problem) -> Influence:
+    """Run one estimator by name.
+
+    Raises:
+        InputError: there is no estimator of that name.
+    """
+    if name not in ESTIMATORS:
+        raise InputError(f"no estimator is called {name!r}; choose one of {', '.join(ESTIMATORS)}")
+    return ESTIMATORS[name](problem)

@@ -1,0 +1,239 @@
+"""From raw influence to the number that is signed: errors, significance, rescaling, evidence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from oracles.impact.corpus import Pool
+    from oracles.impact.estimators import Influence
+
+#: φ̂ is an integer number of these steps: 10,000 is 1.
+GRID = 10_000
+#: The floor of 1e-3 (Appendix D), for eligible providers only.
+FLOOR = 10
+
+Rescaling = Literal["zero", "minmax"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderImpact:
+    """φ̂ of one provider.
+
+    Attributes:
+        name: as submitted.
+        phi: φ̂ on the grid, 0 to 10,000; 0 means not eligible.
+        influence: estimated gain in mean evaluation loss, nats a token, before rescaling.
+        standard_error: of `influence`.
+        positive: `influence` is above 0 by more than m standard errors.
+        tokens: training tokens after deduplication.
+        characters: characters submitted.
+        duplicate_characters: of these, dropped as duplicates.
+        clipped: gain that was cut off by the per-document bound.
+    """
+
+    name: str
+    phi: int
+    influence: float
+    standard_error: float
+    positive: bool
+    tokens: int
+    characters: int
+    duplicate_characters: int
+    clipped: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactReport:
+    """φ̂ of all providers of one auction, and what is needed to recompute it.
+
+    Attributes:
+        providers: in the order of commitment.
+        version: SHA-256 over parameters, code, seed corpus and model; fixed at CREATE.
+        evaluation_digest: digest of the held-out set, committed to at CREATE.
+        kappa: suggested κ, the typical standard error of φ̂ on [0, 1] (mechanism.md, §10).
+        gamma: suggested γ, the reliability of φ̂ in [0, 1].
+        evidence: JSON-compatible log: parameters, seeds, digests, intermediate values.
+        tensors: arrays for a safetensors file.
+    """
+
+    providers: tuple[ProviderImpact, ...]
+    version: str
+    evaluation_digest: str
+    kappa: float
+    gamma: float
+    evidence: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+    def phi(self) -> dict[str, int]:
+        """Provider to φ̂ on the grid."""
+        return {provider.name: provider.phi for provider in self.providers}
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the tensors, JSON-compatible."""
+        return {
+            "version": self.version,
+            "evaluation_digest": self.evaluation_digest,
+            "grid": GRID,
+            "kappa": self.kappa,
+            "gamma": self.gamma,
+            "providers": [asdict(provider) for provider in self.providers],
+            "evidence": self.evidence,
+        }
+
+
+def clip_documents(
+    documents: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    bound: float,
+) -> tuple[NDArray[np.float64], float]:
+    """Limit what one document may earn or cost a token.
+
+    The limit is `bound` times the median over providers of the 90th percentile of the absolute
+    influence a token of their documents: no provider moves it by more than one place in the order.
+
+    Args:
+        documents: [S, D] influence of each document under each seed.
+        owners: [D] owner of each document; 0 is the seed corpus.
+        sizes: [D] tokens of each document.
+        bound: multiple of the typical large influence.
+
+    Returns:
+        Clipped influence [S, D], and the limit a token.
+    """
+    rate = np.abs(documents.mean(0)) / np.maximum(sizes, 1)
+    present = [owner for owner in np.unique(owners) if owner > 0]
+    if not present:
+        return documents, 0.0
+    limit = bound * float(np.median([np.quantile(rate[owners == k], 0.9) for k in present]))
+    # The whole document is scaled, under all seeds alike, so that the mean meets the limit.
+    scale = np.minimum(1.0, limit / np.maximum(rate, np.finfo(float).tiny))
+    return documents * scale, limit
+
+
+def standard_errors(
+    providers: NDArray[np.float64], documents: NDArray[np.float64] | None, owners: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Standard error of each provider's mean influence over seeds, [n].
+
+    Two sources add up: the spread between seeds, and which documents the provider happens to hold
+    (the bootstrap over documents in closed form). With few seeds each provider's own variance is a
+    poor estimate, so it is averaged with the mean over all providers.
+
+    Args:
+        providers: [S, n] influence under each seed.
+        documents: [D] mean influence of each document, if known.
+        owners: [D] owner of each document; provider k is k+1.
+    """
+    seeds, n = providers.shape
+    variance = np.zeros(n)
+    if seeds > 1:
+        own = providers.var(axis=0, ddof=1)
+        variance += (own + own.mean()) / 2 / seeds
+    if documents is not None:
+        for k in range(n):
+            mine = documents[owners == k + 1]
+            centred = mine - mine.mean() if len(mine) > 1 else mine
+            variance[k] += float(np.square(centred).sum()) * len(mine) / max(1, len(mine) - 1)
+    return np.sqrt(variance)
+
+
+def rescale(
+    influence: NDArray[np.float64], positive: NDArray[np.bool_], how: Rescaling = "zero"
+) -> NDArray[np.int64]:
+    """Rescale influence to the grid; providers that are not eligible get 0.
+
+    Args:
+        influence: [n] raw influence.
+        positive: [n] significantly above 0.
+        how: "zero" keeps ratios (negative to 0, divided by the maximum); "minmax" is the paper's
+            affine map of [min, max] to [0, 1], under which one junk data set lifts all others.
+    """
+    if not positive.any():
+        return np.zeros(len(influence), np.int64)
+    low = 0.0 if how == "zero" else float(influence.min())
+    high = float(influence[positive].max())
+    share = np.clip((influence - low) / (high - low), 0.0, 1.0) if high > low else np.ones(1)
+    steps = np.maximum(np.rint(share * GRID), FLOOR).astype(np.int64)
+    return np.where(positive, steps, 0)
+
+
+def summarise(
+    pool: Pool,
+    runs: Sequence[Influence],
+    *,
+    bound: float,
+    m: float,
+    rescaling: Rescaling,
+    version: str,
+    evidence: dict[str, Any],
+) -> ImpactReport:
+    """Put the runs of all seeds together.
+
+    Args:
+        pool: documents of the auction.
+        runs: one a seed.
+        bound: see `clip_documents`.
+        m: standard errors that φ̂ must be above 0.
+        rescaling: see `rescale`.
+        version: digest of the method.
+        evidence: log of parameters and digests, extended here.
+    """
+    owners, sizes = pool.training.owners, pool.training.sizes
+    providers = np.array([run.providers for run in runs])
+    mean_documents = None
+    limit = None
+    raw = providers.mean(0)
+    tensors: dict[str, NDArray[Any]] = {"providers": providers}
+    per_document = [run.documents for run in runs if run.documents is not None]
+    if per_document:
+        documents, limit = clip_documents(np.array(per_document), owners, sizes, bound)
+        n = providers.shape[1]
+        providers = np.array([np.bincount(owners, d, minlength=n + 1)[1:] for d in documents])
+        mean_documents = documents.mean(0)
+        tensors["documents"] = documents
+        tensors["owners"] = owners
+    influence = providers.mean(0)
+    errors = standard_errors(providers, mean_documents, owners)
+    positive = influence > m * errors
+    # Without any spread to measure (one seed, no documents) nothing is called significant.
+    positive &= errors > 0
+    phi = rescale(influence, positive, rescaling)
+    for k, run in enumerate(runs):
+        tensors.update({f"{name}.{k}": value for name, value in run.tensors.items()})
+    top = float(influence[positive].max()) if positive.any() else 1.0
+    kappa = float(np.sqrt(np.mean(errors**2))) / top if len(errors) else 0.0
+    spread = float(influence.var(ddof=1)) if len(influence) > 1 else 0.0
+    gamma = max(0.0, 1 - float(np.mean(errors**2)) / spread) if spread > 0 else 0.0
+    volumes = pool.volumes
+    results = tuple(
+        ProviderImpact(
+            name=name,
+            phi=int(phi[k]),
+            influence=float(influence[k]),
+            standard_error=float(errors[k]),
+            positive=bool(positive[k]),
+            tokens=int(volumes[k]),
+            characters=pool.characters[name][0],
+            duplicate_characters=pool.characters[name][0] - pool.characters[name][1],
+            clipped=float(raw[k] - influence[k]),
+        )
+        for k, name in enumerate(pool.providers)
+    )
+    log = {
+        **evidence,
+        "runs": [run.log for run in runs],
+        "clip_per_token": limit,
+        "documents": [digest.hex() for digest in pool.digests],
+    }
+    return ImpactReport(
+        results, version, pool.evaluation_digest, min(1.0, kappa), gamma, log, tensors
+    )

@@ -1,0 +1,311 @@
+"""Training as a smooth, replayable function of the weight of every owner's data, and its adjoint.
+
+One recipe serves everything: the base model, the retrainings that are the truth, and the training
+that is differentiated. Adam carries its ε inside the root, so that an update is a smooth function
+of the gradient; the loss of a step is a sum over tokens divided by a constant, so that volume
+counts and leaving data out is the same as giving it weight 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from oracles.impact.corpus import Sequences
+    from oracles.impact.model import LanguageModel
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How models are trained.
+
+    Attributes:
+        epochs: passes over the data (`e_0` in Appendix D).
+        batch: sequences in a step.
+        learning_rate: peak step size; linear warm-up, then linear decay to 0.
+        warmup: share of the steps spent warming up.
+        beta1: decay of Adam's first moment.
+        beta2: decay of Adam's second moment.
+        epsilon: Adam's ε, added inside the root as ε².
+    """
+
+    epochs: int = 1
+    batch: int = 16
+    learning_rate: float = 3e-3
+    warmup: float = 0.25
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-3
+
+    def rate(self, step: int, steps: int) -> float:
+        """Step size of one step out of `steps`."""
+        rising = (step + 1) / max(1.0, self.warmup * steps)
+        falling = (steps - step) / max(1.0, (1 - self.warmup) * steps)
+        return self.learning_rate * min(1.0, rising, falling)
+
+
+def schedule(
+    sequences: Sequences, keep: NDArray[np.bool_], recipe: Recipe, seed: int
+) -> list[NDArray[np.int64]]:
+    """Indices of the sequences of each step.
+
+    Args:
+        sequences: the whole pool.
+        keep: [owners] which owners' sequences take part.
+        recipe: training recipe.
+        seed: decides the order. Two subsets of one pool keep their common sequences in one
+            relative order under the same seed.
+    """
+    steps: list[NDArray[np.int64]] = []
+    for epoch in range(recipe.epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(sequences))
+        order = order[keep[sequences.owner[order]]]
+        steps.extend(
+            order[first : first + recipe.batch] for first in range(0, len(order), recipe.batch)
+        )
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Parameters and Adam's moments, each [P]."""
+
+    theta: Tensor
+    first: Tensor
+    second: Tensor
+
+
+class Trainer:
+    """Runs one recipe on one pool, forwards and backwards.
+
+    Attributes:
+        steps: indices of the sequences of each step.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        sequences: Sequences,
+        recipe: Recipe,
+        seed: int,
+        weights: NDArray[np.float64],
+        *,
+        keep_zero: bool = False,
+    ) -> None:
+        """Fix the data, their order and their weights.
+
+        Args:
+            model: start of the training.
+            sequences: the whole pool.
+            recipe: training recipe.
+            seed: decides the order of sequences.
+            weights: [owners] weight of each owner's loss.
+            keep_zero: keep data of weight 0 in the schedule, to differentiate by their weight.
+        """
+        self.model = model
+        self.recipe = recipe
+        self.steps = schedule(sequences, (weights > 0) | keep_zero, recipe, seed)
+        self._tokens = torch.from_numpy(sequences.tokens)
+        self._document = sequences.document
+        self._documents = len(sequences.owners)
+        context = sequences.document.shape[1]
+        per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
+        self._weights = torch.from_numpy(per_token / (recipe.batch * context)).to(model.theta.dtype)
+
+    def initial(self) -> State:
+        """State before the first step."""
+        zero = torch.zeros_like(self.model.theta)
+        return State(self.model.theta, zero, zero)
+
+    def _gradient(self, theta: Tensor, step: int) -> Tensor:
+        rows = self.steps[step]
+        variable = theta.detach().requires_grad_()
+        losses = self.model.token_losses(variable, self._tokens[rows])
+        (gradient,) = torch.autograd.grad((losses * self._weights[rows]).sum(), variable)
+        return gradient
+
+    def _corrections(self, step: int) -> tuple[float, float]:
+        return 1 - self.recipe.beta1 ** (step + 1), 1 - self.recipe.beta2 ** (step + 1)
+
+    def advance(self, state: State, step: int) -> State:
+        """One Adam step."""
+        recipe = self.recipe
+        gradient = self._gradient(state.theta, step)
+        first = torch.lerp(gradient, state.first, recipe.beta1)
+        second = torch.lerp(gradient.square(), state.second, recipe.beta2)
+        unbias1, unbias2 = self._corrections(step)
+        root = torch.sqrt(second / unbias2 + recipe.epsilon**2)
+        rate = recipe.rate(step, len(self.steps)) / unbias1
+        return State(state.theta - rate * first / root, first, second)
+
+    def run(self, tick: Callable[[], None] | None = None) -> Tensor:
+        """Train from start to end and return θ, [P]."""
+        state = self.initial()
+        for step in range(len(self.steps)):
+            state = self.advance(state, step)
+            if tick:
+                tick()
+        return state.theta
+
+    def checkpoints(self, count: int) -> Iterator[tuple[float, Tensor]]:
+        """Train, yielding (summed step size, θ) at `count` evenly spaced steps (for TracIn)."""
+        state, total, rate = self.initial(), len(self.steps), 0.0
+        due = {math.ceil(total * (k + 1) / count) for k in range(count)}
+        for step in range(total):
+            state = self.advance(state, step)
+            rate += self.recipe.rate(step, total)
+            if step + 1 in due:
+                yield rate, state.theta
+                rate = 0.0
+
+    def adjoint(
+        self,
+        gradient_at: Callable[[Tensor], Tensor],
+        *,
+        memory: int = 2**30,
+        tick: Callable[[], None] | None = None,
+    ) -> tuple[Tensor, NDArray[np.float64]]:
+        """Derivative of a function of the trained θ by the weight of every document.
+
+        Reverse-mode differentiation through the whole training: exact, and its cost does not grow
+        with the number of documents or owners. States are kept for one segment of the training at a
+        time and replayed from the segment's start, so that memory stays below a bound (Griewank &
+        Walther 2000, one level).
+
+        Args:
+            gradient_at: θ [P] to the function's gradient [P].
+            memory: bytes for stored states.
+            tick: called once a step forwards and once backwards.
+
+        Returns:
+            The trained θ [P], and the derivatives [D] by document weights at the given weights.
+        """
+        total = len(self.steps)
+        state_bytes = 3 * self.model.theta.nbytes
+        # States of one segment plus the start of every segment fit into the bound; the square root
+        # is the smallest sum, so that nothing better exists when the bound is below it.
+        length = total
+        if total * state_bytes > memory:
+            length = max(math.isqrt(total - 1) + 1, memory // (2 * state_bytes))
+        starts: list[State] = []
+        states = [self.initial()]
+        for step in range(total):
+            if step % length == 0:
+                starts.append(states[-1])
+                states = states[-1:]
+            states.append(self.advance(states[-1], step))
+            if tick:
+                tick()
+        theta = states[-1].theta
+        derivative = np.zeros(self._documents)
+        adjoint = State(gradient_at(theta), torch.zeros_like(theta), torch.zeros_like(theta))
+        for segment in reversed(range(len(starts))):
+            begin, end = segment * length, min(total, (segment + 1) * length)
+            start = starts.pop()
+            if len(states) == 1:
+                states = [start]
+                for step in range(begin, end):
+                    states.append(self.advance(states[-1], step))
+            for step in reversed(range(begin, end)):
+                after = states.pop()
+                adjoint = self._reverse(adjoint, states[-1], after, step, derivative)
+                if tick:
+                    tick()
+        return theta, derivative
+
+    def _reverse(
+        self,
+        adjoint: State,
+        before: State,
+        after: State,
+        step: int,
+        derivative: NDArray[np.float64],
+    ) -> State:
+        """Pull the adjoint of a step's result back to its start; adds to `derivative` in place."""
+        recipe = self.recipe
+        unbias1, unbias2 = self._corrections(step)
+        rate = recipe.rate(step, len(self.steps)) / unbias1
+        square = after.second / unbias2 + recipe.epsilon**2
+        first = adjoint.first - rate * adjoint.theta / square.sqrt()
+        second = adjoint.second + (0.5 * rate / unbias2) * adjoint.theta * after.first * (
+            square.pow(-1.5)
+        )
+        rows = self.steps[step]
+        variable = before.theta.detach().requires_grad_()
+        weights = self._weights[rows].requires_grad_()
+        losses = self.model.token_losses(variable, self._tokens[rows])
+        (gradient,) = torch.autograd.grad((losses * weights).sum(), variable, create_graph=True)
+        with torch.no_grad():
+            inner = (1 - recipe.beta1) * first + (2 * (1 - recipe.beta2)) * gradient * second
+        # gradient·inner is linear in the token weights: its derivative by them is each token's
+        # directional derivative along `inner`; its derivative by θ is the Hessian product.
+        hessian, tokens = torch.autograd.grad(gradient @ inner, (variable, weights))
+        document = self._document[rows]
+        real = document >= 0
+        per_token = tokens.double().numpy()[real] / (recipe.batch * document.shape[1])
+        np.add.at(derivative, document[real], per_token)
+        return State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
+
+
+def mean_loss(
+    model: LanguageModel, theta: Tensor, sequences: Sequences, batch: int = 64
+) -> tuple[float, NDArray[np.float64]]:
+    """Mean token loss in nats, and the summed loss of each document [D], in float64."""
+    sums = np.zeros(len(sequences.owners))
+    with torch.no_grad():
+        for first in range(0, len(sequences), batch):
+            rows = slice(first, first + batch)
+            losses = model.token_losses(theta, torch.from_numpy(sequences.tokens[rows]))
+            document = sequences.document[rows]
+            real = document >= 0
+            np.add.at(sums, document[real], losses.double().numpy()[real])
+    return float(sums.sum() / sequences.sizes.sum()), sums
+
+
+def mean_gradient(
+    model: LanguageModel, theta: Tensor, sequences: Sequences, batch: int = 64
+) -> Tensor:
+    """Gradient [P] of the mean token loss, summed over batches in float64."""
+    total = torch.zeros(theta.shape, dtype=torch.float64)
+    tokens = float(sequences.sizes.sum())
+    for first in range(0, len(sequences), batch):
+        rows = slice(first, first + batch)
+        variable = theta.detach().requires_grad_()
+        losses = model.token_losses(variable, torch.from_numpy(sequences.tokens[rows]))
+        real = torch.from_numpy(sequences.document[rows] >= 0)
+        (gradient,) = torch.autograd.grad((losses * real).sum(), variable)
+        total += gradient
+    return (total / tokens).to(theta.dtype)
+
+
+def retrain(
+    model: LanguageModel,
+    sequences: Sequences,
+    recipe: Recipe,
+    seed: int,
+    providers: Sequence[int],
+    tick: Callable[[], None] | None = None,
+) -> Tensor:
+    """Train on the seed corpus and on some providers only; returns θ, [P].
+
+    Args:
+        model: start of the training.
+        sequences: the whole pool.
+        recipe: training recipe.
+        seed: decides the order of sequences.
+        providers: indices of the providers whose data are used, from 0.
+        tick: called once a step.
+    """
+    weights = np.zeros(int(sequences.owner.max()) + 1)
+    weights[[0, *(provider + 1 for provider in providers if provider + 1 < len(weights))]] = 1
+    return Trainer(model, sequences, recipe, seed, weights).run(tick)
