@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 # Imported where used: most tests need no chain.
 if TYPE_CHECKING:
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from tests.support.anvil import Anvil
     from tests.support.chain import Chain
     from tests.support.revm import Revm
+
+# The same examples in every run, so that a failure is the change's; `--hypothesis-profile explore`
+# looks for new ones.
+settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("fixed")
 
 
 @pytest.fixture
