@@ -1,0 +1,171 @@
+"""Logs to events: decoding, and reading them from a node in ranges that the node allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import decode
+from eth_utils.address import to_checksum_address
+from web3.exceptions import Web3Exception
+
+from oracles.chain import artifacts
+from oracles.errors import ChainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from web3 import Web3
+
+#: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
+FIRST_RANGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decoded log.
+
+    Attributes:
+        name: of the event.
+        args: by name; structs are dictionaries, addresses checksummed, bytes are bytes.
+        address: contract that emitted it, checksummed.
+        block: number.
+        block_hash: 32 bytes.
+        transaction: hash, 32 bytes.
+        log_index: position in the block.
+    """
+
+    name: str
+    args: dict[str, Any]
+    address: str
+    block: int
+    block_hash: bytes
+    transaction: bytes
+    log_index: int
+
+
+def decode_log(
+    address: str,
+    topics: Sequence[bytes],
+    data: bytes,
+    *,
+    block: int = 0,
+    block_hash: bytes = b"",
+    transaction: bytes = b"",
+    log_index: int = 0,
+) -> Event | None:
+    """Decode a log of one of the contracts; None for any other event.
+
+    Raises:
+        ChainError: the topic is known but the data does not fit it.
+    """
+    entry = artifacts.events().get(bytes(topics[0])) if topics else None
+    if entry is None:
+        return None
+    try:
+        args = _decode_args(entry, topics, data)
+    except Exception as error:
+        raise ChainError(
+            f"log {log_index} of block {block} is no well-formed {entry['name']}: {error}"
+        ) from error
+    return Event(
+        entry["name"],
+        args,
+        to_checksum_address(address),
+        block,
+        block_hash,
+        transaction,
+        log_index,
+    )
+
+
+def _decode_args(entry: dict[str, Any], topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
+    plain = [item for item in entry["inputs"] if not item["indexed"]]
+    values = iter(decode([_kind(item) for item in plain], data, strict=True))
+    indexed = iter(topics[1:])
+    args: dict[str, Any] = {}
+    for item in entry["inputs"]:
+        if not item["indexed"]:
+            args[item["name"]] = _present(item, next(values))
+        else:
+            (value,) = decode([item["type"]], next(indexed))
+            args[item["name"]] = _present(item, value)
+    return args
+
+
+def _kind(item: dict[str, Any]) -> str:
+    kind: str = item["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(_kind, item['components']))}){kind.removeprefix('tuple')}"
+
+
+def _present(item: dict[str, Any], value: Any) -> Any:
+    kind: str = item["type"]
+    if kind.endswith("]"):
+        element = item | {"type": kind[: kind.rindex("[")]}
+        return [_present(element, each) for each in value]
+    if kind == "tuple":
+        return {
+            part["name"]: _present(part, each)
+            for part, each in zip(item["components"], value, strict=True)
+        }
+    return to_checksum_address(value) if kind == "address" else value
+
+
+def read_events(
+    web3: Web3,
+    addresses: Sequence[str],
+    from_block: int,
+    to_block: int,
+    *,
+    topics: Sequence[Any] | None = None,
+    on_range: Callable[[int], None] | None = None,
+) -> Iterator[Event]:
+    """Read events in order, in ranges that adapt to what the node allows.
+
+    Args:
+        web3: connection.
+        addresses: contracts to listen to.
+        from_block: first block.
+        to_block: last block, included.
+        topics: as in `eth_getLogs`.
+        on_range: called with the last block of each range read (for progress).
+
+    Raises:
+        ChainError: the node refuses even a single block, or answers nonsense.
+    """
+    width = FIRST_RANGE
+    start = from_block
+    while start <= to_block:
+        end = min(to_block, start + width - 1)
+        query: dict[str, Any] = {
+            "address": [to_checksum_address(address) for address in addresses],
+            "fromBlock": start,
+            "toBlock": end,
+        }
+        if topics is not None:
+            query["topics"] = list(topics)
+        try:
+            logs = web3.eth.get_logs(query)  # type: ignore[arg-type]
+        except (Web3Exception, OSError, ValueError) as error:
+            if end == start:
+                raise ChainError(f"the node refuses the logs of block {start}: {error}") from error
+            width = max(1, (end - start + 1) // 2)
+            continue
+        for log in logs:
+            event = decode_log(
+                log["address"],
+                [bytes(topic) for topic in log["topics"]],
+                bytes(log["data"]),
+                block=log["blockNumber"],
+                block_hash=bytes(log["blockHash"]),
+                transaction=bytes(log["transactionHash"]),
+                log_index=log["logIndex"],
+            )
+            if event is not None:
+                yield event
+        if on_range is not None:
+            on_range(end)
+        start = end + 1
+        width = min(FIRST_RANGE, width * 2)
