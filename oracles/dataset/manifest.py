@@ -28,7 +28,7 @@ MAX_BYTES: Final = 256 * 1024
 
 
 def operator_context(binding: Binding) -> WrapContext:
-    """Context of a wrapping for an operator: the index is not known yet, so the provider stands in."""
+    """Context of a wrapping for an operator: the provider stands in for the index not yet known."""
     return WrapContext(
         binding.chain_id,
         binding.contract,
