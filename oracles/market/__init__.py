@@ -1,0 +1,1 @@
+"""The two sides of an auction, provider and buyer: data, keys and contracts put together."""

@@ -1,0 +1,142 @@
+"""The bid book: a provider's secrets, on disk before anything is sent.
+
+A sealed bid whose salt is lost cannot be opened, and its bond is gone; a data key that is lost
+cannot be delivered. So a record is written and flushed before its commitment leaves the machine.
+One JSON file a record, readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA: Final = "qmia/bid/1"
+_NEW_PRIVATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+@dataclass(frozen=True, slots=True)
+class BidRecord:
+    """One sealed bid with everything needed to open and deliver it.
+
+    Attributes:
+        chain_id: EIP-155.
+        contract: DataAuction.
+        auction: its id.
+        owner: provider.
+        payer: who paid the bond.
+        cost: token units.
+        salt: 32 bytes.
+        data_key: 32 bytes.
+        sealed_bid: 32 bytes, what was committed.
+        cid: of the manifest, base32.
+        archive: of the archive, base32.
+        index: place in the order of commitment; None until the commitment is on chain.
+    """
+
+    chain_id: int
+    contract: str
+    auction: int
+    owner: str
+    payer: str
+    cost: int
+    salt: bytes
+    data_key: bytes
+    sealed_bid: bytes
+    cid: str
+    archive: str
+    index: int | None = None
+
+
+class BidBook:
+    """Records in a directory.
+
+    Args:
+        root: Directory; created if missing, for its owner only.
+
+    Raises:
+        ConfigError: it cannot be created.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot create the bid book {root}: {error}") from error
+
+    def save(self, record: BidRecord) -> Path:
+        """Write a record, durably; the same sealed bid replaces its earlier record.
+
+        Raises:
+            ConfigError: the disk refuses.
+        """
+        path = self._path(record)
+        content: dict[str, Any] = {"schema": SCHEMA}
+        for name, value in asdict(record).items():
+            content[name] = "0x" + value.hex() if isinstance(value, bytes) else value
+        content["cost"] = str(record.cost)
+        draft = path.with_suffix(".tmp")
+        try:
+            with os.fdopen(os.open(draft, _NEW_PRIVATE, 0o600), "w") as file:
+                file.write(json.dumps(content, indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            self._flush_directory()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write the bid book {path}: {error}. Nothing was sent; make room and retry"
+            ) from error
+        return path
+
+    def place(self, record: BidRecord, index: int) -> BidRecord:
+        """Note the index that the chain gave a record."""
+        placed = replace(record, index=index)
+        self.save(placed)
+        return placed
+
+    def records(self, contract: str, auction: int, owner: str | None = None) -> list[BidRecord]:
+        """Records of an auction, placed ones first, by index.
+
+        Raises:
+            ConfigError: a file is damaged.
+        """
+        found = [
+            record
+            for record in self._all()
+            if (record.contract, record.auction) == (contract, auction)
+            and owner in (None, record.owner)
+        ]
+        return sorted(found, key=lambda r: (r.index is None, r.index or 0))
+
+    def _all(self) -> Iterator[BidRecord]:
+        for path in sorted(self._root.glob("*.json")):
+            try:
+                content = json.loads(path.read_text())
+                if content.pop("schema") != SCHEMA:
+                    raise ValueError("unknown schema")
+                for field in fields(BidRecord):
+                    if field.type == "bytes":
+                        content[field.name] = bytes.fromhex(content[field.name][2:])
+                content["cost"] = int(content["cost"])
+                yield BidRecord(**content)
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                raise ConfigError(f"{path} is damaged: {error}; restore it from a copy") from error
+
+    def _path(self, record: BidRecord) -> Path:
+        return self._root / f"{record.auction}-{record.sealed_bid.hex()[:16]}.json"
+
+    def _flush_directory(self) -> None:
+        directory = os.open(self._root, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,180 @@
+"""One auction as its logs tell it: what a provider, a buyer or a settler needs to act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from oracles.chain.codec import DataSet, Score, Terms, unpack_vector
+from oracles.chain.events import Event, read_events
+from oracles.errors import ChainError
+from oracles.mechanism import Bid
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+    from oracles.chain.deployment import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """One commitment: index, provider, who paid the bond, sealed bid, data set."""
+
+    index: int
+    owner: str
+    payer: str
+    sealed_bid: bytes
+    data_set: DataSet
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """One opened bid: cost, weight (0: not eligible), under-served flag."""
+
+    cost: int
+    weight: int
+    flagged: bool
+
+
+@dataclass(slots=True)
+class AuctionView:
+    """State of one auction, from its events.
+
+    Attributes:
+        auction: id.
+        buyer: address.
+        buyer_key: 64-byte public encryption key.
+        terms: what the buyer fixed.
+        beta: β.
+        reserve: floor(f·β).
+        commitments: by index, withdrawn ones left out.
+        revealed: by index.
+        settled: arguments of the Settled event, or None.
+        delivered: last wrapped key by index.
+        forfeited: indices struck out.
+        final_round: scoring round that counts, 0 while unknown.
+    """
+
+    auction: int
+    buyer: str
+    buyer_key: bytes
+    terms: Terms
+    beta: int
+    reserve: int
+    commitments: dict[int, Commitment] = field(default_factory=dict)
+    revealed: dict[int, Revealed] = field(default_factory=dict)
+    settled: dict[str, Any] | None = None
+    delivered: dict[int, bytes] = field(default_factory=dict)
+    forfeited: set[int] = field(default_factory=set)
+    final_round: int = 0
+
+    def bids(self) -> list[Bid]:
+        """Revealed bids as the mechanism takes them."""
+        return [
+            Bid(index, bid.cost, bid.weight, bid.flagged)
+            for index, bid in sorted(self.revealed.items())
+            if bid.weight
+        ]
+
+    def apply(self, event: Event) -> None:
+        """Take one event of this auction into account."""
+        args = event.args
+        if event.name == "Committed":
+            data = args["dataSet"]
+            self.commitments[args["index"]] = Commitment(
+                args["index"],
+                args["owner"],
+                args["payer"],
+                args["sealedBid"],
+                DataSet(data["cid"], data["contentDigest"], data["size"]),
+            )
+        elif event.name == "Withdrawn":
+            self.commitments.pop(args["index"], None)
+        elif event.name == "Revealed":
+            self.revealed[args["index"]] = Revealed(args["cost"], args["weight"], args["flagged"])
+        elif event.name == "ScoresAccepted":
+            self.final_round = args["round"]
+        elif event.name == "Settled":
+            self.settled = args
+        elif event.name == "Delivered":
+            self.delivered[args["index"]] = args["wrappedKey"]
+        elif event.name == "Forfeited":
+            self.forfeited.add(args["index"])
+
+
+def _topic(number: int) -> str:
+    return f"0x{number:064x}"
+
+
+def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionView:
+    """Read one auction from the logs.
+
+    Raises:
+        ChainError: there is no such auction, or the node does not answer.
+    """
+    view: AuctionView | None = None
+    for event in read_events(
+        web3,
+        [deployment.address("DataAuction")],
+        deployment.block,
+        web3.eth.block_number,
+        topics=[None, _topic(auction)],
+    ):
+        if event.name == "AuctionCreated":
+            args = event.args
+            view = AuctionView(
+                auction,
+                args["buyer"],
+                args["keyX"] + args["keyY"],
+                Terms.decode(args["terms"]),
+                args["beta"],
+                args["reserve"],
+            )
+        elif view is not None:
+            view.apply(event)
+    if view is None:
+        raise ChainError(f"there is no auction {auction} in {deployment.address('DataAuction')}")
+    return view
+
+
+def operator_keys(web3: Web3, deployment: Deployment, set_id: int) -> dict[str, bytes]:
+    """Public encryption key of every member of a set, by address.
+
+    Raises:
+        ChainError: a member never registered a key.
+    """
+    members = deployment.oracle(web3).operator_set(set_id).members
+    keys: dict[str, bytes] = {}
+    address = deployment.address("ScoreOracle")
+    for event in read_events(web3, [address], deployment.block, web3.eth.block_number):
+        if event.name == "OperatorRegistered":
+            keys[event.args["operator"]] = event.args["keyX"] + event.args["keyY"]
+    missing = [member for member in members if member not in keys]
+    if missing or not members:
+        raise ChainError(f"operator set {set_id} has members without a key: {missing or 'none'}")
+    return {member: keys[member] for member in members}
+
+
+def final_scores(web3: Web3, deployment: Deployment, auction: int, round_: int) -> list[Score]:
+    """Accepted scores in the order of commitment, as the contracts computed and stored them.
+
+    Args:
+        web3: connection.
+        deployment: contracts.
+        auction: id.
+        round_: round that counts.
+    """
+    consumer = deployment.address("DataAuction")
+    chunks: dict[int, str] = {}
+    for event in read_events(
+        web3,
+        [deployment.address("ScoreOracle")],
+        deployment.block,
+        web3.eth.block_number,
+        topics=[None, "0x" + consumer[2:].lower().rjust(64, "0"), _topic(auction)],
+    ):
+        if event.name == "ScoresPosted" and event.args["round"] == round_:
+            chunks[event.args["chunk"]] = event.args["pointer"]
+    # Contract code behind its STOP byte (libraries/Scores.sol).
+    code = [bytes(web3.eth.get_code(pointer))[1:] for _, pointer in sorted(chunks.items())]  # type: ignore[arg-type]
+    return unpack_vector(b"".join(code))
