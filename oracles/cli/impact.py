@@ -1,0 +1,188 @@
+"""`qmia impact`: estimate φ̂ of data sets, and measure how well it predicts retraining."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.errors import InputError
+
+if TYPE_CHECKING:
+    from oracles.dataset import Document
+    from oracles.impact import Parameters
+
+app = typer.Typer(no_args_is_help=True, help="Estimate φ̂: what a data set is worth to the model.")
+
+SeedOption = Annotated[
+    Path, typer.Option("--seed-corpus", help="Public documents: a file or directory.")
+]
+EvaluationOption = Annotated[
+    Path, typer.Option("--evaluation", help="Held-out documents: a file or directory.")
+]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Directory of finished runs, to resume from.")
+]
+
+
+def _documents(path: Path) -> list[Document]:
+    from oracles.dataset.read import read_documents
+
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        return [d for part in sorted(path.iterdir()) for d in _documents(part)]
+    return list(read_documents(path))
+
+
+def _submissions(paths: list[Path]) -> dict[str, list[Document]]:
+    """One provider a path, named by its stem, in the order given."""
+    found: dict[str, list[Document]] = {}
+    for path in paths:
+        name = path.name.partition(".")[0] if path.is_file() else path.name
+        if name in found:
+            raise InputError(f"two submissions are called {name!r}: rename one")
+        found[name] = _documents(path)
+    return found
+
+
+def _parameters(
+    estimator: str, seeds: int, mix: float, model: Path | None, epochs: int | None
+) -> Parameters:
+    from dataclasses import replace
+
+    from oracles.impact import Architecture, Parameters, Pretrained, Recipe
+
+    recipe = Recipe() if epochs is None else replace(Recipe(), epochs=epochs)
+    return Parameters(
+        estimator=estimator,
+        model=Architecture() if model is None else Pretrained(model, rank=8),
+        recipe=recipe,
+        seeds=tuple(range(seeds)),
+        mix=mix,
+    )
+
+
+@app.command()
+def estimate(
+    submissions: Annotated[
+        list[Path],
+        typer.Argument(help="One file or directory a provider, in the order of commitment."),
+    ],
+    seed_corpus: SeedOption,
+    evaluation: EvaluationOption,
+    estimator: Annotated[str, typer.Option(help="unrolled, cg, ekfac, …")] = "unrolled",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs that are averaged.")] = 2,
+    mix: Annotated[
+        float, typer.Option(min=0, max=1, help="1: leave-one-out; 0: add-one at the base model.")
+    ] = 1.0,
+    model: Annotated[
+        Path | None, typer.Option(help="Hugging Face causal LM directory (LoRA, rank 8).")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 2,
+    cache: CacheOption = None,
+    tensors: Annotated[
+        Path | None, typer.Option(help="Write the evidence's tensors to this safetensors file.")
+    ] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Estimate φ̂ of all submissions jointly."""
+    from oracles.impact import estimate as estimate_impact
+
+    parameters = _parameters(estimator, seeds, mix, model, epochs)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task(f"{estimator}: seed 0 of {seeds} done")
+        report = estimate_impact(
+            _documents(seed_corpus),
+            _submissions(submissions),
+            _documents(evaluation),
+            parameters,
+            workers=workers,
+            cache=cache,
+            progress=lambda done: progress.update(
+                task, description=f"{estimator}: seed {done} of {seeds} done"
+            ),
+        )
+    if tensors is not None:
+        from safetensors.numpy import save_file
+
+        save_file(report.tensors, tensors)
+    if json_:
+        print_json(report.to_json())
+        return
+    table = Table("provider", "φ̂", "gain (nats/token)", "standard error", "eligible", "tokens")
+    for provider in report.providers:
+        table.add_row(
+            provider.name,
+            f"{provider.phi / 10_000:.4f}",
+            f"{provider.influence:+.5f}",
+            f"{provider.standard_error:.5f}",
+            "yes" if provider.positive else "no",
+            str(provider.tokens),
+        )
+    stdout.print(table)
+    stdout.print(f"version {report.version}; suggested κ {report.kappa:.3f}, γ {report.gamma:.3f}")
+
+
+@app.command()
+def evaluate(
+    submissions: Annotated[
+        list[Path], typer.Argument(help="One file or directory a provider; 20 or more.")
+    ],
+    seed_corpus: SeedOption,
+    evaluation: EvaluationOption,
+    cache: Annotated[Path, typer.Option(help="Directory of finished retrainings.")],
+    subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 80,
+    truth_seeds: Annotated[int, typer.Option(min=2, help="Retrainings of each subset.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 4,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Compare every estimator and baseline with retraining (provider-level LDS)."""
+    from oracles.impact.evaluation import Plan, retrainings
+    from oracles.impact.evaluation import evaluate as evaluate_impact
+
+    provided = _submissions(submissions)
+    plan = Plan(subsets=subsets, truth_seeds=tuple(range(100, 100 + truth_seeds)))
+    with Progress(console=stderr, transient=True) as progress:
+        task = progress.add_task("", total=retrainings(len(provided), plan))
+        result = evaluate_impact(
+            _documents(seed_corpus),
+            provided,
+            _documents(evaluation),
+            _parameters("unrolled", seeds, 1.0, None, epochs),
+            plan,
+            cache=cache,
+            tick=lambda: progress.advance(task),
+            note=lambda text: progress.update(task, description=text),
+        )
+    if json_:
+        print_json(result)
+        return
+    table = Table("predictor", "LDS", "95 % interval", "leave-one-out", "add-one", "seconds")
+    for row in result["rows"]:
+        low, high = row["lds_interval"]
+        table.add_row(
+            row["predictor"],
+            f"{row['lds']:.3f}",
+            f"{low:.3f} to {high:.3f}",
+            f"{row['leave_one_out']:.3f}",
+            f"{row['add_one']:.3f}",
+            f"{row['seconds']:.1f}",
+        )
+    ceilings = result["ceilings"]
+    table.add_row(
+        "noise ceiling",
+        f"{ceilings['lds']:.3f}",
+        "",
+        f"{ceilings['leave_one_out']:.3f}",
+        f"{ceilings['add_one']:.3f}",
+        "",
+    )
+    stdout.print(table)
