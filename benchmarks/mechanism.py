@@ -4,8 +4,8 @@
 
 Time: the exact clock in plain Python, the same with numpy on columns, and the paper's literal
 Algorithm 1 with its critical payments, each on the same bids; the last is left out where it would
-take longer than --patience seconds. Value: average and worst share of the fractional optimum, over random
-markets of 5 and of 50 providers.
+take longer than --patience seconds. Value: average and worst share of the fractional optimum, over
+random markets of 5 and of 50 providers.
 """
 
 from __future__ import annotations

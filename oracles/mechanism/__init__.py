@@ -1,7 +1,12 @@
 """The mechanism, exact and pure: integers and fractions, no chain, no network, no model."""
 
 from oracles.mechanism.bulk import BidTable, clear_table
-from oracles.mechanism.certificate import Certificate, certify, fractional_optimum
+from oracles.mechanism.certificate import (
+    Certificate,
+    certify,
+    fractional_optimum,
+    withholding_bound,
+)
 from oracles.mechanism.clock import Bid, Clock, run_clock
 from oracles.mechanism.codec import (
     ClearingCase,
@@ -58,4 +63,5 @@ __all__ = [
     "settlement_totals",
     "spendable",
     "verify_allocation",
+    "withholding_bound",
 ]

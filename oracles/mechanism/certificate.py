@@ -79,3 +79,22 @@ def certify(bids: Iterable[Bid], winners: Iterable[int], *, beta: int) -> Certif
         optimum=fractional_optimum(eligible, beta),
         heaviest=max((bid.weight for bid in eligible), default=0),
     )
+
+
+def withholding_bound(
+    beta: int, *, winning: int, kept: int, withheld: int, loser: int = 0
+) -> Fraction:
+    """Most that one owner of several identities gains by not revealing some (mechanism.md §2.4).
+
+    The clock is truthful per identity. Whoever withholds its winners H raises the price for its
+    other identities K from at least β/(W + w_l) to at most β/(W − W_H). Bonds above this make it a
+    loss. One pool; rounding adds less than a token unit for each kept identity.
+
+    Args:
+        beta: β.
+        winning: W, total weight of the winners when all is revealed.
+        kept: W_K, weight of the owner's identities that win after withholding.
+        withheld: W_H, weight of the owner's winners that are withheld; less than W.
+        loser: w_l, weight of the first loser; 0 if there is none.
+    """
+    return Fraction(beta * kept, winning - withheld) - Fraction(beta * kept, winning + loser)

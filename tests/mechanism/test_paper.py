@@ -177,6 +177,14 @@ def test_preferred_rho__linear_utility__is_at_an_end() -> None:
     assert paper.preferred_rho(*arguments, pool=Fraction(6)) is None
 
 
+def test_section_8_3__lower_theta__may_prefer_more_cash() -> None:
+    """θ says nothing without p^Q and s·U: the cheaper agent here prefers cash, the dearer MUT."""
+    cheap, dear = Fraction(1), Fraction(2)
+    assert paper.theta(cheap, HALF, HALF) < paper.theta(dear, HALF, HALF)
+    assert paper.preferred_rho(Fraction(9), Fraction(1, 5), cheap, pool=Fraction(10)) == 1
+    assert paper.preferred_rho(Fraction(3), Fraction(4, 5), dear, pool=Fraction(10)) == 0
+
+
 def test_dual__small_problem__bounds_every_feasible_selection() -> None:
     utilities = {0: Fraction(6), 1: Fraction(5), 2: Fraction(-1), 3: Fraction(4)}
     payments = {0: Fraction(5), 1: Fraction(4), 2: Fraction(1), 3: Fraction(4)}
