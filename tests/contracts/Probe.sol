@@ -57,6 +57,14 @@ contract Probe {
         while (true) {}
     }
 
+    function stamp() external {
+        value = block.timestamp;
+    }
+
+    function nested(address[2][] calldata pairs) external pure returns (address[2][] memory) {
+        return pairs;
+    }
+
     function clock() external view returns (uint256 timestamp, uint256 chain) {
         return (block.timestamp, block.chainid);
     }

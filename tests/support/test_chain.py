@@ -71,6 +71,7 @@ def test_call__structs_and_overloads__values_come_back(chain: Chain) -> None:
 
     assert (path.name, count) == ("π", 2)
     assert [(point.x, point.owner) for point in path.points] == [(1, ALICE), (2, BOB)]
+    assert chain.call(probe, "nested", [[ALICE, BOB]]) == ((ALICE, BOB),)
     assert chain.call(probe, "twice", 4) == 8
     assert chain.call(probe, "twice", 4, 5) == 18
     assert chain.call(probe, "twice(uint256,uint256)", 4, 5) == 18
@@ -91,7 +92,8 @@ def test_time__set__calls_and_transactions_see_it_exactly(chain: Chain) -> None:
     assert chain.time == START
     chain.time += 1000
     assert chain.call(probe, "clock") == (START + 1000, CHAIN_ID)
-    chain.transact(probe, "store", 3, b"")
+    chain.transact(probe, "stamp")
+    assert chain.call(probe, "value") == START + 1000
     assert chain.call(probe, "clock") == (START + 1000, CHAIN_ID)
 
 
