@@ -264,7 +264,8 @@ def artifact(name: str) -> Artifact:
       KeyError: there is none of this name.
       BuildError: the sources do not compile.
     """
-    built = _artifacts(TEST_CONTRACTS if any(TEST_CONTRACTS.rglob(f"{name}.sol")) else CONTRACTS)
+    files = sorted(TEST_CONTRACTS.rglob(f"{name}.sol")) or sorted(CONTRACTS.rglob("*.sol"))
+    built = _artifacts(tuple(files))
     if name not in built:
         raise KeyError(f"no contract {name} in contracts/ or tests/contracts/")
     return built[name]
@@ -290,8 +291,8 @@ def compile_contracts(files: Sequence[Path]) -> dict[str, Artifact]:
 
 
 @functools.cache
-def _artifacts(folder: Path) -> dict[str, Artifact]:
-    return compile_contracts(sorted(folder.rglob("*.sol")))
+def _artifacts(files: tuple[Path, ...]) -> dict[str, Artifact]:
+    return compile_contracts(files)
 
 
 # ABI
