@@ -138,7 +138,7 @@ def evaluate(
     seed_corpus: SeedOption,
     evaluation: EvaluationOption,
     cache: Annotated[Path, typer.Option(help="Directory of finished retrainings.")],
-    subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 80,
+    subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 64,
     truth_seeds: Annotated[int, typer.Option(min=2, help="Retrainings of each subset.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 4,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,

@@ -1,0 +1,128 @@
+"""What all commands on a chain share: a session, given once in front of the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oracles.cli.output import print_json, stdout
+from oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+    from oracles.chain.client import Sender
+    from oracles.chain.deployment import Deployment
+    from oracles.evidence import Store
+
+AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How to reach a chain, with which key, and where archives are.
+
+    Every value can stand in the environment instead: QMIA_RPC, QMIA_DEPLOYMENT, QMIA_KEYSTORE,
+    QMIA_PASSPHRASE_FILE, QMIA_STORE, QMIA_MAX_FEE_GWEI.
+    """
+
+    rpc: str
+    deployment_file: Path
+    keystore: Path | None
+    passphrase_file: Path | None
+    store_name: str
+    max_fee_gwei: float | None
+
+    def deployment(self) -> Deployment:
+        """The deployment file's content."""
+        from oracles.chain.deployment import Deployment
+
+        return Deployment.load(self.deployment_file)
+
+    def connect(self) -> Web3:
+        """A connection to the deployment's chain; no key needed."""
+        from oracles.chain.client import connect
+
+        return connect(self.rpc, chain_id=self.deployment().chain_id)
+
+    def sender(self) -> Sender:
+        """A connection with the key.
+
+        Raises:
+            ConfigError: no key is named, or it cannot be opened.
+        """
+        from oracles.chain.client import LocalSigner, Sender
+
+        if self.keystore is None or self.passphrase_file is None:
+            raise ConfigError("this needs a key: pass --keystore and --passphrase-file")
+        signer = LocalSigner.from_keystore(self.keystore, read_secret(self.passphrase_file))
+        return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei)
+
+    def store(self) -> Store:
+        """Where archives are published: a directory, or `ipfs:` and a node's multiaddr."""
+        from oracles.evidence import DirectoryStore, IpfsStore
+
+        if self.store_name.startswith("ipfs:"):
+            return IpfsStore(self.store_name.removeprefix("ipfs:"))
+        return DirectoryStore(Path(self.store_name))
+
+
+def open_session(
+    context: typer.Context,
+    rpc: Annotated[
+        str, typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node.")
+    ] = "http://127.0.0.1:8545",
+    deployment: Annotated[
+        Path, typer.Option(envvar="QMIA_DEPLOYMENT", help="Deployment file.")
+    ] = Path("deployment.json"),
+    keystore: Annotated[
+        Path | None, typer.Option(envvar="QMIA_KEYSTORE", help="Encrypted key file.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(envvar="QMIA_PASSPHRASE_FILE", help="File with the key's passphrase."),
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="QMIA_STORE",
+            help="Where archives are published: a directory, or ipfs:MULTIADDR of a node's RPC.",
+        ),
+    ] = "store",
+    max_fee_gwei: Annotated[
+        float | None,
+        typer.Option(envvar="QMIA_MAX_FEE_GWEI", help="Never pay more for a unit of gas."),
+    ] = None,
+) -> None:
+    """Callback of a role's group: keep the session for the command that follows."""
+    context.obj = Session(rpc, deployment, keystore, passphrase_file, store, max_fee_gwei)
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file.
+
+    Raises:
+        ConfigError: it cannot be read, or is empty.
+    """
+    try:
+        return path.read_text().splitlines()[0]
+    except (OSError, IndexError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read a secret from {path}: {error}") from error
+
+
+def show_phases(session: Session, auction: int) -> dict[str, Any]:
+    """State and deadlines of an auction, as JSON: the state's name, unix seconds."""
+    phases = session.deployment().auction(session.connect()).phases(auction)
+    return {**phases._asdict(), "state": phases.state.name.lower()}
+
+
+def print_values(values: dict[str, Any], *, json: bool) -> None:
+    """Print a flat record: a line a value, or JSON."""
+    if json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        stdout.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
