@@ -16,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import zipfile
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -88,8 +87,7 @@ def fetch(cache: Path) -> Path:
                     with tarfile.open(archive) as tar:
                         tar.extractall(partial, filter="data")
                 else:
-                    with zipfile.ZipFile(archive) as wheel:
-                        wheel.extractall(partial)
+                    shutil.unpack_archive(archive, partial, "zip")
                 partial.rename(target)
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 raise InputError(

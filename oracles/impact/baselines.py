@@ -34,7 +34,7 @@ def perplexity(model: LanguageModel, pool: Pool, recipe: Recipe, seed: int) -> N
     sums = mean_loss(model, theta, pool.training)[1]
     n = len(pool.providers)
     losses = np.bincount(pool.training.owners, sums, minlength=n + 1)[1:]
-    return -losses / np.maximum(pool.volumes, 1)
+    return np.asarray(-losses / np.maximum(pool.volumes, 1))
 
 
 def _words(text: str) -> list[str]:
@@ -63,7 +63,8 @@ def bm25(
             idf = math.log(1 + (len(documents) - n + 0.5) / (n + 0.5))
             norm = k1 * (1 - b + b * len(words) / average)
             scores[k] += queries[word] * idf * count * (k1 + 1) / (count + norm)
-    return scores / np.maximum(np.bincount(owner, minlength=len(scores)), 1) / len(evaluation)
+    documents_each = np.bincount(owner, minlength=len(scores))
+    return np.asarray(scores / np.maximum(documents_each, 1) / len(evaluation))
 
 
 def embedding_similarity(

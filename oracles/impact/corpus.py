@@ -58,7 +58,13 @@ class Deduplicator:
     one 64-bit hash a distinct word position.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, active: bool = True) -> None:
+        """Start with nothing seen.
+
+        Args:
+            active: False lets everything with a word in it through, to measure what that costs.
+        """
+        self._active = active
         self._words: dict[str, int] = {}
         self._seen: set[int] = set()
 
@@ -81,6 +87,8 @@ class Deduplicator:
         spans = [match.span() for match in _WORD.finditer(text)]
         if not spans:
             return ""
+        if not self._active:
+            return text
         hashes = self._hashes([text[start:end].lower() for start, end in spans]).tolist()
         kept: list[str] = []
         for first in range(0, len(spans), PASSAGE):
@@ -259,6 +267,7 @@ def build_pool(
     context: int,
     vocabulary: int,
     tokenizer: Tokenizer | None = None,
+    deduplicate: bool = True,
 ) -> Pool:
     """Canonicalise, deduplicate, encode and pack all documents of one auction.
 
@@ -272,6 +281,7 @@ def build_pool(
         context: targets in a sequence.
         vocabulary: size of the tokenizer that is trained on the seed corpus.
         tokenizer: use this one instead (a Hugging Face model's own).
+        deduplicate: False only to measure what duplicates would earn.
 
     Raises:
         InputError: the seed corpus or the evaluation set holds no text.
@@ -282,7 +292,7 @@ def build_pool(
         raise InputError("the seed corpus is empty: give at least one public document")
     if tokenizer is None:
         tokenizer = train_tokenizer((text for _, text in seed), vocabulary)
-    dedup = Deduplicator()
+    dedup = Deduplicator(active=deduplicate)
     seed_tokens = encode(seed, tokenizer, dedup)
     held_out_tokens = encode(held_out, tokenizer, Deduplicator())
     if not held_out_tokens.tokens:

@@ -7,7 +7,7 @@ import json
 import os
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -137,8 +137,10 @@ def make_pool(
     submissions: Mapping[str, Iterable[Document]],
     evaluation: Iterable[Document],
     choice: Architecture | Pretrained,
+    *,
+    deduplicate: bool = True,
 ) -> Pool:
-    """Documents of one auction, encoded for a model."""
+    """Documents of one auction, encoded for a model; see `build_pool`."""
     tokenizer = None
     vocabulary = 0
     if isinstance(choice, Pretrained):
@@ -157,6 +159,7 @@ def make_pool(
         context=choice.context,
         vocabulary=vocabulary,
         tokenizer=tokenizer,
+        deduplicate=deduplicate,
     )
 
 
@@ -307,8 +310,3 @@ def estimate(
         version=version,
         evidence=evidence,
     )
-
-
-def with_estimator(parameters: Parameters, name: str) -> Parameters:
-    """The same method with another estimator."""
-    return replace(parameters, estimator=name)
