@@ -23,8 +23,9 @@ from coincurve import PrivateKey, PublicKey
 from coincurve.utils import GROUP_ORDER_INT
 from Crypto.Hash import SHA256
 from Crypto.Protocol.KDF import HKDF
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from eth_utils.hexadecimal import is_0x_prefixed, is_hex
 
 from oracles.errors import InputError, IntegrityError
 
@@ -47,9 +48,12 @@ def address_bytes(address: str) -> bytes:
     Raises:
         InputError: not an address, or its EIP-55 check sum is wrong.
     """
-    if not address.startswith("0x") or not is_address(address):
+    digits = address.removeprefix("0x")
+    if len(digits) != 40 or not is_0x_prefixed(address) or not is_hex(address):
         raise InputError(f"{address!r} is not an address: 0x and 40 hexadecimal digits are needed")
-    return bytes.fromhex(address[2:])
+    if digits not in (digits.lower(), digits.upper()) and to_checksum_address(address) != address:
+        raise InputError(f"{address} has a wrong check sum (EIP-55): copy it again")
+    return bytes.fromhex(digits)
 
 
 @dataclass(frozen=True, slots=True)

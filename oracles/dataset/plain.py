@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import rfc8785
+
 #: Largest integer that every JSON reader keeps exact (RFC 7493, I-JSON).
 MAX_SAFE_INTEGER = 2**53 - 1
 #: Nesting that metadata may have.
@@ -40,9 +42,9 @@ def plain(value: Any, depth: int = 0) -> Any:
         case int():
             if abs(value) <= MAX_SAFE_INTEGER:
                 return value
-            return (
-                float(value) if abs(value) < 2**1023 and int(float(value)) == value else str(value)
-            )
+            # Canonical JSON writes doubles below 1e21 without exponent: such digits are one.
+            double = abs(value) < 10**21 and rfc8785.dumps(float(value)) == str(value).encode()
+            return float(value) if double else str(value)
         case float():
             if not math.isfinite(value):
                 raise ValueError(f"{value} is not a JSON number")

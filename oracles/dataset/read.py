@@ -228,8 +228,10 @@ class _Reader:
             self._log.add("corrupt", name, f"damaged, the rest of it is lost: {reason}")
 
     def _zip(self, stream: BinaryIO, name: str, budget: Budget, depth: int) -> Iterator[Document]:
-        source = cast("BinaryIO", Guarded(seekable(stream)))
-        with zipfile.ZipFile(source) as archive:
+        with (
+            seekable(stream) as source,
+            zipfile.ZipFile(cast("BinaryIO", Guarded(source))) as archive,
+        ):
             for info in archive.infolist():
                 if info.is_dir():
                     continue
@@ -442,27 +444,31 @@ class _Reader:
         # Loaded when needed, and untyped.
         pa: Any = importlib.import_module("pyarrow")
         pq: Any = importlib.import_module("pyarrow.parquet")
-        source = seekable(stream)
-        schema = pq.read_schema(source)
-        if len(schema.names) > 1 and self._text_key(dict.fromkeys(schema.names)) is None:
-            names = ", ".join(schema.names)[:200]
-            self._log.add("no_text", name, self._no_text(f"the columns are: {names}"))
-            return
-        # A dictionary keeps a long value once however often a few bytes of the file repeat it.
-        strings = [field.name for field in schema if pa.types.is_string(field.type)]
-        file = pq.ParquetFile(source, read_dictionary=strings, buffer_size=1 << 20)
-        number = 0
-        for group in range(file.metadata.num_row_groups):
-            budget.spend(file.metadata.row_group(group).total_byte_size)
-            for batch in file.iter_batches(batch_size=256, row_groups=[group]):
-                for row in range(batch.num_rows):
-                    number += 1
-                    fields = {
-                        column: value
-                        for column, array in zip(batch.schema.names, batch.columns, strict=True)
-                        if (value := array[row].as_py()) is not None
-                    }
-                    yield from self._record(fields, name, number)
+        with seekable(stream) as source:
+            schema = pq.read_schema(source)
+            if len(set(schema.names)) < len(schema.names):
+                self._log.add("malformed", name, "two columns have one name; rename one")
+                return
+            if len(schema.names) > 1 and self._text_key(dict.fromkeys(schema.names)) is None:
+                names = ", ".join(schema.names)[:200]
+                self._log.add("no_text", name, self._no_text(f"the columns are: {names}"))
+                return
+            # A dictionary keeps a long value once however often a few bytes of the file repeat it.
+            strings = [field.name for field in schema if pa.types.is_string(field.type)]
+            file = pq.ParquetFile(source, read_dictionary=strings, buffer_size=1 << 20)
+            number = 0
+            for group in range(file.metadata.num_row_groups):
+                budget.spend(file.metadata.row_group(group).total_byte_size)
+                for batch in file.iter_batches(batch_size=256, row_groups=[group]):
+                    for row in range(batch.num_rows):
+                        number += 1
+                        fields = {
+                            column: value
+                            for column, array in zip(batch.schema.names, batch.columns, strict=True)
+                            if (value := array[row].as_py()) is not None
+                        }
+                        budget.spend(sum(len(v) for v in fields.values() if isinstance(v, str)))
+                        yield from self._record(fields, name, number)
 
     def _plain_text(self, stream: BinaryIO, name: str, *, markdown: bool) -> Iterator[Document]:
         limit = self._limits.record_bytes

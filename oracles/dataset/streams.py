@@ -159,15 +159,17 @@ def decompressed(source: BinaryIO, suffix: str, budget: Budget) -> BinaryIO:
     return metered(inner, budget)
 
 
-def seekable(stream: BinaryIO) -> BinaryIO:
-    """The stream itself if it can seek, else a copy in a temporary file that vanishes."""
+@contextlib.contextmanager
+def seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The stream itself if it can seek, else a copy in a temporary file."""
     if stream.seekable():
-        return stream
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its reader
-    while block := stream.read(CHUNK):
-        copy.write(block)
-    copy.seek(0)
-    return cast("BinaryIO", copy)
+        yield stream
+        return
+    with tempfile.TemporaryFile() as copy:
+        while block := stream.read(CHUNK):
+            copy.write(block)
+        copy.seek(0)
+        yield copy
 
 
 class Guarded:
