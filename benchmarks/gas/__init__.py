@@ -1,0 +1,1 @@
+"""Gas of every function, from receipts: run `python -m benchmarks.gas`."""

@@ -1,0 +1,406 @@
+"""One auction from creation to the last claim, the gas of every transaction kept."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from coincurve import PrivateKey
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from benchmarks.gas.node import CHAIN_ID, ETHER, ROOT, Node, Sent, Tx, calldata
+from oracles.chain import artifacts, codec
+from oracles.mechanism import Bid, Clearing, Proposal, clear, propose
+from scripts.build import compile_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+#: How the operators' vectors differ: not at all; two of five by one grid step in every quality;
+#: all of them in every field of every score.
+Dissent = Literal["none", "step", "all"]
+
+BOND: Final = ETHER // 100
+MIN_BOND: Final = ETHER
+CHALLENGE_BOND: Final = ETHER // 10
+#: A token unit of account (6 decimals).
+UNIT: Final = 10**6
+PHASE: Final = 100_000
+DURATIONS: Final = codec.Durations(*[PHASE] * 9)
+METRIC: Final = keccak(text="metric version of the benchmark")
+#: Length of a wrapped key (oracles.dataset.keys).
+WRAPPED_BYTES: Final = 81
+ALL_MEMBERS: Final = 7
+
+
+def address_of(label: str) -> str:
+    """An address for a role."""
+    return str(to_checksum_address(keccak(text=label)[12:]))
+
+
+@dataclass(slots=True)
+class Provider:
+    """A provider, who owns its bid and pays its bond."""
+
+    account: str
+    cost: int
+    salt: bytes
+    data_set: tuple[bytes, bytes, int]
+    score: codec.Score
+    weight: int = 0
+
+
+@dataclass(slots=True)
+class Life:
+    """Gas of one auction's transactions, by step, in order; and who won.
+
+    Attributes:
+        n: bids.
+        gas: by step; a step is a function, or a function and its occasion.
+        winners: indices.
+        walked: bids walked on the proposal that passed, by settler.
+    """
+
+    n: int
+    gas: dict[str, list[int]] = field(default_factory=dict)
+    winners: tuple[int, ...] = ()
+    walked: dict[str, int] = field(default_factory=dict)
+
+    def mean(self, step: str) -> float:
+        """Average gas of a step, the first transaction left out if there are more.
+
+        The first one finds empty counters and pays for them; on average over an auction that is
+        nothing, in a small one it would hide the steady state.
+        """
+        values = self.gas[step][1:] or self.gas[step]
+        return sum(values) / len(values)
+
+
+class World:
+    """The contracts on a node, a set of operators and a token."""
+
+    def __init__(self, node: Node, operators: int = 5) -> None:
+        self.node = node
+        self.deployer, self.buyer = address_of("deployer"), address_of("buyer")
+        keys = [PrivateKey(keccak(text=f"operator {i}")) for i in range(operators)]
+        self.operators = sorted(((_address(k), k) for k in keys), key=lambda o: int(o[0], 16))
+        node.fund([self.deployer, self.buyer, *(address for address, _ in self.operators)])
+
+        def create(name: str, types: Sequence[str] = (), *args: Any) -> str:
+            return node.deploy(
+                self.deployer, artifacts.artifact(name)["bytecode"], types, *args
+            )
+
+        token, _ = compile_files([ROOT / "tests" / "contracts" / "Token.sol"])
+        self.token = node.deploy(self.deployer, token["Token"]["bytecode"])
+        self.oracle = create("ScoreOracle", ["uint256"] * 2, MIN_BOND, CHALLENGE_BOND)
+        self.auction = create("DataAuction", ["address"], self.oracle)
+        self.factory = create("DstFactory", ["address"], self.auction)
+        self._erc20("mint", self.buyer, 10**30)
+        self._erc20("approve", self.auction, 10**30)
+        register = calldata("ScoreOracle", "register", METRIC, METRIC)
+        node.send([Tx(address, self.oracle, register, MIN_BOND) for address, _ in self.operators])
+        half = operators // 2 + 1
+        threshold = half + 1 - half % 2
+        members = [address for address, _ in self.operators]
+        node.send(
+            [
+                Tx(
+                    self.deployer,
+                    self.oracle,
+                    calldata("ScoreOracle", "createSet", members, threshold),
+                )
+            ]
+        )
+
+    def run(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        rho: Fraction = Fraction(1),
+        tranche: Fraction = Fraction(0),
+        eta: int = codec.WAD,
+        dissent: Dissent = "none",
+        settlers: int = 1,
+        step: int = 5000,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Life:
+        """Take an auction with `n` bids through its whole life.
+
+        Args:
+            n: bids; all are revealed and eligible, about half win.
+            seed: of costs and scores.
+            rho: ρ; below 1 the winners get MUT too.
+            tranche: f; above 0 half of the bids are flagged.
+            eta: η in 1e-18; anything but 0 and 1 makes the weight an exponential.
+            dissent: how the operators' vectors differ.
+            settlers: how many take turns; from three on, the last one is hostile.
+            step: most bids walked by one transaction.
+            progress: told the phase.
+        """
+        rng = random.Random(f"{n} {seed}")
+        life, node = Life(n), self.node
+        providers = [_provider(rng, f"{seed} {n} {i}", flags=tranche > 0) for i in range(n)]
+        node.fund(p.account for p in providers)
+        budget = max(n, 2) * 40 * UNIT
+        pool = 0 if rho == 1 else budget
+
+        def call(function: str, calls: Iterable[tuple[Any, ...]], name: str = "") -> list[Sent]:
+            """Send calls `(sender, value, *arguments)` to the auction contract."""
+            sent = node.send(
+                [
+                    Tx(sender, self.auction, calldata("DataAuction", function, *args), value)
+                    for sender, value, *args in calls
+                ]
+            )
+            life.gas.setdefault(name or function, []).extend(item.gas for item in sent)
+            return sent
+
+        progress("create")
+        node.time += 1
+        start = node.time
+        terms = codec.Terms(
+            token=self.token,
+            budget=budget,
+            pool=pool,
+            rho=int(rho * codec.PPB),
+            tranche=int(tranche * codec.PPB),
+            weights=codec.WeightTerms(eta=eta),
+            bond_gwei=BOND // codec.GWEI,
+            max_bids=max(n, 1),
+            enrolment=False,
+            operator_set=1,
+            metric_version=METRIC,
+            evaluation=METRIC,
+            durations=DURATIONS,
+        )
+        call("create", [(self.buyer, ETHER, terms.encode(), self._buyer_key())])
+        auction = int(node.call(self.auction, "DataAuction", "auctionCount"))
+
+        progress("commit")
+        committed = call(
+            "commit",
+            [
+                (
+                    p.account,
+                    BOND,
+                    auction,
+                    codec.seal_bid(CHAIN_ID, self.auction, auction, p.account, p.cost, p.salt),
+                    p.data_set,
+                )
+                for p in providers
+            ],
+        )
+
+        # A block need not keep the order in which its transactions were sent.
+        order = [int(sent.logs[0]["topics"][2], 16) for sent in committed]
+        providers = [p for _, p in sorted(zip(order, providers, strict=True), key=lambda x: x[0])]
+
+        progress("score")
+        node.time = start + PHASE
+        self._score(life, rng, auction, providers, dissent)
+
+        progress("reveal")
+        node.time = start + 8 * PHASE
+        call("acceptScores", [(self.buyer, 0, auction)])
+        revealed = call(
+            "reveal",
+            [
+                (p.account, 0, auction, i, p.cost, p.salt, p.account, p.account)
+                for i, p in enumerate(providers)
+            ],
+        )
+        for provider, sent in zip(providers, revealed, strict=True):
+            data = bytes.fromhex(sent.logs[0]["data"][2:])
+            provider.weight = decode(["uint256", "bytes32", "uint256", "bool"], data)[2]
+
+        progress("settle")
+        node.time = start + 9 * PHASE
+        bids = [Bid(i, p.cost, p.weight, p.score.underserved) for i, p in enumerate(providers)]
+        outcome = clear(bids, budget=budget, pool=pool, rho=rho, tranche=tranche)
+        proposal = propose(bids, beta=outcome.beta, tranche=tranche)
+        self._settle(life, call, auction, proposal, settlers, step)
+        life.winners = tuple(sorted(outcome.winners))
+
+        progress("deliver")
+        wrapped = random.Random(1).randbytes(WRAPPED_BYTES)
+        call(
+            "deliver",
+            [(providers[i].account, 0, auction, i, providers[i].account, wrapped) for i in life.winners],
+        )
+
+        progress("claim")
+        node.time = start + 12 * PHASE
+        self._claim(call, auction, providers, outcome)
+        return life
+
+    def _claim(
+        self,
+        call: Callable[..., list[Sent]],
+        auction: int,
+        providers: Sequence[Provider],
+        outcome: Clearing,
+    ) -> None:
+        def claims(indices: Iterable[int], parts: int) -> list[tuple[Any, ...]]:
+            return [
+                (p, 0, auction, i, p, p, parts) for i in indices for p in [providers[i].account]
+            ]
+
+        winners = sorted(outcome.winners)
+        losers = sorted(set(range(len(providers))) - set(winners))
+        # A tenth takes the parts apart: a cash-only claim is the peers' claim.
+        apart = winners[: len(winners) // 10]
+        call("claim", claims(apart, codec.CASH), "claim, cash")
+        call("claim", claims(apart, codec.BOND), "claim, bond")
+        everything = winners[len(apart) :]
+        call("claim", claims(everything, codec.ALL_PARTS), "claim, all parts")
+        call("claim", claims(losers, codec.ALL_PARTS), "claim, loser")
+        call("withdrawBuyer", [(self.buyer, 0, auction, self.buyer)])
+
+    def _score(
+        self,
+        life: Life,
+        rng: random.Random,
+        auction: int,
+        providers: Sequence[Provider],
+        dissent: Dissent,
+    ) -> None:
+        """Two windows of round one: five commitments, then all chunks."""
+        node = self.node
+        vectors = _vectors(rng, [p.score for p in providers], len(self.operators), dissent)
+        hashes = [codec.chunk_hashes(vector) for vector in vectors]
+        reports = []
+        domain = codec.Domain.oracle(CHAIN_ID, self.oracle)
+        for member, (address, key) in enumerate(self.operators):
+            message = codec.report_message(
+                domain, self.auction, auction, 1, METRIC, codec.report_root(hashes[member]), METRIC
+            )
+            digest = codec.typed_digest(message)
+            reports.append((codec.vector_commitment(digest, address, METRIC), _sign(key, digest)))
+        self._oracle(
+            life,
+            "commitVector",
+            [
+                (address, self.auction, auction, member, reports[member][0])
+                for member, (address, _) in enumerate(self.operators)
+            ],
+        )
+        node.time += PHASE
+        chunks = [codec.chunks(vector) for vector in vectors]
+        self._oracle(
+            life,
+            "postScores",
+            [
+                (
+                    self.deployer,
+                    self.auction,
+                    auction,
+                    chunk,
+                    [
+                        (m, METRIC, METRIC, reports[m][1], hashes[m], chunks[m][chunk])
+                        for m in range(len(vectors))
+                    ],
+                )
+                for chunk in range(len(hashes[0]))
+            ],
+        )
+
+    def _settle(
+        self,
+        life: Life,
+        call: Callable[..., list[Sent]],
+        auction: int,
+        proposal: Proposal,
+        settlers: int,
+        step: int,
+    ) -> None:
+        """Rival settlers take turns; the hostile one walks a wrong proposal and single bids."""
+        right = tuple(codec.NONE if m is None else m for m in proposal)
+        wrong = ((right[0] + 1) % life.n, *right[1:])
+        cursor = turn = 0
+        while cursor < life.n:
+            settler = address_of(f"settler {turn % settlers}")
+            self.node.fund([settler])
+            hostile = settlers > 2 and turn % settlers == settlers - 1
+            if hostile and cursor + 1 < life.n:
+                call("settle", [(settler, 0, auction, wrong, step // 2)], "settle, wrong")
+            count = min(1 if hostile else step, life.n - cursor)
+            last = "settle, last" if cursor + count == life.n else "settle"
+            call("settle", [(settler, 0, auction, right, count)], last)
+            life.walked[settler] = life.walked.get(settler, 0) + count
+            cursor += count
+            turn += 1
+        call("claimBounty", [(settler, 0, auction) for settler in life.walked])
+
+    def _oracle(self, life: Life, function: str, calls: Sequence[tuple[Any, ...]]) -> None:
+        sent = self.node.send(
+            [
+                Tx(sender, self.oracle, calldata("ScoreOracle", function, *args))
+                for sender, *args in calls
+            ]
+        )
+        life.gas.setdefault(function, []).extend(item.gas for item in sent)
+
+    def _erc20(self, function: str, account: str, amount: int) -> None:
+        selector = keccak(text=f"{function}(address,uint256)")[:4]
+        data = selector + encode(["address", "uint256"], [account, amount])
+        self.node.send([Tx(self.buyer, self.token, data)])
+
+    def _buyer_key(self) -> tuple[bytes, bytes, bytes]:
+        key = PrivateKey(keccak(text="buyer's encryption key"))
+        public = key.public_key.format(compressed=False)[1:]
+        message = codec.key_message(
+            codec.Domain.auction(CHAIN_ID, self.auction), self.buyer, public
+        )
+        return public[:32], public[32:], _sign(key, codec.typed_digest(message))
+
+
+def _provider(rng: random.Random, label: str, *, flags: bool) -> Provider:
+    score = codec.Score(
+        q=rng.randint(2000, 9999),
+        phi=rng.randint(2000, 9999),
+        volume=rng.randint(10_000, 2**31),
+        eligible=True,
+        underserved=flags and rng.random() < 0.5,
+    )
+    return Provider(
+        account=address_of(f"provider {label}"),
+        cost=rng.randint(1, 80 * UNIT),
+        salt=rng.randbytes(32),
+        data_set=(rng.randbytes(32), rng.randbytes(32), rng.randint(2**20, 2**32)),
+        score=score,
+    )
+
+
+def _vectors(
+    rng: random.Random, scores: Sequence[codec.Score], operators: int, dissent: Dissent
+) -> list[bytes]:
+    truth = codec.pack_vector(scores)
+    if dissent == "all":
+        # Of one order in every field: no shortcut helps, and yet the median is the truth.
+        return [
+            codec.pack_vector(
+                [
+                    s._replace(q=s.q - 2 + m, phi=s.phi - 2 + m, volume=s.volume + m - 2)
+                    for s in scores
+                ]
+            )
+            for m in rng.sample(range(operators), operators)
+        ]
+    off = codec.pack_vector([s._replace(q=s.q - 1) for s in scores])
+    return [off if dissent == "step" and m % 2 else truth for m in range(operators)]
+
+
+def _address(key: PrivateKey) -> str:
+    public = key.public_key.format(compressed=False)[1:]
+    return str(to_checksum_address(keccak(public)[12:]))
+
+
+def _sign(key: PrivateKey, digest: bytes) -> bytes:
+    signature = key.sign_recoverable(digest, hasher=None)
+    return signature[:64] + bytes([27 + signature[64]])
