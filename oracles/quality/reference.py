@@ -1,0 +1,259 @@
+"""The public reference corpus as scoring sees it: vectors, topic clusters, shares, word pairs.
+
+One safetensors file, known by its SHA-256, which is part of the metric version. The default file
+comes with the package; `qmia quality reference build` makes another one from the same packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oracles.errors import InputError, IntegrityError
+from oracles.quality import text as texts
+from oracles.quality.cleanliness import lexicon
+from oracles.quality.diversity import assign, fit, mean_vector
+from oracles.quality.embed import SCALE, WIDTH, Embedder, write_atomically
+from oracles.quality.novelty import to_micro
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+#: Norm of a stored vector; components of MiniLM stay below 0.3, hence within int8.
+STORED_SCALE = 400
+#: Cosine, in millionths, from which a sentence counts as copied. Paraphrases reach 0.7 to 0.95.
+_COPIED = 950_000
+_CLUSTERS = 50
+#: Frequent words whose pairs are looked at, the least expected count, and observed / expected.
+_PAIR_WORDS, _PAIR_EXPECTED, _PAIR_RATIO = 150, 12, 0.06
+_SHARD = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference corpus.
+
+    Attributes:
+        vectors: Sentence embeddings (n, 384) int8, norm about `STORED_SCALE`.
+        centroids: Topic clusters (k, 384) int16.
+        cluster_shares: Share of the reference's documents in each cluster, in 1e-4.
+        language_shares: Share of its characters by detected language, in 1e-4.
+        unrelated: Median cosine, in millionths, of a sentence with its nearest one elsewhere.
+        copied: Cosine, in millionths, that counts as a copy.
+        unlikely_pairs: Pairs of frequent English words that hardly ever follow each other.
+        provenance: Sources: package, version, licence, documents and sentences taken.
+        digest: SHA-256 of the file.
+    """
+
+    vectors: NDArray[np.int8]
+    centroids: NDArray[np.int16]
+    cluster_shares: tuple[int, ...]
+    language_shares: dict[str, int]
+    unrelated: int
+    copied: int
+    unlikely_pairs: frozenset[tuple[str, str]]
+    provenance: dict[str, Any]
+    digest: str
+
+    def summary(self) -> dict[str, Any]:
+        """What `qmia quality reference info` prints."""
+        return {
+            "digest": self.digest,
+            "sentences": len(self.vectors),
+            "clusters": len(self.centroids),
+            "unrelated_cosine": self.unrelated / 1e6,
+            "copied_cosine": self.copied / 1e6,
+            "unlikely_pairs": len(self.unlikely_pairs),
+            "languages": self.language_shares,
+            "sources": self.provenance,
+        }
+
+
+def load(path: Path | None = None, expected_digest: str | None = None) -> Reference:
+    """Read a reference file.
+
+    Args:
+        path: The file; by default the one that comes with the package.
+        expected_digest: Hex SHA-256 that an auction was created with.
+
+    Raises:
+        InputError: The file is missing or is not a reference.
+        IntegrityError: It is not the expected one.
+    """
+    try:
+        data = path.read_bytes() if path is not None else _shipped()
+    except OSError as error:
+        raise InputError(f"cannot read the reference {path}: {error.strerror}") from error
+    reference = decode(data)
+    if expected_digest is not None and reference.digest != expected_digest:
+        raise IntegrityError(
+            f"the reference has digest {reference.digest}, the auction names {expected_digest}"
+        )
+    return reference
+
+
+def _shipped() -> bytes:
+    return (resources.files("oracles.quality") / "data" / "reference.safetensors").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def default() -> Reference:
+    """The reference that comes with the package."""
+    return load()
+
+
+def decode(data: bytes) -> Reference:
+    """Read the bytes of a reference file."""
+    import safetensors
+    from safetensors.numpy import load as load_tensors
+
+    try:
+        tensors = load_tensors(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        facts = json.loads(header["__metadata__"]["facts"])
+        return Reference(
+            vectors=tensors["vectors"],
+            centroids=tensors["centroids"],
+            cluster_shares=tuple(facts["cluster_shares"]),
+            language_shares=facts["language_shares"],
+            unrelated=facts["unrelated"],
+            copied=facts["copied"],
+            unlikely_pairs=frozenset((a, b) for a, b in facts["unlikely_pairs"]),
+            provenance=facts["provenance"],
+            digest=hashlib.sha256(data).hexdigest(),
+        )
+    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise InputError(
+            "not a reference file; build one with `qmia quality reference build`"
+        ) from error
+
+
+def build(
+    documents: Iterable[tuple[str, str]],
+    embedder: Embedder,
+    shards: Path,
+    provenance: dict[str, Any],
+    sentences_per_document: int = 4,
+    advance: Callable[[int, int], None] | None = None,
+) -> bytes:
+    """Embed a corpus and measure what scoring needs of it.
+
+    Embedded shards are kept in a folder under the digest of their sentences, so that an interrupted
+    build goes on where it stopped.
+
+    Args:
+        documents: (source, text) pairs.
+        embedder: See `Embedder`.
+        shards: Folder for finished shards.
+        provenance: Written into the file.
+        sentences_per_document: Drawn from each document as in scoring.
+        advance: Called with sentences done and sentences in all.
+
+    Returns:
+        The bytes of a reference file; the same for the same documents in any order.
+    """
+    drawn: dict[bytes, list[str]] = {}
+    languages: Counter[str] = Counter()
+    for _, raw in documents:
+        text = texts.normalise(raw)
+        languages[texts.language(text)] += len(text)
+        drawn[texts.digest(text)] = texts.sample(
+            set(texts.sentences(text)), sentences_per_document, b""
+        )
+    if not drawn:
+        raise InputError("the reference has no documents; check the sources")
+    keys = sorted(drawn)
+    owner = [index for index, key in enumerate(keys) for _ in drawn[key]]
+    flat = [sentence for key in keys for sentence in drawn[key]]
+    vectors = _embed_in_shards(flat, embedder, shards, advance)
+
+    starts = np.searchsorted(owner, np.arange(len(keys) + 1))
+    means = np.stack([mean_vector(vectors[a:b]) for a, b in pairwise(starts)])
+    centroids = fit(means, _CLUSTERS)
+    occupied = np.bincount(assign(means, centroids), minlength=len(centroids))
+    stored = np.rint(vectors * (STORED_SCALE / SCALE)).astype(np.int8)
+    characters = sum(languages.values())
+    facts = {
+        "cluster_shares": [int(n) * 10_000 // len(keys) for n in occupied],
+        "language_shares": {k: v * 10_000 // characters for k, v in sorted(languages.items())},
+        "unrelated": _unrelated(vectors, stored, np.array(owner)),
+        "copied": _COPIED,
+        "unlikely_pairs": [],
+        "provenance": provenance,
+    }
+    return encode(stored, centroids, facts)
+
+
+def encode(vectors: NDArray[np.int8], centroids: NDArray[np.int16], facts: dict[str, Any]) -> bytes:
+    """Bytes of a reference file."""
+    from safetensors.numpy import save
+
+    tensors: dict[str, NDArray[Any]] = {
+        "centroids": np.ascontiguousarray(centroids),
+        "vectors": np.ascontiguousarray(vectors),
+    }
+    return bytes(save(tensors, {"facts": json.dumps(facts, sort_keys=True)}))
+
+
+def _embed_in_shards(
+    sentences: list[str],
+    embedder: Embedder,
+    shards: Path,
+    advance: Callable[[int, int], None] | None,
+) -> NDArray[np.int16]:
+    parts = []
+    for start in range(0, len(sentences), _SHARD):
+        chunk = sentences[start : start + _SHARD]
+        path = shards / f"{texts.digest(chr(0).join(chunk)).hex()[:32]}.i16"
+        size = 2 * WIDTH * len(chunk)
+        if not (path.is_file() and path.stat().st_size == size):
+            write_atomically(path, embedder(chunk).astype("<i2").tobytes())
+        parts.append(np.frombuffer(path.read_bytes(), "<i2").reshape(-1, WIDTH))
+        if advance is not None:
+            advance(start + len(chunk), len(sentences))
+    return np.concatenate(parts)
+
+
+def _unrelated(
+    vectors: NDArray[np.int16], stored: NDArray[np.int8], owner: NDArray[np.int64]
+) -> int:
+    """Median, in millionths, of the cosine with the nearest sentence of any other document."""
+    from oracles.quality.embed import dots, norms
+
+    rows = np.arange(0, len(vectors), max(1, len(vectors) // 2000))
+    products = dots(vectors[rows], stored) / norms(stored)
+    products[owner[rows][:, None] == owner[None, :]] = -1.0
+    return int(np.median(to_micro(products.max(axis=1), vectors[rows])))
+
+
+def unlikely_pairs(english: Iterable[str]) -> list[tuple[str, str]]:
+    """Ordered pairs of frequent words that follow each other far less often than by chance."""
+    words = lexicon("en")
+    frequent = frozenset(sorted(words.stop)) if words else frozenset()
+    single: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    count = 0
+    for text in english:
+        for sentence in texts.sentences(texts.normalise(text)):
+            found = [word.casefold() for word in texts.WORD.findall(sentence)]
+            single.update(found)
+            count += len(found)
+            pairs.update(pair for pair in pairwise(found) if frequent.issuperset(pair))
+    return sorted(
+        (a, b)
+        for a in frequent
+        for b in frequent
+        if (expected := single[a] * single[b] / max(1, count)) >= _PAIR_EXPECTED
+        and pairs[a, b] <= _PAIR_RATIO * expected
+    )

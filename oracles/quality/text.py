@@ -1,0 +1,106 @@
+"""Text basics shared by the metrics: words, sentences, language, and what is code."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: A longer piece without a sentence mark is cut at white space, so one giant line stays bounded.
+MAX_SENTENCE = 400
+#: Shorter pieces are headings, numbers and initials: they join the piece that follows.
+MIN_SENTENCE = 24
+#: Characters that the language detector reads.
+_DETECTED = 20_000
+UNKNOWN = "und"
+
+WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?![\w])")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔])|\n\s*\n")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_CODE_LINE = re.compile(
+    r"[;{}]\s*(?://.*|/\*.*|\#.*)?$"
+    r"|^\s*(?:[@#]\w|//|/\*|\*/|>>>|\.\.\. |\$ )"
+    r"|^\s*(?:def|class|import|from|return|elif|else|try|except|finally|with|for|while|if|raise"
+    r"|assert|yield|async|await|fn|let|const|var|function|public|private|static|struct|enum"
+    r"|include|package|use|impl|pub|type|interface|export)\b.*(?:[:;{}(),=]|\bimport\b.*)\s*$"
+    r"|^\s*[\w.\[\]]+\s*[-+*/|&]?=\s*\S|\w\(.*\)\s*[:,;]?\s*$|^\s*[)\]}]+[,;:]?\s*$"
+)
+#: A document is code when at least this share of its lines looks like code.
+_CODE_SHARE = 0.4
+
+
+def normalise(text: str) -> str:
+    """NFC, one kind of line end, no byte-order mark: what every metric reads."""
+    return unicodedata.normalize("NFC", text.removeprefix("\ufeff").replace("\r\n", "\n"))
+
+
+def digest(text: str) -> bytes:
+    """SHA-256 of a text; lone surrogates are kept apart from every real character."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Sentences of a text in order, white space collapsed, none longer than `MAX_SENTENCE`."""
+    pending = ""
+    for piece in _SENTENCE_END.split(text):
+        joined = " ".join(f"{pending} {piece}".split())
+        while len(joined) > MAX_SENTENCE:
+            cut = joined.rfind(" ", MIN_SENTENCE, MAX_SENTENCE)
+            cut = cut if cut > 0 else MAX_SENTENCE
+            yield joined[:cut]
+            joined = joined[cut:].lstrip()
+        if len(joined) >= MIN_SENTENCE or _UNSPACED.search(joined):
+            yield joined
+            pending = ""
+        else:
+            pending = joined
+    if pending:
+        yield pending
+
+
+def sample(items: set[str], size: int, key: bytes) -> list[str]:
+    """The `size` items with the lowest keyed hashes, in that order.
+
+    The draw does not depend on the order of the items, and nobody can foresee it before the key of
+    the auction is known. Equal sentences are drawn alike in every document.
+    """
+
+    def rank(item: str) -> tuple[bytes, str]:
+        data = item.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, digest_size=8, key=key).digest(), item
+
+    return sorted(items, key=rank)[:size]
+
+
+def unspaced(text: str) -> bool:
+    """Whether most of a text is in a script that puts no spaces between words."""
+    return 2 * len(_UNSPACED.findall(text)) > len(text)
+
+
+def is_code_line(line: str) -> bool:
+    """Whether a line looks like program source."""
+    return _CODE_LINE.search(line) is not None
+
+
+def prose(text: str) -> str:
+    """The lines of a text that are not program source; nothing at all if it is mostly source."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    kept = [line for line in lines if not is_code_line(line)]
+    if len(lines) - len(kept) >= _CODE_SHARE * len(lines):
+        return ""
+    return "\n".join(kept)
+
+
+def language(text: str) -> str:
+    """Language of a text as detected (ISO 639), or `UNKNOWN` where the detector is not sure."""
+    import pycld2
+
+    readable = _UNREADABLE.sub(" ", text[:_DETECTED])
+    reliable, _, guesses = pycld2.detect(readable, bestEffort=False)
+    code = str(guesses[0][1])
+    return code if reliable and code != "un" else UNKNOWN

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import dataclasses
+import random
+from multiprocessing import get_context
+
+import pytest
+
+from oracles.dataset import Document
+from oracles.errors import InputError
+from oracles.quality import DuplicateIndex, QualityParameters, metric_version, score
+from oracles.quality import reference as references
+from oracles.quality.embed import Embedder
+from oracles.quality.parameters import to_grid
+from oracles.quality.score import METRICS, combine, metrics
+
+
+@pytest.fixture(scope="module")
+def golden(golden_documents, embedder):
+    return score(golden_documents, embedder=embedder)
+
+
+def test_score__when_documents_are_shuffled__then_nothing_changes(
+    golden, golden_documents, embedder
+):
+    shuffled = random.Random(5).sample(golden_documents, len(golden_documents))
+    assert score(shuffled, embedder=embedder) == golden
+
+
+def test_score__when_threads_and_batch_differ__then_nothing_changes(golden, golden_documents):
+    assert score(golden_documents, embedder=Embedder(threads=2, batch=3)) == golden
+
+
+def test_score__when_profiled_by_processes__then_nothing_changes(
+    golden, golden_documents, embedder
+):
+    with get_context("spawn").Pool(2) as pool:
+        again = score(golden_documents, embedder=embedder, mapper=pool.imap)
+    assert again == golden
+
+
+def test_score__when_interrupted_and_resumed__then_nothing_changes(
+    golden, golden_documents, embedder, tmp_path
+):
+    def broken():
+        yield from golden_documents[:-5]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(broken(), embedder=embedder, workspace=tmp_path)
+    read_again = []
+    stages = []
+    again = score(
+        (read_again.append(d) or d for d in golden_documents),
+        embedder=embedder,
+        workspace=tmp_path,
+        progress=lambda stage, done, _total: stages.append((stage, done)),
+    )
+    assert again == golden
+    assert stages[0] == ("read", len(golden_documents))
+
+
+def test_score__when_work_folder_is_of_another_version__then_it_is_refused(
+    golden_documents, embedder, tmp_path
+):
+    score(golden_documents[:2], embedder=embedder, workspace=tmp_path)
+    with pytest.raises(InputError, match="metric version"):
+        score(
+            golden_documents[:2],
+            QualityParameters(error_factor=40),
+            embedder=embedder,
+            workspace=tmp_path,
+        )
+
+
+def test_metrics__when_recomputed_from_evidence__then_equal_the_report(golden):
+    exact = metrics(golden.evidence)
+    assert {m: to_grid(v) for m, v in exact.items()} == {m: getattr(golden, m) for m in METRICS}
+    assert combine({m: getattr(golden, m) for m in METRICS}, (2500,) * 4) == golden.q
+
+
+@pytest.mark.parametrize("documents", [[], [Document("")], [Document(" \n\t")] * 3])
+def test_score__when_there_is_no_text__then_a_finding_says_so(documents):
+    report = score(documents)
+    assert (report.q, report.volume, report.accepted_as_unique) == (0, 0, False)
+    assert any("no " in finding.lower() for finding in report.findings)
+
+
+def test_score__when_every_document_was_submitted_before__then_it_is_not_unique(
+    golden_documents, embedder
+):
+    earlier = DuplicateIndex()
+    first = score(golden_documents, embedder=embedder, earlier=earlier)
+    second = score(golden_documents, embedder=embedder, earlier=earlier)
+    assert first.accepted_as_unique
+    assert (second.unique, second.volume, second.accepted_as_unique) == (0, 0, False)
+    assert "earlier submission" in second.findings[0]
+
+
+def test_score__when_documents_are_repeated__then_only_novelty_falls(
+    golden, golden_documents, embedder
+):
+    padded = score(golden_documents * 3, embedder=embedder)
+    assert padded.novelty < golden.novelty - 2000
+    for name in ("cleanliness", "diversity", "metadata", "volume"):
+        assert getattr(padded, name) == getattr(golden, name)
+
+
+def test_score__when_weights_select_one_metric__then_q_is_that_metric(golden_documents, embedder):
+    for index, name in enumerate(METRICS):
+        weights = tuple(10_000 if i == index else 0 for i in range(4))
+        report = score(golden_documents, QualityParameters(weights=weights), embedder=embedder)
+        assert report.q == getattr(report, name)
+
+
+def test_score__when_one_line_is_giant_or_undecodable__then_it_is_scored(embedder):
+    hostile = [
+        Document("x" * 300_000),
+        Document("\ud800 broken \udfff surrogates \x00 and controls " * 20),
+        Document("word " * 60_000),
+        Document("𝔘𝔫𝔦𝔠𝔬𝔡𝔢 " * 50, {"date": 2**70, "title": ["a"], "license": {"x": b"y"}}),
+    ]
+    report = score(hostile, embedder=embedder)
+    assert report.documents == 4
+    assert report.cleanliness < 2000
+
+
+def test_metric_version__when_any_parameter_changes__then_it_changes():
+    reference = references.default()
+    base = QualityParameters()
+    changed = [
+        dataclasses.replace(base, **change)
+        for change in (
+            {"error_factor": 51},
+            {"sample_key": "00"},
+            {"weights": (2501, 2499, 2500, 2500)},
+            {"novelty": "cosine"},
+        )
+    ]
+    versions = {metric_version(p, reference) for p in [base, *changed]}
+    assert len(versions) == 5
+    assert metric_version(dataclasses.replace(base, examples="show"), reference) == metric_version(
+        base, reference
+    )
+
+
+def test_score__when_a_language_is_rare_in_the_reference__then_it_is_under_served(
+    golden_documents, embedder
+):
+    quechua = [d for d in golden_documents if d.metadata.get("language") == "quz"]
+    english = [d for d in golden_documents if d.metadata.get("language") == "en-US"]
+    assert score(quechua, embedder=embedder).under_served
+    assert not score(english, embedder=embedder).under_served
