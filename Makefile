@@ -51,7 +51,11 @@ demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo
 
 bench: setup ## print the measured figures
-	@for file in benchmarks/[a-z]*.py; do echo "==> $$file"; $(PY) "$$file" || exit 1; done
+	@for file in benchmarks/[a-z]*.py benchmarks/[a-z]*/__main__.py; do \
+	  [ -f "$$file" ] || continue; \
+	  module=$$(echo "$${file%/__main__.py}" | sed 's/\.py$$//; s|/|.|g'); \
+	  echo "==> python -m $$module"; $(PY) -m "$$module" || exit 1; \
+	done
 
 # QUALITY
 
