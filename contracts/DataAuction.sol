@@ -67,38 +67,34 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint32 maxBids;
         uint40 bondGwei;
         bool enrolment;
-        bool tranche;
         uint80 budget;
-        // reveal
+        // reveal and settle
         uint40 revealStart;
         uint40 revealEnd;
         uint40 settleEnd;
-        uint40 deliverEnd;
         uint80 beta;
+        uint32 tranche;
         // weights
         WeightRule weights;
+        // deliver
+        State state;
+        uint40 deliverEnd;
+        uint32 winners;
+        uint32 delivered;
+        uint32 forfeited;
+        uint32 lastFlagged;
+        uint32 lastUnflagged;
         // claim
         address token;
         uint40 verdictEnd;
         uint40 claimBondGwei;
-        State state;
-        bool split;
-        // prices
+        // prices, of flagged and of other bids
+        PaidPrice flaggedPrice;
         PaidPrice price;
-        PaidPrice unflaggedPrice;
-        // settlement
+        // buyer
         uint80 pool;
-        uint80 reserve;
-        uint32 marginalAll;
-        uint32 marginalFlagged;
-        uint32 marginalUnflagged;
-        // deliveries
-        uint32 winners;
-        uint32 delivered;
-        uint32 forfeited;
         uint80 refund;
         uint80 buyerMut;
-        // buyer
         address buyer;
         uint96 bounty;
         // bounty
@@ -156,15 +152,14 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.bondGwei = terms.bondGwei;
         a.claimBondGwei = terms.bondGwei;
         a.enrolment = terms.enrolment;
-        a.tranche = terms.tranche != 0;
+        a.tranche = terms.tranche;
         a.budget = terms.budget;
         a.beta = uint80(beta);
         a.weights = terms.weights;
         a.token = terms.token;
         a.price.rho = terms.rho;
-        a.unflaggedPrice.rho = terms.rho;
+        a.flaggedPrice.rho = terms.rho;
         a.pool = terms.pool;
-        a.reserve = uint80(reserve);
         a.buyer = msg.sender;
         a.bounty = uint96(msg.value);
         if (terms.dst.supply != 0) dstTermsHash[auction] = keccak256(abi.encode(terms.dst));
@@ -201,10 +196,10 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
                 || d.settle == 0 || d.deliver == 0 || d.verdict == 0
         ) revert TermsInvalid("a phase has no length");
 
-        beta = type(uint80).max;
+        beta = type(uint256).max;
         if (terms.rho != 0) beta = _min(beta, uint256(terms.budget) * PPB / terms.rho);
         if (terms.rho != PPB) beta = _min(beta, uint256(terms.pool) * PPB / (PPB - terms.rho));
-        if (beta == 0) revert TermsInvalid("nothing to spend");
+        if (beta == 0 || beta > type(uint80).max) revert TermsInvalid("beta");
         reserve = beta * terms.tranche / PPB;
 
         uint256 top = Weights.weight(terms.weights, Weights.MAX_SCORE, Weights.MAX_SCORE);
@@ -399,12 +394,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         bytes32 proposal = keccak256(abi.encode(auction, marginals));
         Progress memory progress = _progress[proposal];
         (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) =
-            _resume(auction, marginals, progress, a.tranche);
+            _resume(auction, marginals, progress, a.tranche != 0);
 
         uint256 from = progress.cursor;
         uint256 to = _min(from + count, a.count);
         if (to == from && a.count != 0) revert NothingToWalk();
-        _walk(auction, from, to, a.tranche, progress, all, flagged, unflagged);
+        _walk(auction, from, to, a.tranche != 0, progress, all, flagged, unflagged);
 
         _walked[proposal][msg.sender] += to - from;
         emit Walked(auction, proposal, msg.sender, from, to);
@@ -539,7 +534,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Clock.Price memory price = Clock.clear(all, a.beta);
         Clock.Price memory unflaggedPrice;
         if (flagged.sum != 0 || flagged.loser != 0) {
-            Clock.Price memory reserved = Clock.clear(flagged, a.reserve);
+            Clock.Price memory reserved = Clock.clear(flagged, uint256(a.beta) * a.tranche / PPB);
             o.split = Clock.below(price, reserved);
             if (o.split) {
                 // Rounded up: what is kept back for flagged winners is never less than they are paid.
@@ -579,13 +574,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         o.bounty = a.bounty + (forfeitedGwei - o.bonusGwei * o.revealed) * 1 gwei;
 
         a.state = State.Settled;
-        a.split = o.split;
-        a.price = PaidPrice(uint80(o.num), uint96(o.den), uint32(rho), uint48(o.bonusGwei));
-        a.unflaggedPrice =
-            PaidPrice(uint80(o.unflaggedNum), uint96(o.unflaggedDen), uint32(rho), uint48(o.bonusGwei));
-        a.marginalAll = marginals.all;
-        a.marginalFlagged = marginals.flagged;
-        a.marginalUnflagged = marginals.unflagged;
+        PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), uint32(rho), uint48(o.bonusGwei));
+        a.flaggedPrice = paid;
+        a.lastFlagged = o.split ? marginals.flagged : marginals.all;
+        if (o.split) (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
+        a.price = paid;
+        a.lastUnflagged = o.split ? marginals.unflagged : marginals.all;
         a.winners = uint32(o.winners);
         a.refund = uint80(o.refund);
         a.buyerMut = uint80(o.buyerMut);
@@ -651,7 +645,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             --a.delivered;
             _forfeit(a, auction, indices[i], bid, true);
         }
-        _sendNative(BURN, indices.length * a.bondGwei * 1 gwei);
+        _burnBonds(a, indices.length);
     }
 
     /// @inheritdoc IDataAuction
@@ -664,7 +658,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             revert NotForfeitable(auction, index);
         }
         _forfeit(a, auction, index, bid, false);
-        _sendNative(BURN, uint256(a.bondGwei) * 1 gwei);
+        _burnBonds(a, 1);
+    }
+
+    /// @dev With a bond goes the bonus that its owner would have had as an honest revealer.
+    function _burnBonds(Auction storage a, uint256 count) internal {
+        _sendNative(BURN, count * (uint256(a.claimBondGwei) + a.price.bonusGwei) * 1 gwei);
     }
 
     /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
@@ -853,8 +852,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     /// @dev Whether a standing bid is not after the marginal winner of its clock.
     function _wins(Auction storage a, uint256 auction, uint256 bid, uint256 index) internal view returns (bool) {
         if (!bid.stands()) return false;
-        uint256 marginal =
-            !a.split ? a.marginalAll : bid.is_(Bids.FLAGGED) ? a.marginalFlagged : a.marginalUnflagged;
+        uint256 marginal = bid.is_(Bids.FLAGGED) ? a.lastFlagged : a.lastUnflagged;
         if (marginal == Clock.NONE) return false;
         uint256 m = _bids[auction][marginal];
         return !Bids.after_(bid.cost(), bid.weight(), index, m.cost(), m.weight(), marginal);
@@ -866,7 +864,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         view
         returns (uint256 cash, uint256 face, uint256 bonusGwei)
     {
-        PaidPrice memory price = a.split && !bid.is_(Bids.FLAGGED) ? a.unflaggedPrice : a.price;
+        PaidPrice memory price = bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
         uint256 reward = uint256(price.num) * bid.weight() / price.den;
         cash = reward * price.rho / PPB;
         face = reward - cash;

@@ -107,6 +107,8 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     function _accrue() internal returns (uint256 amount) {
         (uint256 auction, address token) = terms();
         if (_revenue == 0 && !AUCTION.deliveriesResolved(auction)) revert DeliveriesPending();
+        // Without a holder, now or ever, nobody could claim it.
+        if (totalSupply == 0) return 0;
         // A token that lowers balances by itself accrues nothing until it has made up for that.
         uint256 held = IERC20(token).balanceOf(address(this)) + _paid;
         if (held <= _revenue) return 0;

@@ -403,7 +403,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         bytes32 digest = reportDigest(consumer, id, 1, keccak256(abi.encodePacked(chunkHashes)), evidence);
         if (
             !feed.moved || ECDSA.recoverCalldata(digest, signature) != operator
-                || keccak256(vector) != chunkHashes[chunk]
+                || keccak256(vector) != chunkHashes[chunk] || vector.length <= index % Scores.CHUNK * Scores.SIZE
         ) revert NotSlashable(operator);
         bytes32 key = keccak256(abi.encode(consumer, id, uint256(2), uint256(feed.rounds[1].complete)));
         uint256 score = Scores.read(_chunks[key][chunk], index % Scores.CHUNK);

@@ -27,11 +27,11 @@ library Weights {
     uint256 internal constant MAX_SCORE = 1e4;
 
     /// @notice Weight of a score; at least 1, so that an eligible bid never drops out by rounding.
-    /// @param q Quality on the grid, 0 to 10,000.
-    /// @param phi Marginal utility on the grid, 0 to 10,000.
+    /// @param q Quality on the grid; above 10,000 it counts as 10,000, so that no score outgrows a bid's slot.
+    /// @param phi Marginal utility on the grid, likewise.
     function weight(WeightRule memory rule, uint256 q, uint256 phi) internal pure returns (uint256 w) {
-        uint256 x = q * GRID;
-        uint256 y = phi * GRID;
+        uint256 x = FixedPointMathLib.min(q, MAX_SCORE) * GRID;
+        uint256 y = FixedPointMathLib.min(phi, MAX_SCORE) * GRID;
         if (rule.family == WeightFamily.Power) {
             w = pow(x, rule.eta) * pow(y + rule.kappa, rule.gamma) / WAD;
         } else if (rule.family == WeightFamily.Sqrt) {
