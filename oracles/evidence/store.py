@@ -199,7 +199,7 @@ class DirectoryStore:
         return sorted(mark.name for mark in folder.iterdir()) if folder.exists() else []
 
     def _mark(self, cid: Cid, reason: str) -> Path:
-        if not reason or Path(reason).name != reason:
+        if not reason[:1].isalnum() or Path(reason).name != reason:
             raise InputError(f"a reason must serve as a file name, {reason!r} does not")
         return self._holds / str(cid) / reason
 
