@@ -24,7 +24,8 @@ from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-Source = str | os.PathLike[str] | bytes
+#: A path, bytes, or an open file that can seek (such as another store's `open` returns).
+Source = str | os.PathLike[str] | bytes | BinaryIO
 _RANGE: Final = 8 << 20
 
 
@@ -40,7 +41,7 @@ class Store(Protocol):
     """A content-addressed store of files."""
 
     def put(self, source: Source) -> Cid:
-        """Keep a file (a path) or bytes, durably, until it is collected.
+        """Keep a file durably, until it is collected.
 
         Raises:
             StoreError: it could not be kept.
@@ -78,6 +79,10 @@ def read(store: Store, cid: Cid, *, limit: int) -> bytes:
 def _opened(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, bytes):
         yield io.BytesIO(source)
+        return
+    if not isinstance(source, str | os.PathLike):
+        source.seek(0)
+        yield source
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - closed below, errors told apart

@@ -219,6 +219,15 @@ def test_quorum__when_first_store_is_damaged__then_the_next_is_read(tmp_path):
         quorum.open(cid)
 
 
+def test_quorum__when_source_is_an_open_file__then_every_store_gets_all_of_it(tmp_path):
+    stores = [DirectoryStore(tmp_path / name) for name in "abc"]
+    cid = stores[0].put(b"content")
+    with stores[0].open(cid) as file:
+        file.read(3)
+        assert QuorumStore(stores[1:], 2).put(file) == cid
+    assert all(read(store, cid, limit=7) == b"content" for store in stores)
+
+
 @pytest.mark.parametrize("quorum", [0, 3])
 def test_quorum__when_impossible__then_refused(tmp_path, quorum):
     with pytest.raises(InputError, match="impossible"):
