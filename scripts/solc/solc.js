@@ -48,7 +48,7 @@ const COMBINED = {
     "evm.deployedBytecode.object",
     (contract) => contract.evm.deployedBytecode.object,
   ],
-  devdoc: ["devdoc", (contract) => text(contract.devdoc)],
+  devdoc: ["devdoc", (contract) => contract.devdoc],
   "function-debug": [
     "evm.bytecode.functionDebugData",
     (contract) => contract.evm.bytecode.functionDebugData,
@@ -78,7 +78,7 @@ const COMBINED = {
     "transientStorageLayout",
     (contract) => contract.transientStorageLayout,
   ],
-  userdoc: ["userdoc", (contract) => text(contract.userdoc)],
+  userdoc: ["userdoc", (contract) => contract.userdoc],
 };
 
 class UsageError extends Error {}

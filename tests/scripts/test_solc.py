@@ -65,7 +65,7 @@ def test_standard_json__output_larger_than_a_pipe__arrives_whole(
 def test_combined_json__file_with_import__both_contracts_as_solc_names_them(
     command: list[str], project: Path
 ) -> None:
-    done = run([*command, "--combined-json", "abi,bin,hashes,ast", "Child.sol"], project)
+    done = run([*command, "--combined-json", "abi,bin,hashes,userdoc,ast", "Child.sol"], project)
     output = json.loads(done.stdout)
     assert output["sourceList"] == ["Base.sol", "Child.sol"]
     assert output["contracts"]["Child.sol:Child"]["hashes"] == {
@@ -73,6 +73,7 @@ def test_combined_json__file_with_import__both_contracts_as_solc_names_them(
         "two()": "5fdf05d7",
     }
     assert output["contracts"]["Base.sol:Base"]["bin"] == ""
+    assert output["contracts"]["Base.sol:Base"]["userdoc"]["kind"] == "user"
     assert output["sources"]["Child.sol"]["AST"]["nodeType"] == "SourceUnit"
 
 
