@@ -64,9 +64,7 @@ def frequent_ngrams(honest: Documents, seed: Documents, _: Documents) -> list[Do
 def shuffled_words(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
     """Gradient inflation: own words in random order, which no model predicts."""
     rng = np.random.default_rng(0)
-    noisy = []
-    for document in honest:
-        noisy.append(Document(" ".join(rng.permutation(document.text.split()))))
+    noisy = [Document(" ".join(rng.permutation(document.text.split()))) for document in honest]
     return [[*honest, *noisy]]
 
 

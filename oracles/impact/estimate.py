@@ -26,7 +26,7 @@ from oracles.impact.report import ImpactReport, Rescaling, summarise
 from oracles.impact.training import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from oracles.dataset import Document
 
@@ -102,10 +102,12 @@ class Parameters:
         return plain
 
 
-def code_digest() -> str:
+def code_digest(
+    modules: Sequence[str] = ("corpus", "estimate", "estimators", "model", "report", "training"),
+) -> str:
     """SHA-256 over the sources of the estimator."""
     state = hashlib.sha256()
-    for name in ("corpus", "estimate", "estimators", "model", "report", "training"):
+    for name in modules:
         state.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return state.hexdigest()
 
@@ -259,6 +261,17 @@ def run_seeds(
     return finished
 
 
+def describe(pool: Pool, parameters: Parameters) -> dict[str, Any]:
+    """Everything that fixes the method, JSON-compatible; its SHA-256 is the version."""
+    return {
+        "parameters": parameters.to_json(),
+        "code": code_digest(),
+        "seed_corpus": pool.seed_digest,
+        "tokenizer": pool.tokenizer_digest,
+        "model": make_model(parameters.model, parameters.seeds[0]).digest(),
+    }
+
+
 def estimate(
     seed_corpus: Iterable[Document],
     submissions: Mapping[str, Iterable[Document]],
@@ -291,14 +304,7 @@ def estimate(
         raise InputError("no seeds are given: name at least one, two or more for standard errors")
     pool = make_pool(seed_corpus, submissions, evaluation, chosen.model)
     runs = run_seeds(pool, chosen, workers=workers, cache=cache, progress=progress)
-    start = make_model(chosen.model, chosen.seeds[0]).digest()
-    method = {
-        "parameters": chosen.to_json(),
-        "code": code_digest(),
-        "seed_corpus": pool.seed_digest,
-        "tokenizer": pool.tokenizer_digest,
-        "model": start,
-    }
+    method = describe(pool, chosen)
     version = hashlib.sha256(json.dumps(method, sort_keys=True).encode()).hexdigest()
     evidence = {**method, "torch": torch.__version__, "evaluation": pool.evaluation_digest}
     return summarise(

@@ -11,7 +11,6 @@ not means, so that volume counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,9 +90,12 @@ def document_derivatives(
     for first in range(0, len(sequences), batch):
         rows = slice(first, first + batch)
         tokens = torch.from_numpy(sequences.tokens[rows])
-        slopes: Tensor = torch.func.jvp(
-            partial(model.token_losses, sequences=tokens), (theta,), (direction,)
-        )[1]
+        variable = theta.detach().requires_grad_()
+        losses = model.token_losses(variable, tokens)
+        weights = torch.ones_like(losses, requires_grad=True)
+        (gradient,) = torch.autograd.grad((losses * weights).sum(), variable, create_graph=True)
+        # gradient·direction is linear in the weights: its derivative by them is what is wanted.
+        (slopes,) = torch.autograd.grad(gradient @ direction, weights)
         document = sequences.document[rows]
         real = document >= 0
         np.add.at(sums, document[real], slopes.double().numpy()[real])
@@ -153,13 +155,15 @@ class Curvature:
         for first in range(0, len(self._tokens), batch):
             inputs = self._tokens[first : first + batch, :-1]
             real = self._real[first : first + batch, :, None]
-            logits, slope = torch.func.jvp(
-                partial(self._model.logits, tokens=inputs), (self._theta,), (vector,)
-            )[:2]
-            p = torch.softmax(logits, -1)
-            curved = p * (slope - (p * slope).sum(-1, keepdim=True)) * real
             variable = self._theta.detach().requires_grad_()
-            (part,) = torch.autograd.grad(self._model.logits(variable, inputs), variable, curved)
+            logits = self._model.logits(variable, inputs)
+            # J v as the derivative of (uᵀ J) v by u: two reverse passes, exact for any u.
+            u = torch.zeros_like(logits, requires_grad=True)
+            (pulled,) = torch.autograd.grad(logits, variable, u, create_graph=True)
+            (slope,) = torch.autograd.grad(pulled @ vector, u, retain_graph=True)
+            p = torch.softmax(logits.detach(), -1)
+            curved = p * (slope - (p * slope).sum(-1, keepdim=True)) * real
+            (part,) = torch.autograd.grad(logits, variable, curved)
             total += part
         return (total / float(self._real.sum())).to(vector.dtype)
 

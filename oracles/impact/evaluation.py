@@ -212,7 +212,13 @@ def predictors(
     """Scores of all estimators and baselines, each timed on one thread, and cached."""
     tokens = int(pool.training.sizes.sum())
     state = hashlib.sha256(
-        json.dumps([code_digest(), parameters.to_json(), pool_digest(pool)]).encode()
+        json.dumps(
+            [
+                code_digest(("corpus", "estimators", "model", "training")),
+                parameters.to_json(),
+                pool_digest(pool),
+            ]
+        ).encode()
     ).hexdigest()[:16]
     results: dict[str, Scores] = {}
 

@@ -51,7 +51,7 @@ class Block(nn.Module):
         batch, length, width = x.shape
         qkv = self.query_key_value(self.attention_norm(x))
         q, k, v = qkv.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        # Written out: the fused kernels have no forward-mode derivative.
+        # Written out: the fused kernels have no second derivative.
         scores = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads) + mask
         mixed = (torch.softmax(scores, -1) @ v).transpose(1, 2).reshape(batch, length, width)
         x = x + self.attention_out(mixed)

@@ -1,0 +1,218 @@
+"""Measure φ̂ against retraining on real providers: `python benchmarks/impact/evaluate.py`.
+
+Fetches the corpora on first use, retrains (cached and resumable), scores all estimators, baselines
+and kronfluence on the same data, tries the attack set, and prints tables, or JSON with `--json`.
+With `--docs` it also writes them, and the plot, into `docs/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import corpora
+import peer
+
+from oracles.impact import Parameters
+from oracles.impact.attacks import measure
+from oracles.impact.estimate import make_pool, pinned_kernels, run_seed
+from oracles.impact.evaluation import Plan, evaluate
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Characters: one provider (mean), seed corpus, evaluation set.
+SIZES = {"provider": 5000, "seed": 40_000, "evaluation": 40_000}
+#: The attacked auction.
+ATTACKED = (
+    "brown-government",
+    "foldoc",
+    "gcide",
+    "hpo",
+    "python-doc",
+    "sotu-1790-1899",
+    "brown-learned",
+)
+
+
+def note(text: str) -> None:
+    """Progress, one line a step."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+def scale(parameters: Parameters, cache: Path) -> list[dict[str, Any]]:
+    """Processor time of one run of the default estimator against training tokens."""
+    rows = []
+    for provider in (1000, 2000, 4000):
+        drawn = corpora.load(cache / "corpora", provider=provider, seed=8000, evaluation=8000)
+        pool = make_pool(drawn.seed, drawn.submissions, drawn.evaluation, parameters.model)
+        start = time.process_time()
+        with pinned_kernels():
+            run_seed(pool, parameters, 0)
+        seconds = time.process_time() - start
+        tokens = int(pool.training.sizes.sum())
+        rows.append({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens / seconds})
+    return rows
+
+
+def run(cache: Path, seeds: int, plan: Plan) -> dict[str, Any]:
+    """Everything; returns a JSON-compatible result."""
+    results = cache / "impact"
+    results.mkdir(parents=True, exist_ok=True)
+    peer.install(cache)
+    drawn = corpora.load(cache / "corpora", **SIZES)
+    parameters = replace(Parameters(), seeds=tuple(range(seeds)))
+    result = evaluate(
+        drawn.seed,
+        drawn.submissions,
+        drawn.evaluation,
+        parameters,
+        plan,
+        cache=results,
+        extra={"kronfluence EK-FAC": peer.kronfluence_ekfac},
+        note=note,
+    )
+    for name, provider in result["providers"].items():
+        provider["domain"] = corpora.SOURCES[name].domain
+        provider["licence"] = corpora.SOURCES[name].licence
+    stored = results / f"attacks-{result['code'][:16]}.json"
+    if not stored.exists():
+        small = corpora.load(
+            cache / "corpora", provider=4000, seed=20_000, evaluation=20_000, spread=1.2
+        )
+        attacked = {name: small.submissions[name] for name in ATTACKED}
+        rows = measure(
+            small.seed, attacked, small.evaluation, Parameters(), ATTACKED[-1], note=note
+        )
+        stored.write_text(json.dumps(rows))
+    result["attacks"] = json.loads(stored.read_text())
+    note("scale")
+    result["scale"] = scale(parameters, cache)
+    return result
+
+
+def tables(result: dict[str, Any]) -> str:
+    """Markdown tables of a result."""
+    lines = [
+        f"{len(result['providers'])} providers of "
+        f"{len({p['domain'] for p in result['providers'].values()})} domains, "
+        f"{result['tokens']['providers']:,} training tokens "
+        f"(seed corpus {result['tokens']['seed']:,}, "
+        f"evaluation {result['tokens']['evaluation']:,}); {result['parameter_count']:,} parameters; {len(result['parameters']['seeds'])} seeds an "
+        f"estimator; {result['plan']['subsets']} random halves and "
+        f"{len(result['plan']['truth_seeds'])} seeds of retraining. "
+        f"Evaluation loss {result['evaluation_loss']['base']:.3f} after the seed corpus, "
+        f"{result['evaluation_loss']['all']:.3f} after all data. "
+        f"Truth: {result['truth']['retrainings']} retrainings, "
+        f"{result['truth']['seconds'] / 60:.0f} minutes of one core when cold.",
+        "",
+        "| predictor | LDS (95 %) | leave-one-out (95 %) | add-one (95 %) "
+        "| loss after removing the top "
+        f"{result['plan']['removed']} | seconds | tokens/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+
+    def cell(row: dict[str, Any], key: str) -> str:
+        low, high = row[f"{key}_interval"]
+        return f"{row[key]:.2f} ({low:.2f} to {high:.2f})"
+
+    for row in sorted(result["rows"], key=lambda row: -row["lds"]):
+        rate = row["tokens_per_second"]
+        lines.append(
+            f"| {row['predictor']} | {cell(row, 'lds')} | {cell(row, 'leave_one_out')} "
+            f"| {cell(row, 'add_one')} | +{row['top_k_removal']:.4f} | {row['seconds']:.1f} "
+            f"| {f'{rate:,.0f}' if rate else '–'} |"
+        )
+    ceilings = result["ceilings"]
+    lines.append(
+        f"| *noise ceiling* | {ceilings['lds']:.2f} | {ceilings['leave_one_out']:.2f} "
+        f"| {ceilings['add_one']:.2f} | | | |"
+    )
+    lines += [
+        "",
+        "| attack | share of φ̂ | gain | share, literal Appendix D | gain |",
+        "|---|---|---|---|---|",
+    ]
+    for row in result["attacks"]:
+        gains = [
+            f"{row[key]:.2f}×" if row[key] is not None else "–" for key in ("gain", "literal_gain")
+        ]
+        lines.append(
+            f"| {row['attack']} | {row['share']:.3f} | {gains[0]} "
+            f"| {row['literal_share']:.3f} | {gains[1]} |"
+        )
+    lines += ["", "| training tokens | seconds, one run | tokens/s |", "|---|---|---|"]
+    lines += [
+        f"| {row['tokens']:,} | {row['seconds']:.1f} | {row['tokens_per_second']:,.0f} |"
+        for row in result["scale"]
+    ]
+    return "\n".join(lines)
+
+
+def plot(result: dict[str, Any]) -> str:
+    """SVG: LDS of every predictor with its interval, and the noise ceiling."""
+    rows = sorted(result["rows"], key=lambda row: -row["lds"])
+    left, width, height = 190, 420, 22
+    top = 30
+
+    def x(value: float) -> float:
+        return left + width * (max(-0.5, value) + 0.5) / 1.5
+
+    total = top + height * len(rows) + 30
+    ceiling = x(result["ceilings"]["lds"])
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 40}" height="{total}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{left + width + 40}" height="{total}" fill="white"/>',
+        f'<text x="{left}" y="16">Provider-level LDS (Spearman), 95 % intervals</text>',
+    ]
+    parts += [
+        f'<line x1="{x(tick)}" x2="{x(tick)}" y1="{top}" y2="{total - 25}" stroke="#ddd"/>'
+        f'<text x="{x(tick)}" y="{total - 8}" text-anchor="middle">{tick}</text>'
+        for tick in (-0.5, 0, 0.5, 1)
+    ]
+    for place, row in enumerate(rows):
+        y = top + height * place + height / 2
+        low, high = row["lds_interval"]
+        own = row["tokens_per_second"] and row["predictor"] in result["plan"]["estimators"]
+        colour = "#1f6feb" if own or row["predictor"].startswith("unrolled") else "#888"
+        parts.append(
+            f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{row["predictor"]}</text>'
+            f'<line x1="{x(low)}" x2="{x(high)}" y1="{y}" y2="{y}" stroke="{colour}" '
+            f'stroke-width="2"/><circle cx="{x(row["lds"])}" cy="{y}" r="4" fill="{colour}"/>'
+        )
+    parts.append(
+        f'<line x1="{ceiling}" x2="{ceiling}" y1="{top}" y2="{total - 25}" stroke="#c33" '
+        f'stroke-dasharray="4 3"/><text x="{ceiling - 4}" y="{total - 30}" text-anchor="end" '
+        'fill="#c33">noise ceiling</text></svg>'
+    )
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Run, and print or write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--docs", action="store_true", help="write docs/impact.md and the plot")
+    parser.add_argument("--seeds", type=int, default=4, help="seeds of each estimator")
+    parser.add_argument("--subsets", type=int, default=64, help="random halves")
+    parser.add_argument("--truth-seeds", type=int, default=3, help="retrainings of each subset")
+    options = parser.parse_args()
+    plan = Plan(subsets=options.subsets, truth_seeds=tuple(range(100, 100 + options.truth_seeds)))
+    result = run(options.cache, options.seeds, plan)
+    text = tables(result)
+    if options.docs:
+        page = ROOT / "docs" / "impact.md"
+        pattern = r"(?s)(<!-- measured -->\n).*(<!-- /measured -->)"
+        page.write_text(re.sub(pattern, lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page.read_text()))
+        (ROOT / "docs" / "impact.svg").write_text(plot(result))
+    print(json.dumps(result) if options.json else text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracles.dataset import Document
+from oracles.errors import InputError
+from oracles.impact import corpus_digest
+from oracles.impact.corpus import DOCUMENT_TOKENS, Deduplicator, TokenizedCorpus, build_pool, pack
+from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, write
+
+TEXT = " ".join(document.text for document in write(1, NORTH, 6))
+OTHER = " ".join(document.text for document in write(2, SOUTH, 6))
+
+
+def test_deduplicator__text_repeated_inside_one_document__kept_once():
+    kept = Deduplicator().keep(" ".join([TEXT] * 5))
+    assert len(TEXT) <= len(kept) < 1.5 * len(TEXT)
+
+
+def test_deduplicator__copy_behind_new_words__only_the_new_words_survive():
+    dedup = Deduplicator()
+    assert dedup.keep(TEXT) == TEXT
+    assert len(dedup.keep(OTHER + " " + TEXT)) < len(OTHER) + 0.3 * len(TEXT)
+
+
+def test_deduplicator__copy_shifted_by_some_words__dropped():
+    dedup = Deduplicator()
+    dedup.keep(TEXT)
+    shifted = TEXT.split(" ", 17)[17]
+    assert dedup.keep(shifted) == ""
+
+
+@given(st.text(max_size=400))
+def test_deduplicator__any_text_twice__nothing_left_the_second_time(text):
+    dedup = Deduplicator()
+    first = dedup.keep(text)
+    assert len(first) <= len(text)
+    assert dedup.keep(text) == ""
+
+
+def test_deduplicator__unrelated_text__kept_whole():
+    dedup = Deduplicator()
+    dedup.keep(TEXT)
+    assert dedup.keep(OTHER) == OTHER
+
+
+def test_corpus_digest__another_order__same_digest():
+    assert corpus_digest(["a", "b", "c"]) == corpus_digest(["c", "a", "b"])
+    assert corpus_digest(["a", "b"]) != corpus_digest(["ab"])
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(1, 16))
+def test_pack__any_lengths__every_token_is_the_target_of_its_document_once(lengths, context):
+    streams = [np.arange(n, dtype=np.uint32) + 100 * k + 1 for k, n in enumerate(lengths)]
+    corpora = [TokenizedCorpus([b""], [stream], (0, 0)) for stream in streams]
+    packed = pack(corpora, context)
+    assert packed.tokens.shape[1] == context + 1
+    assert packed.sizes.tolist() == lengths
+    for k, stream in enumerate(streams):
+        mine = packed.document == k
+        assert packed.tokens[:, 1:][mine].tolist() == stream.tolist()
+        assert set(packed.owner[mine.any(1)]) == {k}
+
+
+def pool(submissions, seed=SEED_CORPUS, evaluation=EVALUATION):
+    return build_pool(seed, submissions, evaluation, context=16, vocabulary=300)
+
+
+def test_build_pool__same_text_from_two_providers__the_earlier_keeps_it():
+    north = write(30, NORTH, 5)
+    built = pool({"first": north, "second": list(reversed(north))})
+    assert built.volumes[0] > 0
+    assert built.volumes[1] == 0
+    assert built.characters["second"][1] == 0
+
+
+def test_build_pool__copies_of_public_and_held_out_text__earn_no_tokens():
+    built = pool({"copy": [*SEED_CORPUS, *EVALUATION]})
+    assert built.volumes.tolist() == [0]
+
+
+def test_build_pool__documents_in_another_order__identical_tokens():
+    north = write(30, NORTH, 5)
+    one = pool({"a": north}, SEED_CORPUS, EVALUATION)
+    two = pool({"a": north[::-1] + north[:1]}, SEED_CORPUS[::-1], EVALUATION[::-1])
+    assert np.array_equal(one.training.tokens, two.training.tokens)
+    assert np.array_equal(one.evaluation.tokens, two.evaluation.tokens)
+    assert one.tokenizer_digest == two.tokenizer_digest
+    assert one.evaluation_digest == two.evaluation_digest
+
+
+def test_build_pool__one_long_document__cut_into_bounded_ones():
+    long = Document(" ".join(document.text for document in write(5, NORTH, 40)))
+    built = pool({"a": [long]})
+    mine = built.training.sizes[built.training.owners == 1]
+    assert len(mine) > 1
+    assert mine.max() == DOCUMENT_TOKENS
+    assert mine.sum() == built.volumes[0]
+
+
+@pytest.mark.parametrize(("seed", "evaluation"), [([], EVALUATION), (SEED_CORPUS, [Document("")])])
+def test_build_pool__no_text_to_train_or_evaluate_on__input_error(seed, evaluation):
+    with pytest.raises(InputError, match="give at least one"):
+        pool({"a": write(1, NORTH, 1)}, seed, evaluation)
+
+
+def test_build_pool__unpaired_surrogates__encoded_without_error():
+    assert pool({"a": [Document("one two \ud800 three " + TEXT)]}).volumes[0] > 0

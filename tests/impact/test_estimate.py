@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from oracles.dataset import Document
+from oracles.errors import InputError
+from oracles.impact import Parameters, estimate
+from oracles.impact.estimate import describe, make_pool, run_seeds
+from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SUBMISSIONS, TINY, write
+
+GOLDEN = Path(__file__).parent / "golden.json"
+
+
+@pytest.fixture(scope="module")
+def report():
+    return estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY)
+
+
+def test_estimate__golden_file__equal_up_to_one_grid_step(report):
+    golden = json.loads(GOLDEN.read_text())
+    assert report.phi().keys() == golden["phi"].keys()
+    for provider, phi in golden["phi"].items():
+        assert abs(report.phi()[provider] - phi) <= 1
+    assert report.evaluation_digest == golden["evaluation_digest"]
+    assert report.evidence["tokenizer"] == golden["tokenizer"]
+
+
+def test_estimate__other_order_and_threads__same_bytes(report):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        again = estimate(
+            SEED_CORPUS[::-1],
+            {name: iter(documents[::-1]) for name, documents in SUBMISSIONS.items()},
+            EVALUATION[::-1],
+            TINY,
+        )
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert again.phi() == report.phi()
+    assert again.version == report.version
+    assert np.array_equal(again.tensors["documents"], report.tensors["documents"])
+
+
+@pytest.mark.slow
+def test_estimate__seeds_in_two_processes__same_bytes(report):
+    again = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, workers=2)
+    assert again.phi() == report.phi()
+    assert np.array_equal(again.tensors["documents"], report.tensors["documents"])
+
+
+def test_estimate__report__is_complete_and_json_compatible(report):
+    plain = json.loads(json.dumps(report.to_json()))
+    assert [p["name"] for p in plain["providers"]] == list(SUBMISSIONS)
+    assert plain["evidence"]["parameters"]["seeds"] == [0, 1]
+    assert len(plain["evidence"]["runs"]) == 2
+    north = report.providers[0]
+    assert north.positive
+    assert north.standard_error > 0
+    assert north.characters == sum(len(d.text) for d in SUBMISSIONS["north"])
+    assert {"documents", "owners", "providers", "theta.0", "theta.1"} <= report.tensors.keys()
+    assert 0 < report.kappa < 1
+    assert 0 <= report.gamma <= 1
+
+
+def test_estimate__copies_of_a_document__raise_nothing(report):
+    padded = {
+        name: [*documents, *(Document(f"again {k}: {d.text}") for d in documents for k in range(3))]
+        for name, documents in SUBMISSIONS.items()
+    }
+    again = estimate(SEED_CORPUS, padded, EVALUATION, TINY)
+    for before, after in zip(report.providers, again.providers, strict=True):
+        assert after.tokens <= 1.1 * before.tokens
+        assert after.influence <= before.influence + 2 * before.standard_error
+
+
+def test_estimate__copycat_and_empty_provider__not_eligible():
+    submissions = {
+        "original": SUBMISSIONS["north"],
+        "copycat": SUBMISSIONS["north"],
+        "nothing": [Document("")],
+    }
+    original, *others = estimate(SEED_CORPUS, submissions, EVALUATION, TINY).providers
+    assert original.phi == 10_000
+    for provider in others:
+        assert (provider.phi, provider.positive, provider.tokens) == (0, False, 0)
+    assert others[0].duplicate_characters == others[0].characters > 0
+
+
+def test_estimate__random_characters__not_eligible_by_default():
+    rng = np.random.default_rng(0)
+    letters = list("abcdefghijklmnopqrstuvwxyz0123456789   ")
+    noise = [Document("".join(rng.choice(letters, 400))) for _ in range(8)]
+    submissions = {**SUBMISSIONS, "noise": noise}
+    found = estimate(SEED_CORPUS, submissions, EVALUATION, TINY)
+    assert found.providers[0].phi == 10_000
+    assert not found.providers[3].positive
+
+
+def test_estimate__one_long_file__has_an_error_estimate_like_many_documents():
+    one = {"north": [Document(" ".join(d.text for d in write(40, NORTH, 30)))]}
+    (north,) = estimate(SEED_CORPUS, one, EVALUATION, TINY).providers
+    assert north.positive
+
+
+def test_describe__anything_about_the_method_changes__changes():
+    pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY.model)
+    other_seed = make_pool(SEED_CORPUS[1:], SUBMISSIONS, EVALUATION, TINY.model)
+    other_data = make_pool(SEED_CORPUS, {"a": SUBMISSIONS["south"]}, EVALUATION, TINY.model)
+    base = describe(pool, TINY)
+    assert describe(other_data, TINY) == base
+    assert describe(other_seed, TINY) != base
+    for other in (replace(TINY, clip=5.0), replace(TINY, seeds=(2, 0)), replace(TINY, mix=0.5)):
+        assert describe(pool, other) != base
+
+
+def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
+    pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY.model)
+    first = run_seeds(pool, TINY, cache=tmp_path)
+    files = sorted(tmp_path.iterdir())
+    stamps = [path.stat().st_mtime_ns for path in files]
+    finished: list[int] = []
+    second = run_seeds(pool, TINY, cache=tmp_path, progress=finished.append)
+    assert finished == [1, 2]
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
+    for one, two in zip(first, second, strict=True):
+        assert np.array_equal(one.documents, two.documents)
+        assert one.log == two.log
+        assert one.tensors.keys() == two.tensors.keys()
+
+
+@pytest.mark.parametrize(
+    ("submissions", "parameters", "message"),
+    [
+        ({}, TINY, "no submissions"),
+        (SUBMISSIONS, replace(TINY, seeds=()), "no seeds"),
+        (SUBMISSIONS, Parameters(estimator="none"), "no estimator is called"),
+    ],
+)
+def test_estimate__nothing_to_do__input_error(submissions, parameters, message):
+    with pytest.raises(InputError, match=message):
+        estimate(SEED_CORPUS, submissions, EVALUATION, parameters)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from oracles.impact import FLOOR, GRID
+from oracles.impact.report import clip_documents, rescale, standard_errors
+
+INFLUENCE = arrays(np.float64, st.integers(1, 8), elements=st.floats(-1, 1, width=32))
+
+
+@given(INFLUENCE)
+def test_rescale__any_influence__grid_with_floor_for_the_eligible_only(influence):
+    positive = influence > 0.1
+    phi = rescale(influence, positive)
+    assert phi.dtype == np.int64
+    assert (phi[~positive] == 0).all()
+    assert (phi[positive] >= FLOOR).all()
+    if positive.any():
+        assert phi.max() == GRID
+        assert phi[np.argmax(np.where(positive, influence, -9))] == GRID
+
+
+def test_rescale__zero_anchored__keeps_ratios():
+    influence = np.array([0.4, 0.1, 0.00001, -5.0])
+    assert rescale(influence, influence > 0).tolist() == [GRID, GRID // 4, FLOOR, 0]
+
+
+def test_rescale__minmax__junk_lifts_all_others():
+    influence = np.array([0.4, 0.1, -5.0])
+    assert rescale(influence, influence > 0, "minmax")[1] > 0.9 * GRID
+    assert rescale(np.array([0.4]), np.array([True]), "minmax").tolist() == [GRID]
+
+
+def test_rescale__nobody_eligible__all_zero():
+    assert rescale(np.array([0.1, 0.2]), np.array([False, False])).tolist() == [0, 0]
+
+
+def test_clip_documents__one_outlier__bounded_and_others_untouched():
+    documents = np.ones((2, 12))
+    documents[:, 0] = 100.0
+    owners = np.repeat([1, 2, 3], 4)
+    clipped, limit = clip_documents(documents, owners, np.full(12, 10), 4.0)
+    assert limit == pytest.approx(0.4)
+    assert clipped[:, 0].tolist() == pytest.approx([4.0, 4.0])
+    assert (clipped[:, 1:] == 1).all()
+
+
+def test_clip_documents__attacker_with_many_documents__cannot_move_the_limit_far():
+    honest = np.ones((1, 40))
+    owners = np.repeat([1, 2, 3, 4], 10)
+    loud = honest.copy()
+    loud[:, owners == 4] = 1000.0
+    limits = [clip_documents(d, owners, np.ones(40, int), 4.0)[1] for d in (honest, loud)]
+    assert limits[0] == limits[1]
+
+
+def test_standard_errors__documents_only__closed_form_of_the_bootstrap():
+    rng = np.random.default_rng(0)
+    documents = rng.normal(1.0, 0.5, 30)
+    owners = np.ones(30, int)
+    (error,) = standard_errors(documents.sum(keepdims=True)[None], documents, owners)
+    draws = documents[rng.integers(0, 30, (20_000, 30))].sum(1)
+    assert error == pytest.approx(draws.std() * np.sqrt(30 / 29), rel=0.03)
+
+
+def test_standard_errors__seeds_only__falls_with_their_number():
+    providers = np.array([[1.0, 2.0], [3.0, 2.0]])
+    errors = standard_errors(providers, None, np.array([1, 2]))
+    # Variances 2 and 0, mean 1: shrunk to 1.5 and 0.5, over two seeds.
+    assert errors == pytest.approx(np.sqrt([0.75, 0.25]))
