@@ -31,7 +31,9 @@ class Recipe:
 
     Attributes:
         epochs: passes over the data (`e_0` in Appendix D).
-        batch: sequences in a step.
+        batch: sequences in a step, at least.
+        steps: steps in an epoch over the whole pool, at most: with more data the batch grows, since
+            a longer training is a rougher function of its data than one with larger batches.
         learning_rate: peak step size; linear warm-up, then linear decay to 0.
         warmup: share of the steps spent warming up.
         beta1: decay of Adam's first moment.
@@ -41,11 +43,16 @@ class Recipe:
 
     epochs: int = 1
     batch: int = 16
+    steps: int = 160
     learning_rate: float = 3e-3
     warmup: float = 0.25
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-3
+
+    def batch_size(self, sequences: int) -> int:
+        """Sequences in a step for a pool of a given size, whichever subset is trained on."""
+        return max(self.batch, -(-sequences // self.steps))
 
     def rate(self, step: int, steps: int) -> float:
         """Step size of one step out of `steps`."""
@@ -67,12 +74,11 @@ def schedule(
             relative order under the same seed.
     """
     steps: list[NDArray[np.int64]] = []
+    batch = recipe.batch_size(len(sequences))
     for epoch in range(recipe.epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(sequences))
         order = order[keep[sequences.owner[order]]]
-        steps.extend(
-            order[first : first + recipe.batch] for first in range(0, len(order), recipe.batch)
-        )
+        steps.extend(order[first : first + batch] for first in range(0, len(order), batch))
     return steps
 
 
@@ -118,9 +124,9 @@ class Trainer:
         self._tokens = torch.from_numpy(sequences.tokens)
         self._document = sequences.document
         self._documents = len(sequences.owners)
-        context = sequences.document.shape[1]
+        self._step_tokens = recipe.batch_size(len(sequences)) * sequences.document.shape[1]
         per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
-        self._weights = torch.from_numpy(per_token / (recipe.batch * context)).to(model.theta.dtype)
+        self._weights = torch.from_numpy(per_token / self._step_tokens).to(model.theta.dtype)
 
     def initial(self) -> State:
         """State before the first step."""
@@ -252,7 +258,7 @@ class Trainer:
         hessian, tokens = torch.autograd.grad(gradient @ inner, (variable, weights))
         document = self._document[rows]
         real = document >= 0
-        per_token = tokens.double().numpy()[real] / (recipe.batch * document.shape[1])
+        per_token = tokens.double().numpy()[real] / self._step_tokens
         np.add.at(derivative, document[real], per_token)
         return State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
 
