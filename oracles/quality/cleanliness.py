@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from oracles.quality import text as texts
@@ -54,9 +54,9 @@ _OCR_LATIN = re.compile(
 )
 _MARKUP = re.compile(
     r"</?(?:a|b|i|p|u|br|hr|em|li|ol|td|th|tr|ul|div|img|pre|sub|sup|body|code|font|form|head|html"
-    r"|link|meta|span|input|style|table|tbody|script|strong|center|blockquote|h[1-6])(?:\s[^<>]*)?/?>"
+    r"|link|meta|span|input|style|table|tbody|script|strong|center|blockquote|h[1-6])(?:\s[^<>]{0,2000})?/?>"
     r"|&(?:nbsp|amp|lt|gt|quot|apos|mdash|ndash|rsquo|lsquo|ldquo|rdquo|hellip|copy|#\d+|#x[\da-f]+);"
-    r"|\[\[|\]\]|\{\{|\}\}|\[/?(?:b|i|url|img|quote)\b[^\]]*\]|<!--|-->|<!\[CDATA\[|<\?xml|<!DOCTYPE",
+    r"|\[\[|\]\]|\{\{|\}\}|\[/?(?:b|i|url|img|quote)\b[^\]]{0,200}\]|<!--|-->|<!\[CDATA\[|<\?xml|<!DOCTYPE",
     re.IGNORECASE,
 )
 _BOILERPLATE = re.compile(
@@ -68,8 +68,9 @@ _BOILERPLATE = re.compile(
     r"|this (?:e-?mail|message) (?:is|may be) confidential|do not reply to this",
     re.IGNORECASE,
 )
-_NOT_PROSE = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+\.\w+|`[^`\n]*`|\b[\w-]*[_/\\.][\w/\\._-]*\w"
+_NOT_PROSE = re.compile(  # addresses, quoted code, paths and dotted names
+    r"https?://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}|`[^`\n]{0,200}`"
+    r"|(?<![\w-])[\w-]{0,64}[_/\\.][\w/\\._-]{0,253}\w"
 )
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{4,}")
 
@@ -96,10 +97,13 @@ _SURELY_PLAUSIBLE_SHARE = Fraction(85, 100)
 _RECURRENCE_WINDOW = 1000
 #: A paragraph with more unknown words than this may be a quotation in another language.
 _QUOTATION_SHARE = Fraction(1, 3)
-#: Rarest word of the frequency list that counts as known (Zipf scale): below lie misspellings.
-_RAREST = 2.0
+#: Words rarer than 1e-7 do not count as known: misspellings are among them. In hundredths of a
+#: power of ten, as the frequency lists have it.
+_RAREST = 700
 #: Language codes of the detector that the frequency lists name otherwise.
 _ALIAS = {"no": "nb"}
+#: Longer runs of letters are no words, and take a dictionary long.
+_LONGEST_WORD = 45
 #: Latin words in these are names and terms.
 _NOT_LATIN = frozenset({"bg", "el", "mk", "ru", "uk"})
 #: Written without spaces or without vowels: letter trigrams mean little.
@@ -144,7 +148,7 @@ def _trigrams(word: str) -> list[str]:
     return [padded[i : i + 3] for i in range(len(padded) - 2)]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def lexicon(language: str) -> Lexicon | None:
     """The lexicon of a language, from its word-frequency list; `None` where there is none."""
     import wordfreq
@@ -152,13 +156,12 @@ def lexicon(language: str) -> Lexicon | None:
     language = _ALIAS.get(language, language)
     if language in _NO_TRIGRAMS or language not in wordfreq.available_languages("best"):
         return None
-    frequency = wordfreq.get_frequency_dict(language, wordlist="best")
-    ranked = sorted(frequency, key=lambda word: (-frequency[word], word))
-    floor = 10.0 ** (_RAREST - 9)
-    words = [word for word in ranked if word.isalpha()]
-    seen = Counter(gram for word in words[:_COMMON_WORDS] for gram in _trigrams(word))
+    # Words come in classes of equal frequency, 10^(-n/100) for the n-th class.
+    classes = wordfreq.get_frequency_list(language, wordlist="best")[: _RAREST + 1]
+    words = list(islice((w for words in classes for w in words if w.isalpha()), _COMMON_WORDS))
+    seen = Counter(gram for word in words for gram in _trigrams(word))
     return Lexicon(
-        frozenset(word for word in ranked if frequency[word] >= floor),
+        frozenset(chain.from_iterable(classes)),
         frozenset(words[:_STOP_WORDS]),
         frozenset(gram for gram, times in seen.items() if times > 1),
     )
@@ -179,6 +182,8 @@ def is_known(word: str, language: str) -> bool:
         return True
     if language != "en":
         return word in words.known
+    if len(word) > _LONGEST_WORD:
+        return False
     word = word.replace("’", "'")
     stem = word.removesuffix("'s").removesuffix("'")
     if word in words.known or stem in words.known:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oracles.quality import text as texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oracles.dataset import Document
 
 _PERMUTATIONS = 128
 _SEED = 42
@@ -67,6 +72,14 @@ class DuplicateIndex:
         sketch = _restore(signature_)
         self._index.insert(len(self._kept), sketch)
         self._kept.append((sketch, name))
+
+    def read(self, documents: Iterable[Document]) -> None:
+        """Keep the distinct documents of a data set that was committed earlier."""
+        for document in documents:
+            text = texts.normalise(document.text)
+            sketch = signature(text)
+            if text.strip() and self.find(sketch) is None:
+                self.add(sketch, texts.digest(text))
 
     def update(self, other: DuplicateIndex) -> None:
         """Keep all documents of another index."""

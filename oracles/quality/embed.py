@@ -23,7 +23,7 @@ import numpy as np
 from oracles.errors import ConfigError, IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -236,21 +236,19 @@ class Embedder:
         self._tokenizer.enable_truncation(MAX_PIECES)
         self._batch = batch
 
-    def __call__(
-        self, sentences: Sequence[str], advance: Callable[[int], None] | None = None
-    ) -> NDArray[np.int16]:
+    def __call__(self, sentences: Sequence[str]) -> NDArray[np.int16]:
         """Embed sentences.
 
         Args:
             sentences: n texts.
-            advance: Called with the number of sentences done since the last call.
 
         Returns:
             int16 of shape (n, WIDTH); every row has a norm of about `SCALE`.
         """
         vectors = np.zeros((len(sentences), WIDTH), np.int16)
         rows_by_length: defaultdict[int, list[int]] = defaultdict(list)
-        encoded = [item.ids for item in self._tokenizer.encode_batch(list(sentences))]
+        readable = [sentence.encode("utf-8", "replace").decode() for sentence in sentences]
+        encoded = [item.ids for item in self._tokenizer.encode_batch(readable)]
         for row, ids in enumerate(encoded):
             rows_by_length[len(ids)].append(row)
         for length in sorted(rows_by_length):
@@ -260,8 +258,6 @@ class Embedder:
                 ids = np.array([encoded[row] for row in chosen], np.int64)
                 (hidden,) = self._session.run(["hidden"], {"ids": ids})
                 vectors[chosen] = quantise(hidden.astype(np.float64).sum(axis=1))
-                if advance is not None:
-                    advance(len(chosen))
         return vectors
 
 

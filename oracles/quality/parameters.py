@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oracles.quality.cleanliness import Per
 
 #: Scores are integers on a grid of 1e-4.
@@ -92,6 +94,26 @@ class QualityParameters:
             raise ConfigError("sample_key must be hexadecimal") from error
         if len(key) > 64:
             raise ConfigError("sample_key must have at most 64 bytes")
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> QualityParameters:
+        """Inverse of `as_json`; what is left out has its default.
+
+        Raises:
+            ConfigError: A field is unknown or does not make sense.
+        """
+        values = dict(fields)
+        if unknown := values.keys() - {f.name for f in dataclasses.fields(cls)}:
+            raise ConfigError(f"unknown quality parameters: {', '.join(sorted(unknown))}")
+        try:
+            if "today" in values:
+                values["today"] = datetime.date.fromisoformat(values["today"])
+            for name in ("weights", "required_fields"):
+                if name in values:
+                    values[name] = tuple(values[name])
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"quality parameters are malformed: {error}") from error
 
     def as_json(self) -> dict[str, Any]:
         """All fields, for evidence and for the metric version."""

@@ -140,7 +140,8 @@ def decode(data: bytes) -> Reference:
 
 
 def build(
-    documents: Iterable[tuple[str, str]],
+    documents: Iterable[str],
+    english: Iterable[str],
     embedder: Embedder,
     shards: Path,
     provenance: dict[str, Any],
@@ -153,7 +154,8 @@ def build(
     build goes on where it stopped.
 
     Args:
-        documents: (source, text) pairs.
+        documents: Texts whose sentences are drawn and embedded.
+        english: Running English from which the unlikely pairs of words are learnt.
         embedder: See `Embedder`.
         shards: Folder for finished shards.
         provenance: Written into the file.
@@ -165,7 +167,7 @@ def build(
     """
     drawn: dict[bytes, list[str]] = {}
     languages: Counter[str] = Counter()
-    for _, raw in documents:
+    for raw in documents:
         text = texts.normalise(raw)
         languages[texts.language(text)] += len(text)
         drawn[texts.digest(text)] = texts.sample(
@@ -189,7 +191,7 @@ def build(
         "language_shares": {k: v * 10_000 // characters for k, v in sorted(languages.items())},
         "unrelated": _unrelated(vectors, stored, np.array(owner)),
         "copied": _COPIED,
-        "unlikely_pairs": [],
+        "unlikely_pairs": unlikely_pairs(english),
         "provenance": provenance,
     }
     return encode(stored, centroids, facts)

@@ -30,6 +30,7 @@ _CODE_LINE = re.compile(
     r"|include|package|use|impl|pub|type|interface|export)\b.*(?:[:;{}(),=]|\bimport\b.*)\s*$"
     r"|^\s*[\w.\[\]]+\s*[-+*/|&]?=\s*\S|\w\(.*\)\s*[:,;]?\s*$|^\s*[)\]}]+[,;:]?\s*$"
 )
+_LONGEST_LINE = 300
 #: A document is code when at least this share of its lines looks like code.
 _CODE_SHARE = 0.4
 
@@ -49,11 +50,13 @@ def sentences(text: str) -> Iterator[str]:
     pending = ""
     for piece in _SENTENCE_END.split(text):
         joined = " ".join(f"{pending} {piece}".split())
-        while len(joined) > MAX_SENTENCE:
-            cut = joined.rfind(" ", MIN_SENTENCE, MAX_SENTENCE)
-            cut = cut if cut > 0 else MAX_SENTENCE
-            yield joined[:cut]
-            joined = joined[cut:].lstrip()
+        start = 0
+        while len(joined) - start > MAX_SENTENCE:
+            space = joined.rfind(" ", start + MIN_SENTENCE, start + MAX_SENTENCE)
+            end = space if space > 0 else start + MAX_SENTENCE
+            yield joined[start:end]
+            start = end + (space > 0)
+        joined = joined[start:]
         if len(joined) >= MIN_SENTENCE or _UNSPACED.search(joined):
             yield joined
             pending = ""
@@ -83,8 +86,8 @@ def unspaced(text: str) -> bool:
 
 
 def is_code_line(line: str) -> bool:
-    """Whether a line looks like program source."""
-    return _CODE_LINE.search(line) is not None
+    """Whether a line looks like program source; a very long one is text."""
+    return len(line) <= _LONGEST_LINE and _CODE_LINE.search(line) is not None
 
 
 def prose(text: str) -> str:

@@ -6,6 +6,7 @@ from importlib import resources
 import pytest
 
 from oracles.dataset import Document
+from oracles.quality.damage import CachedEmbedder
 from oracles.quality.embed import Embedder
 
 GOOD_METADATA = {
@@ -18,8 +19,8 @@ GOOD_METADATA = {
 
 
 @pytest.fixture(scope="session")
-def embedder() -> Embedder:
-    return Embedder(threads=1)
+def embedder() -> CachedEmbedder:
+    return CachedEmbedder(Embedder(threads=1))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,310 @@
+"""`qmia quality`: score a data set, say why, and check that this machine gives the known scores."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.quality import QualityParameters, QualityReport
+    from oracles.quality.reference import Reference
+    from oracles.quality.score import Progress as Tell
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+reference_app = typer.Typer(no_args_is_help=True, help="The public reference corpus.")
+app.add_typer(reference_app, name="reference")
+
+SourceArgument = Annotated[Path, typer.Argument(metavar="PATH", help="File, folder or archive.")]
+ParametersOption = Annotated[
+    Path | None,
+    typer.Option("--parameters", metavar="FILE", help="JSON with the auction's parameters."),
+]
+TodayOption = Annotated[
+    str | None, typer.Option("--today", metavar="DATE", help="Day that recency counts from.")
+]
+ReferenceOption = Annotated[
+    Path | None, typer.Option("--reference", metavar="FILE", help="Instead of the shipped one.")
+]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", min=1, help="Threads; they change the speed only.")
+]
+CardOption = Annotated[
+    Path | None, typer.Option("--card", metavar="FILE", help="Croissant file of the data set.")
+]
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Tell]:
+    """A bar for each stage on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=stderr, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(f"{title}: {stage}", total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield tell
+
+
+def _parameters(path: Path | None, today: str | None, **overrides: Any) -> QualityParameters:
+    from oracles.quality import QualityParameters
+
+    fields: dict[str, Any] = {}
+    if path is not None:
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the parameters {path}: {error}") from error
+    if today is not None:
+        fields["today"] = today
+    return QualityParameters.from_json({**fields, **overrides})
+
+
+def _reference(path: Path | None) -> Reference:
+    from oracles.quality import reference
+
+    return reference.default() if path is None else reference.load(path)
+
+
+@app.command("score")
+def score_command(
+    path: SourceArgument,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page.")
+    ] = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", metavar="FILE", help="Write the evidence as JSON.")
+    ] = None,
+    parameters: ParametersOption = None,
+    today: TodayOption = None,
+    card: CardOption = None,
+    reference: ReferenceOption = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--earlier", metavar="PATH", help="Data sets committed before, in order."),
+    ] = None,
+    hide: Annotated[
+        bool, typer.Option("--hash-examples", help="Hashes instead of the worst passages.")
+    ] = False,
+    work: Annotated[
+        Path | None, typer.Option("--work", metavar="FOLDER", help="Keeps an interrupted run.")
+    ] = None,
+    text_field: Annotated[
+        str | None, typer.Option("--text-field", help="Field or column that is the text.")
+    ] = None,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="For reading.")] = 1,
+    threads: ThreadsOption = 1,
+    json_: JsonOption = False,
+) -> None:
+    """Score a data set: q, its four metrics, volume, and what lowered them."""
+    from oracles.dataset import Finding, read_documents
+    from oracles.quality import DuplicateIndex, score
+    from oracles.quality.embed import Embedder
+    from oracles.quality.engine import local_map
+    from oracles.quality.metadata import read_card
+
+    settings = _parameters(parameters, today, examples="hash" if hide else "show")
+    corpus = _reference(reference)
+    findings: list[Finding] = []
+    index = DuplicateIndex(settings.duplicate_threshold)
+    for previous in earlier or []:
+        index.read(read_documents(previous, findings=[], text_field=text_field))
+    with _progress(path.name) as tell, local_map(processes) as mapper:
+        result = score(
+            read_documents(path, findings=findings, text_field=text_field),
+            settings,
+            reference=corpus,
+            embedder=Embedder(threads),
+            earlier=index if earlier else None,
+            card=read_card(card) if card else None,
+            mapper=mapper,
+            workspace=work,
+            progress=tell,
+        )
+    reading = [
+        {"kind": f.kind, "where": f.where, "detail": f.detail, "count": f.count} for f in findings
+    ]
+    if evidence is not None:
+        import rfc8785
+
+        evidence.write_bytes(rfc8785.dumps(dict(result.evidence)))
+    if report is not None:
+        from oracles.quality.report import render
+
+        report.write_text(render(path.name, result, reading), encoding="utf-8")
+    if json_:
+        print_json(result.as_json() | {"reading": reading})
+        return
+    _print(path.name, result, reading)
+
+
+def _print(name: str, result: QualityReport, reading: list[dict[str, Any]]) -> None:
+    weights = result.evidence["parameters"]["weights"]
+    table = Table("", "score", "weight", title=escape(name), title_justify="left")
+    for metric, weight in zip(
+        ("cleanliness", "diversity", "novelty", "metadata"), weights, strict=True
+    ):
+        table.add_row(metric, f"{getattr(result, metric) / 1e4:.4f}", f"{weight / 1e4:.2f}")
+    table.add_section()
+    table.add_row("[bold]q[/]", f"[bold]{result.q / 1e4:.4f}[/]", "")
+    stdout.print(table)
+    stdout.print(
+        f"{result.documents} documents, {result.volume} usable tokens, "
+        f"{result.unique / 100:.2f} % not submitted before, "
+        f"{'under-served' if result.under_served else 'not under-served'}"
+    )
+    for finding in result.findings:
+        stdout.print(f"- {finding}", highlight=False)
+    for entry in reading:
+        place = f"{entry['where']}: {entry['detail']} ({entry['count']}×)"
+        stdout.print(f"- {escape(place)}", highlight=False)
+
+
+@app.command("check")
+def check_command(threads: ThreadsOption = 1, json_: JsonOption = False) -> None:
+    """Recompute the golden scores; exit code 1 if this machine gives any other number."""
+    from oracles.quality.golden import check
+
+    expected, found = check(threads)
+    differing = sorted(k for k in expected if expected[k] != found.get(k))
+    if json_:
+        print_json({"expected": expected, "found": found, "differing": differing})
+    else:
+        table = Table("", "expected", "found")
+        for key in expected:
+            mark = "[red]" if key in differing else ""
+            table.add_row(key, escape(str(expected[key])), mark + escape(str(found.get(key))))
+        stdout.print(table)
+    if differing:
+        raise typer.Exit(1)
+
+
+@app.command("damage")
+def damage_command(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="Data set; by default held-out reference texts."),
+    ] = None,
+    documents: Annotated[int, typer.Option("--documents", min=10, help="Documents used.")] = 120,
+    seed: Annotated[int, typer.Option("--seed", help="Of the planted damage.")] = 1,
+    threads: ThreadsOption = 1,
+    json_: JsonOption = False,
+) -> None:
+    """Plant damage in real text and show which metrics move."""
+    from oracles.quality.damage import table as damage_table
+    from oracles.quality.embed import Embedder
+
+    texts = _texts(path, documents)
+    with _progress("damage") as tell:
+        rows = damage_table(texts, Embedder(threads), seed, tell)
+    if json_:
+        print_json(rows)
+        return
+    table = Table("damage", "level", "cleanliness", "diversity", "novelty", "metadata", "q")
+    for row in rows:
+        values = (row[m] for m in ("cleanliness", "diversity", "novelty", "metadata", "q"))
+        table.add_row(row["damage"], row["level"], *(f"{v / 1e4:.4f}" for v in values))
+    stdout.print(table)
+
+
+def _texts(path: Path | None, count: int) -> list[str]:
+    """Texts of a data set, or passages of the reference's sources that it does not contain."""
+    if path is not None:
+        from itertools import islice
+
+        from oracles.dataset import read_documents
+
+        found = [d.text for d in islice(read_documents(path, findings=[]), count)]
+        if not found:
+            raise InputError(f"{path} has no documents")
+        return found
+    from oracles.quality.sources import SOURCES, passages
+
+    english = [s for s in SOURCES if s.name != "translations"]
+    share = max(1, count // len(english))
+    return [p for s in english for p in passages(s, _source_folder(), held_out=True)[:share]]
+
+
+def _source_folder() -> Path:
+    from oracles.quality.embed import cache_directory
+
+    return cache_directory() / "sources"
+
+
+@reference_app.command("info")
+def reference_info(reference: ReferenceOption = None, json_: JsonOption = False) -> None:
+    """What the reference is made of."""
+    summary = _reference(reference).summary()
+    if json_:
+        print_json(summary)
+        return
+    table = Table("", "", show_header=False)
+    for key, value in summary.items():
+        if isinstance(value, dict):
+            value = "\n".join(f"{name}: {entry}" for name, entry in value.items())
+        table.add_row(key.replace("_", " "), escape(str(value)))
+    stdout.print(table)
+
+
+@reference_app.command("build")
+def reference_build(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
+    scale: Annotated[
+        float, typer.Option("--scale", min=0.001, help="Passages, as a multiple of the default.")
+    ] = 1.0,
+    sentences: Annotated[int, typer.Option("--sentences", min=1, help="Of each passage.")] = 4,
+    threads: ThreadsOption = 1,
+    json_: JsonOption = False,
+) -> None:
+    """Fetch the sources, embed them, and write a reference file; goes on where it was stopped."""
+    from oracles.quality import reference
+    from oracles.quality.embed import Embedder, cache_directory, write_atomically
+    from oracles.quality.sources import SOURCES, passages, provenance
+
+    folder = _source_folder()
+    documents: list[str] = []
+    english: list[str] = []
+    origins: dict[str, Any] = {}
+    with _progress("reference") as tell:
+        for number, source in enumerate(SOURCES, 1):
+            found = passages(source, folder)
+            taken = found[: max(1, round(source.passages * scale))]
+            documents += taken
+            if source.name != "translations":
+                english += found
+            origins[source.name] = provenance(source, folder, len(taken))
+            tell("read", number, len(SOURCES))
+        data = reference.build(
+            documents,
+            english,
+            Embedder(threads),
+            cache_directory() / "shards",
+            origins,
+            sentences,
+            lambda done, total: tell("embed", done, total),
+        )
+    write_atomically(output, data)
+    summary = reference.decode(data).summary()
+    if json_:
+        print_json(summary)
+    else:
+        stdout.print(f"{output}: {summary['sentences']} sentences, digest {summary['digest']}")
