@@ -68,6 +68,13 @@ def _revert_data(error: ContractLogicError) -> bytes:
     return b""
 
 
+def revert_reason(error: Exception) -> str:
+    """What a node's refusal says, in words."""
+    if isinstance(error, ContractLogicError):
+        return f"would revert: {explain_revert(_revert_data(error))}"
+    return f"the node refused: {error}"
+
+
 def connect(url: str, *, chain_id: int | None = None) -> Web3:
     """Connect to a node over HTTP.
 

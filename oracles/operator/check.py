@@ -1,0 +1,210 @@
+"""Preflight: whether a machine and its configuration will do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import httpx
+from web3 import Web3
+from web3.exceptions import Web3Exception
+
+from oracles.chain.deployment import Deployment
+from oracles.chain.events import read_events
+from oracles.errors import QmiaError
+from oracles.evidence import IpfsStore, StoreError, bytes_cid
+from oracles.operator.keys import load_encryption_keys, load_signer
+from oracles.operator.rpc import connect
+from oracles.operator.scoring import load_scorer
+from oracles.operator.settings import GIB, is_node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from oracles.operator.settings import Settings
+
+#: Gas of one round in the worst case: commit, publish, post a chunk of 31 vectors.
+_ROUND_GAS: Final = 6_000_000
+#: Rounds that the balance should pay for.
+_ROUNDS: Final = 20
+_MOST_SKEW_SECONDS: Final = 30
+_DISK_BYTES: Final = 20 * GIB
+
+
+class Finding(NamedTuple):
+    """What one check found."""
+
+    name: str
+    result: Literal["ok", "warning", "failed"]
+    detail: str
+
+
+def preflight(settings: Settings) -> list[Finding]:
+    """Run all checks; one that cannot be done counts as failed."""
+    checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+        "rpc": _rpc,
+        "keys": _keys,
+        "operator": _operator,
+        "scoring": _scoring,
+        "machine": _machine,
+        "stores": _stores,
+        "exchange": _exchange,
+    }
+    findings = []
+    for name, check in checks.items():
+        try:
+            findings += list(check(settings))
+        except (QmiaError, Web3Exception, httpx.HTTPError, OSError, ValueError) as error:
+            findings.append(Finding(name, "failed", str(error)))
+    return findings
+
+
+def _verdict(name: str, good: bool, detail: str, *, bad: str = "failed") -> Finding:
+    return Finding(name, "ok" if good else "failed" if bad == "failed" else "warning", detail)
+
+
+def _rpc(settings: Settings) -> Iterator[Finding]:
+    deployment = Deployment.load(settings.deployment)
+    for number, url in enumerate(settings.rpc):
+        name = f"rpc {number + 1}"
+        try:
+            web3 = connect([url], deployment.chain_id)
+            block = web3.eth.get_block("latest")
+            web3.eth.get_block(settings.block)
+            addresses = [each.address for each in deployment.contracts.values()]
+            missing = [a for a in addresses if not web3.eth.get_code(Web3.to_checksum_address(a))]
+        except (QmiaError, Web3Exception, OSError, ValueError) as error:
+            yield Finding(name, "failed", str(error))
+            continue
+        if missing:
+            yield Finding(name, "failed", f"no contract at {missing[0]}: wrong deployment file?")
+            continue
+        yield Finding(name, "ok", f"chain {deployment.chain_id}, block {block['number']}")
+        # The daemon's own clock is the chain's; a large skew means a stalled node or a wrong clock.
+        skew = time.time() - block["timestamp"]
+        good = -_MOST_SKEW_SECONDS <= skew <= 10 * _MOST_SKEW_SECONDS
+        detail = f"this machine's clock is {skew:+.0f} s from the newest block"
+        yield _verdict(f"clock ({name})", good, detail, bad="warning")
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    signer = load_signer(settings)
+    if signer is None:
+        yield Finding("signing key", "warning", "none: dry run, nothing is signed or sent")
+    else:
+        message = {
+            "types": {"EIP712Domain": [], "Check": [{"name": "text", "type": "string"}]},
+            "primaryType": "Check",
+            "domain": {},
+            "message": {"text": "qmia oracle check"},
+        }
+        signer.sign_typed(message)
+        yield Finding("signing key", "ok", signer.address)
+    keys = load_encryption_keys(settings)
+    detail = f"0x{keys[0].public.hex()[:16]}…" if keys else "none: data sets cannot be opened"
+    yield _verdict("encryption key", bool(keys), detail)
+
+
+def _operator(settings: Settings) -> Iterator[Finding]:
+    signer = load_signer(settings)
+    address = signer.address if signer else settings.address
+    if address is None:
+        return
+    deployment = Deployment.load(settings.deployment)
+    web3 = connect(settings.rpc, deployment.chain_id)
+    oracle = deployment.oracle(web3)
+    bond, _ = oracle.bond_of(address)
+    least = oracle.min_bond()
+    detail = f"{bond / 10**18} ether, at least {least / 10**18} are needed"
+    yield _verdict("bond", bond >= least, detail)
+    events = list(read_events(web3, [oracle.address], deployment.block, int(web3.eth.block_number)))
+    published = [
+        event.args["keyX"] + event.args["keyY"]
+        for event in events
+        if event.name == "OperatorRegistered" and event.args["operator"] == address
+    ]
+    keys = load_encryption_keys(settings)
+    if published and keys:
+        same = published[-1] == keys[0].public
+        detail = "the one on chain" if same else "another one is on chain: `qmia oracle rotate`"
+        yield _verdict("published key", same, detail)
+    sets = [
+        event.args["operatorSet"]
+        for event in events
+        if event.name == "SetCreated" and address in event.args["members"]
+    ]
+    detail = f"member of {', '.join(map(str, sets))}" if sets else "member of none"
+    yield _verdict("operator sets", bool(sets), detail, bad="warning")
+    base = web3.eth.get_block("latest").get("baseFeePerGas", 0)
+    price = min(int(settings.max_fee_gwei * 10**9), 2 * base + web3.eth.max_priority_fee)
+    balance = web3.eth.get_balance(Web3.to_checksum_address(address))
+    rounds = balance // max(1, price * _ROUND_GAS)
+    detail = f"{balance / 10**18} ether, enough for {min(rounds, 10**6)} rounds at this gas price"
+    yield _verdict("balance", rounds >= _ROUNDS, detail, bad="warning")
+
+
+def _scoring(settings: Settings) -> Iterator[Finding]:
+    scoring = settings.scoring
+    version = load_scorer(scoring).metric_version(scoring)
+    yield Finding("metric version", "ok", "0x" + version.hex())
+    folder = scoring.evaluations
+    count = len(list(folder.glob("*.jsonl"))) if folder and folder.exists() else 0
+    yield _verdict("held-out sets", count > 0, f"{count} in {folder}", bad="warning")
+    if scoring.metric == "full":
+        yield from _golden()
+
+
+def _golden() -> Iterator[Finding]:
+    """Score shipped documents: another result would make this operator deviate."""
+    from oracles.operator.golden import measure
+
+    wrong = measure()
+    detail = "as shipped" if not wrong else f"another result than shipped: {wrong}"
+    yield _verdict("golden scores", not wrong, detail)
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    folder = settings.state
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / GIB:.1f} GiB free in {folder}"
+    yield _verdict("disk", free >= _DISK_BYTES, detail, bad="warning")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = settings.scoring.memory_bytes
+    detail = f"{memory / GIB:.1f} GiB, scoring may use {needed / GIB:.1f}"
+    yield _verdict("memory", memory >= needed, detail, bad="warning")
+    mode = folder.stat().st_mode & 0o077
+    detail = "readable by its owner only" if not mode else f"chmod 700 {folder}"
+    yield _verdict("state folder", not mode, detail, bad="warning")
+
+
+def _stores(settings: Settings) -> Iterator[Finding]:
+    probe = b"qmia oracle check"
+    for address in settings.stores.data:
+        if not is_node(address):
+            there = Path(address).is_dir()
+            yield _verdict(f"store {address}", there, "there" if there else "no such folder")
+    nodes = {a for a in settings.stores.data if is_node(a)} | set(settings.stores.pins)
+    nodes |= {settings.exchange.ipfs} if settings.exchange.ipfs else set()
+    for address in sorted(nodes):
+        try:
+            cid = IpfsStore(address, timeout=10).put(probe)
+            same = cid == bytes_cid(probe)
+            yield _verdict(f"IPFS {address}", same, f"stores and pins, {cid}")
+        except StoreError as error:
+            yield Finding(f"IPFS {address}", "failed", str(error))
+
+
+def _exchange(settings: Settings) -> Iterator[Finding]:
+    exchange = settings.exchange
+    if not (exchange.directory or exchange.peers or exchange.follow):
+        yield Finding("exchange", "failed", "no directory, no peers, no announcements: alone")
+    for peer in exchange.peers:
+        try:
+            status = httpx.get(f"{peer.rstrip('/')}/livez", timeout=10).status_code
+            yield _verdict(f"peer {peer}", status == 200, f"answers {status}", bad="warning")
+        except httpx.HTTPError as error:
+            yield Finding(f"peer {peer}", "warning", f"does not answer: {type(error).__name__}")

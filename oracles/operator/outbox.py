@@ -1,0 +1,240 @@
+"""Transactions that survive a crash: written down before they are sent, followed until final.
+
+One pending transaction a purpose; each is simulated first, sent with EIP-1559 fees below a cap,
+replaced at the same nonce when it is stuck (by an empty one if it would revert by now), and sent
+again if the chain forgets it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3.exceptions import (
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+
+from oracles.chain.client import GAS_MARGIN, revert_reason
+from oracles.errors import ChainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from web3 import Web3
+    from web3.contract.contract import ContractFunction
+
+    from oracles.chain.client import Signer
+    from oracles.operator.journal import Journal, Transaction
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+#: EIP-7825.
+_GAS_CAP: Final = 1 << 24
+#: Nodes take a replacement that pays at least a tenth more.
+_BUMP_PERCENT: Final = 25
+_PLAIN_GAS: Final = 21_000
+
+
+class Outbox:
+    """Sends transactions of one signer.
+
+    Args:
+        web3: connection.
+        signer: who signs.
+        journal: where they are written down.
+        max_fee_gwei: never pay more for a unit of gas.
+        replace_seconds: when a transaction counts as stuck.
+        clock: unix time.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        signer: Signer,
+        journal: Journal,
+        *,
+        max_fee_gwei: float,
+        replace_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._web3 = web3
+        self._signer = signer
+        self._address = to_checksum_address(signer.address)
+        self._journal = journal
+        self._cap = int(max_fee_gwei * 10**9)
+        self._replace_seconds = replace_seconds
+        self._clock = clock
+
+    def send(self, purpose: str, call: ContractFunction, value: int = 0) -> bool:
+        """Send a transaction unless one for this purpose is on its way; True if it was sent.
+
+        Raises:
+            ChainError: it would revert (with the contract's reason), gas costs more than the cap,
+                or the node does not answer.
+        """
+        if any(each.purpose == purpose for each in self._journal.transactions("pending")):
+            return False
+        try:
+            gas = call.estimate_gas({"from": self._address, "value": value})  # type: ignore[typeddict-item]
+            gas += gas * GAS_MARGIN // 100
+            if gas > _GAS_CAP:
+                raise ChainError(f"{purpose} needs {gas} gas, more than a transaction may use")
+            request = {
+                "to": str(call.address),
+                "data": call._encode_transaction_data(),
+                "value": value,
+                "gas": gas,
+            }
+            fee, tip = self._fees()
+            nonce = self._nonce()
+            raw = self._sign(request, nonce, fee, tip)
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"{purpose}: {revert_reason(error)}") from error
+        # From here on the transaction exists: if this process dies, the next one sends it.
+        self._journal.add_transaction(
+            purpose, nonce, request, _hash(raw), raw, fee, tip, self._clock()
+        )
+        self._broadcast(raw)
+        log.info("sent", purpose=purpose, nonce=nonce, transaction=_hash(raw), fee_wei=fee)
+        return True
+
+    def advance(self, settled: int) -> None:
+        """Follow what was sent.
+
+        Args:
+            settled: number of the newest block that cannot be reorganised.
+
+        Raises:
+            ChainError: the node does not answer.
+        """
+        try:
+            used = self._web3.eth.get_transaction_count(self._address, "latest")
+            for transaction in self._journal.transactions("pending", "mined", "failed"):
+                self._follow(transaction, used, settled)
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"the node does not answer: {error}") from error
+
+    def _follow(self, transaction: Transaction, used: int, settled: int) -> None:
+        receipt = self._receipt(transaction)
+        if receipt is not None:
+            state = "mined" if receipt["status"] == 1 else "failed"
+            if receipt["blockNumber"] <= settled:
+                state = "final"
+            if (state, receipt["blockNumber"]) != (transaction.state, transaction.block):
+                self._journal.update_transaction(
+                    replace(transaction, state=state, block=receipt["blockNumber"])
+                )
+                log.info(
+                    "mined",
+                    purpose=transaction.purpose,
+                    block=receipt["blockNumber"],
+                    success=receipt["status"] == 1,
+                )
+        elif used > transaction.nonce:
+            log.warning("nonce used by something else", purpose=transaction.purpose)
+            self._journal.update_transaction(replace(transaction, state="lost", block=None))
+        elif transaction.state != "pending":
+            log.warning("reorganised away", purpose=transaction.purpose)
+            self._journal.update_transaction(replace(transaction, state="pending", block=None))
+            self._broadcast(transaction.raw)
+        elif self._clock() - transaction.sent >= self._replace_seconds:
+            self._replace(transaction)
+        elif not self._known(transaction):
+            self._broadcast(transaction.raw)
+
+    def _receipt(self, transaction: Transaction) -> Any:
+        for digest in transaction.hashes:
+            try:
+                return self._web3.eth.get_transaction_receipt(digest)  # type: ignore[arg-type]
+            except TransactionNotFound:
+                continue
+        return None
+
+    def _known(self, transaction: Transaction) -> bool:
+        try:
+            self._web3.eth.get_transaction(transaction.hashes[-1])  # type: ignore[arg-type]
+        except TransactionNotFound:
+            return False
+        return True
+
+    def _replace(self, transaction: Transaction) -> None:
+        request = transaction.request
+        try:
+            self._web3.eth.estimate_gas(
+                {
+                    "from": self._address,
+                    "to": request["to"],
+                    "data": request["data"],
+                    "value": request["value"],
+                }
+            )
+        except (ContractLogicError, Web3RPCError) as error:
+            log.warning("cancelled", purpose=transaction.purpose, reason=revert_reason(error))
+            request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
+        least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
+        fee, tip = self._fees()
+        fee = max(fee, least)
+        tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
+        if fee > self._cap:
+            log.error("stuck at the fee cap", purpose=transaction.purpose, nonce=transaction.nonce)
+            self._broadcast(transaction.raw)
+            return
+        raw = self._sign(request, transaction.nonce, fee, tip)
+        self._journal.update_transaction(
+            replace(
+                transaction,
+                request=request,
+                hashes=(*transaction.hashes, _hash(raw)),
+                raw=raw,
+                fee=fee,
+                tip=tip,
+                sent=self._clock(),
+            )
+        )
+        self._broadcast(raw)
+        log.info("replaced", purpose=transaction.purpose, nonce=transaction.nonce, fee_wei=fee)
+
+    def _nonce(self) -> int:
+        pending = self._journal.transactions("pending")
+        ours = max((each.nonce + 1 for each in pending), default=0)
+        return max(ours, self._web3.eth.get_transaction_count(self._address, "latest"))
+
+    def _fees(self) -> tuple[int, int]:
+        base = self._web3.eth.get_block("latest").get("baseFeePerGas", 0)
+        tip = self._web3.eth.max_priority_fee
+        if base >= self._cap:
+            raise ChainError(
+                f"gas costs {base / 10**9:.2f} gwei, above the cap of {self._cap / 10**9:.2f}"
+            )
+        fee = min(2 * base + tip, self._cap)
+        return fee, min(tip, fee)
+
+    def _sign(self, request: dict[str, Any], nonce: int, fee: int, tip: int) -> bytes:
+        return self._signer.sign_transaction(
+            {
+                **request,  # type: ignore[typeddict-item]
+                "nonce": nonce,
+                "maxFeePerGas": fee,
+                "maxPriorityFeePerGas": tip,
+                "chainId": self._web3.eth.chain_id,
+                "type": 2,
+            }
+        )
+
+    def _broadcast(self, raw: bytes) -> None:
+        """Send; whether it arrived shows in the next cycle, so a refusal is only told."""
+        try:
+            self._web3.eth.send_raw_transaction(raw)
+        except (Web3Exception, OSError, ValueError) as error:
+            log.warning("not accepted yet", transaction=_hash(raw), reason=str(error)[:200])
+
+
+def _hash(raw: bytes) -> str:
+    return "0x" + keccak(raw).hex()

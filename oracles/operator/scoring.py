@@ -1,0 +1,239 @@
+"""From data sets to scores: the one place where quality, impact and the daemon meet.
+
+A scorer is any object with `metric_version` and `assess`; `full` is the one that auctions use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import rfc8785
+
+from oracles.chain.codec import Score
+from oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from oracles.dataset import Document
+    from oracles.operator.settings import Scoring
+
+#: What a broken, missing or withdrawn data set gets.
+NOTHING: Final = Score(0, 0, 0, eligible=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One provider's data set, verified.
+
+    Attributes:
+        index: order of commitment.
+        provider: address.
+        documents: opens a fresh iterator over the documents.
+    """
+
+    index: int
+    provider: str
+    documents: Callable[[], Iterator[Document]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a scorer needs besides the data.
+
+    Attributes:
+        settings: of scoring.
+        evaluation: digest of the held-out set that the auction committed to, 32 bytes.
+        today: the day on which commitments ended (UTC), for judging dates.
+        sample_key: hash of the first block after the commitments: draws that nobody could foresee.
+        workspace: folder in which interrupted work is found again.
+    """
+
+    settings: Scoring
+    evaluation: bytes
+    today: datetime.date
+    sample_key: bytes
+    workspace: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Scores by index, and what is needed to recompute them."""
+
+    scores: Mapping[int, Score]
+    evidence: Mapping[str, Any]
+    tensors: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+
+class Tell(Protocol):
+    """Told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Show it."""
+
+
+class Scorer(Protocol):
+    """Turns data sets into scores, the same on every machine up to one grid step."""
+
+    def metric_version(self, settings: Scoring) -> bytes:
+        """32 bytes that change whenever a score may."""
+
+    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+        """Score all data sets of an auction, given in the order of commitment."""
+
+
+class FullScorer:
+    """q by `oracles.quality`, φ̂ by `oracles.impact` over those that pass q's gates."""
+
+    def metric_version(self, settings: Scoring) -> bytes:
+        """Digest over both methods, the seed corpus and the limits."""
+        from oracles import quality
+        from oracles.impact import Parameters, corpus_digest
+        from oracles.impact.estimate import code_digest
+        from oracles.quality import reference
+
+        seed = corpus_digest(
+            document.text for document in _read(settings.seed_corpus, "seed_corpus")
+        )
+        facts = {
+            "schema": "qmia/metric/1",
+            # The day and the sample's key are the auction's own, by the rule in `Task`.
+            "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
+            "impact": {
+                "code": code_digest(),
+                "parameters": Parameters().to_json(),
+                "seed_corpus": seed,
+            },
+            "limits": {
+                "q_min": settings.q_min,
+                "max_archive_bytes": settings.max_archive_bytes,
+                "max_plain_bytes": settings.max_plain_bytes,
+            },
+        }
+        return hashlib.sha256(rfc8785.dumps(facts)).digest()
+
+    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+        """Quality in the order of commitment, so that the earliest keeps the credit; then impact."""
+        from oracles import impact, quality
+        from oracles.quality.embed import Embedder
+
+        parameters = quality.QualityParameters(today=task.today, sample_key=task.sample_key.hex())
+        earlier = quality.DuplicateIndex(parameters.duplicate_threshold)
+        embedder = Embedder()
+        reports = {}
+        for number, submission in enumerate(submissions, 1):
+            reports[submission.index] = quality.score(
+                submission.documents(),
+                parameters,
+                embedder=embedder,
+                earlier=earlier,
+                workspace=task.workspace / f"quality-{submission.index}",
+            )
+            tell("quality", number, len(submissions))
+        gated = [
+            submission
+            for submission in submissions
+            if reports[submission.index].accepted_as_unique
+            and reports[submission.index].q >= task.settings.q_min
+        ]
+        estimate = None
+        if gated:
+            evaluation = self._evaluation(task)
+            seeds = len(impact.Parameters().seeds)
+            estimate = impact.estimate(
+                _read(task.settings.seed_corpus, "seed_corpus"),
+                {str(submission.index): submission.documents() for submission in gated},
+                _read(evaluation, "evaluations"),
+                workers=task.settings.workers,
+                cache=task.workspace / "impact",
+                progress=lambda done: tell("impact", done, seeds),
+            )
+            if estimate.evaluation_digest != task.evaluation.hex():
+                raise ConfigError(f"{evaluation} is not the held-out set that its name says")
+        phi = estimate.phi() if estimate else {}
+        scores = {}
+        for index, report in reports.items():
+            value = phi.get(str(index), 0)
+            scores[index] = Score(
+                report.q,
+                value,
+                report.volume,
+                eligible=report.accepted_as_unique
+                and report.q >= task.settings.q_min
+                and value > 0,
+                underserved=report.under_served,
+            )
+        evidence = {
+            "quality": {
+                str(index): {**report.as_json(), "evidence": report.evidence}
+                for index, report in reports.items()
+            },
+            "impact": estimate.to_json() if estimate else None,
+        }
+        return Assessment(scores, evidence, estimate.tensors if estimate else {})
+
+    @staticmethod
+    def _evaluation(task: Task) -> Path:
+        folder = task.settings.evaluations
+        path = folder / f"{task.evaluation.hex()}.jsonl" if folder else None
+        if path is None or not path.exists():
+            raise ConfigError(
+                f"the held-out set {task.evaluation.hex()} of this auction is not in `evaluations`;"
+                " ask the buyer for it"
+            )
+        return path
+
+
+def _read(path: Path | None, name: str) -> Iterator[Document]:
+    from oracles.dataset import read_documents
+
+    if path is None:
+        raise ConfigError(f"the setting scoring.{name} is needed by this metric")
+    return read_documents(path)
+
+
+def load_scorer(settings: Scoring) -> Scorer:
+    """The scorer that the settings name.
+
+    Raises:
+        ConfigError: there is none, or it is foreign and that is not allowed.
+    """
+    if settings.metric == "full":
+        return FullScorer()
+    module, _, name = settings.metric.partition(":")
+    if not settings.allow_foreign:
+        raise ConfigError(
+            f"the scorer {settings.metric} is not part of this program; set"
+            " scoring.allow_foreign to run it nevertheless"
+        )
+    try:
+        scorer: Scorer = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"cannot load the scorer {settings.metric}: {error}") from error
+    return scorer
+
+
+def score_auction(
+    submissions: Sequence[Submission], task: Task, tell: Tell
+) -> tuple[dict[int, Score], Assessment]:
+    """Score what could be opened.
+
+    Args:
+        submissions: verified data sets, in the order of commitment.
+        task: the rest.
+        tell: told about progress.
+
+    Returns:
+        Scores by index, and the assessment they come from.
+    """
+    if not submissions:
+        return {}, Assessment({}, {})
+    assessment = load_scorer(task.settings).assess(submissions, task, tell)
+    return dict(assessment.scores), assessment

@@ -1,0 +1,147 @@
+"""The operator's HTTP server: what it signed and heard, its health, its metrics. Read-only.
+
+/livez                                   200 while the loop turns
+/readyz                                  200 when the last cycle was good
+/metrics                                 Prometheus
+/v1/<contract>/<auction>/report/<round>  signed reports, once the commit window is over
+/v1/<contract>/<auction>/verdict/<index> signed verdicts of non-delivery
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import generate_latest
+
+from oracles.errors import ConfigError
+from oracles.operator.exchange import encode_report, encode_verdict
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from oracles.operator.exchange import Message
+    from oracles.operator.journal import Journal
+    from oracles.operator.metrics import Metrics
+
+#: Requests served at once; more are turned away, so that nobody can exhaust the daemon's threads.
+_PARALLEL = 16
+_TIMEOUT = 10
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        super().__init__(address, handler)
+        self._slots = threading.BoundedSemaphore(_PARALLEL)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: socket.socket, client_address: Any) -> None:  # type: ignore[override]
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no event."""
+
+
+class Server:
+    """Serves until closed.
+
+    Args:
+        listen: `host:port`; port 0 takes a free one.
+        contract: auction contract, lower-case.
+        journal: what is served.
+        metrics: what is measured.
+        healthy: names of the checks that fail; none means ready.
+        alive: whether the loop turns.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        contract: str,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        problems: Callable[[], list[str]],
+        alive: Callable[[], bool],
+    ) -> None:
+        host, _, port = listen.rpartition(":")
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = _TIMEOUT
+            server_version = "qmia"
+            sys_version = ""
+
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path == "/livez":
+                    self._answer(200 if alive() else 503, b"ok\n" if alive() else b"stalled\n")
+                elif path == "/readyz":
+                    found = problems()
+                    text = "".join(f"{problem}\n" for problem in found) or "ok\n"
+                    self._answer(503 if found else 200, text.encode())
+                elif path == "/metrics":
+                    self._answer(200, generate_latest(metrics.registry))
+                else:
+                    messages = _messages(path, contract, journal)
+                    if messages is None:
+                        self._answer(404, b"not found\n")
+                    else:
+                        self._answer(200, json.dumps(messages).encode(), "application/json")
+
+            def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", f"{kind}; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Requests are not logged."""
+
+        try:
+            self._server = _Server((host or "127.0.0.1", int(port)), Handler)
+        except (OSError, ValueError, OverflowError) as error:
+            raise ConfigError(f"cannot listen on {listen}: {error}") from error
+        self.port: int = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True, name="http").start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _messages(path: str, contract: str, journal: Journal) -> list[Message] | None:
+    parts = path.split("/")
+    if len(parts) != 6 or parts[1:3] != ["v1", contract.lower()]:
+        return None
+    auction, number = parts[3], parts[5]
+    if not (auction.isdecimal() and number.isdecimal() and len(auction) < 19 and len(number) < 10):
+        return None
+    if parts[4] == "report":
+        heard = journal.heard(int(auction), int(number))
+        return [encode_report(report) for report in heard if report.committed]
+    if parts[4] == "verdict":
+        votes = journal.verdicts(int(auction)).get(int(number), {})
+        return [
+            encode_verdict(int(auction), int(number), member, signature)
+            for member, signature in votes.items()
+        ]
+    return None

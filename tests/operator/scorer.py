@@ -1,0 +1,37 @@
+"""A scorer that takes no time: characters and distinct texts, the earliest commitment first."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from oracles.chain.codec import Score
+from oracles.operator.scoring import Assessment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oracles.operator.scoring import Submission, Task, Tell
+    from oracles.operator.settings import Scoring
+
+
+class Quick:
+    def metric_version(self, settings: Scoring) -> bytes:
+        return hashlib.sha256(f"quick {settings.q_min}".encode()).digest()
+
+    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+        seen: set[str] = set()
+        scores = {}
+        for number, submission in enumerate(submissions, 1):
+            texts = [document.text for document in submission.documents()]
+            new = [text for text in texts if text not in seen]
+            seen.update(texts)
+            characters = sum(map(len, new))
+            scores[submission.index] = Score(
+                q=min(10_000, 3000 + 10 * len(set("".join(new)))),
+                phi=min(10_000, characters),
+                volume=characters,
+                eligible=2 * len(new) >= len(texts),
+            )
+            tell("quick", number, len(submissions))
+        return Assessment(scores, {"texts": len(seen), "sample_key": task.sample_key.hex()})
