@@ -174,7 +174,8 @@ function loadCompiler() {
 }
 
 function importResolver(options) {
-  const roots = [options["base-path"] ?? "", ...options["include-path"]];
+  // Ape compiles a copy of the sources elsewhere, without node_modules: look here last.
+  const roots = [options["base-path"] ?? "", ...options["include-path"], process.cwd()];
   return (name) => {
     const relative = name.startsWith("file://") ? name.slice("file://".length) : name;
     for (const root of roots) {
