@@ -65,6 +65,14 @@ class Revm(Chain):
         code = self._evm.get_code(address)
         return code[:-_PADDING] if code else b""
 
+    def storage(self, address: str, slot: int) -> int:
+        """Return the word in a storage slot."""
+        return self._evm.storage(address, slot)
+
+    def set_storage(self, address: str, slot: int, word: int) -> None:
+        """Write a storage slot, from outside and not journaled: a later revert may not undo it."""
+        self._evm.insert_account_storage(address, slot, word)
+
     def snapshot(self) -> Any:
         return self._evm.snapshot(), self._time
 
