@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eth_abi.abi import encode
 from eth_account import Account
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from oracles.mechanism import Bid, Proposal, allocate, dst_scores, propose
 from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER, Chain, Contract, Receipt
+from tests.support.revm import Revm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -165,12 +167,12 @@ ORACLE_DOMAIN = "Q-MIA ScoreOracle"
 
 def sign(account: LocalAccount, digest: bytes) -> bytes:
     """Sign a digest."""
-    return bytes(account.unsafe_sign_hash(digest).signature)
+    return bytes(account.unsafe_sign_hash(HexBytes(digest)).signature)
 
 
 def public_key(account: LocalAccount) -> tuple[bytes, bytes]:
     """Return an account's key as the coordinates of a point."""
-    point = keys.PrivateKey(bytes(account.key)).public_key.to_bytes()
+    point = PrivateKey(bytes(account.key)).public_key.to_bytes()
     return point[:32], point[32:]
 
 
@@ -554,6 +556,33 @@ class Auction:
         count = self.protocol.view("bidCount", self.id)
         return list(self.protocol.view("bids", self.id, 0, count))
 
+    def tag(self, index: int) -> int:
+        """Return the tag of a revealed bid."""
+        entry, auction = self.entries[index], self.protocol.auction.address
+        words = [CHAIN_ID, auction, self.id, index, entry.owner, entry.payer]
+        kinds = ["uint256", "address", "uint256", "uint256", "address", "address"]
+        return int.from_bytes(keccak(encode(kinds, words))[:13], "big")
+
+    def overwrite(self, bids: Iterable[Bid]) -> None:
+        """Put revealed bids into the slots: scores reach few weights only.
+
+        By the rule of `reveal`: a bid that is dearer than β keeps neither cost nor weight.
+        """
+        chain = self.protocol.chain
+        assert isinstance(chain, Revm)
+        address, first = self.protocol.auction.address, self.slots()[0]
+        (root,) = (
+            slot
+            for slot in (bids_slot(self.id, position) for position in range(32))
+            if chain.storage(address, slot) == first
+        )
+        for bid in bids:
+            stands = bid.cost <= self.beta
+            word = self.tag(bid.index) << 152 | REVEALED | (FLAGGED if bid.flagged else 0)
+            if stands:
+                word |= bid.cost << 72 | bid.weight << 8
+            chain.set_storage(address, root + bid.index, word)
+
     def bids(self) -> list[Bid]:
         """Return the revealed bids; weight 0 for those that take no part."""
         return [
@@ -590,6 +619,11 @@ class Auction:
         """Return the share of every delivered bid, and the proposal that proves them."""
         delivered = [i for i, slot in enumerate(self.slots()) if slot & DELIVERED]
         return dst_proposal({i: self.scores[i] for i in delivered}, **self.terms["dst"])
+
+
+def bids_slot(auction: int, position: int) -> int:
+    """Where an auction's bids start, if the mapping is at `position` in the contract's layout."""
+    return int.from_bytes(keccak(encode(["uint256", "uint256"], [auction, position])), "big")
 
 
 def marginals(proposal: Proposal) -> tuple[int, int, int]:
