@@ -118,7 +118,10 @@ def weights_(
         _scaled("γ", gamma, weights.WAD),
         _scaled("κ", kappa, weights.WAD),
     )
-    weight = rule.weight(_scaled("q", q, weights.GRID), _scaled("φ", phi, weights.GRID))
+    scores = _scaled("q", q, weights.GRID), _scaled("φ", phi, weights.GRID)
+    if not all(0 <= score <= weights.GRID for score in scores):
+        raise InputError(f"q = {q} and φ = {phi} must be in 0..1")
+    weight = rule.weight(*scores)
     if json:
         print_json({"weight": str(weight)})
     else:

@@ -154,7 +154,7 @@ class WeightRule:
     """How an auction weighs its providers, fixed when the auction is created (paper §4.2).
 
     Attributes:
-        family: shape; SQRT and LOG1P take no further parameters.
+        family: shape; η, γ, κ matter to POWER only.
         eta: η, WAD, exponent of the quality.
         gamma: γ, WAD, exponent of the marginal utility.
         kappa: κ, WAD, added to φ.
@@ -175,10 +175,6 @@ class WeightRule:
                 raise InputError(
                     f"{name} = {value} is outside 0..2^64-1; give a WAD (1e18 is 1) below 18.44"
                 )
-        if self.family is not Family.POWER and (self.eta, self.gamma, self.kappa) != (WAD, WAD, 0):
-            raise InputError(
-                f"{self.family.name} takes no η, γ, κ; leave them at 1, 1, 0 or choose POWER"
-            )
         # Every family is non-decreasing in q and φ, so the largest weight is the one at 1, 1.
         if self._raw(GRID, GRID) > UINT64_MAX:
             raise InputError(
@@ -189,19 +185,18 @@ class WeightRule:
         """Weight of an eligible provider.
 
         Args:
-            q: quality on the grid 0..10000.
-            phi: rescaled marginal utility on the grid 0..10000.
+            q: quality on the grid; above 10000 it counts as 10000, as in the contract.
+            phi: rescaled marginal utility on the grid, likewise.
 
         Returns:
             Integer in 1..2^64-1, WAD; 1 where the formula rounds to 0.
 
         Raises:
-            InputError: q or φ is off the grid.
+            InputError: q or φ is negative.
         """
-        for name, value in (("q", q), ("φ", phi)):
-            if not 0 <= value <= GRID:
-                raise InputError(f"{name} = {value} is off the grid 0..{GRID} (10000 is 1)")
-        return max(1, self._raw(q, phi))
+        if q < 0 or phi < 0:
+            raise InputError(f"q = {q} and φ = {phi} must not be negative (10000 is 1)")
+        return max(1, self._raw(min(q, GRID), min(phi, GRID)))
 
     def _raw(self, q: int, phi: int) -> int:
         q *= GRID_TO_WAD

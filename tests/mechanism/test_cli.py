@@ -192,7 +192,7 @@ def test_dst__bad_case__says_what_and_exits_2(
         (("clear", "no/such/file"), "cannot read"),
         (("weights", "0.9", "x"), "not a decimal"),
         (("weights", "0.00001", "1"), "finer than the grid"),
-        (("weights", "1.1", "1"), "off the grid"),
+        (("weights", "1.1", "1"), "must be in 0..1"),
         (("weights", "1", "1", "--family", "cubic"), "choose one of"),
         (("advise", "5", "--rho", "1/0", "--discount", "0"), "not a decimal"),
     ],

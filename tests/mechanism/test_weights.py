@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -119,6 +120,14 @@ def test_weight__formula_rounds_to_zero__is_one() -> None:
     assert WeightRule(Family.POWER, eta=10 * WAD).weight(1, 1) == 1
 
 
+def test_weights__of_all_inputs__are_those_of_the_evm() -> None:
+    """Digest of what Solady 0.1.26, compiled by solc 0.8.30, returned for the same inputs."""
+    digest = hashlib.sha256()
+    for family, eta, gamma, kappa, q, phi in weight_inputs(2000):
+        digest.update(WeightRule(family, eta, gamma, kappa).weight(q, phi).to_bytes(8, "big"))
+    assert digest.hexdigest() == "ca20ddaff8e0d80a6e7a4bee2619dc7d24693090f95e9dd7284c062e05780ee2"
+
+
 # --- distance to the true values ------------------------------------------------------------------
 
 
@@ -210,7 +219,7 @@ def test_weight__more_quality_by_a_grid_step__weighs_more() -> None:
         (Family.POWER, WAD, WAD, 18 * WAD),
         (Family.POWER, WAD, 5 * WAD, WAD),
         (Family.POWER, WAD, 18 * WAD, 18 * WAD),
-        (Family.SQRT, 2 * WAD, WAD, 0),
+        (Family.LOG1P, WAD, WAD, -1),
     ],
 )
 def test_rule__parameters_whose_weights_may_not_fit__are_refused(
@@ -220,10 +229,19 @@ def test_rule__parameters_whose_weights_may_not_fit__are_refused(
         WeightRule(*arguments)
 
 
-@pytest.mark.parametrize(("q", "phi"), [(-1, 0), (0, GRID + 1)])
-def test_weight__off_the_grid__is_refused(q: int, phi: int) -> None:
-    with pytest.raises(InputError, match="grid"):
+@pytest.mark.parametrize(("q", "phi"), [(-1, 0), (0, -1)])
+def test_weight__negative_score__is_refused(q: int, phi: int) -> None:
+    with pytest.raises(InputError, match="negative"):
         WeightRule().weight(q, phi)
+
+
+def test_weight__score_above_one__counts_as_one() -> None:
+    assert WeightRule().weight(GRID + 1, 2**16 - 1) == WAD
+
+
+def test_rule__concave_family__ignores_exponents() -> None:
+    plain, odd = WeightRule(Family.SQRT), WeightRule(Family.SQRT, 2 * WAD, 0, WAD)
+    assert plain.weight(9000, 400) == odd.weight(9000, 400)
 
 
 @pytest.mark.parametrize("x", [0, -1])
