@@ -248,8 +248,6 @@ class _Opener:
         self._done = tag == _FINAL
         if self._done and self._source.read(1):
             raise IntegrityError("the archive has bytes after its end")
-        if not self._done and len(chunk) != CHUNK:
-            raise IntegrityError("the archive's chunks are not of the published size")
         return chunk
 
 

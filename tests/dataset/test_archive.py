@@ -258,6 +258,27 @@ def test_forged__when_body_does_not_decompress__then_refused(tmp_path, body):
         verify(forge(tmp_path / "a", LINES, body=body), KEY, BINDING)
 
 
+def test_archive__when_something_follows_a_full_final_chunk__then_refused(tmp_path):
+    """Whoever has the key could make the header count it."""
+    with (tmp_path / "body").open("w+b") as file:
+        sealer = module._Sealer(file, KEY, b"x")
+        sealer.write(b"y" * 65_536)
+        sealer.close()
+        file.write(b"extra")
+        file.seek(0)
+        opener = module._Opener(file, KEY, b"x")
+        with pytest.raises(IntegrityError, match="after its end"):
+            opener.read(65_536)
+
+
+def test_forged__when_chunks_are_shorter_than_published__then_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 100)
+    path = forge(tmp_path / "a", [os.urandom(1000).hex().encode() + b"\n"])
+    monkeypatch.undo()
+    with pytest.raises(IntegrityError):
+        verify(path, KEY, BINDING)
+
+
 def test_forged__when_body_is_a_bomb__then_stopped_at_the_declared_size(tmp_path):
     import tracemalloc
 
