@@ -159,10 +159,11 @@ def _scoring(settings: Settings) -> Iterator[Finding]:
 
 def _golden() -> Iterator[Finding]:
     """Score shipped documents: another result would make this operator deviate."""
-    from oracles.operator.golden import measure
+    from oracles.quality import golden
 
-    wrong = measure()
-    detail = "as shipped" if not wrong else f"another result than shipped: {wrong}"
+    known, computed = golden.check()
+    wrong = sorted(name for name, value in known.items() if computed.get(name) != value)
+    detail = f"{len(known)} as shipped" if not wrong else f"other results: {', '.join(wrong)}"
     yield _verdict("golden scores", not wrong, detail)
 
 

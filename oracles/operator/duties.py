@@ -1,12 +1,11 @@
 """What is due: a pure function of the chain, the journal and the time.
 
-It is asked anew every cycle, so a restart, a reorganisation or a lost answer needs no other recovery
-than asking again. Every duty may be repeated without harm.
+It is asked anew every cycle, so a restart, a reorganisation or a lost answer needs no other
+recovery than asking again. Every duty may be repeated without harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from oracles.chain.auction import State
 from oracles.chain.codec import CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Iterator, Set
 
     from oracles.operator.chainview import AuctionView, Head

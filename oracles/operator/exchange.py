@@ -16,14 +16,14 @@ import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from eth_keys import keys
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_checksum_address
+from eth_utils.exceptions import ValidationError
 
 from oracles.chain import codec
 from oracles.errors import InputError, IntegrityError, QmiaError
@@ -31,6 +31,7 @@ from oracles.evidence import Cid, IpfsStore
 from oracles.operator.journal import Heard
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Callable, Sequence
 
     from oracles.chain.codec import Domain
@@ -58,7 +59,7 @@ def recover(digest: bytes, signature: bytes) -> str:
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise IntegrityError("the signature is not in its canonical form")
     try:
-        parsed = keys.Signature(signature[:64] + bytes((signature[64] - 27,)))
+        parsed = Signature(signature[:64] + bytes((signature[64] - 27,)))
         return to_checksum_address(
             parsed.recover_public_key_from_msg_hash(digest).to_canonical_address()
         )

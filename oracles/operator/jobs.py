@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +16,7 @@ from oracles.evidence import Cid
 from oracles.operator.worker import CONFIGURATION, Job
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from oracles.operator.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

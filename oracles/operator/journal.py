@@ -244,13 +244,14 @@ class Journal:
             names: of events; none for all.
             subject: the auction, or the operator set, that they are about.
         """
-        query, values = "SELECT * FROM logs WHERE 1", []
+        query = "SELECT * FROM logs WHERE 1"
+        values: list[Any] = []
         if names:
-            query += f" AND name IN ({','.join('?' * len(names))})"
-            values += list(names)
+            query += " AND name IN (SELECT value FROM json_each(?))"
+            values.append(json.dumps(names))
         if subject is not None:
             query += " AND subject = ?"
-            values.append(subject)  # type: ignore[arg-type]
+            values.append(subject)
         return [
             Event(
                 name,
@@ -352,7 +353,7 @@ class Journal:
             auction,
             round_,
         )
-        return [Heard(*row[:4], bool(row[4]), *row[5:]) for row in rows]
+        return [Heard(*row) for row in rows]
 
     def add_verdict(self, auction: int, provider: int, member: int, signature: bytes) -> bool:
         """Keep a checked signature of a verdict; True if it is new."""
@@ -418,12 +419,11 @@ class Journal:
     def transactions(self, *states: str) -> list[Transaction]:
         """Transactions in these states, by nonce."""
         rows = self._rows(
-            "SELECT id, purpose, nonce, state, request, hashes, raw, fee, tip, sent, block"
-            f" FROM transactions WHERE state IN ({','.join('?' * len(states))})"
+            "SELECT * FROM transactions WHERE state IN (SELECT value FROM json_each(?))"
             " ORDER BY nonce, id",
-            *states,
+            json.dumps(states),
         )
-        return [
-            Transaction(*row[:4], json.loads(row[4]), tuple(json.loads(row[5])), *row[6:])
-            for row in rows
-        ]
+        decoded = (
+            (*row[:4], json.loads(row[4]), tuple(json.loads(row[5])), *row[6:]) for row in rows
+        )
+        return [Transaction(*values) for values in decoded]

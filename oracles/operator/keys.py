@@ -1,4 +1,4 @@
-"""The operator's keys: one that signs (here or in a remote signer), and one that opens data sets."""
+"""The operator's keys: one that signs (here or elsewhere), and one that opens data sets."""
 
 from __future__ import annotations
 
@@ -55,8 +55,6 @@ class RemoteSigner:
             name: hex(value) if isinstance(value, int) else value
             for name, value in transaction.items()
         } | {"from": self._address}
-        if isinstance(request.get("data"), bytes):
-            request["data"] = "0x" + bytes(request["data"]).hex()  # type: ignore[arg-type]
         answer = self._rpc("eth_signTransaction", request)
         raw = bytes(HexBytes(answer["raw"] if isinstance(answer, dict) else answer))
         if Account.recover_transaction(raw) != self._address:

@@ -82,11 +82,11 @@ class Outbox:
         if any(each.purpose == purpose for each in self._journal.transactions("pending")):
             return False
         try:
-            gas = call.estimate_gas({"from": self._address, "value": value})  # type: ignore[typeddict-item]
+            gas = call.estimate_gas({"from": self._address, "value": value})  # type: ignore[arg-type]
             gas += gas * GAS_MARGIN // 100
             if gas > _GAS_CAP:
                 raise ChainError(f"{purpose} needs {gas} gas, more than a transaction may use")
-            request = {
+            request: dict[str, Any] = {
                 "to": str(call.address),
                 "data": call._encode_transaction_data(),
                 "value": value,

@@ -102,7 +102,7 @@ class FullScorer:
         seed = corpus_digest(
             document.text for document in _read(settings.seed_corpus, "seed_corpus")
         )
-        facts = {
+        facts: dict[str, Any] = {
             "schema": "qmia/metric/1",
             # The day and the sample's key are the auction's own, by the rule in `Task`.
             "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
@@ -120,7 +120,7 @@ class FullScorer:
         return hashlib.sha256(rfc8785.dumps(facts)).digest()
 
     def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
-        """Quality in the order of commitment, so that the earliest keeps the credit; then impact."""
+        """Quality in the order of commitment: the earliest keeps the credit. Then impact."""
         from oracles import impact, quality
         from oracles.quality.embed import Embedder
 

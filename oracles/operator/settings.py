@@ -1,4 +1,4 @@
-"""All settings of an operator, typed, from flags, environment (QMIA_…) and a TOML file, in this order.
+"""All settings of an operator, typed: flags, then environment (QMIA_…), then a TOML file.
 
 A secret `x` may be given by the name of a file that holds it, `x_file`; secrets are never printed.
 Relative paths in the file are relative to the file.

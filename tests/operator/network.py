@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
@@ -31,6 +30,7 @@ from tests.support.chain import ACCOUNTS, artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 ETHER = 10**18
