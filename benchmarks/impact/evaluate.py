@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md and the plot")
-    parser.add_argument("--seeds", type=int, default=4, help="seeds of each estimator")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of each estimator")
     parser.add_argument("--subsets", type=int, default=64, help="random halves")
     parser.add_argument("--truth-seeds", type=int, default=3, help="retrainings of each subset")
     options = parser.parse_args()

@@ -17,7 +17,7 @@ import torch
 
 from oracles.errors import InputError
 from oracles.impact.estimate import Parameters, make_model
-from oracles.impact.estimators import Problem
+from oracles.impact.estimators import CURVATURE_SAMPLE, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def kronfluence_ekfac(pool: Pool, parameters: Parameters) -> NDArray[np.float64]
         task = LanguageTask()
         # The same sample of sequences for the factors as our own second-order estimators use.
         rng = np.random.default_rng([seed, 1])
-        rows = np.sort(rng.choice(len(owner), min(256, len(owner)), replace=False))
+        rows = np.sort(rng.choice(len(owner), min(CURVATURE_SAMPLE, len(owner)), replace=False))
         everything = np.flatnonzero(owner > 0)
         with tempfile.TemporaryDirectory() as folder:
             analyzer = Analyzer(

@@ -140,7 +140,7 @@ def evaluate(
     cache: Annotated[Path, typer.Option(help="Directory of finished retrainings.")],
     subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 64,
     truth_seeds: Annotated[int, typer.Option(min=2, help="Retrainings of each subset.")] = 3,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 2,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
     json_: JsonOption = False,
 ) -> None:

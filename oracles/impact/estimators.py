@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from oracles.impact.model import LanguageModel
 
 
+#: Sequences on which curvature is measured.
+CURVATURE_SAMPLE = 128
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One model and one pool, under one seed.
@@ -137,7 +141,7 @@ class Curvature:
         size: number of parameters P.
     """
 
-    def __init__(self, problem: Problem, theta: Tensor, sample: int = 256) -> None:
+    def __init__(self, problem: Problem, theta: Tensor, sample: int = CURVATURE_SAMPLE) -> None:
         """Fix the sequences on which curvature is measured: a seeded sample of the training set."""
         self._model, self._theta = problem.model, theta
         rng = np.random.default_rng([problem.seed, 1])
@@ -207,7 +211,7 @@ def hutchinson(problem: Problem) -> Influence:
 
 
 def conjugate_gradient(
-    problem: Problem, iterations: int = 40, tolerance: float = 1e-2
+    problem: Problem, iterations: int = 25, tolerance: float = 1e-2
 ) -> Influence:
     """Solve `(G + λI) s = ḡ` by conjugate gradients with the Hutchinson diagonal in front.
 
