@@ -588,10 +588,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
         if (o.mutSupply != 0) {
             MutToken(
-                    Clones.cloneDeterministicWithImmutableArgs(
-                        MUT_IMPLEMENTATION, _tokenArgs(auction, a.token), bytes32(auction)
-                    )
-                ).initialize(o.mutSupply);
+Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
+                ).initialize(auction, a.token, o.mutSupply);
         }
         emit Settled(auction, marginals, o);
     }
@@ -689,12 +687,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a = _auctions[auction];
         uint256 bid = _bids[auction][index];
         _checkOwner(bid, auction, index, owner, payer);
-        if (a.state == State.Open) revert WrongState(State.Open);
 
         uint256 cash;
         uint256 face;
         uint256 bond;
         uint256 paid;
+        // Nothing is delivered before the settlement, so this branch need not read the state.
         if (bid.is_(Bids.DELIVERED)) {
             _inPhase(a.verdictEnd, type(uint256).max);
             uint256 bonusGwei;
@@ -705,6 +703,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             else paid |= Bids.MUT_PAID;
             bond = bonusGwei;
         } else {
+            if (a.state == State.Open) revert WrongState(State.Open);
             if (a.state == State.Settled && _wins(a, auction, bid, index)) revert NothingToClaim(auction, index);
             bond = a.price.bonusGwei;
         }
@@ -834,9 +833,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @inheritdoc IDataAuction
     function mutToken(uint256 auction) public view returns (address) {
-        return Clones.predictDeterministicAddressWithImmutableArgs(
-            MUT_IMPLEMENTATION, _tokenArgs(auction, _auctions[auction].token), bytes32(auction)
-        );
+        return Clones.predictDeterministicAddress(MUT_IMPLEMENTATION, bytes32(auction));
     }
 
     /// @notice EIP-712 domain separator, for those who build the typed data themselves.
@@ -878,10 +875,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     function _inPhase(uint256 from, uint256 to) internal view {
         if (block.timestamp < from || block.timestamp >= to) revert OutOfPhase(block.timestamp, from, to);
-    }
-
-    function _tokenArgs(uint256 auction, address token) internal pure returns (bytes memory) {
-        return abi.encode(auction, token);
     }
 
     function _sendNative(address to, uint256 amount) internal {

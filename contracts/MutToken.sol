@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IMutToken} from "./interfaces/IMutToken.sol";
 
 /// @title MutToken
-/// @notice See IMutToken. A clone an auction; the auction's id and the revenue token are part of the clone's code.
+/// @notice See IMutToken. A clone an auction.
 /// @dev An account is one slot, balance and checkpoint, so that a claim writes a single new slot; that is why this
 /// ERC-20 is its own and not a library's.
 contract MutToken is IMutToken, ReentrancyGuardTransient {
@@ -25,10 +25,12 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     IDataAuction public immutable AUCTION;
 
-    uint256 public totalSupply;
+    address internal _token;
+    uint96 internal _supply;
     /// @dev Everything ever deposited (`R`), and everything ever paid out of it.
-    uint128 internal _revenue;
-    uint128 internal _paid;
+    uint112 internal _revenue;
+    uint112 internal _paid;
+    uint32 internal _auction;
     mapping(address account => Account) internal _accounts;
     mapping(address account => uint256) internal _settled;
     mapping(address owner => mapping(address spender => uint256)) public allowance;
@@ -47,8 +49,8 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IMutToken
-    function initialize(uint256 supply) external onlyAuction {
-        totalSupply = supply;
+    function initialize(uint256 auction, address token, uint256 supply) external onlyAuction {
+        (_auction, _token, _supply) = (uint32(auction), token, uint96(supply));
     }
 
     /// @inheritdoc IMutToken
@@ -56,7 +58,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
         Account memory account = _accounts[to];
         uint256 revenue = _revenue;
         // The new tokens bring what was deposited before they were claimed.
-        uint256 due = _due(account, revenue) + (revenue == 0 ? 0 : amount * revenue / totalSupply);
+        uint256 due = _due(account, revenue) + (revenue == 0 ? 0 : amount * revenue / _supply);
         if (due != 0) _settled[to] += due;
         _accounts[to] = Account(uint96(account.balance + amount), uint128(revenue));
         emit Transfer(address(0), to, amount);
@@ -65,8 +67,8 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     /// @inheritdoc IMutToken
     function reduce(uint256 amount) external onlyAuction {
         // Deliveries are resolved before any revenue accrues, so no due computed with the old supply exists.
-        totalSupply -= amount;
-        emit SupplyReduced(amount, totalSupply);
+        _supply -= uint96(amount);
+        emit SupplyReduced(amount, _supply);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -75,8 +77,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @inheritdoc IMutToken
     function deposit(uint256 amount) external nonReentrant {
-        (, address token) = terms();
-        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
+        IERC20(_token).safeTransferFrom(msg.sender, address(this), amount);
         if (_accrue() == 0) revert NothingDeposited();
     }
 
@@ -92,10 +93,9 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
         if (amount == 0) return 0;
         account.checkpoint = _revenue;
         _settled[holder] = 0;
-        _paid += uint128(amount);
+        _paid += uint112(amount);
         emit RevenueClaimed(holder, amount);
-        (, address token) = terms();
-        IERC20(token).safeTransfer(holder, amount);
+        IERC20(_token).safeTransfer(holder, amount);
     }
 
     /// @inheritdoc IMutToken
@@ -105,21 +105,20 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @dev Counts by balance, so fees and direct transfers come out right.
     function _accrue() internal returns (uint256 amount) {
-        (uint256 auction, address token) = terms();
-        if (_revenue == 0 && !AUCTION.deliveriesResolved(auction)) revert DeliveriesPending();
+        if (_revenue == 0 && !AUCTION.deliveriesResolved(_auction)) revert DeliveriesPending();
         // Without a holder, now or ever, nobody could claim it.
-        if (totalSupply == 0) return 0;
+        if (_supply == 0) return 0;
         // A token that lowers balances by itself accrues nothing until it has made up for that.
-        uint256 held = IERC20(token).balanceOf(address(this)) + _paid;
+        uint256 held = IERC20(_token).balanceOf(address(this)) + _paid;
         if (held <= _revenue) return 0;
         amount = held - _revenue;
-        _revenue = uint128(held);
+        _revenue = SafeCast.toUint112(held);
         emit RevenueAccrued(amount, held);
     }
 
     function _due(Account memory account, uint256 revenue) internal view returns (uint256) {
         if (account.balance == 0 || revenue == account.checkpoint) return 0;
-        return account.balance * (revenue - account.checkpoint) / totalSupply;
+        return account.balance * (revenue - account.checkpoint) / _supply;
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -174,7 +173,12 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @inheritdoc IMutToken
     function terms() public view returns (uint256 auction, address revenueToken) {
-        return abi.decode(Clones.fetchCloneArgs(address(this)), (uint256, address));
+        return (_auction, _token);
+    }
+
+    /// @inheritdoc IERC20
+    function totalSupply() external view returns (uint256) {
+        return _supply;
     }
 
     /// @inheritdoc IERC20
@@ -184,20 +188,17 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @inheritdoc IERC20Metadata
     function name() external view returns (string memory) {
-        (uint256 auction,) = terms();
-        return string.concat("Q-MIA Marginal Utility Token ", Strings.toString(auction));
+        return string.concat("Q-MIA Marginal Utility Token ", Strings.toString(_auction));
     }
 
     /// @inheritdoc IERC20Metadata
     function symbol() external view returns (string memory) {
-        (uint256 auction,) = terms();
-        return string.concat("MUT-", Strings.toString(auction));
+        return string.concat("MUT-", Strings.toString(_auction));
     }
 
     /// @notice Those of the revenue token: one MUT is one unit of it at face value. 18 where it does not say.
     function decimals() external view returns (uint8) {
-        (, address token) = terms();
-        (bool ok, bytes memory answer) = token.staticcall(abi.encodeCall(IERC20Metadata.decimals, ()));
+        (bool ok, bytes memory answer) = _token.staticcall(abi.encodeCall(IERC20Metadata.decimals, ()));
         if (!ok || answer.length < 32) return 18;
         uint256 value = abi.decode(answer, (uint256));
         return value > type(uint8).max ? 18 : uint8(value);

@@ -22,8 +22,8 @@ interface IMutToken is IERC20Metadata {
     error InvalidReceiver(address to);
     error NothingDeposited();
 
-    /// @notice Fix the supply; by the auction, once.
-    function initialize(uint256 supply) external;
+    /// @notice Fix the auction, the revenue token and the supply; by the auction, once.
+    function initialize(uint256 auction, address token, uint256 supply) external;
 
     /// @notice Bring a winner's or the buyer's tokens into being; by the auction.
     function mint(address to, uint256 amount) external;
