@@ -214,6 +214,22 @@ def metric(config: ConfigOption = None, json: JsonOption = False) -> None:
     _show({"metric": settings.metric, "metric_version": "0x" + version.hex()}, json=json)
 
 
+@app.command()
+def evaluation(
+    file: Annotated[Path, typer.Argument(help="Held-out documents, any readable form.")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print a held-out set's digest, which buyers put into the terms; with --config, install it."""
+    from oracles.operator.scoring import evaluation_digest, install_evaluation
+
+    if config is None:
+        _show({"evaluation": "0x" + evaluation_digest(file).hex()}, json=json)
+        return
+    digest, path = install_evaluation(file, _load(config).scoring)
+    _show({"evaluation": "0x" + digest.hex(), "installed": str(path)}, json=json)
+
+
 def _oracle(settings: Settings, sender: Sender) -> Any:
     from oracles.chain.deployment import Deployment
 

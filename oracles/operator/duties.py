@@ -14,8 +14,7 @@ from oracles.chain.auction import State
 from oracles.chain.codec import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator, Mapping, Set
 
     from oracles.operator.chainview import AuctionView, Head
 

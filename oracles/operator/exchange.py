@@ -31,8 +31,8 @@ from oracles.evidence import Cid, IpfsStore
 from oracles.operator.journal import Heard
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from oracles.chain.codec import Domain
     from oracles.operator.chainview import AuctionView

@@ -17,6 +17,7 @@ from oracles.operator.worker import CONFIGURATION, Job
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from oracles.operator.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

@@ -186,7 +186,7 @@ class FullScorer:
         if path is None or not path.exists():
             raise ConfigError(
                 f"the held-out set {task.evaluation.hex()} of this auction is not in `evaluations`;"
-                " ask the buyer for it"
+                " get it from the buyer and install it with `qmia oracle evaluation`"
             )
         return path
 
@@ -197,6 +197,35 @@ def _read(path: Path | None, name: str) -> Iterator[Document]:
     if path is None:
         raise ConfigError(f"the setting scoring.{name} is needed by this metric")
     return read_documents(path)
+
+
+def evaluation_digest(file: Path) -> bytes:
+    """Digest of a held-out set, as auctions commit to it: the same for any order of documents."""
+    from oracles.dataset import read_documents
+    from oracles.impact import corpus_digest
+    from oracles.impact.corpus import canonical
+
+    return bytes.fromhex(corpus_digest(text for _, text in canonical(read_documents(file))))
+
+
+def install_evaluation(file: Path, settings: Scoring) -> tuple[bytes, Path]:
+    """Put a held-out set where scoring finds it; gives its digest and path.
+
+    Raises:
+        ConfigError: the settings name no folder for it.
+    """
+    from oracles.dataset import encode_document, read_documents
+    from oracles.dataset.streams import atomic_write
+
+    if settings.evaluations is None:
+        raise ConfigError("set scoring.evaluations to a folder for held-out sets")
+    digest = evaluation_digest(file)
+    settings.evaluations.mkdir(parents=True, exist_ok=True)
+    path = settings.evaluations / f"{digest.hex()}.jsonl"
+    with atomic_write(path) as out:
+        for document in read_documents(file):
+            out.write(encode_document(document) + b"\n")
+    return digest, path
 
 
 def load_scorer(settings: Scoring) -> Scorer:
