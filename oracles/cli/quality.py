@@ -213,9 +213,9 @@ def damage_command(
     from oracles.quality.damage import table as damage_table
     from oracles.quality.embed import Embedder
 
-    texts = _texts(path, documents)
+    texts, copied = _texts(path, documents)
     with _progress("damage") as tell:
-        rows = damage_table(texts, Embedder(threads), seed, tell)
+        rows = damage_table(texts, Embedder(threads), seed, tell, copied)
     if json_:
         print_json(rows)
         return
@@ -226,8 +226,8 @@ def damage_command(
     stdout.print(table)
 
 
-def _texts(path: Path | None, count: int) -> list[str]:
-    """Texts of a data set, or passages of the reference's sources that it does not contain."""
+def _texts(path: Path | None, count: int) -> tuple[list[str], list[str]]:
+    """Texts of a data set; or passages that the reference does not contain, and some that it does."""
     if path is not None:
         from itertools import islice
 
@@ -236,12 +236,13 @@ def _texts(path: Path | None, count: int) -> list[str]:
         found = [d.text for d in islice(read_documents(path, findings=[]), count)]
         if not found:
             raise InputError(f"{path} has no documents")
-        return found
+        return found, []
     from oracles.quality.sources import SOURCES, passages
 
     english = [s for s in SOURCES if s.name != "translations"]
-    share = max(1, count // len(english))
-    return [p for s in english for p in passages(s, _source_folder(), held_out=True)[:share]]
+    share, folder = max(1, count // len(english)), _source_folder()
+    fresh = [p for s in english for p in passages(s, folder, held_out=True)[:share]]
+    return fresh, [p for s in english for p in passages(s, folder)[:share]]
 
 
 def _source_folder() -> Path:
@@ -272,6 +273,10 @@ def reference_build(
         float, typer.Option("--scale", min=0.001, help="Passages, as a multiple of the default.")
     ] = 1.0,
     sentences: Annotated[int, typer.Option("--sentences", min=1, help="Of each passage.")] = 4,
+    lists: Annotated[
+        int,
+        typer.Option("--index", metavar="LISTS", help="Index for large ones; 4096 for millions."),
+    ] = 0,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,
 ) -> None:
@@ -303,7 +308,11 @@ def reference_build(
             lambda done, total: tell("embed", done, total),
         )
     write_atomically(output, data)
-    summary = reference.decode(data).summary()
+    if lists:
+        from oracles.quality.index import build as build_index
+
+        build_index(reference.decode(data).vectors, output.with_suffix(".faiss"), lists)
+    summary = reference.load(output).summary()
     if json_:
         print_json(summary)
     else:

@@ -194,8 +194,8 @@ def table(
     embedder: Embedder,
     seed: int = 1,
     progress: Progress | None = None,
-    reference: Reference | None = None,
     in_reference: Sequence[str] = (),
+    reference: Reference | None = None,
 ) -> list[dict[str, Any]]:
     """Scores of a set, undamaged first and then under each damage at each level.
 
@@ -204,8 +204,8 @@ def table(
         embedder: See `Embedder`.
         seed: Of the damage.
         progress: Told how many rows are done.
-        reference: See `score`.
         in_reference: Passages that the reference contains; without them nothing is copied.
+        reference: See `score`.
     """
     parameters = QualityParameters()
     cached: Any = CachedEmbedder(embedder)

@@ -90,7 +90,7 @@ def values(
     for document in documents:
         for part in profile.profile(document, parameters, reference.unlikely_pairs):
             vectors = embedder(part.sample)
-            cosines = novelty.nearest(vectors, reference.vectors)
+            cosines = reference.nearest(vectors)
             known = novelty.calibrate(cosines, reference.unrelated, reference.copied)
             duplication = Fraction(int(known.sum()), novelty.MICRO * len(part.sample))
             recency = Fraction(part.recency, novelty.MICRO) * (1 - duplication)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +22,16 @@ from oracles.errors import InputError, IntegrityError
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import lexicon
 from oracles.quality.diversity import assign, fit, mean_vector
-from oracles.quality.embed import SCALE, WIDTH, Embedder, write_atomically
-from oracles.quality.novelty import to_micro
+from oracles.quality.embed import SCALE, WIDTH, Embedder, sha256_file, write_atomically
+from oracles.quality.index import NeighbourIndex
+from oracles.quality.novelty import nearest, to_micro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+_SHIPPED = Path(__file__).parent / "data" / "reference.safetensors"
 #: Norm of a stored vector; components of MiniLM stay below 0.3, hence within int8.
 STORED_SCALE = 400
 #: Cosine, in millionths, from which a sentence counts as copied. Paraphrases reach 0.7 to 0.95.
@@ -53,7 +55,8 @@ class Reference:
         copied: Cosine, in millionths, that counts as a copy.
         unlikely_pairs: Pairs of frequent English words that hardly ever follow each other.
         provenance: Sources: package, version, licence, documents and sentences taken.
-        digest: SHA-256 of the file.
+        digest: SHA-256 of the file, with that of its index if it has one.
+        index: Proposes neighbours where comparing with every vector takes too long.
     """
 
     vectors: NDArray[np.int8]
@@ -65,6 +68,11 @@ class Reference:
     unlikely_pairs: frozenset[tuple[str, str]]
     provenance: dict[str, Any]
     digest: str
+    index: NeighbourIndex | None = None
+
+    def nearest(self, queries: NDArray[np.int16]) -> NDArray[np.int64]:
+        """Cosine (n,), in millionths, of each query with its nearest reference sentence."""
+        return nearest(queries, self.vectors) if self.index is None else self.index.nearest(queries)
 
     def summary(self) -> dict[str, Any]:
         """What `qmia quality reference info` prints."""
@@ -81,7 +89,7 @@ class Reference:
 
 
 def load(path: Path | None = None, expected_digest: str | None = None) -> Reference:
-    """Read a reference file.
+    """Read a reference file, and the index beside it (same name, `.faiss`) if there is one.
 
     Args:
         path: The file; by default the one that comes with the package.
@@ -92,10 +100,18 @@ def load(path: Path | None = None, expected_digest: str | None = None) -> Refere
         IntegrityError: It is not the expected one.
     """
     try:
-        data = path.read_bytes() if path is not None else _shipped()
-    except OSError as error:
-        raise InputError(f"cannot read the reference {path}: {error.strerror}") from error
+        data = _mapped(path or _SHIPPED)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the reference {path}: {error}") from error
     reference = decode(data)
+    sidecar = None if path is None else path.with_suffix(".faiss")
+    if sidecar is not None and sidecar.is_file():
+        both = bytes.fromhex(reference.digest) + bytes.fromhex(sha256_file(sidecar))
+        reference = replace(
+            reference,
+            digest=hashlib.sha256(both).hexdigest(),
+            index=NeighbourIndex(sidecar, reference.vectors),
+        )
     if expected_digest is not None and reference.digest != expected_digest:
         raise IntegrityError(
             f"the reference has digest {reference.digest}, the auction names {expected_digest}"
@@ -103,8 +119,9 @@ def load(path: Path | None = None, expected_digest: str | None = None) -> Refere
     return reference
 
 
-def _shipped() -> bytes:
-    return (resources.files("oracles.quality") / "data" / "reference.safetensors").read_bytes()
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as handle:
+        return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @lru_cache(maxsize=1)
@@ -113,18 +130,23 @@ def default() -> Reference:
     return load()
 
 
-def decode(data: bytes) -> Reference:
-    """Read the bytes of a reference file."""
-    import safetensors
-    from safetensors.numpy import load as load_tensors
-
+def decode(data: bytes | mmap.mmap) -> Reference:
+    """Read a reference file from its bytes, or from a memory map without copying it."""
     try:
-        tensors = load_tensors(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
         facts = json.loads(header["__metadata__"]["facts"])
+
+        def tensor(name: str, kind: str) -> NDArray[Any]:
+            shape, (first, last) = header[name]["shape"], header[name]["data_offsets"]
+            flat = np.frombuffer(
+                data, kind, (last - first) // np.dtype(kind).itemsize, start + first
+            )
+            return flat.reshape(shape)
+
         return Reference(
-            vectors=tensors["vectors"],
-            centroids=tensors["centroids"],
+            vectors=tensor("vectors", "i1"),
+            centroids=tensor("centroids", "<i2"),
             cluster_shares=tuple(facts["cluster_shares"]),
             language_shares=facts["language_shares"],
             unrelated=facts["unrelated"],
@@ -133,7 +155,7 @@ def decode(data: bytes) -> Reference:
             provenance=facts["provenance"],
             digest=hashlib.sha256(data).hexdigest(),
         )
-    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(
             "not a reference file; build one with `qmia quality reference build`"
         ) from error

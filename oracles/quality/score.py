@@ -300,7 +300,7 @@ def _embedded(
         batch = sample[start : start + _BATCH]
         sentences = [sentence for item in batch for sentence in item.sample]
         vectors = spool.vectors(sentences)
-        cosines = novelty.nearest(vectors, reference.vectors)
+        cosines = reference.nearest(vectors)
         duplication = (
             cosines
             if parameters.novelty == "cosine"
@@ -472,15 +472,19 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
     elif kept["documents"] == 0:
         yield "Every document is a near-duplicate of an earlier submission."
     if again := dropped["copies"] + dropped["near"]:
-        yield f"{again} documents repeat others of the set: duplicates that add no volume."
+        yield f"Copies or near-copies within the set, which add no volume: {_documents(again)}."
     if kept["documents"] and dropped["earlier"]:
-        yield f"{dropped['earlier']} documents were in an earlier submission."
+        yield f"Already in an earlier submission: {_documents(dropped['earlier'])}."
     if kept["documents"] and not grid["cleanliness"]:
         kind = max(KINDS, key=lambda k: tally["errors"][k])
         yield f"Cleanliness is 0; most errors are of the kind {kind.replace('_', ' ')}."
     for name, count in tally["valid_fields"].items():
         if count < kept["documents"]:
-            yield f"{kept['documents'] - count} documents have no valid {name}."
+            yield f"Without a valid {name}: {_documents(kept['documents'] - count)}."
+
+
+def _documents(count: int) -> str:
+    return "1 document" if count == 1 else f"{count} documents"
 
 
 def _example(item: Profile, clean: Fraction, parameters: QualityParameters) -> dict[str, Any]:
