@@ -15,11 +15,8 @@ from oracles.mechanism import parse_clearing, parse_dst, settlement_totals
 from tests.mechanism.strategies import Market, markets
 from tests.support.auction import CASH, MUT, NONE, PPB, Auction, Protocol, Score, person
 from tests.support.chain import Reverted
-from tests.support.revm import Revm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from oracles.mechanism import Bid
 
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
@@ -27,17 +24,6 @@ VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
 )
 OWNER = person("owner").address
 REFUSALS = {"CertificateFailed", "MarginalInvalid"}
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Protocol:
-    return Protocol(Revm())
-
-
-@pytest.fixture
-def protocol(deployed: Protocol) -> Iterator[Protocol]:
-    with deployed.chain.rollback():
-        yield deployed
 
 
 def loaded(
@@ -141,26 +127,18 @@ class TestClearing:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(market=markets(min_bids=1, max_bids=4))
-def test_settle__on_any_small_market__passes_one_proposal_only(market: Market) -> None:
+def test_settle__on_any_small_market__passes_one_proposal_only(
+    deployed: Protocol, market: Market
+) -> None:
     if not market.beta:
         return
-    protocol = _shared()
-    with protocol.chain.rollback():
+    with deployed.chain.rollback():
         auction = loaded(
-            protocol, market.bids, market.budget, market.pool, market.rho, market.tranche
+            deployed, market.bids, market.budget, market.pool, market.rho, market.tranche
         )
         choices = [NONE, *range(len(market.bids))]
         passing = [p for p in itertools.product(choices, repeat=3) if not refused(auction, p)]
         assert passing == [auction.proposal()]
-
-
-_PROTOCOLS: list[Protocol] = []
-
-
-def _shared() -> Protocol:
-    if not _PROTOCOLS:
-        _PROTOCOLS.append(Protocol(Revm()))
-    return _PROTOCOLS[0]
 
 
 @pytest.mark.parametrize("vector", VECTORS["dst"], ids=lambda vector: str(vector["id"]))

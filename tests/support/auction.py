@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_keys.datatypes import PrivateKey
+from eth_typing import Hash32
 from eth_utils.crypto import keccak
-from hexbytes import HexBytes
 
-from oracles.mechanism import Bid, Proposal, allocate, dst_scores, propose
+from oracles.mechanism import Bid, Proposal, allocate, clear, dst_scores, propose
 from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER, Chain, Contract, Receipt
 from tests.support.revm import Revm
 
@@ -167,7 +167,7 @@ ORACLE_DOMAIN = "Q-MIA ScoreOracle"
 
 def sign(account: LocalAccount, digest: bytes) -> bytes:
     """Sign a digest."""
-    return bytes(account.unsafe_sign_hash(HexBytes(digest)).signature)
+    return bytes(account.unsafe_sign_hash(Hash32(digest)).signature)
 
 
 def public_key(account: LocalAccount) -> tuple[bytes, bytes]:
@@ -308,6 +308,38 @@ class Protocol:
         receipt = self.do("create", terms, self.key(buyer), sender=buyer, value=bounty)
         event = receipt.event("AuctionCreated")
         return Auction(self, event.args["auction"], terms, self.chain.time, buyer, receipt)
+
+    def lead(
+        self,
+        phase: str,
+        costs: Sequence[int] = (100_000, 200_000, 900_000),
+        scores: Sequence[Score] = (),
+        **changes: Any,
+    ) -> Auction:
+        """Create an auction and lead it to the first second of a phase by the short path.
+
+        Bids are committed before `score`, scored before `reveal`, revealed before `settle`, settled
+        before `deliver`; the winners deliver before `verdict`, and `claim` is past it. With the
+        default bids and equal scores the first two win and the third loses.
+        """
+        auction = self.create(**changes)
+        for cost in costs:
+            auction.commit(cost)
+        steps = ("score", "reveal", "settle", "deliver", "verdict", "claim")
+        for step in steps[: steps.index(phase) + 1]:
+            if step == "reveal":
+                auction.score(scores or [Score()] * len(costs))
+            elif step == "settle":
+                for index in range(len(costs)):
+                    auction.reveal(index)
+            elif step == "deliver":
+                auction.settle()
+            elif step == "verdict":
+                for index in auction.winners():
+                    auction.deliver(index)
+            if step != "deliver":
+                auction.go(step)
+        return auction
 
 
 @dataclass
@@ -603,6 +635,17 @@ class Auction:
             if receipt.events("Settled"):
                 return receipt
 
+    def winners(self) -> list[int]:
+        """Return the winners, by the model."""
+        cleared = clear(
+            self.bids(),
+            budget=self.terms["budget"],
+            pool=self.terms["pool"],
+            rho=Fraction(self.terms["rho"], PPB),
+            tranche=self.tranche,
+        )
+        return sorted(cleared.winners)
+
     def mut(self) -> Contract:
         """Return the revenue-share token."""
         return self.protocol.chain.at("MutToken", self.protocol.view("mutToken", self.id))
@@ -610,10 +653,12 @@ class Auction:
     # PARTICIPATION TOKENS
 
     def dst(self) -> Contract:
-        """Create the participation token."""
+        """Return the participation token, created if it was not."""
         chain, factory = self.protocol.chain, self.protocol.factory
-        created = chain.transact(factory, "create", self.id, self.terms["dst"])
-        return chain.at("DstToken", created.event("DstCreated").args["token"])
+        token = chain.at("DstToken", chain.call(factory, "tokenOf", self.id))
+        if not chain.code(token.address):
+            chain.transact(factory, "create", self.id, self.terms["dst"])
+        return token
 
     def dst_shares(self) -> tuple[dict[int, int], dict[str, int]]:
         """Return the share of every delivered bid, and the proposal that proves them."""
