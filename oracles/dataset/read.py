@@ -394,15 +394,18 @@ class _Reader:
         csv.field_size_limit(max(csv.field_size_limit(), limit))
         lines = self._lines(stream, name)
         line, head = next(lines, (1, ""))
+        if line > 1:
+            return  # the header is too long, and said to be
         delimiter = "\t" if suffix == ".tsv" else max(_DELIMITERS, key=head.count)
         start, length = line, 0  # of the row that is being read, in lines and characters
 
         def feed() -> Iterator[str]:
             nonlocal length, line
             yield head
-            for line, text in lines:  # noqa: B007 - read by the loop below
-                length += len(text)
-                if length > limit:
+            for number, text in lines:
+                left_out = length and number > line + 1  # a line too long, within this row
+                line, length = number, length + len(text)
+                if left_out or length > limit:
                     raise OverflowError
                 yield text
 

@@ -175,9 +175,15 @@ def test_special__when_tar_member_is_sparse__then_its_zeros_are_not_made(tmp_pat
 def test_forged__when_tar_extension_header_is_huge__then_not_read_at_once(tmp_path):
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.XHDTYPE, 1 << 32
-    texts, kinds, _ = read(tmp_path / "a.tar", info.tobuf() + bytes(2048))
+    tracemalloc.start()
+    try:
+        texts, kinds, _ = read(tmp_path / "a.tar", info.tobuf() + bytes(2048))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert not texts
     assert kinds == {"corrupt", "empty"}
+    assert peak < 10_000_000
 
 
 def test_forged__when_tar_headers_chain_for_ever__then_said(tmp_path):

@@ -230,6 +230,8 @@ def test_read__when_csv_with_any_delimiter__then_rows_are_documents(tmp_path, na
         ("text,a\n", [], {"empty": 1}),
         ('text,a\n"' + "x\n" * 1000, [], {"too_large": 1, "empty": 1}),
         ("text,a\n" + "x" * 2000 + ",1\ny,2\n", ["y"], {"too_large": 1}),
+        ('text,a\n"one\n' + "x" * 2000 + '\ntwo",1\ny,2\n', [], {"too_large": 2, "empty": 1}),
+        ("text," + "x" * 2000 + "\ny,1\ntext,z\nw,1\n", [], {"too_large": 1, "empty": 1}),
     ],
 )
 def test_read__when_csv_is_wrong__then_a_finding_and_the_good_rows(tmp_path, data, texts, findings):
