@@ -61,6 +61,7 @@ def test_clear_table__machine_integers__equals_clear() -> None:
         rng.integers(0, 2**63, 500, dtype=np.uint64),
         rng.random(500) < 0.1,
     )
+    table.weight[::7] = 0  # not eligible
     bids = [
         Bid(i, *row)
         for i, row in enumerate(
