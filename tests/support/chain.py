@@ -175,8 +175,7 @@ class Chain(ABC):
         Raises:
           Reverted: it reverted; the state is as before.
         """
-        entry = _function(contract.artifact, function, len(args))
-        data = entry["selector"] + _encode(entry["inputs"], args, function)
+        data = encode_call(contract, function, *args)
         return self._send(sender or ACCOUNTS[0].address, contract.address, data, value, gas)
 
     def call(
@@ -304,6 +303,13 @@ _ERRORS: dict[bytes, Json] = {
     bytes.fromhex("4e487b71"): _PANIC,
 }
 _EVENTS: dict[tuple[bytes, int], Json] = {}
+
+
+def encode_call(contract: Contract, function: str, *args: Any) -> bytes:
+    """Return the data of a call, for a contract that makes it."""
+    entry = _function(contract.artifact, function, len(args))
+    selector: bytes = entry["selector"]
+    return selector + _encode(entry["inputs"], args, function)
 
 
 def decode_revert(data: bytes) -> Reverted:
