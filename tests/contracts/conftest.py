@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +23,10 @@ def deployed() -> Protocol:
 @pytest.fixture
 def protocol(deployed: Protocol) -> Iterator[Protocol]:
     """Return the protocol in process; the test's effects are undone."""
-    funded = set(deployed.funded)
+    mine = copy(deployed)
+    mine.funded = set(deployed.funded)
     with deployed.chain.rollback():
-        yield deployed
-    deployed.funded = funded
+        yield mine
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from eth_typing import Hash32
 from eth_utils.crypto import keccak
 
 from oracles.mechanism import Bid, Proposal, allocate, clear, dst_scores, propose
-from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER, Chain, Contract, Receipt
+from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER, Chain, Contract, Receipt, encode_call
 from tests.support.revm import Revm
 
 if TYPE_CHECKING:
@@ -260,6 +260,12 @@ class Protocol:
     def ask(self, function: str, *args: Any, sender: str = "", value: int = 0) -> Receipt:
         """Send a transaction to the oracle contract."""
         return self.chain.transact(self.oracle, function, *args, sender=sender, value=value)
+
+    def through(self, wallet: Contract, function: str, *args: Any, value: int = 0) -> Receipt:
+        """Send a transaction to the auction contract by way of a `Wallet`."""
+        data = encode_call(self.auction, function, *args)
+        call = (self.auction, value, data)
+        return self.chain.transact(wallet, "execute", *call, value=value)
 
     def view(self, function: str, *args: Any) -> Any:
         """Call a view of the auction contract."""
