@@ -54,8 +54,8 @@ class FindingLog:
         self._limit = limit
         self._place: dict[tuple[FindingKind, str], int] = {}
 
-    def next_file(self) -> None:
-        """Forget the places of the file before: they cannot occur again."""
+    def forget(self) -> None:
+        """Count nothing up any more: what follows is listed anew."""
         self._place.clear()
 
     def add(

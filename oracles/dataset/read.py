@@ -148,7 +148,7 @@ def read_documents(
         found = True
         yield document
     if not found:
-        log.next_file()
+        log.forget()
         log.add("empty", _name(root, root), "there is no document in it")
 
 
@@ -171,7 +171,6 @@ class _Reader:
         while pending:
             path = pending.pop()
             name = _name(path, root)
-            self._log.next_file()
             try:
                 mode = (path.stat() if path == root else path.lstat()).st_mode
                 if path != root and path.name.startswith("."):

@@ -193,6 +193,26 @@ def test_forged__when_tar_headers_chain_for_ever__then_said(tmp_path):
     assert read(tmp_path / "a.tar", data)[1] == {"corrupt", "empty"}
 
 
+def test_forged__when_tar_has_endless_members__then_none_is_remembered(tmp_path):
+    """A stream of empty folders, each after a global header with a key of its own."""
+    with (tmp_path / "a.tar").open("wb") as file:
+        for i in range(2000):
+            extra = {f"k{i}": "v" * 500}
+            file.write(tarfile.TarInfo.create_pax_global_header(extra))
+            info = tarfile.TarInfo(f"folder-{i}")
+            info.type = tarfile.DIRTYPE
+            file.write(info.tobuf())
+        file.write(bytes(1024))
+    tracemalloc.start()
+    try:
+        _, kinds, _ = read(tmp_path / "a.tar")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kinds == {"empty"}
+    assert peak < 600_000
+
+
 def test_forged__when_zip_directory_claims_gigabytes__then_not_read_at_once(tmp_path):
     path = tmp_path / "a.zip"
     size = 1 << 30

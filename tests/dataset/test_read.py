@@ -368,6 +368,16 @@ def test_read__when_folder__then_sorted_recursive_and_nothing_special_followed(t
     ]
 
 
+def test_read__when_the_only_file_is_empty__then_file_and_set_are_told_apart(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"")
+    findings = []
+    assert not list(read_documents(tmp_path / "a.txt", findings=findings))
+    assert [(f.detail, f.count) for f in findings] == [
+        ("the file is empty", 1),
+        ("there is no document in it", 1),
+    ]
+
+
 def test_read__when_folder_is_empty__then_said(tmp_path):
     assert read(tmp_path) == ([], {"empty": 1})
 
