@@ -40,7 +40,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     uint256 internal constant BOND = 4;
 
     bytes32 internal constant COMMIT_TYPEHASH = keccak256(
-        "Commit(uint256 auction,bytes32 sealedBid,bytes32 cid,bytes32 contentDigest,uint64 size,uint256 nonce,uint256 deadline)"
+        "Commit(uint256 auction,bytes32 sealedBid,bytes32 cid,bytes32 contentDigest,uint64 size,address payer,uint256 nonce,uint256 deadline)"
     );
     bytes32 internal constant KEY_TYPEHASH = keccak256("EncryptionKey(address buyer,bytes32 x,bytes32 y)");
 
@@ -270,6 +270,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
                 dataSet.cid,
                 dataSet.contentDigest,
                 dataSet.size,
+                // Free to choose the payer, a relayer could look for two owners' tags that collide (2^52 work).
+                msg.sender,
                 _useNonce(owner),
                 deadline
             )
@@ -531,6 +533,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     ) internal {
         Auction storage a = _auctions[auction];
         Outcome memory o;
+        // Scores that came too late for any reveal must cost nobody a bond: such an auction is aborted.
+        if (a.count != 0 && _scores[auction][0] == address(0)) revert ScoresMissing();
         Clock.Price memory price = Clock.clear(all, a.beta);
         Clock.Price memory unflaggedPrice;
         if (flagged.sum != 0 || flagged.loser != 0) {

@@ -182,6 +182,7 @@ interface IDataAuction {
     error CertificateFailed(uint256 clock, bool tooLong);
     error NothingToWalk();
     error ScoresStanding();
+    error ScoresMissing();
     error TransferFailed(address to, uint256 amount);
 
     /*//////////////////////////////////////////////////////////////
@@ -201,7 +202,7 @@ interface IDataAuction {
         payable
         returns (uint256 index);
 
-    /// @notice Commit for `owner`, who signed; the caller pays the bond and gets it back.
+    /// @notice Commit for `owner`, who signed for this caller; the caller pays the bond and gets it back.
     function commitFor(
         uint256 auction,
         bytes32 sealedBid,
@@ -231,7 +232,8 @@ interface IDataAuction {
     /// @notice Fetch the final scores' location from the oracle; the first reveal does it by itself.
     function acceptScores(uint256 auction) external;
 
-    /// @notice Propose the marginal winners and verify up to `count` further bids of the proposal.
+    /// @notice Propose the marginal winners and verify up to `count` further bids of the proposal. Unless there is no
+    /// bid at all, scores must have been accepted.
     /// @return done True when the auction is settled by this call.
     function settle(uint256 auction, Marginals calldata marginals, uint256 count) external returns (bool done);
 

@@ -271,6 +271,7 @@ _COMMIT = (
     ("bytes32", "cid"),
     ("bytes32", "contentDigest"),
     ("uint64", "size"),
+    ("address", "payer"),
     ("uint256", "nonce"),
     ("uint256", "deadline"),
 )
@@ -317,10 +318,11 @@ def commit_message(
     auction: int,
     sealed_bid: bytes,
     data_set: DataSet,
+    payer: str,
     nonce: int,
     deadline: int,
 ) -> dict[str, Any]:
-    """The commitment that a provider signs for a relayer."""
+    """The commitment that a provider signs for one relayer, the payer of its bond."""
     return domain.message(
         "Commit",
         _COMMIT,
@@ -330,6 +332,7 @@ def commit_message(
             "cid": data_set.cid,
             "contentDigest": data_set.content_digest,
             "size": data_set.size,
+            "payer": payer,
             "nonce": nonce,
             "deadline": deadline,
         },

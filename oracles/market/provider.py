@@ -121,15 +121,16 @@ class Provider:
         (committed,) = [e for e in decode_receipt(receipt) if e.name == "Committed"]
         return self._book.place(record, committed.args["index"])
 
-    def sign_commitment(self, prepared: Prepared, deadline: int) -> bytes:
-        """Sign a commitment for a relayer to pay for; the secrets are on disk first."""
-        self._book.save(prepared.record)
+    def sign_commitment(self, prepared: Prepared, relayer: str, deadline: int) -> bytes:
+        """Sign a commitment that one relayer may pay for; the secrets are on disk first."""
+        self._book.save(replace(prepared.record, payer=relayer))
         owner = self._sender.address
         message = codec.commit_message(
             self._auction.domain,
             prepared.record.auction,
             prepared.record.sealed_bid,
             prepared.data_set,
+            relayer,
             self._auction.nonce(owner),
             deadline,
         )
