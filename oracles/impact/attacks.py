@@ -128,7 +128,8 @@ def measure(
     Returns:
         One row an attack: shares and gains under the method and under the literal pipeline.
     """
-    literal = replace(parameters, estimator="hutchinson", mix=0.0, clip=np.inf, m=0.0)
+    first = parameters.seeds[:1]
+    literal = replace(parameters, estimator="hutchinson", mix=0.0, clip=np.inf, m=0.0, seeds=first)
 
     def share(method: Parameters, identities: Sequence[Documents], *, defended: bool) -> float:
         # The attacker commits last: duplicates of others are found in its text, not in theirs.

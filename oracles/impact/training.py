@@ -2,8 +2,12 @@
 
 One recipe serves everything: the base model, the retrainings that are the truth, and the training
 that is differentiated. Adam carries its ε inside the root, so that an update is a smooth function
-of the gradient; the loss of a step is a sum over tokens divided by a constant, so that volume
-counts and leaving data out is the same as giving it weight 0.
+of the gradient.
+
+Really leaving data out does two things: the mixture changes, and the training gets shorter. Adam is
+blind to the scale of the loss, so that weights alone would show the first only. Hence a training
+at weights w divides its loss by the weighted share s of the data and multiplies every step size by
+s: to first order, fewer steps are smaller steps. At weights 1, s = 1.
 """
 
 from __future__ import annotations
@@ -124,9 +128,16 @@ class Trainer:
         self._tokens = torch.from_numpy(sequences.tokens)
         self._document = sequences.document
         self._documents = len(sequences.owners)
-        self._step_tokens = recipe.batch_size(len(sequences)) * sequences.document.shape[1]
+        step_tokens = recipe.batch_size(len(sequences)) * sequences.document.shape[1]
+        taking_part = (weights > 0) | keep_zero
+        tokens = np.bincount(sequences.owners, sequences.sizes, minlength=len(weights))
+        self._share = float((weights * tokens).sum() / tokens[taking_part].sum())
+        # What weight a document adds to the share, relative to the share.
+        per_document = sequences.sizes * taking_part[sequences.owners]
+        self._share_slope = per_document / (weights * tokens).sum()
+        self._token_weight = 1 / (step_tokens * self._share)
         per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
-        self._weights = torch.from_numpy(per_token / self._step_tokens).to(model.theta.dtype)
+        self._weights = torch.from_numpy(per_token * self._token_weight).to(model.theta.dtype)
 
     def initial(self) -> State:
         """State before the first step."""
@@ -140,6 +151,9 @@ class Trainer:
         (gradient,) = torch.autograd.grad((losses * self._weights[rows]).sum(), variable)
         return gradient
 
+    def _rate(self, step: int) -> float:
+        return self._share * self.recipe.rate(step, len(self.steps))
+
     def _corrections(self, step: int) -> tuple[float, float]:
         return 1 - self.recipe.beta1 ** (step + 1), 1 - self.recipe.beta2 ** (step + 1)
 
@@ -151,7 +165,7 @@ class Trainer:
         second = torch.lerp(gradient.square(), state.second, recipe.beta2)
         unbias1, unbias2 = self._corrections(step)
         root = torch.sqrt(second / unbias2 + recipe.epsilon**2)
-        rate = recipe.rate(step, len(self.steps)) / unbias1
+        rate = self._rate(step) / unbias1
         return State(state.theta - rate * first / root, first, second)
 
     def run(self, tick: Callable[[], None] | None = None) -> Tensor:
@@ -169,7 +183,7 @@ class Trainer:
         due = {math.ceil(total * (k + 1) / count) for k in range(count)}
         for step in range(total):
             state = self.advance(state, step)
-            rate += self.recipe.rate(step, total)
+            rate += self._rate(step)
             if step + 1 in due:
                 yield rate, state.theta
                 rate = 0.0
@@ -215,6 +229,7 @@ class Trainer:
         theta = states[-1].theta
         derivative = np.zeros(self._documents)
         adjoint = State(gradient_at(theta), torch.zeros_like(theta), torch.zeros_like(theta))
+        by_share = 0.0
         for segment in reversed(range(len(starts))):
             begin, end = segment * length, min(total, (segment + 1) * length)
             start = starts.pop()
@@ -224,10 +239,13 @@ class Trainer:
                     states.append(self.advance(states[-1], step))
             for step in reversed(range(begin, end)):
                 after = states.pop()
-                adjoint = self._reverse(adjoint, states[-1], after, step, derivative)
+                # Relative change of the share: longer steps, and a smaller loss (in `_reverse`).
+                by_share += float(adjoint.theta @ (after.theta - states[-1].theta))
+                adjoint, scaled = self._reverse(adjoint, states[-1], after, step, derivative)
+                by_share -= scaled
                 if tick:
                     tick()
-        return theta, derivative
+        return theta, derivative + self._share_slope * by_share
 
     def _reverse(
         self,
@@ -236,11 +254,15 @@ class Trainer:
         after: State,
         step: int,
         derivative: NDArray[np.float64],
-    ) -> State:
-        """Pull the adjoint of a step's result back to its start; adds to `derivative` in place."""
+    ) -> tuple[State, float]:
+        """Pull the adjoint of a step's result back to its start; adds to `derivative` in place.
+
+        Returns:
+            The adjoint before the step, and the derivative by the logarithm of the loss's scale.
+        """
         recipe = self.recipe
         unbias1, unbias2 = self._corrections(step)
-        rate = recipe.rate(step, len(self.steps)) / unbias1
+        rate = self._rate(step) / unbias1
         square = after.second / unbias2 + recipe.epsilon**2
         first = adjoint.first - rate * adjoint.theta / square.sqrt()
         second = adjoint.second + (0.5 * rate / unbias2) * adjoint.theta * after.first * (
@@ -255,12 +277,14 @@ class Trainer:
             inner = (1 - recipe.beta1) * first + (2 * (1 - recipe.beta2)) * gradient * second
         # gradient·inner is linear in the token weights: its derivative by them is each token's
         # directional derivative along `inner`; its derivative by θ is the Hessian product.
-        hessian, tokens = torch.autograd.grad(gradient @ inner, (variable, weights))
+        product = gradient @ inner
+        hessian, tokens = torch.autograd.grad(product, (variable, weights))
         document = self._document[rows]
         real = document >= 0
-        per_token = tokens.double().numpy()[real] / self._step_tokens
+        per_token = tokens.double().numpy()[real] * self._token_weight
         np.add.at(derivative, document[real], per_token)
-        return State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
+        before_step = State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
+        return before_step, float(product.detach())
 
 
 def mean_loss(
