@@ -174,3 +174,29 @@ def test_scores__bad_arguments__are_refused(
 def test_scores__negative_weight__is_refused() -> None:
     with pytest.raises(InputError):
         dst_scores([1], [1], [1], alpha=Fraction(2), beta=Fraction(-1), gamma=Fraction(0))
+
+
+@pytest.mark.parametrize(
+    ("level", "marginal", "message"),
+    [
+        (Fraction(60), None, "sum to 120"),
+        (Fraction(40), None, "sum to 80"),
+        (Fraction(50), 0, "not a share with a remainder"),
+        (Fraction(50), 7, "not a share with a remainder"),
+    ],
+)
+def test_verification__wrong_claim__is_refused(
+    level: Fraction, marginal: int | None, message: str
+) -> None:
+    case = DstCase((Fraction(1), Fraction(1)), 100, 0, 100)
+    with pytest.raises(IntegrityError, match=message):
+        verified(case, level, marginal)
+
+
+@pytest.mark.parametrize("marginal", [None, 1, 2])
+def test_verification__too_many_or_too_few_rounded_up__is_refused(marginal: int | None) -> None:
+    """Three shares of 100/3: only the first is rounded up."""
+    case = DstCase((Fraction(1),) * 3, 100, 0, 100)
+    assert verified(case, Fraction(100, 3), 0) == (34, 33, 33)
+    with pytest.raises(IntegrityError, match="rounded at"):
+        verified(case, Fraction(100, 3), marginal)
