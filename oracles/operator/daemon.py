@@ -57,6 +57,10 @@ _STALL_POLLS, _STALL_SECONDS = 20, 120
 #: Reports kept of one member and round: two prove equivocation, more add nothing.
 _MOST_REPORTS = 3
 _MAX_BACKOFF_SECONDS = 30.0
+#: Why evidence is held that waits for its pins.
+_UNPINNED = "unpinned"
+#: Balance and bond change rarely.
+_FUNDS_SECONDS = 60
 #: Fetched files may be needed by a second round and for attesting deliveries.
 _CACHE_SECONDS = 30 * 86_400
 
@@ -123,7 +127,9 @@ class Operator:
         self._finished: set[int] = set()
         self._revealed: set[tuple[int, int]] = set()
         self._wrong: dict[int, set[int]] = {}
-        self._unpinned: set[str] = set()
+        self._unpinned = {
+            str(cid) for cid in self._evidence.cids() if _UNPINNED in self._evidence.held(cid)
+        }
         self._moot: set[str] = set()
         self._handlers: dict[Kind, Callable[[AuctionView, Duty, Head, int], None]] = {
             Kind.SCORE: self._score,
@@ -280,13 +286,19 @@ class Operator:
         metrics.unpinned.set(len(self._unpinned))
         for state in ("pending", "failed"):
             metrics.transactions.labels(state).set(len(self.journal.transactions(state)))
-        try:
-            metrics.balance.set(self._web3.eth.get_balance(HexBytes(self.address)) / 10**18)  # type: ignore[arg-type]
-            metrics.bond.set(self._oracle.bond_of(self.address)[0] / 10**18)
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+        if self._backoff.ready("funds", time.monotonic()):
+            self._look_at_funds()
         self._problems = []
         log.debug("cycle", block=head.number, auctions=active)
+
+    def _look_at_funds(self) -> None:
+        try:
+            balance = self._web3.eth.get_balance(HexBytes(self.address))  # type: ignore[arg-type]
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"the node does not answer: {error}") from error
+        self.metrics.balance.set(balance / 10**18)
+        self.metrics.bond.set(self._oracle.bond_of(self.address)[0] / 10**18)
+        self._backoff.pause("funds", time.monotonic() + _FUNDS_SECONDS)
 
     def _commit_left(self, view: AuctionView, head: Head, me: int) -> list[int]:
         number = current_round(view, head.timestamp)
@@ -415,7 +427,9 @@ class Operator:
             return
         for part in bundle_parts(self._evidence, evidence):
             self._evidence.hold(part, f"auction-{view.id}")
-            self._unpinned.add(str(part))
+            if self.settings.stores.pins:
+                self._evidence.hold(part, _UNPINNED)
+                self._unpinned.add(str(part))
         log.info("scored", auction=view.id, round=report.round, evidence=str(evidence))
 
     def _salt(self, report: Report) -> bytes:
@@ -687,9 +701,6 @@ class Operator:
     def _pin(self) -> None:
         """Bring new evidence to the nodes that pin; their absence delays nothing else."""
         stores = self.settings.stores
-        if not stores.pins:
-            self._unpinned.clear()
-            return
         now = time.monotonic()
         if not self._unpinned or not self._backoff.ready("pin", now):
             return
@@ -703,6 +714,7 @@ class Operator:
             if kept < stores.pin_quorum:
                 self._fail("pin", StoreError(f"{name} is pinned by {kept} nodes"))
                 return
+            self._evidence.release(Cid.parse(name), _UNPINNED)
             self._unpinned.discard(name)
         self._backoff.succeeded("pin")
 

@@ -49,6 +49,10 @@ class Backoff:
         self._state[key] = (now + pause, pause)
         return pause
 
+    def pause(self, key: str, until: float) -> None:
+        """Leave something alone although it did not fail."""
+        self._state[key] = (until, _FIRST_SECONDS / 2)
+
     def succeeded(self, key: str) -> None:
         """Forget failures."""
         self._state.pop(key, None)

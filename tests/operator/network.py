@@ -32,25 +32,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from oracles.chain.oracle import Windows
+
 
 ETHER = 10**18
 GWEI = 10**9
 MIN_BOND = ETHER
-COMMAND = [sys.executable, "-c", "from oracles.cli import main; main()", "oracle"]
+COMMAND = [sys.executable, "-m", "tests.operator.sabotage", "oracle"]
 METRIC = Quick().metric_version(Scoring())
 #: Chain seconds that pass with every block the test mines, and real seconds between them.
-STEP, PAUSE = 3, 0.15
-PATIENCE = 90.0
+STEP, PAUSE = 5, 0.15
+#: Real seconds, generous: a busy machine is no failure.
+PATIENCE = 240.0
+#: Long windows, because the test's clock must not outrun a busy machine.
 DURATIONS = Durations(
-    commit=60,
-    score_commit=600,
-    score_open=90,
-    score_post=90,
-    challenge=60,
-    reveal=60,
-    settle=60,
-    deliver=60,
-    verdict=120,
+    commit=600,
+    score_commit=6000,
+    score_open=6000,
+    score_post=6000,
+    challenge=600,
+    reveal=600,
+    settle=600,
+    deliver=600,
+    verdict=12_000,
 )
 
 
@@ -166,7 +170,7 @@ class Network:
             "deployment": str(self.folder / "deployment.json"),
             "state": str(state),
             "block": "latest",
-            "poll_seconds": 0.15,
+            "poll_seconds": 0.3,
             "private_key_file": str(secrets / "signing"),
             "encryption_key_file": str(secrets / "encryption"),
             "turn_seconds": 6,
@@ -219,7 +223,8 @@ class Network:
         parts = []
         for number in range(len(self.daemons)):
             path = self.folder / f"op{number}.log"
-            tail = path.read_text().splitlines()[-12:] if path.exists() else []
+            lines = path.read_text().splitlines() if path.exists() else []
+            tail = [line for line in lines if '"started"' not in line][-15:]
             parts.append(f"--- operator {number}\n" + "\n".join(tail))
         return "\n".join(parts)
 
@@ -328,9 +333,23 @@ class Network:
     def committed(self, auction: int, round_: int = 1) -> int:
         return self.oracle.request(self.auctions.address, auction).committed[round_ - 1].bit_count()
 
-    def score(self, auction: int) -> list[codec.Score]:
-        """Pass through the scoring phase; gives the scores that the oracle accepted."""
-        self.until(lambda: self.complete(auction), "scoring")
+    def windows(self, auction: int, round_: int = 1) -> Windows:
+        return self.oracle.windows(self.auctions.address, auction, round_)
+
+    def await_commitments(self, auction: int, expected: int, round_: int = 1) -> None:
+        """Wait until this many operators have committed, then open the next window.
+
+        The chain's clock stands still meanwhile: a slow machine makes nobody late.
+        """
+        self.until(lambda: self.committed(auction, round_) >= expected, "commitments", step=False)
+        self.mine(self.windows(auction, round_).open)
+
+    def score(
+        self, auction: int, expected: int | None = None, round_: int = 1
+    ) -> list[codec.Score]:
+        """Pass through a scoring round; gives the scores that the oracle accepted."""
+        self.await_commitments(auction, expected or len(self.daemons), round_)
+        self.until(lambda: self.complete(auction, round_), "scoring")
         return self.scores(auction)
 
     def scores(self, auction: int) -> list[codec.Score]:
