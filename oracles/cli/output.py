@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 #: For people: progress, notes and errors. Data goes to standard output.
 stderr = Console(stderr=True)
@@ -23,5 +24,5 @@ def print_json(value: Any) -> None:
 
 def fail(message: str, exit_code: int = 2) -> NoReturn:
     """Print one line to standard error and exit."""
-    stderr.print(f"[bold red]qmia:[/] {message}", highlight=False, soft_wrap=True)
+    stderr.print(f"[bold red]qmia:[/] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(exit_code)
