@@ -1,0 +1,177 @@
+"""The logs alone tell everything: bids, scores, payments, balances, progress."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oracles.mechanism import Bid, Family, WeightRule, clear
+from tests.contracts.test_exit import random_auction
+from tests.support.auction import (
+    BUYER,
+    ELIGIBLE,
+    FORFEITED,
+    PPB,
+    REVEALED,
+    Protocol,
+    Score,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.chain import Chain, Event
+
+
+@pytest.fixture
+def recorded(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
+    """Every log from now on, in order."""
+    events: list[Event] = []
+    chain: Chain = protocol.chain
+    send = chain._send
+
+    def recording(*args: Any) -> Any:
+        receipt = send(*args)
+        events.extend(receipt.logs)
+        return receipt
+
+    monkeypatch.setattr(chain, "_send", recording)
+    return events
+
+
+def median(values: list[int]) -> int:
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+class Replay:
+    """An auditor in miniature: reads events, never the state."""
+
+    def __init__(self, protocol: Protocol, events: list[Event]) -> None:
+        self.bids: dict[int, Bid] = {}
+        self.open: set[int] = set()
+        self.scores: list[Score] = []
+        self.cash: Counter[str] = Counter()  # settlement tokens of the contract's own account
+        self.native: Counter[str] = Counter()
+        self.state = "open"
+        self.forfeited: set[int] = set()
+        self.indices: list[int] = []
+        self.walked: dict[bytes, int] = {}
+        self.claimed: dict[int, tuple[int, int]] = {}
+        for event in events:
+            if event.address in {protocol.auction.address, protocol.oracle.address}:
+                handler = getattr(self, "on_" + event.name.lower(), None)
+                if handler:
+                    handler(event.args)
+
+    def on_auctioncreated(self, args: Any) -> None:
+        self.terms, self.beta = args["terms"], args["beta"]
+        self.bond = self.terms.bondGwei * 10**9
+        self.cash["contract"] += self.terms.budget
+        self.native["contract"] += args["bounty"]
+
+    def on_committed(self, args: Any) -> None:
+        self.indices.append(args["index"])
+        self.open.add(args["index"])
+        self.native["contract"] += self.bond
+
+    def on_withdrawn(self, args: Any) -> None:
+        self.open.remove(args["index"])
+        self.native["contract"] -= self.bond
+
+    def on_scoresposted(self, args: Any) -> None:
+        rows = [
+            [Score.unpack(s.vector[i : i + 8]) for i in range(0, len(s.vector), 8)]
+            for s in args["submissions"]
+        ]
+        for scores in zip(*rows, strict=True):
+            fields = [median([score[i] for score in scores]) for i in range(3)]
+            flags = sum(median([s.flags >> bit & 1 for s in scores]) << bit for bit in (0, 1))
+            self.scores.append(Score(*fields, flags))
+
+    def on_revealed(self, args: Any) -> None:
+        index, score = args["index"], self.scores[args["index"]]
+        rule = self.terms.weights
+        weigh = WeightRule(Family(rule.family), rule.eta, rule.gamma, rule.kappa)
+        stands = args["cost"] <= self.beta and score.flags & ELIGIBLE
+        weight = weigh.weight(score.q, score.phi) if stands else 0
+        assert (args["weight"], args["flagged"]) == (weight, bool(score.flags & 2))
+        self.bids[index] = Bid(index, args["cost"] if stands else 0, weight, args["flagged"])
+        self.open.remove(index)
+
+    def on_walked(self, args: Any) -> None:
+        assert args["from"] == self.walked.get(args["proposal"], 0)
+        self.walked[args["proposal"]] = args["to"]
+
+    def on_settled(self, args: Any) -> None:
+        self.state, self.outcome = "settled", args["outcome"]
+        self.cleared = clear(
+            self.bids.values(),
+            budget=self.terms.budget,
+            pool=self.terms.pool,
+            rho=Fraction(self.terms.rho, PPB),
+            tranche=Fraction(self.terms.tranche, PPB),
+        )
+        assert self.outcome.winners == len(self.cleared.winners)
+        assert (self.outcome.revealed, self.outcome.unrevealed) == (
+            len(self.bids),
+            len(self.open),
+        )
+
+    def on_forfeited(self, args: Any) -> None:
+        index = args["index"]
+        paid = self.cleared.cash[index], self.cleared.face[index]
+        assert (args["cash"], args["face"]) == paid
+        self.forfeited.add(index)
+        self.native["contract"] -= self.bond + self.outcome.bonusGwei * 10**9
+
+    def on_claimed(self, args: Any) -> None:
+        cash, face = self.claimed.get(args["index"], (0, 0))
+        self.claimed[args["index"]] = (cash + args["cash"], face + args["face"])
+        self.cash["contract"] -= args["cash"]
+        self.native["contract"] -= args["bond"]
+
+    def on_bountyclaimed(self, args: Any) -> None:
+        self.native["contract"] -= args["amount"]
+
+    def on_buyerwithdrawn(self, args: Any) -> None:
+        self.cash["contract"] -= args["amount"]
+        self.native["contract"] -= args["native"]
+
+    def on_aborted(self, _args: Any) -> None:
+        self.state = "aborted"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
+    protocol: Protocol, recorded: list[Event], seed: int
+) -> None:
+    rng = random.Random(f"events {seed}")
+    auction, walkers = random_auction(protocol, rng)
+    for index, slot in enumerate(auction.slots()):
+        if slot & REVEALED and not slot & FORFEITED:
+            auction.claim(index)
+    for who in walkers:
+        protocol.do("claimBounty", auction.id, sender=who)
+    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+
+    replay = Replay(protocol, recorded)
+    assert replay.state == ("settled" if walkers else "aborted")
+    assert replay.indices == list(range(protocol.view("bidCount", auction.id)))
+    assert replay.cash["contract"] == protocol.held(protocol.auction)
+    assert replay.native["contract"] == protocol.chain.balance(protocol.auction.address)
+    for index, slot in enumerate(auction.slots()):
+        if index in replay.bids:
+            bid = replay.bids[index]
+            stored = slot >> 72 & 2**80 - 1, slot >> 8 & 2**64 - 1, bool(slot & 4)
+            assert stored == (bid.cost, bid.weight, bid.flagged)
+        else:
+            assert bool(slot) == (index in replay.open)
+    if walkers:
+        won = set(replay.cleared.winners) - replay.forfeited
+        for index, paid in replay.claimed.items():
+            due = replay.cleared.cash.get(index), replay.cleared.face.get(index)
+            assert paid == (due if index in won else (0, 0))
