@@ -534,7 +534,9 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a = _auctions[auction];
         Outcome memory o;
         // Scores that came too late for any reveal must cost nobody a bond: such an auction is aborted.
-        if (a.count != 0 && _scores[auction][0] == address(0)) revert ScoresMissing();
+        if (progress.revealed == 0 && progress.unrevealed != 0 && _scores[auction][0] == address(0)) {
+            revert ScoresMissing();
+        }
         Clock.Price memory price = Clock.clear(all, a.beta);
         Clock.Price memory unflaggedPrice;
         if (flagged.sum != 0 || flagged.loser != 0) {

@@ -232,8 +232,8 @@ interface IDataAuction {
     /// @notice Fetch the final scores' location from the oracle; the first reveal does it by itself.
     function acceptScores(uint256 auction) external;
 
-    /// @notice Propose the marginal winners and verify up to `count` further bids of the proposal. Unless there is no
-    /// bid at all, scores must have been accepted.
+    /// @notice Propose the marginal winners and verify up to `count` further bids of the proposal. Where nobody
+    /// revealed, scores must have been accepted.
     /// @return done True when the auction is settled by this call.
     function settle(uint256 auction, Marginals calldata marginals, uint256 count) external returns (bool done);
 
