@@ -187,5 +187,5 @@ def _water_level(scores: Sequence[Fraction], supply: int, floor: int, cap: int) 
         slope = prefix[growing] - prefix[min(capped, growing)]
         fixed = capped * cap + (n - max(growing, capped)) * floor
         if fixed + slope * high >= supply:
-            return (supply - fixed) / slope if slope else high
+            return (supply - fixed) / slope
     return bends[-1]

@@ -54,6 +54,13 @@ def test_prune__dominant_bidder__keeps_what_the_clock_loses() -> None:
     assert (outcome.dominant, outcome.payments[1]) == (1, 100)
 
 
+def test_prune__nobody_dominant__buys_all_but_one_at_the_price() -> None:
+    """Ten equal bids that cost what nine can be paid: the heavier side is the nine."""
+    outcome = prune_and_split([Bid(i, 10, 1) for i in range(10)], budget=90)
+    assert outcome.price == 10
+    assert outcome.payments == dict.fromkeys(range(1, 10), 10)
+
+
 def test_prune__nobody__buys_nothing() -> None:
     assert prune_and_split([Bid(0, 9, 1)], budget=5).payments == {}
 
