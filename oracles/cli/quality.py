@@ -227,7 +227,7 @@ def damage_command(
 
 
 def _texts(path: Path | None, count: int) -> tuple[list[str], list[str]]:
-    """Texts of a data set; or passages that the reference does not contain, and some that it does."""
+    """Texts of a data set; or passages outside of the reference, and some inside."""
     if path is not None:
         from itertools import islice
 

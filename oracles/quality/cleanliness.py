@@ -72,6 +72,10 @@ _NOT_PROSE = re.compile(  # addresses, quoted code, paths and dotted names
     r"https?://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}|`[^`\n]{0,200}`"
     r"|(?<![\w-])[\w-]{0,64}[_/\\.][\w/\\._-]{0,253}\w"
 )
+#: Stands for what was taken out: a letter that is no word, so that its neighbours do not look like
+#: neighbours of each other.
+_GAP = " ʘ "
+_STOP = re.compile(r"[.!?…]+\s")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{4,}")
 
 #: Share of stop words above which they are padding; running English has 0.40 to 0.50.
@@ -220,32 +224,34 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
 
     errors = dict.fromkeys(KINDS, 0)
     errors["nonstandard"] = len(_NONSTANDARD.findall(text))
-    body = _NONSTANDARD.sub(" ", text) if errors["nonstandard"] else text
+    body = _NONSTANDARD.sub(_GAP, text) if errors["nonstandard"] else text
     body = texts.prose(body)
     errors["markup"] = len(_MARKUP.findall(body))
-    body = _MARKUP.sub(" ", body)
+    body = _MARKUP.sub(_GAP, body)
     if not body.isascii():
         errors["mojibake"] = len(BADNESS_RE.findall(body))
-        body = BADNESS_RE.sub(" ", body)
+        body = BADNESS_RE.sub(_GAP, body)
     errors["boilerplate"] = len(_BOILERPLATE.findall(body))
-    body = _NOT_PROSE.sub(" ", body)
+    body = _NOT_PROSE.sub(_GAP, body)
     if texts.unspaced(body):
         errors["repetition"] = _repeated("".join(body.split()), _UNSPACED_GRAM)
         return _counts(text, errors)
 
     errors["ocr"] = len(_OCR.findall(body))
-    body = _OCR.sub(" ", body)
+    body = _OCR.sub(_GAP, body)
     words = lexicon(language)
     if words is not None:
         errors["ocr"] += len(_OCR_LATIN.findall(body))
-        body = _OCR_LATIN.sub(" ", body)
-    lower = [word.casefold() for word in texts.WORD.findall(body)]
-    errors["repetition"] = _repeated(lower, _GRAM) + len(_LETTER_RUN.findall(body))
+        body = _OCR_LATIN.sub(_GAP, body)
+    errors["repetition"] = _repeated(body.casefold().split(), _GRAM)
+    errors["repetition"] += len(_LETTER_RUN.findall(body))
+    found = texts.WORD.findall(_STOP.sub(_GAP, body))
     if words is not None:
         errors["broken_words"] = _broken(body, language, words)
-        errors["stop_words"] = _stop_excess(lower, words)
+        errors["stop_words"] = _stop_excess([word.casefold() for word in found], words)
     if language == "en":
-        errors["word_order"] = sum(pair in unlikely_pairs for pair in pairwise(lower))
+        running = [w if w.isupper() else w.casefold() for w in found]  # WHO is not "who"
+        errors["word_order"] = sum(pair in unlikely_pairs for pair in pairwise(running))
     return _counts(text, errors)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from oracles.quality import text as texts
@@ -15,6 +16,7 @@ _PERMUTATIONS = 128
 _SEED = 42
 _BANDS = 16
 _SHINGLE_WORDS = 5
+_WORD = re.compile(r"\w+")
 _SHINGLE_CHARACTERS = 12
 
 
@@ -29,7 +31,7 @@ def signature(text: str) -> bytes:
 
 def shingles(text: str) -> list[str]:
     """Distinct shingles of a text, case and punctuation folded; at least one."""
-    words = [word.casefold() for word in texts.WORD.findall(text)]
+    words = _WORD.findall(text.casefold())
     if texts.unspaced(text) or len(words) < _SHINGLE_WORDS:
         units, size, glue = "".join(text.casefold().split()), _SHINGLE_CHARACTERS, ""
     else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -31,6 +31,14 @@ ALIASES = {
     "date": ("published", "datePublished", "created", "timestamp"),
     "title": ("name", "headline"),
     "author": ("creator", "authors"),
+}
+#: Formats of the schema, and the field whose rule each one is.
+_FORMATS = {
+    "name": "title",
+    "day": "date",
+    "spdx": "license",
+    "bcp47": "language",
+    "source": "source",
 }
 #: Fields that a card may state for every document.
 INHERITED = ("license", "language", "source")
@@ -67,6 +75,23 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def validator(today: datetime.date) -> Any:
+    """A JSON Schema validator of document metadata with the rules of this module as formats.
+
+    It says where a record is wrong; the score itself calls the same rules directly.
+    """
+    from jsonschema import Draft202012Validator, FormatChecker
+
+    formats = FormatChecker(formats=())
+    for name, field in _FORMATS.items():
+        formats.checks(name)(partial(_accepts, field, today))
+    return Draft202012Validator(schema(), format_checker=formats)
+
+
+def _accepts(field: str, today: datetime.date, value: Any) -> bool:
+    return not isinstance(value, str) or _is_valid(field, value, today, texts.UNKNOWN)
+
+
 def lookup(metadata: Mapping[str, Any], field: str) -> Any:
     """Value of a field under its own name or an alias; `None` if absent."""
     for name in (field, *ALIASES.get(field, ())):
@@ -100,8 +125,8 @@ def is_spdx(value: str) -> bool:
 
     try:
         return not _spdx().validate(value, strict=True).errors
-    except (ExpressionError, ExpressionParseError):
-        return False
+    except (ExpressionError, ExpressionParseError, AttributeError):
+        return False  # the library's own handling of "MIT OR" fails on a missing attribute
 
 
 @lru_cache(maxsize=1)
@@ -219,7 +244,7 @@ def read_card(path: Path) -> dict[str, str]:
 
     try:
         loaded = mlcroissant.Dataset(jsonld=json.loads(path.read_text(encoding="utf-8"))).metadata
-    except (OSError, ValueError, mlcroissant.ValidationError) as error:
+    except (OSError, ValueError, TypeError, mlcroissant.ValidationError) as error:
         raise InputError(f"{path.name} is not a valid Croissant file: {error}") from error
     found = {
         "license": _first(loaded.license),

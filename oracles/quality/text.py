@@ -23,7 +23,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _CODE_LINE = re.compile(
-    r"[;{}]\s*(?://.*|/\*.*|\#.*)?$"
+    r"(?:[{}]|[=(){}\[\]].*;)\s*(?://.*|/\*.*|\#.*)?$"
     r"|^\s*(?:[@#]\w|//|/\*|\*/|>>>|\.\.\. |\$ )"
     r"|^\s*(?:def|class|import|from|return|elif|else|try|except|finally|with|for|while|if|raise"
     r"|assert|yield|async|await|fn|let|const|var|function|public|private|static|struct|enum"
