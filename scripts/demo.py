@@ -197,21 +197,9 @@ def testnet(folder: Path) -> Iterator[str]:
 
 def deploy(folder: Path, url: str) -> None:
     """Deploy with Ape's script and Ape's first test account."""
-    tool(
-        [
-            sys.executable,
-            "-m",
-            "ape",
-            "run",
-            "deploy",
-            "--network",
-            f"ethereum:local:{url}",
-            "--account",
-            "TEST::0",
-            "--out",
-            str(folder / "deployment.json"),
-        ]
-    )
+    out = str(folder / "deployment.json")
+    network = f"ethereum:local:{url}"
+    tool(["ape", "run", "deploy", "--network", network, "--account", "TEST::0", "--out", out])
 
 
 def local_dollar(stage: Stage) -> str:
@@ -291,7 +279,7 @@ def daemon(config: Path) -> Iterator[None]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (config.parent / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
-            [qmia(), "oracle", "run", "--config", str(config)],
+            [beside("qmia"), "oracle", "run", "--config", str(config)],
             stdout=log,
             stderr=log,
             env=environment,
@@ -522,9 +510,9 @@ def step(text: str) -> None:
     console.print(f"[bold cyan]▸[/] {text}", highlight=False)
 
 
-def qmia() -> str:
-    """The command beside this interpreter."""
-    return str(Path(sys.executable).with_name("qmia"))
+def beside(name: str) -> str:
+    """A command that is installed beside this interpreter."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def tool(command: Sequence[str], *, allowed: tuple[int, ...] = (0,)) -> str:
@@ -533,7 +521,7 @@ def tool(command: Sequence[str], *, allowed: tuple[int, ...] = (0,)) -> str:
     Raises:
         QmiaError: it failed.
     """
-    words = [qmia() if word == "qmia" else word for word in command]
+    words = [beside(command[0]), *command[1:]]
     bin_folder = str(ROOT / "node_modules" / ".bin")
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
@@ -569,6 +557,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         parser.error(f"{folder} is not empty")
+    # Ending the demo ends its testnet and daemons too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         result = run(folder)
     except QmiaError as error:
