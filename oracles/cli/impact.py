@@ -79,7 +79,7 @@ def estimate(
     seeds: Annotated[int, typer.Option(min=1, help="Runs that are averaged.")] = 2,
     mix: Annotated[
         float, typer.Option(min=0, max=1, help="1: leave-one-out; 0: add-one at the base model.")
-    ] = 1.0,
+    ] = 0.5,
     model: Annotated[
         Path | None, typer.Option(help="Hugging Face causal LM directory (LoRA, rank 8).")
     ] = None,
@@ -156,7 +156,7 @@ def evaluate(
             _documents(seed_corpus),
             provided,
             _documents(evaluation),
-            _parameters("unrolled", seeds, 1.0, None, epochs),
+            _parameters("unrolled", seeds, 0.5, None, epochs),
             plan,
             cache=cache,
             tick=lambda: progress.advance(task),

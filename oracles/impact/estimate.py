@@ -77,7 +77,9 @@ class Parameters:
         recipe: how it is trained.
         seeds: runs that are averaged; each draws initial weights, data order and probes.
         mix: weight of the submissions at which influence is taken: 1 is leave-one-out at a model
-            that has seen everything, 0 is add-one at the base model.
+            that has seen everything, 0 is add-one at the base model. The default, 1/2, is the
+            midpoint rule for the integral between the two (Aumann & Shapley 1974), whose values
+            add up to the gain of all data together.
         clip: bound on one document's influence a token, see `report.clip_documents`.
         m: standard errors by which φ̂ must exceed 0.
         rescaling: "zero" (anchored) or "minmax" (the paper's).
@@ -87,7 +89,7 @@ class Parameters:
     model: Architecture | Pretrained = field(default_factory=Architecture)
     recipe: Recipe = field(default_factory=Recipe)
     seeds: tuple[int, ...] = (0, 1)
-    mix: float = 1.0
+    mix: float = 0.5
     clip: float = 4.0
     m: float = 2.0
     rescaling: Rescaling = "zero"

@@ -238,17 +238,19 @@ def predictors(
 
     volumes = pool.volumes.astype(np.float64)
     for name in plan.estimators:
-        method = replace(parameters, estimator=name)
+        # The others are defined at a model that has been trained on everything.
+        mix = parameters.mix if name == "unrolled" else 1.0
+        method = replace(parameters, estimator=name, mix=mix)
 
         def average(method: Parameters = method) -> NDArray[np.float64]:
             runs = run_seeds(pool, method)
             return np.asarray(np.mean([run.providers for run in runs], axis=0))
 
         timed(name, average, len(parameters.seeds))
-    half = replace(parameters, mix=0.5)
+    whole = replace(parameters, mix=1.0)
     timed(
-        "unrolled, weight 1/2",
-        lambda: np.mean([run.providers for run in run_seeds(pool, half)], axis=0),
+        "unrolled, mix 1",
+        lambda: np.mean([run.providers for run in run_seeds(pool, whole)], axis=0),
         len(parameters.seeds),
     )
     single = replace(parameters, seeds=parameters.seeds[:1])
