@@ -330,8 +330,9 @@ class Journal:
             before = self._db.total_changes
             self._db.execute(
                 "INSERT INTO heard VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " committed = max(committed, excluded.committed)"
-                " WHERE excluded.committed > committed",
+                " committed = 1, salt = excluded.salt, signature = excluded.signature"
+                # The right salt replaces a wrong one, with which anybody could have come first.
+                " WHERE excluded.committed > heard.committed",
                 (
                     heard.auction,
                     heard.round,

@@ -181,7 +181,7 @@ class Network:
             "exchange.listen": "127.0.0.1:0",
             "scoring.metric": "tests.operator.scorer:Quick",
             "scoring.allow_foreign": True,
-            "scoring.fetch_share": 0.05,
+            "scoring.fetch_share": 0.0005,
             **options,
         }
         config = self.folder / f"op{number}.toml"
