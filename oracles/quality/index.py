@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_TRAINING = 100_000
+_TRAINING = 200_000
+_ROUNDS = 8
 _BLOCK = 100_000
 _PROBES = 32
 _CANDIDATES = 16
@@ -47,6 +48,7 @@ def build(
     if len(vectors) < lists:
         raise InputError(f"an index of {lists} lists needs at least as many vectors")
     index = faiss.index_factory(WIDTH, f"IVF{lists}_HNSW32,SQ8", faiss.METRIC_INNER_PRODUCT)
+    faiss.extract_index_ivf(index).cp.niter = _ROUNDS
     step = max(1, len(vectors) // _TRAINING)
     index.train(_units(vectors[::step][:_TRAINING]))
     for start in range(0, len(vectors), _BLOCK):
