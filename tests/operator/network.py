@@ -344,6 +344,18 @@ class Network:
         self.until(lambda: self.committed(auction, round_) >= expected, "commitments", step=False)
         self.mine(self.windows(auction, round_).open)
 
+    def await_published(self, auction: int, expected: int, round_: int = 1) -> None:
+        """Go to the end of the open window, wait until this many published, open the next one."""
+        window = self.windows(auction, round_)
+        self.mine(window.post - (window.post - window.open) // 4)
+
+        def published() -> bool:
+            masks = self.oracle.request(self.auctions.address, auction).published
+            return masks[round_ - 1].bit_count() >= expected
+
+        self.until(published, "publications", step=False)
+        self.mine(window.post)
+
     def score(
         self, auction: int, expected: int | None = None, round_: int = 1
     ) -> list[codec.Score]:

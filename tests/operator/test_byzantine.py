@@ -113,7 +113,8 @@ def test_operator__commits_and_withholds__round_stands_without_it_and_it_is_slas
     misbehave(Rogue(network, 2), auction, 3)
     # The quorum is three of three here: two are not enough, and the auction ends with refunds.
     network.await_commitments(auction, 3)
-    network.until(lambda: network.now >= network.windows(auction).end, "the end of the round")
+    network.await_published(auction, 2)
+    network.mine(network.windows(auction).end)
     network.until(lambda: network.events("Aborted"), "the abort")
     slashed = network.until(lambda: network.events("OperatorSlashed"), "the penalty")
     assert [e.args["operator"] for e in slashed] == [network.signers[2].address]
@@ -169,11 +170,13 @@ def test_operators__one_of_five_withholds__the_published_ones_are_posted(tmp_pat
         rogue.commit(auction, rogue.report(auction, WILD * 3))
         rogue.shout(auction, os.urandom(5000))
         network.await_commitments(auction, 5)
+        network.await_published(auction, 4)
         network.until(lambda: network.complete(auction), "scoring")
         (done,) = network.events("RoundCompleted")
         assert done.args["mask"] == 0b01111
         assert len(network.events("VectorPublished")) == 4
         network.check(auction)
+        network.mine(network.windows(auction).end)
         slashed = network.until(lambda: network.events("OperatorSlashed"), "the penalty")
         assert {e.args["operator"] for e in slashed} == {rogue.signer.address}
     finally:

@@ -1,0 +1,343 @@
+"""Reports and verdicts from strangers, and sources that do not want us well."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracles.chain import codec
+from oracles.chain.client import LocalSigner
+from oracles.chain.oracle import OperatorSet
+from oracles.errors import InputError, IntegrityError
+from oracles.operator.exchange import (
+    Contracts,
+    DirectoryExchange,
+    Gatherer,
+    Topic,
+    check_report,
+    decode_report,
+    decode_verdict,
+    download,
+    encode_report,
+    encode_verdict,
+    limits,
+    recover,
+    report_message,
+)
+from oracles.operator.settings import Exchange
+from tests.operator.test_duties import view
+from tests.support.chain import ACCOUNTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from oracles.operator.chainview import AuctionView
+    from oracles.operator.journal import Heard
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+SIGNERS = [LocalSigner(account) for account in ACCOUNTS[:3]]
+CONTRACTS = Contracts(codec.Domain.oracle(1, "0x" + "33" * 20), "0x" + "44" * 20)
+VECTOR = codec.pack_vector([codec.Score(1, 2, 3, eligible=True)] * 2)
+SALT, EVIDENCE = keccak(text="salt"), keccak(text="evidence")
+
+
+@pytest.fixture
+def auction() -> AuctionView:
+    made = view()
+    made.members = OperatorSet(tuple(signer.address for signer in SIGNERS), 3)
+    return made
+
+
+def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> Heard:
+    message = report_message(CONTRACTS, auction, 1, vector, EVIDENCE)
+    signer = SIGNERS[member]
+    auction.rounds[0].committed[member] = codec.vector_commitment(
+        codec.typed_digest(message), signer.address, SALT
+    )
+    return check_report(
+        CONTRACTS,
+        auction,
+        1,
+        member,
+        signer.address,
+        SALT,
+        EVIDENCE,
+        vector,
+        signer.sign_typed(message),
+    )
+
+
+def test_report__encoded_and_decoded__is_the_same(auction: AuctionView) -> None:
+    heard = signed(auction)
+    assert heard.committed
+    message = json.loads(json.dumps(encode_report(heard)))
+    assert decode_report(message, CONTRACTS, auction, 1) == heard
+    one, all_ = limits(auction)
+    assert len(json.dumps(encode_report(heard))) < one < all_
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"auction": 2},
+        {"round": 2},
+        {"member": 1},
+        {"member": 3},
+        {"member": -1},
+        {"member": None},
+        {"member": "0"},
+        {"salt": "00"},
+        {"salt": 5},
+        {"evidence": "11" * 32},
+        {"signature": "zz"},
+        {"signature": "00" * 65},
+        {"signature": ""},
+        {"vector": "AAAA"},
+        {"vector": "not base64"},
+        {"vector": [1]},
+        {"schema": "qmia/verdict/1"},
+    ],
+)
+def test_report__with_one_field_changed__refused(
+    auction: AuctionView, change: dict[str, Any]
+) -> None:
+    message = encode_report(signed(auction)) | change
+    with pytest.raises(IntegrityError):
+        decode_report(message, CONTRACTS, auction, 1)
+
+
+def test_report__with_another_salt__is_signed_but_not_the_committed_one(
+    auction: AuctionView,
+) -> None:
+    message = encode_report(signed(auction)) | {"salt": "00" * 32}
+    assert not decode_report(message, CONTRACTS, auction, 1).committed
+
+
+def test_recover__malleable_signature__refused_as_the_contract_does(auction: AuctionView) -> None:
+    heard = signed(auction)
+    digest, signature = heard.digest, heard.signature
+    assert recover(digest, signature) == SIGNERS[0].address
+    s, v = int.from_bytes(signature[32:64], "big"), signature[64]
+    flipped = signature[:32] + (ORDER - s).to_bytes(32, "big") + bytes([55 - v])
+    for wrong in (flipped, signature[:64] + bytes([v - 27]), signature[:64], signature + b"\0"):
+        with pytest.raises(IntegrityError):
+            recover(digest, wrong)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+fields = [
+    "schema",
+    "auction",
+    "round",
+    "member",
+    "salt",
+    "evidence",
+    "signature",
+    "vector",
+    "index",
+]
+
+
+@given(st.dictionaries(st.sampled_from(fields), json_values))
+def test_messages__any_json__refused_never_a_crash(change: dict[str, Any]) -> None:
+    auction = view()
+    auction.members = OperatorSet(tuple(signer.address for signer in SIGNERS), 3)
+    base = encode_report(signed(auction))
+    message = base | change
+    if any(message[field] != value for field, value in base.items() if field != "salt"):
+        with pytest.raises(IntegrityError):
+            decode_report(message, CONTRACTS, auction, 1)
+    with pytest.raises(IntegrityError):
+        decode_verdict({"schema": "qmia/verdict/1", **change}, CONTRACTS, auction, 1)
+
+
+def test_verdict__encoded_and_decoded__proves_its_member(auction: AuctionView) -> None:
+    typed = codec.verdict_message(CONTRACTS.domain, CONTRACTS.auction, 1, [7])
+    signature = SIGNERS[2].sign_typed(typed)
+    message = encode_verdict(1, 7, 2, signature)
+    assert decode_verdict(message, CONTRACTS, auction, 7) == (2, signature)
+    for wrong in ({"member": 1}, {"index": 8}, {"auction": 2}, {"member": -1}, {"signature": "0"}):
+        with pytest.raises(IntegrityError):
+            decode_verdict(message | wrong, CONTRACTS, auction, 7)
+    with pytest.raises(IntegrityError):
+        decode_verdict(message, CONTRACTS, auction, 8)
+
+
+# DIRECTORY
+
+
+def test_directory__written__is_read_back_and_others_are_not_there(tmp_path: Path) -> None:
+    shared = DirectoryExchange(tmp_path, CONTRACTS.auction)
+    topic = Topic(1, "report", 1)
+    shared.publish("0xAB", topic, {"a": 1})
+    assert shared.read("0xab", topic, 100) == [{"a": 1}]
+    assert shared.read("0xab", Topic(1, "report", 2), 100) == []
+    assert shared.read("0xcd", topic, 100) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"5", b'"x"', b"[1, 2]", b"[" * 100_000, b"\xff", b'{"a": "' + b"x" * 999],
+)
+def test_directory__garbage__is_nothing(tmp_path: Path, content: bytes) -> None:
+    topic = Topic(1, "report", 1)
+    (tmp_path / "0xab").mkdir()
+    (tmp_path / "0xab" / topic.file(CONTRACTS.auction)).write_bytes(content)
+    assert DirectoryExchange(tmp_path, CONTRACTS.auction).read("0xab", topic, 500) == []
+
+
+def test_directory__pipe_or_folder_in_place_of_a_file__does_not_block(tmp_path: Path) -> None:
+    shared = DirectoryExchange(tmp_path, CONTRACTS.auction)
+    (tmp_path / "0xab").mkdir()
+    os.mkfifo(tmp_path / "0xab" / Topic(1, "report", 1).file(CONTRACTS.auction))
+    (tmp_path / "0xab" / Topic(1, "report", 2).file(CONTRACTS.auction)).mkdir()
+    assert shared.read("0xab", Topic(1, "report", 1), 500) == []
+    assert shared.read("0xab", Topic(1, "report", 2), 500) == []
+
+
+# HTTP
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[BaseHTTPRequestHandler], None]], str]]:
+    """Start servers that answer as the test says; gives their base URL."""
+    servers = []
+
+    def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                try:
+                    answer(self)
+                except OSError:
+                    return
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def _text(body: bytes, status: int = 200, **headers: str) -> Callable[..., None]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def _endless(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x" * 10_000)
+
+
+def _dripping(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        threading.Event().wait(0.05)
+
+
+def test_download__small_answer__comes(serve: Any) -> None:
+    assert download(serve(_text(b"hello")), 100, 5) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (_endless, "more than"),
+        (_dripping, "longer than"),
+        (_text(b"", 302, Location="http://127.0.0.1:1/"), "answers 302"),
+        (_text(b"gone", 404), "answers 404"),
+    ],
+)
+def test_download__hostile_answer__is_cut_off(
+    serve: Any, answer: Callable[..., None], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        download(serve(answer), 100_000, 0.5)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://x/", "nonsense", "http://[::1]:1/"])
+def test_download__nobody_there_or_no_url__said(url: str) -> None:
+    with pytest.raises(InputError):
+        download(url, 100, 1)
+
+
+def test_download__announced_private_address__is_not_asked(serve: Any) -> None:
+    url = serve(_text(b"secret"))
+    with pytest.raises(InputError, match="private"):
+        download(url, 100, 1, private=False)
+
+
+def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
+    serve: Any, auction: AuctionView, tmp_path: Path
+) -> None:
+    heard = signed(auction)
+    good = serve(_text(json.dumps([encode_report(heard)]).encode()))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        peers = [
+            serve(_endless),
+            serve(_dripping),
+            f"http://127.0.0.1:{silent.getsockname()[1]}",
+            serve(_text(b"[" * 1000)),
+            good,
+        ]
+        settings = Exchange(peers=peers, timeout=1, directory=tmp_path)
+        gatherer = Gatherer(settings, CONTRACTS.auction)
+        topic = Topic(1, "report", 1)
+        answers: dict[str, list[Any]] = {}
+        gatherer.ask(auction, topic, [0, 1])
+        while len(answers) < len(peers) + 2:
+            for asked, source, messages in gatherer.answers():
+                assert asked == topic
+                answers[source] = messages
+            threading.Event().wait(0.02)
+        gatherer.close()
+    assert [source for source, messages in answers.items() if messages] == [good]
+    assert decode_report(answers[good][0], CONTRACTS, auction, 1) == heard
+
+
+def test_gatherer__announced_location__asked_only_on_public_networks(
+    serve: Any, auction: AuctionView
+) -> None:
+    url = serve(_text(json.dumps(encode_report(signed(auction))).encode()))
+    auction.rounds[0].announced[0] = url
+    for private in (False, True):
+        gatherer = Gatherer(Exchange(private_networks=private, timeout=2), CONTRACTS.auction)
+        gatherer.ask(auction, Topic(1, "report", 1), [0])
+        found: list[Any] = []
+        while not found:
+            found = gatherer.answers()
+            threading.Event().wait(0.02)
+        gatherer.close()
+        assert bool(found[0][2]) is private
