@@ -153,7 +153,7 @@ def struct_hash(type_: str, *values: Any) -> bytes:
 
 COMMIT_TYPE = (
     "Commit(uint256 auction,bytes32 sealedBid,bytes32 cid,bytes32 contentDigest,uint64 size,"
-    "uint256 nonce,uint256 deadline)"
+    "address payer,uint256 nonce,uint256 deadline)"
 )
 KEY_TYPE = "EncryptionKey(address buyer,bytes32 x,bytes32 y)"
 REPORT_TYPE = (
@@ -468,6 +468,7 @@ class Auction:
             self.id,
             entry.sealed,
             *self.data_set().values(),
+            entry.payer,
             nonce,
             deadline,
         )
