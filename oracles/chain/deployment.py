@@ -67,30 +67,25 @@ class Deployment:
         """The DstFactory."""
         return DstFactoryContract(web3, self.address("DstFactory"))
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = {
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
             "schema": SCHEMA,
             "chain_id": self.chain_id,
             "block": self.block,
             "contracts": {name: asdict(each) for name, each in self.contracts.items()},
         }
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(content, indent=2) + "\n")
-        draft.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> Deployment:
-        """Read the file.
+    def from_json(cls, content: Any) -> Deployment:
+        """From a JSON object.
 
         Raises:
-            ConfigError: missing, not JSON, or of another schema.
+            ConfigError: it is another schema, or something is missing.
         """
         try:
-            content = json.loads(path.read_text())
             if content["schema"] != SCHEMA:
-                raise ConfigError(f"{path} has schema {content['schema']}, not {SCHEMA}")
+                raise ConfigError(f"the deployment has schema {content['schema']}, not {SCHEMA}")
             return cls(
                 content["chain_id"],
                 content["block"],
@@ -103,7 +98,26 @@ class Deployment:
                     for name, each in content["contracts"].items()
                 },
             )
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ConfigError(f"this is no deployment: {error!r}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".tmp")
+        draft.write_text(json.dumps(self.to_json(), indent=2) + "\n")
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Deployment:
+        """Read the file.
+
+        Raises:
+            ConfigError: missing, not JSON, or of another schema.
+        """
+        try:
+            return cls.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, ConfigError) as error:
             raise ConfigError(f"{path} is no deployment file: {error}") from error
 
 

@@ -1,0 +1,175 @@
+"""The archive: everything an audit needs in one file, readable offline for ever.
+
+A zstd frame over JSON lines. The first line is the header: schema, chain id, block range, hash of
+the last block, deployment. Then, in the order of the chain, `["block", number, hash, time]` and
+`["log", address, topics, data, transaction, index]`, all bytes in hexadecimal. The last line is
+`["end", lines, sha256]` over all lines before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from backports import zstd
+from eth_utils.address import to_checksum_address
+
+from oracles.audit.records import Block, Header, Log, Record, Source
+from oracles.chain.deployment import Deployment
+from oracles.errors import InputError, IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+SCHEMA: Final = "qmia/archive/1"
+_LEVEL: Final = 10
+#: A log fits a block; nothing longer is read into memory.
+_MAX_LINE: Final = 64 << 20
+
+
+def write_archive(path: Path, source: Source) -> int:
+    """Write all records of a source; whole or not at all.
+
+    Returns:
+        Lines written.
+    """
+    return write_records(path, source.header, source.records())
+
+
+def write_records(path: Path, header: Header, records: Iterable[Record]) -> int:
+    """Write records under a header; see `write_archive`."""
+    draft = path.with_name(path.name + ".part")
+    digest, count = hashlib.sha256(), 0
+    with zstd.open(draft, "wb", level=_LEVEL) as out:
+        for line in _lines(header, records):
+            out.write(line)
+            digest.update(line)
+            count += 1
+        out.write(_line(["end", count, digest.hexdigest()]))
+    draft.replace(path)
+    return count
+
+
+def _lines(header: Header, records: Iterable[Record]) -> Iterator[bytes]:
+    yield _line(
+        {
+            "schema": SCHEMA,
+            "chain_id": header.chain_id,
+            "from_block": header.from_block,
+            "to_block": header.to_block,
+            "to_hash": _hex(header.to_hash),
+            "deployment": header.deployment.to_json(),
+        }
+    )
+    for record in records:
+        if isinstance(record, Block):
+            yield _line(["block", record.number, _hex(record.hash), record.time])
+        else:
+            topics = [_hex(topic) for topic in record.topics]
+            data, transaction = _hex(record.data), _hex(record.transaction)
+            yield _line(["log", record.address, topics, data, transaction, record.index])
+
+
+class Archive:
+    """An archive file as a source.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: it cannot be read, or is no archive of this schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as file:
+            content = self._decode(self._read(file))
+        try:
+            if content["schema"] != SCHEMA:
+                raise InputError(f"{path} has schema {content['schema']}; this reads {SCHEMA}")
+            self._header = Header(
+                content["chain_id"],
+                Deployment.from_json(content["deployment"]),
+                content["from_block"],
+                content["to_block"],
+                bytes.fromhex(content["to_hash"][2:]),
+            )
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{path} is no archive of an audit: {error!r}") from error
+
+    @property
+    def header(self) -> Header:
+        """What the records cover."""
+        return self._header
+
+    def records(self) -> Iterator[Record]:
+        """Blocks and logs, a line at a time.
+
+        Raises:
+            IntegrityError: cut off or damaged.
+        """
+        digest, count = hashlib.sha256(), 0
+        with self._open() as file:
+            while line := self._read(file):
+                values = self._decode(line)
+                if count and values[0] == "end":
+                    if values[1:] != [count, digest.hexdigest()]:
+                        raise IntegrityError(f"{self.path} is damaged: its digest is another")
+                    return
+                digest.update(line)
+                count += 1
+                if count > 1:
+                    yield self._record(values)
+        raise IntegrityError(f"{self.path} is cut off: it has no last line; fetch it again")
+
+    def _record(self, values: list[Any]) -> Record:
+        try:
+            match values:
+                case ["block", int(number), block_hash, int(time)]:
+                    return Block(number, _bytes(block_hash), time)
+                case ["log", address, topics, data, transaction, int(index)]:
+                    return Log(
+                        to_checksum_address(address),
+                        tuple(map(_bytes, topics)),
+                        _bytes(data),
+                        _bytes(transaction),
+                        index,
+                    )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(f"{self.path} has a damaged line: {error}") from error
+        raise IntegrityError(f"{self.path} has a line that is neither block nor log")
+
+    def _open(self) -> IO[bytes]:
+        try:
+            return zstd.open(self.path, "rb")
+        except OSError as error:
+            raise InputError(f"cannot read {self.path}: {error.strerror or error}") from error
+
+    def _read(self, file: IO[bytes]) -> bytes:
+        try:
+            line: bytes = file.readline(_MAX_LINE)
+        except (OSError, EOFError, zstd.ZstdError) as error:
+            raise IntegrityError(f"{self.path} is damaged or no archive: {error}") from error
+        return line
+
+    def _decode(self, line: bytes) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise IntegrityError(f"{self.path} is damaged or no archive: {error}") from error
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _bytes(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError(f"{text!r} is not hexadecimal")
+    return bytes.fromhex(text[2:])

@@ -1,0 +1,187 @@
+"""The page's pictures: inline SVG, sized in its own units, legible in grey print."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WIDTH = 960
+#: More bars than this are drawn as one outline.
+_MOST_BARS = 300
+_MOST_ROWS = 60
+
+
+class Phase(NamedTuple):
+    """A stretch of the timeline: name, first second, first second after it."""
+
+    name: str
+    start: int
+    end: int
+
+
+class Step(NamedTuple):
+    """A bid in the supply curve: index, weight, ψ, whether it won."""
+
+    index: int
+    weight: float
+    rate: float
+    won: bool
+
+
+class Row(NamedTuple):
+    """A winner: label, cost, cash, MUT face value."""
+
+    label: str
+    cost: int
+    cash: int
+    face: int
+
+
+def timeline(phases: Sequence[Phase], events: Sequence[tuple[str, int, int]]) -> str:
+    """Phases side by side, of equal width whatever their length, events as bars below.
+
+    Args:
+        phases: in order, without gaps.
+        events: name, first and last time.
+    """
+    width = _WIDTH / len(phases)
+
+    def place(time: int) -> float:
+        for number, phase in enumerate(phases):
+            if time < phase.end or number == len(phases) - 1:
+                part = (time - phase.start) / max(1, phase.end - phase.start)
+                return (number + min(max(part, 0.0), 1.0)) * width
+        return 0.0
+
+    parts = []
+    for number, phase in enumerate(phases):
+        x = number * width
+        parts.append(f'<rect x="{x:.1f}" y="0" width="{width - 2:.1f}" height="38" class="phase"/>')
+        middle = x + width / 2
+        parts.append(f'<text x="{middle:.1f}" y="16" class="mid">{escape(phase.name)}</text>')
+        length = _length(phase.end - phase.start)
+        parts.append(f'<text x="{middle:.1f}" y="31" class="mid small">{length}</text>')
+    for row, (name, first, last) in enumerate(events):
+        y = 52 + 17 * row
+        start, end = place(first), place(last)
+        parts.append(
+            f'<rect x="{start:.1f}" y="{y}" width="{max(5.0, end - start):.1f}" height="9"'
+            ' class="event"/>'
+        )
+        side = f'x="{end + 9:.1f}"' if end < _WIDTH * 0.75 else f'x="{start - 5:.1f}" class="end"'
+        parts.append(f'<text {side} y="{y + 9}">{escape(name)}</text>')
+    return _svg(58 + 17 * len(events), parts, "Phases, and when things happened")
+
+
+def supply(steps: Sequence[Step], price: float, budget: int) -> str:
+    """ψ against cumulative weight, with the clearing price and the budget curve β / W.
+
+    Args:
+        steps: all bids of a clock, in its order.
+        price: per unit of weight.
+        budget: β of this clock, token units.
+    """
+    height, left, bottom = 330, 76, 40
+    total = sum(step.weight for step in steps) or 1.0
+    won = sum(step.weight for step in steps if step.won)
+    # Far losers would flatten everything that matters.
+    top = max([1.25 * price, *(min(step.rate, 2.5 * price) for step in steps)]) or 1.0
+    area = _WIDTH - left - 16
+
+    def x(weight: float) -> float:
+        return left + area * weight / total
+
+    def y(rate: float) -> float:
+        return (height - bottom) * (1 - min(rate, top) / top) + 8
+
+    parts, reached, outline = [], 0.0, []
+    for step in steps:
+        start, end = x(reached), x(reached + step.weight)
+        outline += [f"{start:.1f},{y(step.rate):.1f}", f"{end:.1f},{y(step.rate):.1f}"]
+        if len(steps) <= _MOST_BARS:
+            kind = "won" if step.won else "lost"
+            parts.append(
+                f'<rect x="{start:.1f}" y="{y(step.rate):.1f}" width="{max(0.5, end - start):.1f}"'
+                f' height="{y(0) - y(step.rate):.1f}" class="{kind}">'
+                f"<title>bid {step.index}: ψ = {step.rate:,.0f}</title></rect>"
+            )
+            if end - start > 16:
+                middle = (start + end) / 2
+                parts.append(
+                    f'<text x="{middle:.1f}" y="{y(0) - 5:.1f}" class="mid small">'
+                    f"{step.index}</text>"
+                )
+        reached += step.weight
+    parts.append(f'<polyline points="{" ".join(outline)}" class="outline"/>')
+    lowest = budget / top / total
+    curve = []
+    for number in range(201):
+        weight = total * (lowest + (1 - lowest) * number / 200) if lowest < 1 else total
+        curve.append(f"{x(weight):.1f},{y(budget / weight):.1f}")
+    parts.append(f'<polyline points="{" ".join(curve)}" class="budget"/>')
+    parts.append(
+        f'<line x1="{left}" x2="{_WIDTH - 16}" y1="{y(price):.1f}" y2="{y(price):.1f}"'
+        ' class="price"/>'
+    )
+    parts.append(f'<line x1="{x(won):.1f}" x2="{x(won):.1f}" y1="8" y2="{y(0):.1f}" class="edge"/>')
+    parts.append(
+        f'<text x="{_WIDTH - 18}" y="{y(price) - 5:.1f}" class="end">'
+        f"clearing price {price:,.0f}</text>"
+    )
+    parts.append(f'<text x="{_WIDTH - 18}" y="22" class="end small">dashed: β / W</text>')
+    for number in range(5):
+        rate = top * number / 4
+        parts.append(
+            f'<line x1="{left - 4}" x2="{left}" y1="{y(rate):.1f}" y2="{y(rate):.1f}"'
+            ' class="axis"/>'
+            f'<text x="{left - 7}" y="{y(rate) + 4:.1f}" class="end small">{rate:,.0f}</text>'
+        )
+        weight = total * number / 4
+        parts.append(
+            f'<text x="{x(weight):.1f}" y="{y(0) + 15:.1f}" class="mid small">{weight:,.3g}</text>'
+        )
+    parts.append(
+        f'<polyline points="{left},8 {left},{y(0):.1f} {_WIDTH - 16},{y(0):.1f}" class="axis"/>'
+    )
+    parts.append(
+        f'<text x="{left + area / 2:.0f}" y="{height - 2}" class="mid small">'
+        "cumulative weight W (height: ψ = cost per unit of weight)</text>"
+    )
+    return _svg(height, parts, "Supply curve, clearing price and budget curve")
+
+
+def payments(rows: Sequence[Row]) -> str:
+    """Cost, and below it cash and MUT, for each winner."""
+    shown = rows[:_MOST_ROWS]
+    most = max((max(row.cost, row.cash + row.face) for row in shown), default=1) or 1
+    left, area = 90, _WIDTH - 90 - 120
+    parts = []
+    for number, row in enumerate(shown):
+        y = 30 * number + 4
+        cost, cash, face = (area * value / most for value in (row.cost, row.cash, row.face))
+        parts.append(f'<text x="{left - 6}" y="{y + 15}" class="end">{escape(row.label)}</text>')
+        parts.append(
+            f'<rect x="{left}" y="{y}" width="{cost:.1f}" height="9" class="cost"/>'
+            f'<rect x="{left}" y="{y + 11}" width="{cash:.1f}" height="9" class="cash"/>'
+            f'<rect x="{left + cash:.1f}" y="{y + 11}" width="{face:.1f}" height="9" class="face"/>'
+            f'<text x="{left + max(cost, cash + face) + 6:.1f}" y="{y + 15}" class="small">'
+            f"{row.cost:,} → {row.cash + row.face:,}</text>"
+        )
+    return _svg(30 * len(shown) + 8, parts, "Costs and payments of the winners")
+
+
+def _svg(height: float, parts: Sequence[str], title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _length(seconds: int) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,286 @@
+"""A node as a source: logs read in ranges that the node allows, kept in a cache that resumes.
+
+The cache is one SQLite file. A range is added whole, with the hash of its last block; before more
+is added, the newest ranges whose hash is no longer on the chain are thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3.exceptions import Web3Exception
+
+from oracles.audit.hashes import clone_of, created_by
+from oracles.audit.records import Block, Header, Log, Record
+from oracles.chain.events import FIRST_RANGE, decode_log
+from oracles.errors import ChainError, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from web3 import Web3
+
+    from oracles.chain.deployment import Deployment
+
+_TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
+#: Addresses asked for at once; nodes limit the length of a filter.
+_BATCH: Final = 100
+#: A range that reorganisations keep changing is tried this often.
+_ATTEMPTS: Final = 5
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ranges (last INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, time INTEGER);
+CREATE TABLE IF NOT EXISTS logs (
+    block INTEGER, position INTEGER, address TEXT, topics BLOB, data BLOB, tx BLOB,
+    PRIMARY KEY (block, position)
+);
+"""
+
+
+class Node:
+    """Everything that a deployment has logged, up to one block of a node's chain.
+
+    Args:
+        web3: connection.
+        deployment: what to read.
+        cache: SQLite file; None to keep it in memory.
+        block_tag: how far to read: `finalized`, `safe`, `latest`, or a number.
+        on_range: told the last block of each range and the last of all.
+
+    Raises:
+        ChainError: the node does not answer, refuses a single block, or keeps changing its mind.
+        ConfigError: the cache belongs to another deployment.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        deployment: Deployment,
+        *,
+        cache: Path | None = None,
+        block_tag: str = "finalized",
+        on_range: Callable[[int, int], Any] = lambda *_: None,
+    ) -> None:
+        self._web3 = web3
+        self._deployment = deployment
+        self._on_range = on_range
+        self._auction = deployment.address("DataAuction")
+        self._factory = deployment.address("DstFactory")
+        self._implementation = created_by(self._auction, 1)
+        chain_id = _ask(lambda: web3.eth.chain_id)
+        try:
+            if cache is not None:
+                cache.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(str(cache) if cache else ":memory:")
+            self._db.executescript(_TABLES)
+            self._claim(deployment, chain_id)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError(f"cannot use the cache {cache}: {error}; delete it") from error
+        tag: Any = int(block_tag) if block_tag.isdecimal() else block_tag
+        last = int(self._block(tag)["number"])
+        self._extend(last)
+        self._header = Header(
+            chain_id, deployment, deployment.block, last, bytes(self._block(last)["hash"])
+        )
+
+    @property
+    def header(self) -> Header:
+        """What the records cover."""
+        return self._header
+
+    def records(self) -> Iterator[Record]:
+        """All blocks with logs, and the logs."""
+        logs = self._db.execute(
+            "SELECT block, position, address, topics, data, tx FROM logs WHERE block <= ?"
+            " ORDER BY block, position",
+            (self._header.to_block,),
+        )
+        current = -1
+        for number, position, address, topics, data, tx in logs:
+            if number != current:
+                current = number
+                with closing(
+                    self._db.execute("SELECT hash, time FROM blocks WHERE number = ?", (number,))
+                ) as found:
+                    yield Block(number, *found.fetchone())
+            parts = tuple(topics[i : i + 32] for i in range(0, len(topics), 32))
+            yield Log(address, parts, data, tx, position)
+
+    # THE CACHE
+
+    def _claim(self, deployment: Deployment, chain_id: int) -> None:
+        own = json.dumps([chain_id, deployment.to_json()], sort_keys=True)
+        found = self._db.execute("SELECT value FROM facts WHERE name = 'deployment'").fetchone()
+        if found is None:
+            with self._db:
+                self._db.execute("INSERT INTO facts VALUES ('deployment', ?)", (own,))
+        elif found[0] != own:
+            raise ConfigError("the cache belongs to another deployment; pass another --cache")
+
+    def _extend(self, last: int) -> None:
+        start = self._resume()
+        width = FIRST_RANGE
+        refused = 0
+        while start <= last:
+            end = min(last, start + width - 1)
+            try:
+                logs, blocks, end_hash = self._read(start, end)
+            except ChainError:
+                if end == start:
+                    raise
+                width = max(1, (end - start + 1) // 2)
+                continue
+            if logs is None:
+                refused += 1
+                if refused == _ATTEMPTS:
+                    raise ChainError(f"blocks {start} to {end} keep changing; try again later")
+                start = self._resume()
+                continue
+            self._store(end, end_hash, logs, blocks)
+            self._on_range(end, last)
+            start, width, refused = end + 1, min(FIRST_RANGE, width * 2), 0
+
+    def _resume(self) -> int:
+        """First block to read; ranges that the chain has left are thrown away."""
+        while True:
+            newest = self._db.execute(
+                "SELECT last, hash FROM ranges ORDER BY last DESC LIMIT 1"
+            ).fetchone()
+            if newest is None:
+                return self._deployment.block
+            last, block_hash = newest
+            try:
+                kept = bytes(self._block(last)["hash"]) == block_hash
+            except ChainError:
+                # Not there any more, unless the node is silent altogether.
+                self._block("latest")
+                kept = False
+            if kept:
+                return int(last) + 1
+            before = self._db.execute(
+                "SELECT max(last) FROM ranges WHERE last < ?", (last,)
+            ).fetchone()[0]
+            limit = self._deployment.block - 1 if before is None else before
+            with self._db:
+                self._db.execute("DELETE FROM ranges WHERE last = ?", (last,))
+                self._db.execute("DELETE FROM logs WHERE block > ?", (limit,))
+                self._db.execute("DELETE FROM blocks WHERE number > ?", (limit,))
+
+    def _store(
+        self, end: int, end_hash: bytes, logs: Sequence[Any], blocks: dict[int, Block]
+    ) -> None:
+        with self._db:
+            self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", blocks.values())
+            self._db.executemany(
+                "INSERT OR IGNORE INTO logs VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    (
+                        log["blockNumber"],
+                        log["logIndex"],
+                        to_checksum_address(log["address"]),
+                        b"".join(bytes(topic) for topic in log["topics"]),
+                        bytes(log["data"]),
+                        bytes(log["transactionHash"]),
+                    )
+                    for log in logs
+                ),
+            )
+            self._db.execute("INSERT INTO ranges VALUES (?, ?)", (end, end_hash))
+
+    # THE NODE
+
+    def _read(self, start: int, end: int) -> tuple[list[Any] | None, dict[int, Block], bytes]:
+        """Logs of a range and the heads of their blocks; None where it changed meanwhile."""
+        end_hash = bytes(self._block(end)["hash"])
+        fixed = [each.address for each in self._deployment.contracts.values()]
+        logs = self._logs(start, end, fixed)
+        clones, tokens = self._derived(start, logs)
+        for first in range(0, len(clones), _BATCH):
+            logs += self._logs(start, end, clones[first : first + _BATCH])
+        holders = [self._auction, *clones]
+        for token in tokens:
+            if token not in clones:
+                logs += self._transfers(start, end, token, holders)
+        blocks: dict[int, Block] = {}
+        for log in logs:
+            number = log["blockNumber"]
+            if number not in blocks:
+                head = self._block(number)
+                blocks[number] = Block(number, bytes(head["hash"]), int(head["timestamp"]))
+            if blocks[number].hash != bytes(log["blockHash"]):
+                return None, {}, b""
+        if bytes(self._block(end)["hash"]) != end_hash:
+            return None, {}, b""
+        return logs, blocks, end_hash
+
+    def _derived(self, start: int, fresh: Sequence[Any]) -> tuple[list[str], list[str]]:
+        """Tokens made by the contracts, and settlement tokens, known at the end of a range."""
+        known = self._db.execute(
+            "SELECT address, topics, data FROM logs WHERE block < ? AND address IN (?, ?)",
+            (start, self._auction, self._factory),
+        )
+        rows = [
+            (address, [topics[i : i + 32] for i in range(0, len(topics), 32)], data)
+            for address, topics, data in known
+        ]
+        rows += [
+            (log["address"], [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
+            for log in fresh
+        ]
+        clones: dict[str, None] = {}
+        tokens: dict[str, None] = {}
+        for address, topics, data in rows:
+            try:
+                event = decode_log(address, topics, data)
+            except ChainError:
+                continue  # the replay will say so
+            if event is None:
+                continue
+            if event.name == "AuctionCreated":
+                tokens[event.args["terms"]["token"]] = None
+                clones[clone_of(self._implementation, self._auction, event.args["auction"])] = None
+            elif event.name == "DstCreated":
+                clones[event.args["token"]] = None
+        return list(clones), list(tokens)
+
+    def _logs(self, start: int, end: int, addresses: Sequence[str], topics: Any = None) -> Any:
+        query: dict[str, Any] = {"address": addresses, "fromBlock": start, "toBlock": end}
+        if topics is not None:
+            query["topics"] = topics
+        return list(_ask(lambda: self._web3.eth.get_logs(query)))  # type: ignore[arg-type]
+
+    def _transfers(self, start: int, end: int, token: str, holders: Sequence[str]) -> list[Any]:
+        """Transfers of a settlement token from and to our contracts."""
+        logs: list[Any] = []
+        for first in range(0, len(holders), _BATCH):
+            ours = [
+                "0x" + holder[2:].lower().rjust(64, "0")
+                for holder in holders[first : first + _BATCH]
+            ]
+            for topics in ([_hex(_TRANSFER), ours], [_hex(_TRANSFER), None, ours]):
+                logs += self._logs(start, end, [token], topics)
+        return logs
+
+    def _block(self, tag: int | str) -> Any:
+        block = _ask(lambda: self._web3.eth.get_block(tag))  # type: ignore[arg-type]
+        if block is None or block.get("hash") is None:
+            raise ChainError(f"the node has no block {tag}; on a local network pass latest")
+        return block
+
+
+def _ask(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except (Web3Exception, OSError, ValueError) as error:
+        raise ChainError(f"the node refuses or does not answer: {error}") from error
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,70 @@
+"""What an audit reads: blocks and the logs in them, and where the contracts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.chain.deployment import Deployment
+
+
+class Block(NamedTuple):
+    """Head of a block that has logs: number, hash (32 bytes), timestamp (seconds)."""
+
+    number: int
+    hash: bytes
+    time: int
+
+
+class Log(NamedTuple):
+    """A log as the node gave it; it belongs to the block before it in the stream.
+
+    Attributes:
+        address: contract, checksummed.
+        topics: 32 bytes each.
+        data: undecoded.
+        transaction: hash, 32 bytes.
+        index: position in the block.
+    """
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+    transaction: bytes
+    index: int
+
+
+Record = Block | Log
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the records cover.
+
+    Attributes:
+        chain_id: of the node that gave the logs (EIP-155).
+        deployment: addresses, constructor arguments, first block.
+        from_block: first block read.
+        to_block: last block read, included.
+        to_hash: hash of the last block.
+    """
+
+    chain_id: int
+    deployment: Deployment
+    from_block: int
+    to_block: int
+    to_hash: bytes
+
+
+class Source(Protocol):
+    """Where records come from: an archive, or a node behind a cache."""
+
+    @property
+    def header(self) -> Header:
+        """What the records cover."""
+
+    def records(self) -> Iterator[Record]:
+        """All of them in the order of the chain: each block, then its logs."""

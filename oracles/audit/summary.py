@@ -1,0 +1,135 @@
+"""A replay as plain values, for `--json` and for the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from oracles.audit import recompute
+from oracles.mechanism.certificate import certify
+from oracles.mechanism.clock import Bid as Claim
+
+if TYPE_CHECKING:
+    from oracles.audit.auctions import Auction
+    from oracles.audit.replay import Replay
+
+
+def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
+    """What was checked and found; token amounts as strings, `passed` at the top.
+
+    Args:
+        state: a finished replay.
+        auction: only this one, or None for all.
+    """
+    findings = state.findings(auction)
+    found = Counter(finding.check for finding in findings)
+    header = state.header
+    chosen = state.auctions.auctions
+    return {
+        "passed": not findings,
+        "chain_id": header.chain_id,
+        "from_block": header.from_block,
+        "to_block": header.to_block,
+        "to_hash": "0x" + header.to_hash.hex(),
+        "events": state.events,
+        "checks": {
+            name: {"made": made, "findings": found[name]}
+            for name, made in sorted(state.checks.made.items())
+        },
+        "findings": [finding._asdict() for finding in findings],
+        "auctions": [
+            describe(each)
+            for number, each in sorted(chosen.items())
+            if auction is None or number == auction
+        ],
+        "operators": {
+            account: {"bond": str(operator.bond), "locked_until": operator.locked_until}
+            for account, operator in state.operators.operators.items()
+        },
+        "slashes": [
+            {**slash, "amount": str(slash["amount"]), "reward": str(slash["reward"])}
+            for slash in state.operators.slashes
+        ],
+        "credit": {account: str(amount) for account, amount in state.operators.credit.items()},
+    }
+
+
+def describe(auction: Auction) -> dict[str, Any]:
+    """One auction: outcome, efficiency certificate, the paper's literal rule, what is unclaimed."""
+    out: dict[str, Any] = {
+        "auction": auction.id,
+        "state": auction.state,
+        "buyer": auction.buyer,
+        "token": auction.terms.token,
+        "budget": str(auction.terms.budget),
+        "pool": str(auction.terms.pool),
+        "beta": str(auction.beta),
+        "bids": len(auction.bids),
+        "revealed": sum(1 for bid in auction.bids if bid.cost is not None),
+    }
+    if auction.outcome is None:
+        return out
+    unclaimed = {"cash": 0, "face": 0}
+    for bid in auction.bids:
+        if bid.wins and not bid.forfeited:
+            for part, due in zip(unclaimed, auction.reward(bid), strict=True):
+                unclaimed[part] += due - bid.paid.get(part, 0)
+    out |= {
+        "winners": auction.winners,
+        "price": _fraction(auction.settled["num"], auction.settled["den"]),
+        "unflagged_price": _fraction(
+            auction.settled["unflaggedNum"], auction.settled["unflaggedDen"]
+        ),
+        "split": auction.outcome.split,
+        "unclaimed": {part: str(amount) for part, amount in unclaimed.items()},
+        "certificate": certificate(auction),
+        "literal": literal(auction),
+    }
+    if auction.mut is not None:
+        mut = auction.mut
+        out["mut"] = {
+            "address": mut.address,
+            "supply": str(mut.supply),
+            "revenue": str(mut.revenue),
+            "paid": str(mut.paid),
+            "holders": {
+                holder: {"balance": str(account.balance), "due": str(mut.due(holder))}
+                for holder, account in list(mut.accounts.items())
+            },
+        }
+    if auction.dst is not None and auction.dst.shares is not None:
+        shares = auction.dst.shares
+        out["dst"] = {str(index): str(share) for index, share in shares.items()}
+    return out
+
+
+def certificate(auction: Auction) -> dict[str, Any]:
+    """Both sides of `W_S ≥ (FOPT − max w) / 2`; weights in 1e-18."""
+    bids = [Claim(*each) for each in auction.standing()]
+    winners = [bid.index for bid in auction.bids if bid.wins]
+    result = certify(bids, winners, beta=auction.beta)
+    return {
+        "weight": str(result.weight),
+        "optimum": str(int(result.optimum)),
+        "bound": str(int(result.bound)),
+        "share": float(result.share),
+        # Under a tranche a part of the budget is spent on purpose where weight is dearer.
+        "holds": result.holds,
+    }
+
+
+def literal(auction: Auction) -> dict[str, Any]:
+    """What the paper's Algorithm 1 would have paid for these bids out of β."""
+    payments = recompute.literal(auction.standing(), auction.beta)
+    total = sum(payments.values(), Fraction(0))
+    return {
+        "winners": len(payments),
+        "total": float(total),
+        "budget": str(auction.beta),
+        "overspends": total > auction.beta,
+    }
+
+
+def _fraction(num: int, den: int) -> str:
+    return f"{num}/{den}"

@@ -1,0 +1,154 @@
+"""Recompute auctions from their logs: from a node, or offline from an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.errors import ConfigError
+
+if TYPE_CHECKING:
+    from oracles.audit import Replay, Source
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+RpcOption = Annotated[
+    str | None, typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node.")
+]
+DeploymentOption = Annotated[Path, typer.Option(envvar="QMIA_DEPLOYMENT", help="Deployment file.")]
+TagOption = Annotated[
+    str,
+    typer.Option(help="How far to read: finalized, safe, latest (local networks) or a number."),
+]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="SQLite file in which logs already read are kept.")
+]
+DEPLOYMENT = Path("deployment.json")
+
+
+def _source(
+    archive: Path | None, rpc: str | None, deployment: Path, tag: str, cache: Path | None
+) -> Source:
+    from oracles.audit.archive import Archive
+
+    if archive is not None:
+        return Archive(archive)
+    if rpc is None:
+        raise ConfigError("name an archive, or a node with --rpc")
+    from oracles.audit.node import Node
+    from oracles.chain.client import connect
+    from oracles.chain.deployment import Deployment
+
+    with Progress(console=stderr, transient=True) as progress:
+        task = progress.add_task("blocks", total=None)
+        return Node(
+            connect(rpc),
+            Deployment.load(deployment),
+            cache=cache,
+            block_tag=tag,
+            on_range=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+@app.command()
+def archive(
+    out: Annotated[Path, typer.Argument(help="File to write: out.qmia-archive.")],
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = DEPLOYMENT,
+    block_tag: TagOption = "finalized",
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write everything an audit needs into one file."""
+    from oracles.audit.archive import write_archive
+
+    source = _source(None, rpc, deployment, block_tag, cache)
+    lines = write_archive(out, source)
+    header = source.header
+    if json:
+        print_json(
+            {
+                "archive": str(out),
+                "lines": lines,
+                "from_block": header.from_block,
+                "to_block": header.to_block,
+                "to_hash": "0x" + header.to_hash.hex(),
+            }
+        )
+    else:
+        stdout.print(f"{out}: blocks {header.from_block} to {header.to_block}, {lines} lines")
+
+
+@app.command()
+def replay(
+    archive: Annotated[
+        Path | None, typer.Argument(metavar="[ARCHIVE]", help="Archive to read, offline.")
+    ] = None,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = DEPLOYMENT,
+    auction: Annotated[int | None, typer.Option(help="Only this auction.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All auctions (the default).")] = False,
+    block_tag: TagOption = "finalized",
+    cache: CacheOption = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the story of the auctions as one HTML page.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Recompute every number and compare: exit code 0 nothing differs, 1 something does."""
+    from oracles.audit.replay import replay as run
+    from oracles.audit.summary import summarise
+
+    if every and auction is not None:
+        raise ConfigError("--all and --auction exclude each other")
+    source = _source(archive, rpc, deployment, block_tag, cache)
+    with Progress(console=stderr, transient=True) as progress:
+        first, last = source.header.from_block, source.header.to_block
+        task = progress.add_task("replaying", total=max(1, last - first))
+        state = run(source, progress=lambda block: progress.update(task, completed=block - first))
+    if auction is not None and auction not in state.auctions.auctions:
+        raise ConfigError(f"there is no auction {auction} up to block {last}")
+    if report is not None:
+        from oracles.audit.report import page
+
+        report.write_text(page(state, auction), encoding="utf-8")
+    summary = summarise(state, auction)
+    if json:
+        print_json(summary)
+    else:
+        _show(state, summary, auction)
+    raise typer.Exit(0 if summary["passed"] else 1)
+
+
+def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
+    table = Table("check", "made", "found", box=None, padding=(0, 2, 0, 0))
+    for name, counts in summary["checks"].items():
+        style = "bold red" if counts["findings"] else None
+        table.add_row(name, str(counts["made"]), str(counts["findings"] or ""), style=style)
+    stdout.print(table)
+    for each in summary["auctions"]:
+        stdout.print(_line(each), highlight=False)
+    for finding in state.findings(auction):
+        stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
+    made = sum(counts["made"] for counts in summary["checks"].values())
+    verdict = "[green]passed[/]" if summary["passed"] else "[red]has findings[/]"
+    stdout.print(f"{summary['events']} events, {made} checks: {verdict}")
+
+
+def _line(each: dict[str, Any]) -> str:
+    text = f"auction {each['auction']}: {each['state']}, {each['bids']} bids"
+    if each["state"] != "settled":
+        return text
+    certificate, literal = each["certificate"], each["literal"]
+    holds = "holds" if certificate["holds"] else "FAILS"
+    text += (
+        f", {each['winners']} winners; efficiency {certificate['share']:.3f} of the optimum,"
+        f" certificate {holds}; the paper's literal rule would have paid {literal['total']:.0f}"
+        f" of {literal['budget']}"
+    )
+    return text + (", more than there is" if literal["overspends"] else "")

@@ -1,0 +1,96 @@
+"""Everything that happens on a test chain, recorded as an audit reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from oracles.audit import Block, Header, Log
+from oracles.chain.deployment import Deployed, Deployment
+from tests.support.auction import CHALLENGE_BOND, MIN_BOND, Protocol
+from tests.support.chain import CHAIN_ID, Receipt
+from tests.support.revm import Revm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.audit.records import Record
+
+
+class Recorded(Revm):
+    """A chain that keeps its logs: a block a transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Record] = []
+        self.number = 0
+
+    def _send(self, sender: str, to: str, data: bytes, value: int, gas: int) -> Receipt:
+        receipt = super()._send(sender, to, data, value, gas)
+        self.number += 1
+        if receipt.raw_logs:
+            head = keccak(text=f"block {self.number}")
+            self.kept.append(Block(self.number, head, self.time))
+            for index, (address, topics, payload) in enumerate(receipt.raw_logs):
+                transaction = keccak(head)
+                log = Log(
+                    to_checksum_address(address),
+                    tuple(map(bytes, topics)),
+                    payload,
+                    transaction,
+                    index,
+                )
+                self.kept.append(log)
+        return receipt
+
+    def snapshot(self) -> Any:
+        return super().snapshot(), len(self.kept), self.number
+
+    def revert(self, snapshot: Any) -> None:
+        inner, kept, self.number = snapshot
+        del self.kept[kept:]
+        super().revert(inner)
+
+
+class Story:
+    """A source made of what a protocol did on a recorded chain."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        chain = protocol.chain
+        assert isinstance(chain, Recorded)
+        oracle = (str(MIN_BOND), str(CHALLENGE_BOND))
+        deployment = Deployment(
+            CHAIN_ID,
+            0,
+            {
+                "ScoreOracle": Deployed(protocol.oracle.address, oracle, "0x"),
+                "DataAuction": Deployed(protocol.auction.address, (protocol.oracle.address,), "0x"),
+                "DstFactory": Deployed(protocol.factory.address, (protocol.auction.address,), "0x"),
+            },
+        )
+        last = keccak(text=f"block {chain.number}")
+        self.header = Header(CHAIN_ID, deployment, 0, chain.number, last)
+        ours = self._ours(protocol, chain.kept)
+        self.kept = [each for each in chain.kept if isinstance(each, Block) or ours(each)]
+
+    @staticmethod
+    def _ours(protocol: Protocol, records: list[Record]) -> Any:
+        """What a node is asked for: our contracts' logs, and transfers from and to them."""
+        token = protocol.token.address
+        ours = {log.address for log in records if isinstance(log, Log) and log.address != token} | {
+            protocol.auction.address
+        }
+        topics = {bytes.fromhex(address[2:]).rjust(32, b"\0") for address in ours}
+        transfer = keccak(text="Transfer(address,address,uint256)")
+
+        def wanted(log: Log) -> bool:
+            if log.address != token:
+                return True
+            return log.topics[0] == transfer and bool(topics & set(log.topics[1:]))
+
+        return wanted
+
+    def records(self) -> Iterator[Record]:
+        return iter(self.kept)
