@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import click
 from ape import networks
+from ape.cli import ConnectedProviderCommand
 from eth_account.messages import encode_typed_data
 from hexbytes import HexBytes
 
 from oracles.chain.client import Sender
-from oracles.errors import ConfigError
+from oracles.errors import ConfigError, QmiaError
 
 if TYPE_CHECKING:
     from ape.api import AccountAPI
     from web3 import Web3
     from web3.types import TxParams
+
+
+class Command(ConnectedProviderCommand):
+    """A command on a connected network that prints the project's errors as one sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and turn a `QmiaError` into click's own kind with the same exit code."""
+        try:
+            return super().invoke(ctx)
+        except QmiaError as error:
+            refusal = click.ClickException(str(error))
+            refusal.exit_code = error.exit_code
+            raise refusal from error
 
 
 class ApeSigner:

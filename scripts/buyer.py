@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from ape.cli import ConnectedProviderCommand, account_option
+from ape.cli import account_option
 
 from oracles.chain.deployment import Deployment
 from oracles.dataset import EncryptionKey
 from oracles.evidence import DirectoryStore
 from oracles.market.buyer import Buyer
 from oracles.market.terms import load_terms
-from scripts._ape import sender
+from scripts._ape import Command, sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def cli() -> None:
     """Buy data, or settle for anybody."""
 
 
-@cli.command(cls=ConnectedProviderCommand)
+@cli.command(cls=Command)
 @account_option()
 @click.argument("terms", type=PATH)
 @click.option("--key-file", type=PATH, default=Path("buyer.key"), help="From `qmia buyer keygen`.")
@@ -46,7 +46,7 @@ def create(account: AccountAPI, terms: Path, key_file: Path, bounty: int, deploy
     click.echo(f"auction {auction}")
 
 
-@cli.command(cls=ConnectedProviderCommand)
+@cli.command(cls=Command)
 @account_option()
 @click.argument("auction", type=int)
 @click.option("--out", type=PATH, default=Path("received"))
@@ -62,7 +62,7 @@ def receive(
         click.echo(f"{each.index} {each.owner} {each.documents} documents {each.path}")
 
 
-@cli.command(cls=ConnectedProviderCommand)
+@cli.command(cls=Command)
 @account_option()
 @click.argument("auction", type=int)
 @click.argument("amount", type=int)
@@ -76,7 +76,7 @@ def deposit(account: AccountAPI, auction: int, amount: int, deployment: Path) ->
 def _step(name: str, text: str, action: Callable[[Buyer, int], object]) -> None:
     """Add a command that moves one auction on."""
 
-    @cli.command(name, cls=ConnectedProviderCommand, help=text)
+    @cli.command(name, cls=Command, help=text)
     @account_option()
     @click.argument("auction", type=int)
     @click.option("--deployment", type=PATH, default=Path("deployment.json"))

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from ape.cli import ConnectedProviderCommand, account_option
+from ape.cli import account_option
 
 from oracles.chain.deployment import Deployment, deploy
-from scripts._ape import sender
+from scripts._ape import Command, sender
 
 if TYPE_CHECKING:
     from ape.api import AccountAPI
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ETHER = 10**18
 
 
-@click.command(cls=ConnectedProviderCommand)
+@click.command(cls=Command)
 @account_option()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("deployment.json"))
 @click.option("--min-bond", type=float, default=1.0, help="Smallest operator bond, ether.")

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from ape.cli import ConnectedProviderCommand, account_option
+from ape.cli import account_option
 
 from oracles.chain.deployment import Deployment
 from oracles.evidence import DirectoryStore
 from oracles.market.book import BidBook
 from oracles.market.provider import Provider
-from scripts._ape import sender
+from scripts._ape import Command, sender
 
 if TYPE_CHECKING:
     from ape.api import AccountAPI
@@ -31,7 +31,7 @@ def cli() -> None:
     """Sell data in an auction."""
 
 
-@cli.command(cls=ConnectedProviderCommand)
+@cli.command(cls=Command)
 @account_option()
 @click.argument("auction", type=int)
 @click.argument("path", type=PATH)
@@ -57,7 +57,7 @@ def commit(
 def _verb(name: str, text: str) -> None:
     """Add a command that does one thing for all of the account's bids."""
 
-    @cli.command(name, cls=ConnectedProviderCommand, help=text)
+    @cli.command(name, cls=Command, help=text)
     @account_option()
     @click.argument("auction", type=int)
     @click.option("--deployment", type=PATH, default=Path("deployment.json"))
