@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,8 @@ class Operator:
             str(cid) for cid in self._evidence.cids() if _UNPINNED in self._evidence.held(cid)
         }
         self._moot: set[str] = set()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._pinning: Future[set[str]] | None = None
         self._handlers: dict[Kind, Callable[[AuctionView, Duty, Head, int], None]] = {
             Kind.SCORE: self._score,
             Kind.COMMIT: self._commit,
@@ -197,6 +200,7 @@ class Operator:
         """Stop everything and let the journal go."""
         self._jobs.stop()
         self._gatherer.close()
+        self._background.shutdown(wait=False, cancel_futures=True)
         if self._server:
             self._server.close()
         self.journal.close()
@@ -699,24 +703,38 @@ class Operator:
             self._send(duty, call)
 
     def _pin(self) -> None:
-        """Bring new evidence to the nodes that pin; their absence delays nothing else."""
+        """Bring new evidence to the nodes that pin, in a thread: nothing else waits for them."""
+        if self._pinning is not None:
+            if not self._pinning.done():
+                return
+            try:
+                self._unpinned -= self._pinning.result()
+                self._backoff.succeeded("pin")
+            except (QmiaError, OSError) as error:
+                self._fail("pin", error)
+            self._pinning = None
+        if self._unpinned and self._backoff.ready("pin", time.monotonic()):
+            self._pinning = self._background.submit(self._pin_all, sorted(self._unpinned))
+
+    def _pin_all(self, names: list[str]) -> set[str]:
+        """Pin what the quorum of nodes takes.
+
+        Raises:
+            StoreError: the quorum did not take one of them.
+        """
         stores = self.settings.stores
-        now = time.monotonic()
-        if not self._unpinned or not self._backoff.ready("pin", now):
-            return
-        for name in sorted(self._unpinned):
-            path = self._evidence.path(Cid.parse(name))
+        for name in names:
+            cid = Cid.parse(name)
             kept = 0
             for address in stores.pins:
                 with contextlib.suppress(StoreError, IntegrityError):
-                    IpfsStore(address, timeout=self.settings.exchange.timeout).put(path)
+                    node = IpfsStore(address, timeout=self.settings.exchange.timeout)
+                    node.put(self._evidence.path(cid))
                     kept += 1
             if kept < stores.pin_quorum:
-                self._fail("pin", StoreError(f"{name} is pinned by {kept} nodes"))
-                return
-            self._evidence.release(Cid.parse(name), _UNPINNED)
-            self._unpinned.discard(name)
-        self._backoff.succeeded("pin")
+                raise StoreError(f"{name} is pinned by {kept} nodes, not {stores.pin_quorum}")
+            self._evidence.release(cid, _UNPINNED)
+        return set(names)
 
     def _finish(self, view: AuctionView) -> None:
         """Let go of an auction that nothing can happen to any more."""

@@ -154,22 +154,29 @@ class Journal:
             self._lock_file.close()
             raise ConfigError(f"another process uses {folder}; stop it first") from error
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(
-            folder / "journal.sqlite", isolation_level=None, check_same_thread=False
-        )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
-        with self.atomic():
-            for name, value in identity.items():
-                self._db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))
-        kept = dict(self._db.execute("SELECT name, value FROM identity"))
+        try:
+            self._open(folder / "journal.sqlite", identity)
+            kept = dict(self._db.execute("SELECT name, value FROM identity"))
+        except sqlite3.Error as error:
+            self._lock_file.close()
+            raise ConfigError(
+                f"the journal in {folder} cannot be used: {error}; is the disk full or damaged?"
+            ) from error
         if wrong := [name for name, value in identity.items() if kept[name] != value]:
             name = wrong[0]
             self.close()
             raise ConfigError(
                 f"{folder} belongs to {name} {kept[name]}, not {identity[name]}; use another folder"
             )
+
+    def _open(self, path: Path, identity: dict[str, str]) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        with self.atomic():
+            for name, value in identity.items():
+                self._db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         """Let the folder go."""

@@ -46,7 +46,7 @@ STEP, PAUSE = 5, 0.15
 PATIENCE = 240.0
 #: Long windows, because the test's clock must not outrun a busy machine.
 DURATIONS = Durations(
-    commit=600,
+    commit=3000,
     score_commit=6000,
     score_open=6000,
     score_post=6000,

@@ -1,0 +1,231 @@
+"""What the machine and the network do: nodes go away, chains are reorganised, disks fill up."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.operator.network import Network, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    made = Network(tmp_path)
+    yield made
+    made.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Cable:
+    """A TCP proxy that can be unplugged: a node that goes down and comes back."""
+
+    def __init__(self, url: str) -> None:
+        host, port = url.removeprefix("http://").split(":")
+        self._target = (host, int(port))
+        self._plugged = True
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._connections: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if not self._plugged:
+                near.close()
+                continue
+            far = socket.create_connection(self._target)
+            self._connections += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, sink):
+                end.close()
+
+    def unplug(self) -> None:
+        self._plugged = False
+        for connection in self._connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        self._connections.clear()
+
+    def plug(self) -> None:
+        self._plugged = True
+
+    def close(self) -> None:
+        self.unplug()
+        self._server.close()
+
+
+def rewire(network: Network, number: int, urls: list[str]) -> None:
+    config = network.daemons[number].config
+    listed = ", ".join(f'"{url}"' for url in urls)
+    config.write_text(re.sub(r"^rpc = .*$", f"rpc = [{listed}]", config.read_text(), flags=re.M))
+
+
+def failures(network: Network, number: int) -> list[str]:
+    return [line["error"] for line in network.daemons[number].events("failed")]
+
+
+def test_node__down_and_back__nothing_is_lost(network: Network) -> None:
+    cable = Cable(network.node.url)
+    try:
+        for number in range(3):
+            rewire(network, number, [cable.url])
+        network.start()
+        auction, _ = network.auction()
+        network.until(lambda: network.committed(auction), "a commitment", step=False)
+        cable.unplug()
+        network.until(lambda: all(failures(network, i) for i in range(3)), "failures", step=False)
+        assert all(daemon.alive for daemon in network.daemons)
+        cable.plug()
+        network.score(auction)
+        network.check(auction)
+    finally:
+        cable.close()
+
+
+@pytest.mark.slow
+def test_node__first_of_two_dead__second_is_used(network: Network) -> None:
+    for number in range(3):
+        rewire(network, number, [f"http://127.0.0.1:{free_port()}", network.node.url])
+    network.start()
+    auction, _ = network.auction()
+    network.score(auction)
+    network.check(auction)
+
+
+def test_reorganisation__across_commitments_and_scores__one_set_stands(network: Network) -> None:
+    network.start()
+    auction, _ = network.auction()
+    network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
+    _reorganise(network, lambda: network.committed(auction) == 3)
+    network.until(lambda: network.committed(auction) == 3, "commitments again", step=False)
+    network.mine(network.windows(auction).open)
+    network.until(lambda: network.complete(auction), "scoring")
+    _reorganise(network, lambda: network.complete(auction))
+    network.until(lambda: network.complete(auction), "scoring again")
+    network.check(auction)
+
+
+def _reorganise(network: Network, there: Callable[[], bool]) -> None:
+    """Drop blocks, without their transactions, until something is no longer there."""
+    now = network.now
+    depth = 1
+    while there():
+        network.node.rpc("anvil_rollback", depth)
+        depth += 1
+    network.mine(now + 1)
+
+
+@pytest.mark.slow
+def test_clocks__days_apart__make_no_difference(network: Network) -> None:
+    for daemon, days in zip(network.daemons, (-3, 0, 400), strict=True):
+        daemon.environment = {"QMIA_TEST_SKEW": str(days * 86_400)}
+    network.start()
+    auction, _ = network.auction()
+    network.score(auction)
+    network.check(auction)
+
+
+def test_disk__full_at_one_operator__it_waits_and_others_go_on(tmp_path: Path) -> None:
+    network = Network(tmp_path)
+    try:
+        # Its journal reaches this size after a few dozen blocks.
+        network.daemons[2].environment = {"QMIA_TEST_DISK": "300000"}
+        network.start()
+        auction = network.create()
+        network.commit(auction, 2, texts(0))
+        network.until(lambda: failures(network, 2), "a failure")
+        network.mine(network.auctions.phases(auction).commit_end)
+        network.until(lambda: network.committed(auction) == 2, "commitments", step=False)
+        assert network.daemons[2].alive
+        network.daemons[2].stop()
+        network.daemons[2].environment = {}
+        network.start(2)
+        network.score(auction)
+        network.check(auction)
+    finally:
+        network.close()
+
+
+def test_ipfs__node_down__scores_come_and_evidence_waits(tmp_path: Path) -> None:
+    dead = f"/ip4/127.0.0.1/tcp/{free_port()}/http"
+    network = Network(
+        tmp_path,
+        **{
+            "stores.data": [dead, str(tmp_path / "store")],
+            "stores.pins": [dead],
+            "exchange.timeout": 1,
+        },
+    )
+    try:
+        network.start()
+        auction, _ = network.auction()
+        network.score(auction)
+        network.check(auction)
+        pins = [line for line in network.daemons[0].events("failed") if line["what"] == "pin"]
+        assert pins
+    finally:
+        network.close()
+
+
+def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(3)]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    network = Network(tmp_path)
+    try:
+        for daemon, port in zip(network.daemons, ports, strict=True):
+            text = daemon.config.read_text()
+            text = re.sub(r"^exchange.directory = .*\n", "", text, flags=re.M)
+            text = text.replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"')
+            peers = ", ".join(f'"{url}"' for url in urls if not url.endswith(str(port)))
+            daemon.config.write_text(f"{text}exchange.peers = [{peers}]\n")
+        network.start()
+        auction, _ = network.auction()
+        network.await_commitments(auction, 3)
+        network.until(lambda: network.complete(auction), "scoring")
+        assert not network.events("VectorPublished")
+        network.check(auction)
+        assert httpx.get(f"{urls[0]}/livez").status_code == 200
+        network.until(lambda: httpx.get(f"{urls[0]}/readyz").status_code == 200, "readiness")
+        metrics = httpx.get(f"{urls[0]}/metrics").text
+        assert "qmia_oracle_auctions_active 1.0" in metrics
+        contract = network.auctions.address.lower()
+        reports = httpx.get(f"{urls[0]}/v1/{contract}/{auction}/report/1").json()
+        assert sorted(report["member"] for report in reports) == [0, 1, 2]
+        for path in (
+            "/",
+            f"/v1/{contract}/x/report/1",
+            "/v1/../../etc/passwd",
+            "/v1/0x/1/report/1",
+        ):
+            assert httpx.get(f"{urls[0]}{path}").status_code == 404
+    finally:
+        network.close()
