@@ -26,11 +26,13 @@ from oracles.quality.sources import SOURCES, passages
 
 SYNONYMS = {
     "great": "large", "people": "persons", "government": "administration", "country": "nation",
-    "begin": "start", "began": "started", "often": "frequently", "show": "reveal", "help": "aid",
-    "important": "significant", "large": "big", "small": "little", "said": "stated",
-    "must": "should", "also": "likewise", "many": "numerous", "use": "employ", "used": "employed", "make": "produce",
-    "new": "novel", "first": "initial", "found": "discovered", "work": "labour", "give": "provide",
-    "get": "obtain", "need": "require", "ask": "request", "almost": "nearly", "whole": "entire",
+    "begin": "start", "began": "started", "often": "frequently", "show": "reveal",
+    "help": "aid", "important": "significant", "large": "big", "small": "little",
+    "said": "stated", "must": "should", "also": "likewise", "many": "numerous",
+    "use": "employ", "used": "employed", "make": "produce", "new": "novel",
+    "first": "initial", "found": "discovered", "work": "labour", "give": "provide",
+    "get": "obtain", "need": "require", "ask": "request", "almost": "nearly",
+    "whole": "entire",
 }  # fmt: skip
 LITERAL: dict[str, Any] = {"cluster_floor": 0, "novelty": "cosine", "codebook": "fitted"}
 
@@ -109,9 +111,7 @@ def main() -> None:
         print(json.dumps(rows))
         return
     base = rows[0]
-    print(
-        "| trick | cleanliness | diversity | novelty | metadata | q | gain | volume | undefended gain |"
-    )
+    print("| trick | cleanliness | diversity | novelty | metadata | q | gain | volume | literal |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         cells = [

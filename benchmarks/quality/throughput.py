@@ -49,20 +49,20 @@ for kind in (GopherQualityFilter, GopherRepetitionFilter, FineWebQualityFilter):
         run = kind()
         for d in documents[:3]:
             run.filter(d)
-        start = time.perf_counter()
+        start = time.process_time()
         for d in documents:
             run.filter(d)
-        rows.append([f"datatrove {kind.__name__}", time.perf_counter() - start])
+        rows.append([f"datatrove {kind.__name__}", time.process_time() - start])
     except Exception as error:
         print(f"{kind.__name__}: {error}"[:300], file=sys.stderr)
 try:
     from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
     step = MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig())
     from datatrove.utils.text import simplify_text
-    start = time.perf_counter()
+    start = time.process_time()
     for d in documents:
         step.get_signature(step.get_shingles(d.text))
-    rows.append(["datatrove MinHash signature", time.perf_counter() - start])
+    rows.append(["datatrove MinHash signature", time.process_time() - start])
 except Exception as error:
     print(f"minhash: {error}"[:300], file=sys.stderr)
 print(json.dumps(rows))
@@ -73,10 +73,10 @@ def timed(function: Callable[[Any], Any], items: Sequence[Any]) -> float:
     """Seconds for all items, the first three once before."""
     for item in items[:3]:
         function(item)
-    start = time.perf_counter()
+    start = time.process_time()
     for item in items:
         function(item)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def stages(documents: list[Document]) -> list[tuple[str, float]]:
@@ -115,10 +115,10 @@ def stages(documents: list[Document]) -> list[tuple[str, float]]:
 
 def timed_batches(vectors: Any, reference: references.Reference) -> float:
     """Seconds to compare all vectors with the reference."""
-    start = time.perf_counter()
+    start = time.process_time()
     for first in range(0, len(vectors), 256):
         reference.nearest(vectors[first : first + 256])
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def growth(bodies: list[str], sentences: int) -> dict[str, Any]:
@@ -132,9 +132,9 @@ def growth(bodies: list[str], sentences: int) -> dict[str, Any]:
             )
             yield well_described([body], QualityParameters().today)[0]
 
-    start = time.perf_counter()
+    start = time.process_time()
     report = score(documents(), embedder=Embedder(threads=1))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return {
         "sentences": sentences,
         "documents": report.documents,

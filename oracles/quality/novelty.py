@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oracles.quality.embed import dots, norms
+from oracles.quality.embed import WIDTH, dots, norms
 
 if TYPE_CHECKING:
     import datetime
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Fixed point of similarities.
 MICRO = 1_000_000
+#: Cosine, in millionths, from which a sentence repeats another one of the set.
+REPEATED = 900_000
 
 
 def recency(date: datetime.date | None, today: datetime.date, date_range_days: int) -> int:
@@ -61,6 +63,42 @@ def calibrate(cosines: NDArray[np.int64], unrelated: int, copied: int) -> NDArra
     """
     excess: NDArray[np.int64] = np.clip(cosines, unrelated, copied) - unrelated
     return excess * MICRO // (copied - unrelated)
+
+
+def not_counting_dirt(known: int, own_cleanliness: Fraction) -> int:
+    """Duplication of a document, in millionths, when what is mostly errors does not count as new.
+
+    Broken text resembles nothing, so it would pass for novel: below a cleanliness of one half the
+    new part counts less and less.
+    """
+    counts = min(Fraction(1), 2 * own_cleanliness)
+    return MICRO - int((MICRO - known) * counts)
+
+
+class Seen:
+    """Sentences of the set met so far: form letters repeat them with another name in the slot.
+
+    Args:
+        capacity: Sentences there will be.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._vectors = np.zeros((capacity, WIDTH), np.float32)
+        self._norms = np.ones(capacity)
+        self._count = 0
+
+    def repeated(self, vectors: NDArray[np.int16]) -> list[bool]:
+        """Which sentences of a document are nearly ones of those before it; then add them."""
+        end = self._count + len(vectors)
+        found = [False] * len(vectors)
+        if self._count:
+            products = vectors.astype(np.float32) @ self._vectors[: self._count].T
+            best: NDArray[np.float64] = (products / self._norms[: self._count]).max(axis=1)
+            found = [bool(cosine >= REPEATED) for cosine in to_micro(best, vectors)]
+        self._vectors[self._count : end] = vectors
+        self._norms[self._count : end] = np.maximum(norms(vectors), 1.0)
+        self._count = end
+        return found
 
 
 def novelty(mean_recency: Fraction, mean_duplication: Fraction, recency_weight: int) -> Fraction:

@@ -92,10 +92,12 @@ def values(
             vectors = embedder(part.sample)
             cosines = reference.nearest(vectors)
             known = novelty.calibrate(cosines, reference.unrelated, reference.copied)
-            duplication = Fraction(int(known.sum()), novelty.MICRO * len(part.sample))
+            clean = cleanliness(part.counts, parameters.error_factor, parameters.error_per)
+            old = novelty.not_counting_dirt(int(known.sum()) // len(part.sample), clean)
+            duplication = Fraction(old, novelty.MICRO)
             recency = Fraction(part.recency, novelty.MICRO) * (1 - duplication)
             yield Values(
-                to_grid(cleanliness(part.counts, parameters.error_factor, parameters.error_per)),
+                to_grid(clean),
                 to_grid(novelty.novelty(recency, duplication, parameters.recency_weight)),
                 to_grid(Fraction(len(part.valid), len(parameters.required_fields))),
                 int(assign(mean_vector(vectors)[None], reference.centroids)[0]),

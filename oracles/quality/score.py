@@ -247,7 +247,7 @@ def _tally(
         errors.update(item.errors)
         valid.update(item.valid)
         languages[item.language] += item.tokens
-        clean = cleanliness(item.counts, parameters.error_factor, parameters.error_per)
+        clean = _own_cleanliness(item, parameters)
         histogram[min(9, int(clean * 10))] += 1
         heapq.heappush(worst, (-clean, item.key, _example(item, clean, parameters)))
         if len(worst) > _EXAMPLES:
@@ -292,7 +292,7 @@ def _embedded(
         tell("embed", start + len(chunk), len(missing))
 
     means = np.zeros((len(sample), embed.WIDTH), np.int16)
-    seen: set[str] = set()
+    seen = novelty.Seen(sum(len(item.sample) for item in sample))
     sums: Counter[str] = Counter(dict.fromkeys(_SAMPLED, 0))
     cosine_histogram, recency_histogram = [0] * 20, [0] * 10
     closest: list[tuple[int, str]] = []
@@ -311,12 +311,13 @@ def _embedded(
             rows = range(offset, offset + len(item.sample))
             offset = rows.stop
             means[row] = mean_vector(vectors[rows.start : rows.stop])
-            repeated = [sentences[i] in seen for i in rows]
-            seen.update(item.sample)
+            repeated = seen.repeated(vectors[rows.start : rows.stop])
             known = sum(
                 novelty.MICRO if again else int(duplication[i])
                 for i, again in zip(rows, repeated, strict=True)
             ) // len(rows)
+            if parameters.novelty == "calibrated":
+                known = novelty.not_counting_dirt(known, _own_cleanliness(item, parameters))
             sums["documents"] += 1
             sums["sentences"] += item.sentences
             sums["duplication"] += item.sentences * known
@@ -345,6 +346,10 @@ def _embedded(
             for cosine, sentence in sorted(closest, reverse=True)
         ],
     }
+
+
+def _own_cleanliness(item: Profile, parameters: QualityParameters) -> Fraction:
+    return cleanliness(item.counts, parameters.error_factor, parameters.error_per)
 
 
 def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:

@@ -9,6 +9,7 @@ from oracles.dataset import Document
 from oracles.errors import InputError
 from oracles.quality import DuplicateIndex, QualityParameters, metric_version, score
 from oracles.quality import reference as references
+from oracles.quality.damage import noise
 from oracles.quality.embed import Embedder
 from oracles.quality.engine import local_map
 from oracles.quality.parameters import to_grid
@@ -150,3 +151,30 @@ def test_score__when_a_language_is_rare_in_the_reference__then_it_is_under_serve
     english = [d for d in golden_documents if d.metadata.get("language") == "en-US"]
     assert score(quechua, embedder=embedder).under_served
     assert not score(english, embedder=embedder).under_served
+
+
+def test_score__when_text_is_nothing_but_noise__then_it_is_not_novel(golden_documents, embedder):
+    rng = random.Random(1)
+    english = [d for d in golden_documents if d.metadata.get("language") == "en-US"]
+    broken = [Document(noise(d.text, 0.2, rng), d.metadata) for d in english]
+    assert score(broken, embedder=embedder).novelty < 500
+    assert score(english, embedder=embedder).novelty > 2000
+
+
+def test_score__when_sentences_differ_in_one_slot__then_they_repeat_each_other(embedder):
+    letters = [
+        Document(
+            f"Dear {name}, thank you for your order. It will be sent on {day} morning by our "
+            f"fastest service. {name}, we hope that you enjoy it. Opinion {n}: {opinion}."
+        )
+        for n, (name, day, opinion) in enumerate(
+            [
+                ("Anna", "Monday", "the harbour was full of ships when the storm began to rise"),
+                ("Boris", "Tuesday", "a proof by induction needs a base case and one more step"),
+                ("Carla", "Friday", "bread rises faster in a warm kitchen than in a cold one"),
+                ("Dmitri", "Sunday", "the council voted against the new tax on empty houses"),
+            ]
+        )
+    ]
+    report = score(letters, embedder=embedder)
+    assert report.evidence["tally"]["sample"]["repeated_sentences"] >= 3
