@@ -82,13 +82,13 @@ def run(cache: Path, seeds: int, plan: Plan) -> dict[str, Any]:
     stored = results / f"attacks-{result['code'][:16]}.json"
     if not stored.exists():
         small = corpora.load(
-            cache / "corpora", provider=4000, seed=20_000, evaluation=20_000, spread=1.2
+            cache / "corpora", provider=2500, seed=12_000, evaluation=10_000, spread=1.2
         )
         attacked = {name: small.submissions[name] for name in ATTACKED}
         rows = measure(
             small.seed, attacked, small.evaluation, Parameters(), ATTACKED[-1], note=note
         )
-        stored.write_text(json.dumps(rows))
+        stored.write_text(json.dumps(list(rows)))
     result["attacks"] = json.loads(stored.read_text())
     note("scale")
     result["scale"] = scale(parameters, cache)

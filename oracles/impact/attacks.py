@@ -22,7 +22,7 @@ from oracles.impact.estimate import Parameters, make_pool, run_seeds
 from oracles.impact.report import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Documents = Sequence[Document]
 
@@ -114,7 +114,7 @@ def measure(
     parameters: Parameters,
     attacker: str,
     note: Callable[[str], None] = lambda _: None,
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Share of all φ̂ that an attacker holds, honest and under every attack.
 
     Args:
@@ -125,7 +125,7 @@ def measure(
         attacker: which provider attacks.
         note: called with the name of what is computed now.
 
-    Returns:
+    Yields:
         One row an attack: shares and gains under the method and under the literal pipeline.
     """
     first = parameters.seeds[:1]
@@ -152,14 +152,13 @@ def measure(
     note("honest")
     default_share = share(parameters, honest, defended=True)
     literal_share = share(literal, honest, defended=False)
-    rows = [_row("honest", default_share, literal_share, default_share, literal_share)]
+    yield _row("honest", default_share, literal_share, default_share, literal_share)
     for name, attack in ATTACKS.items():
         note(name)
         identities = attack(submissions[attacker], seed_corpus, evaluation)
         after = share(parameters, identities, defended=True)
         after_literal = share(literal, identities, defended=False)
-        rows.append(_row(name, after, after_literal, default_share, literal_share))
-    return rows
+        yield _row(name, after, after_literal, default_share, literal_share)
 
 
 def _row(name: str, share: float, literal: float, before: float, before_literal: float) -> Any:

@@ -117,7 +117,7 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
 
 @pytest.mark.slow
 def test_measure__attacks__one_row_each():
-    rows = attacks.measure(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, "north")
+    rows = list(attacks.measure(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, "north"))
     assert [row["attack"] for row in rows] == ["honest", *attacks.ATTACKS]
     assert rows[0]["gain"] == 1.0
     by_name = {row["attack"]: row for row in rows}
