@@ -164,7 +164,7 @@ class TestRelayed:
         signature = auction.sign_commit(ALICE, entry)
         args = (entry.sealed, auction.data_set(), ALICE.address, 2**40, signature)
         with reverts("SignatureInvalid", ALICE.address):
-            protocol.do("commitFor", auction.id, *args, value=auction.bond)
+            protocol.do("commitFor", auction.id, *args, sender=RELAYER.address, value=auction.bond)
 
     @pytest.mark.parametrize("changed", range(6))
     def test_commit_for__of_other_words_than_signed__reverts(
@@ -172,7 +172,7 @@ class TestRelayed:
     ) -> None:
         auction = protocol.create()
         other = protocol.create()
-        entry = auction.entry(ALICE.address, 5)
+        entry = auction.entry(ALICE.address, 5, RELAYER.address)
         signature = auction.sign_commit(ALICE, entry)
         data = auction.data_set()
         args = [auction.id, entry.sealed, data, ALICE.address, 2**40, signature]
@@ -185,7 +185,18 @@ class TestRelayed:
             sign(ALICE, ZERO),
         ][changed]
         with reverts("SignatureInvalid"):
-            protocol.do("commitFor", *args, value=auction.bond)
+            protocol.do("commitFor", *args, sender=RELAYER.address, value=auction.bond)
+
+    def test_commit_for__by_another_relayer_than_signed_for__reverts(
+        self, protocol: Protocol
+    ) -> None:
+        auction = protocol.create()
+        entry = auction.entry(ALICE.address, 5, RELAYER.address)
+        signature = auction.sign_commit(ALICE, entry)
+        args = (auction.id, entry.sealed, auction.data_set(), ALICE.address, 2**40, signature)
+        with reverts("SignatureInvalid", ALICE.address):
+            protocol.do("commitFor", *args, sender=SETTLER.address, value=auction.bond)
+        protocol.do("commitFor", *args, sender=RELAYER.address, value=auction.bond)
 
 
 def test_commit__to_an_enrolment__takes_only_the_open_bid_of_0(protocol: Protocol) -> None:

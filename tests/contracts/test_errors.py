@@ -22,6 +22,7 @@ UNREACHABLE = {
     "ERC20InvalidSender": "likewise",
     "ERC20InvalidSpender": "likewise",
     "ERC20InsufficientBalance": "likewise",
+    "SafeCastOverflowedUintDowncast": "revenue beyond 2^112 units; tested in tests/attacks",
     "ExpOverflow": "Solady's; any revert of create will do",
     "LnWadUndefined": "a base of 0 is answered before",
 }

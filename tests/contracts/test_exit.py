@@ -65,6 +65,7 @@ def random_auction(protocol: Protocol, rng: random.Random) -> tuple[Auction, set
     for index, slot in enumerate(auction.slots()):
         if slot and rng.random() < 0.8:
             auction.reveal(index)
+    protocol.do("acceptScores", auction.id)
     if rng.random() < 0.15:  # Nobody settles.
         auction.go("deliver_late")
         protocol.do("abort", auction.id)

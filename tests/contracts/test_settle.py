@@ -49,11 +49,25 @@ def test_settle__without_any_bid__returns_everything_to_the_buyer(protocol: Prot
 
 def test_settle__without_any_reveal__gives_all_bonds_to_the_settlers(protocol: Protocol) -> None:
     auction = protocol.lead("reveal", bounty=100)
+    protocol.do("acceptScores", auction.id)
     auction.go("settle")
     outcome = auction.settle().event("Settled").args["outcome"]
     assert (outcome.revealed, outcome.unrevealed, outcome.bonusGwei) == (0, 3, 0)
     assert outcome.bounty == 100 + 3 * auction.bond
     assert outcome.refund == 1_000_000
+
+
+def test_settle__where_scores_were_never_accepted__costs_nobody_a_bond(
+    protocol: Protocol,
+) -> None:
+    auction = protocol.lead("reveal")
+    auction.go("settle")
+    with reverts("ScoresMissing"):
+        settle(auction, (NONE, NONE, NONE))
+    auction.go("deliver_late")
+    protocol.do("abort", auction.id)
+    for index in auction.entries:
+        auction.reclaim(index)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {DataAuction} from "../../contracts/DataAuction.sol";
+
+/// @notice Reads a bid while its payment is on the way.
+contract ZooReader {
+    DataAuction public immutable AUCTION;
+    uint256 public immutable ID;
+    uint256 public immutable INDEX;
+    uint256 public slot;
+
+    constructor(DataAuction auction, uint256 id, uint256 index) {
+        (AUCTION, ID, INDEX) = (auction, id, index);
+    }
+
+    function onTransfer(address, address, uint256) external {
+        slot = AUCTION.bids(ID, INDEX, INDEX + 1)[0];
+    }
+}
