@@ -79,12 +79,20 @@ class Commitment:
 
 @dataclass(slots=True)
 class Round:
-    """One scoring round as the logs have it; masks hold a bit a member."""
+    """One scoring round as the logs have it.
+
+    Attributes:
+        committed: commitment by member.
+        published: event by member.
+        announced: location by member.
+        posted: by mask of members and chunk, the address that holds the medians.
+        complete: mask of the members whose medians count; 0 while there are none.
+    """
 
     committed: dict[int, bytes] = field(default_factory=dict)
     published: dict[int, Event] = field(default_factory=dict)
     announced: dict[int, str] = field(default_factory=dict)
-    posted: dict[int, set[int]] = field(default_factory=dict)
+    posted: dict[int, dict[int, str]] = field(default_factory=dict)
     complete: int = 0
 
 
@@ -204,7 +212,7 @@ def _apply_round(view: AuctionView, name: str, args: dict[str, Any], event: Even
     round_ = view.rounds[args["round"] - 1]
     member = view.member(args["operator"]) if "operator" in args else None
     if name == "ScoresPosted":
-        round_.posted.setdefault(args["mask"], set()).add(args["chunk"])
+        round_.posted.setdefault(args["mask"], {})[args["chunk"]] = args["pointer"]
     elif name == "RoundCompleted":
         round_.complete = args["mask"]
     elif member is None:

@@ -32,7 +32,7 @@ from oracles.operator import exchange
 from oracles.operator.chainview import ChainIndex
 from oracles.operator.duties import Duty, Kind, Memory, Policy, current_round, duties, finished
 from oracles.operator.exchange import Contracts, DirectoryExchange, Gatherer, Topic
-from oracles.operator.failures import Backoff, fatal
+from oracles.operator.failures import Backoff, expected, fatal
 from oracles.operator.jobs import Jobs, read_result
 from oracles.operator.journal import EquivocationError, Journal, Report
 from oracles.operator.metrics import Metrics
@@ -60,6 +60,8 @@ _MOST_REPORTS = 3
 _MAX_BACKOFF_SECONDS = 30.0
 #: Why evidence is held that waits for its pins.
 _UNPINNED = "unpinned"
+#: ScoreOracle.TOLERANCE.
+_TOLERANCE_STEPS = 100
 #: Balance and bond change rarely.
 _FUNDS_SECONDS = 60
 #: Fetched files may be needed by a second round and for attesting deliveries.
@@ -132,6 +134,7 @@ class Operator:
             str(cid) for cid in self._evidence.cids() if _UNPINNED in self._evidence.held(cid)
         }
         self._moot: set[str] = set()
+        self._watched: set[tuple[int, int]] = set()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="background")
         self._pinning: Future[set[str]] | None = None
         self._handlers: dict[Kind, Callable[[AuctionView, Duty, Head, int], None]] = {
@@ -215,7 +218,8 @@ class Operator:
         self.metrics.failures.labels(type(error).__name__).inc()
         if key == "cycle":
             self._problems = [str(error)]
-        log.warning("failed", what=key, error=str(error), retry_seconds=pause)
+        trace = None if expected(error) else error
+        log.warning("failed", what=key, error=str(error), retry_seconds=pause, exc_info=trace)
 
     def cycle(self) -> None:
         """One look at the chain and everything that is due.
@@ -249,6 +253,7 @@ class Operator:
                 counts[duty.kind] += 1
                 self._do(view, duty, head, me)
             commit_left += self._commit_left(view, head, me)
+            self._watch(view, head, me)
         self._after_cycle(head, active, counts, commit_left)
 
     def _do(self, view: AuctionView, duty: Duty, head: Head, me: int) -> None:
@@ -310,6 +315,46 @@ class Operator:
         due = view.state is State.OPEN and me not in view.rounds[number - 1].committed
         inside = window.commit <= head.timestamp < window.open
         return [window.open - head.timestamp] if due and inside else []
+
+    def _watch(self, view: AuctionView, head: Head, me: int) -> None:
+        """Notice, once, that a round was missed, or how far our vector is from the accepted one."""
+        for number in (1, 2):
+            round_, window, key = view.rounds[number - 1], view.windows(number), (view.id, number)
+            if key in self._watched:
+                continue
+            report = self.journal.report(view.id, number)
+            if round_.complete and report is not None:
+                self._watched.add(key)
+                self._compare(view, number, report)
+            elif (
+                me not in round_.committed
+                and view.commitments
+                and current_round(view, head.timestamp) == number
+                and window.open <= head.timestamp < window.end
+            ):
+                self._watched.add(key)
+                self.metrics.missed.inc()
+                log.error("round missed", auction=view.id, round=number)
+
+    def _compare(self, view: AuctionView, number: int, report: Report) -> None:
+        round_ = view.rounds[number - 1]
+        try:
+            parts = [
+                bytes(self._web3.eth.get_code(HexBytes(pointer)))[1:]  # type: ignore[arg-type]
+                for _, pointer in sorted(round_.posted[round_.complete].items())
+            ]
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"the node does not answer: {error}") from error
+        ours = codec.unpack_vector(report.vector)
+        accepted = codec.unpack_vector(b"".join(parts))
+        if len(ours) != len(accepted):
+            raise ChainError("the chain was reorganised while scores were compared")
+        pairs = list(zip(ours, accepted, strict=True))
+        steps = max(max(abs(a.q - b.q), abs(a.phi - b.phi)) for a, b in pairs)
+        flags = sum((a.eligible, a.underserved) != (b.eligible, b.underserved) for a, b in pairs)
+        self.metrics.deviation.set(steps)
+        tell = log.warning if steps > _TOLERANCE_STEPS or flags else log.info
+        tell("compared", auction=view.id, round=number, steps=steps, other_flags=flags)
 
     def _memory(self, view: AuctionView) -> Memory:
         scored, revealed = set(), set()

@@ -9,8 +9,9 @@ from oracles.errors import ChainError, ConfigError, InputError, IntegrityError, 
 from oracles.evidence import StoreError
 from oracles.operator.journal import EquivocationError
 
-#: First match counts. `True`: only a person can mend it, the daemon stops with exit code 2.
-#: An operator that stopped loses rounds, so whatever may pass by itself is tried again.
+#: First match counts. `True`: only a person can mend it, and the daemon stops. An operator that
+#: stopped loses rounds, so whatever may pass by itself is tried again; so is what nobody thought
+#: of, with its traceback in the log, lest a stranger's message be able to stop anybody.
 _TABLE: Final[tuple[tuple[type[BaseException], bool], ...]] = (
     (EquivocationError, False),  # the signature was refused: nothing happened, others go on
     (ConfigError, True),
@@ -23,14 +24,20 @@ _TABLE: Final[tuple[tuple[type[BaseException], bool], ...]] = (
     (sqlite3.DatabaseError, True),  # a damaged journal must not be signed with
     (OSError, False),
     (MemoryError, False),
+    (Exception, False),
 )
 _FIRST_SECONDS: Final = 1.0
 _MOST_SECONDS: Final = 300.0
 
 
 def fatal(error: BaseException) -> bool:
-    """Whether an error ends the daemon; one that is not in the table does."""
+    """Whether an error ends the daemon; what is no `Exception` (an interrupt) does."""
     return next((ends for kind, ends in _TABLE if isinstance(error, kind)), True)
+
+
+def expected(error: BaseException) -> bool:
+    """Whether an error is one that was thought of, and needs no traceback."""
+    return any(isinstance(error, kind) for kind, _ in _TABLE[:-1])
 
 
 class Backoff:

@@ -128,7 +128,7 @@ def test_duties__quorum_published_but_too_few__not_posted() -> None:
 
 def test_duties__chunk_posted__only_the_others() -> None:
     auction = committed(view(codec.CHUNK + 1), 0, 1, 2)
-    auction.rounds[0].posted[0b111] = {0}
+    auction.rounds[0].posted[0b111] = {0: ""}
     memory = Memory(scored={1}, revealed={1}, reports={1: ALL})
     found = [d for d in duties(auction, memory, 0, head(POST - 1), POLICY) if d.kind is Kind.POST]
     assert found == [Duty(Kind.POST, 1, 1, 1)]
