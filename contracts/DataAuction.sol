@@ -22,6 +22,7 @@ import {WeightRule, Weights} from "./libraries/Weights.sol";
 /// @notice See IDataAuction for the protocol and every function.
 contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     using Bids for uint256;
+    using Clock for Clock.Walk;
     using SafeERC20 for IERC20;
 
     /*//////////////////////////////////////////////////////////////
@@ -439,10 +440,10 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             progress.sumUnflagged,
             progress.countUnflagged
         );
-        if (flagged.weight != 0 && !_bids[auction][marginals.flagged].is_(Bids.FLAGGED)) {
+        if (flagged.next != 0 && !_bids[auction][marginals.flagged].is_(Bids.FLAGGED)) {
             revert MarginalInvalid(marginals.flagged);
         }
-        if (unflagged.weight != 0 && _bids[auction][marginals.unflagged].is_(Bids.FLAGGED)) {
+        if (unflagged.next != 0 && _bids[auction][marginals.unflagged].is_(Bids.FLAGGED)) {
             revert MarginalInvalid(marginals.unflagged);
         }
     }
@@ -458,13 +459,13 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (marginal != Clock.NONE) {
             uint256 bid = _bids[auction][marginal];
             if (!bid.stands()) revert MarginalInvalid(marginal);
-            (walk.cost, walk.weight, walk.index) = (bid.cost(), bid.weight(), marginal);
+            (walk.cost, walk.weight, walk.next) = (bid.cost(), bid.weight(), marginal + 1);
         }
         if (loser != 0) {
             uint256 bid = _bids[auction][loser - 1];
             (walk.loserCost, walk.loserWeight, walk.loser) = (bid.cost(), bid.weight(), loser);
         }
-        (walk.sum, walk.count) = (sum, count);
+        walk.tally = count << 128 | sum;
     }
 
     function _walk(
@@ -510,14 +511,14 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Clock.Walk memory flagged,
         Clock.Walk memory unflagged
     ) internal {
-        progress.sumAll = uint96(all.sum);
-        progress.countAll = uint32(all.count);
+        progress.sumAll = uint96(all.sum());
+        progress.countAll = uint32(all.count());
         progress.loserAll = uint32(all.loser);
-        progress.sumFlagged = uint96(flagged.sum);
-        progress.countFlagged = uint32(flagged.count);
+        progress.sumFlagged = uint96(flagged.sum());
+        progress.countFlagged = uint32(flagged.count());
         progress.loserFlagged = uint32(flagged.loser);
-        progress.sumUnflagged = uint96(unflagged.sum);
-        progress.countUnflagged = uint32(unflagged.count);
+        progress.sumUnflagged = uint96(unflagged.sum());
+        progress.countUnflagged = uint32(unflagged.count());
         progress.loserUnflagged = uint32(unflagged.loser);
         _progress[proposal] = progress;
     }
@@ -539,30 +540,30 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         }
         Clock.Price memory price = Clock.clear(all, a.beta);
         Clock.Price memory unflaggedPrice;
-        if (flagged.sum != 0 || flagged.loser != 0) {
+        if (flagged.tally != 0 || flagged.loser != 0) {
             Clock.Price memory reserved = Clock.clear(flagged, uint256(a.beta) * a.tranche / PPB);
             o.split = Clock.below(price, reserved);
             if (o.split) {
                 // Rounded up: what is kept back for flagged winners is never less than they are paid.
-                uint256 kept = (reserved.num * flagged.sum + reserved.den - 1) / reserved.den;
+                uint256 kept = (reserved.num * flagged.sum() + reserved.den - 1) / reserved.den;
                 unflaggedPrice = Clock.clear(unflagged, a.beta - kept);
                 price = reserved;
             }
         }
-        if (!o.split && unflagged.weight != 0) revert MarginalInvalid(marginals.unflagged);
+        if (!o.split && unflagged.next != 0) revert MarginalInvalid(marginals.unflagged);
         if (price.den == 0) price = Clock.Price(0, 1);
         if (unflaggedPrice.den == 0) unflaggedPrice = Clock.Price(0, 1);
 
         uint256 rho = a.price.rho;
         Clock.Walk memory first = o.split ? flagged : all;
-        (uint256 spent, uint256 allotment) = _spend(rho, price, first.sum, first.count);
-        o.winners = first.count;
+        (uint256 spent, uint256 allotment) = _spend(rho, price, first.sum(), first.count());
+        o.winners = first.count();
         if (o.split) {
             (uint256 moreSpent, uint256 moreAllotment) =
-                _spend(rho, unflaggedPrice, unflagged.sum, unflagged.count);
+                _spend(rho, unflaggedPrice, unflagged.sum(), unflagged.count());
             spent += moreSpent;
             allotment += moreAllotment;
-            o.winners += unflagged.count;
+            o.winners += unflagged.count();
         }
         o.num = price.num;
         o.den = price.den;

@@ -18,7 +18,8 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     uint256 public constant SCHEMA = 1;
-    uint256 public constant MAX_MEMBERS = 31;
+    /// @notice With more, a chunk on which all disagree would not fit a transaction (EIP-7825, a fifth to spare).
+    uint256 public constant MAX_MEMBERS = 13;
     /// @notice Difference of q or φ, in grid steps, from which a challenge has moved a score (0.01).
     uint256 public constant TOLERANCE = 100;
     /// @notice Relative difference of volume, in 1e-4, with the same effect.

@@ -34,7 +34,6 @@ DURATIONS: Final = codec.Durations(*[PHASE] * 9)
 METRIC: Final = keccak(text="metric version of the benchmark")
 #: Length of a wrapped key (oracles.dataset.keys).
 WRAPPED_BYTES: Final = 81
-ALL_MEMBERS: Final = 7
 
 
 def address_of(label: str) -> str:
@@ -91,9 +90,7 @@ class World:
         node.fund([self.deployer, self.buyer, *(address for address, _ in self.operators)])
 
         def create(name: str, types: Sequence[str] = (), *args: Any) -> str:
-            return node.deploy(
-                self.deployer, artifacts.artifact(name)["bytecode"], types, *args
-            )
+            return node.deploy(self.deployer, artifacts.artifact(name)["bytecode"], types, *args)
 
         token, _ = compile_files([ROOT / "tests" / "contracts" / "Token.sol"])
         self.token = node.deploy(self.deployer, token["Token"]["bytecode"])
@@ -145,65 +142,18 @@ class World:
         """
         rng = random.Random(f"{n} {seed}")
         life, node = Life(n), self.node
-        providers = [_provider(rng, f"{seed} {n} {i}", flags=tranche > 0) for i in range(n)]
-        node.fund(p.account for p in providers)
         budget = max(n, 2) * 40 * UNIT
         pool = 0 if rho == 1 else budget
-
-        def call(function: str, calls: Iterable[tuple[Any, ...]], name: str = "") -> list[Sent]:
-            """Send calls `(sender, value, *arguments)` to the auction contract."""
-            sent = node.send(
-                [
-                    Tx(sender, self.auction, calldata("DataAuction", function, *args), value)
-                    for sender, value, *args in calls
-                ]
-            )
-            life.gas.setdefault(name or function, []).extend(item.gas for item in sent)
-            return sent
-
-        progress("create")
-        node.time += 1
+        call = self._caller(life)
+        progress("create and commit")
+        auction, providers = self._fill(
+            call, rng, n, budget=budget, pool=pool, rho=rho, tranche=tranche, eta=eta
+        )
         start = node.time
-        terms = codec.Terms(
-            token=self.token,
-            budget=budget,
-            pool=pool,
-            rho=int(rho * codec.PPB),
-            tranche=int(tranche * codec.PPB),
-            weights=codec.WeightTerms(eta=eta),
-            bond_gwei=BOND // codec.GWEI,
-            max_bids=max(n, 1),
-            enrolment=False,
-            operator_set=1,
-            metric_version=METRIC,
-            evaluation=METRIC,
-            durations=DURATIONS,
-        )
-        call("create", [(self.buyer, ETHER, terms.encode(), self._buyer_key())])
-        auction = int(node.call(self.auction, "DataAuction", "auctionCount"))
-
-        progress("commit")
-        committed = call(
-            "commit",
-            [
-                (
-                    p.account,
-                    BOND,
-                    auction,
-                    codec.seal_bid(CHAIN_ID, self.auction, auction, p.account, p.cost, p.salt),
-                    p.data_set,
-                )
-                for p in providers
-            ],
-        )
-
-        # A block need not keep the order in which its transactions were sent.
-        order = [int(sent.logs[0]["topics"][2], 16) for sent in committed]
-        providers = [p for _, p in sorted(zip(order, providers, strict=True), key=lambda x: x[0])]
 
         progress("score")
         node.time = start + PHASE
-        self._score(life, rng, auction, providers, dissent)
+        self._score(life, rng, auction, [p.score for p in providers], dissent)
 
         progress("reveal")
         node.time = start + 8 * PHASE
@@ -231,13 +181,115 @@ class World:
         wrapped = random.Random(1).randbytes(WRAPPED_BYTES)
         call(
             "deliver",
-            [(providers[i].account, 0, auction, i, providers[i].account, wrapped) for i in life.winners],
+            [
+                (providers[i].account, 0, auction, i, providers[i].account, wrapped)
+                for i in life.winners
+            ],
         )
 
         progress("claim")
         node.time = start + 12 * PHASE
         self._claim(call, auction, providers, outcome)
         return life
+
+    def second_round(self, n: int) -> dict[str, int]:
+        """Challenge an auction of `n` bids whose every score then differs within the tolerance.
+
+        Returns:
+            Gas of publishing a whole vector, and of deciding the challenge.
+        """
+        rng, life, node = random.Random(n), Life(n), self.node
+        call = self._caller(life)
+        auction, providers = self._fill(call, rng, n, budget=n * UNIT)
+        start, scores = node.time, [p.score for p in providers]
+        node.time = start + PHASE
+        self._score(life, rng, auction, scores, "none")
+        node.time = start + 4 * PHASE
+        self._oracle(life, "challenge", [(self.buyer, self.auction, auction)], CHALLENGE_BOND)
+        node.time = start + 5 * PHASE
+        near = [s._replace(q=s.q - 1) for s in scores]
+        self._score(life, rng, auction, near, "none", round_=2, publish=True)
+        node.time = start + 8 * PHASE
+        self._oracle(life, "resolve", [(self.buyer, self.auction, auction)])
+        name = f"{n:,} bids"
+        return {
+            f"publishVector, {name}": life.gas["publishVector"][0],
+            f"resolve, {name}, all moved a little": life.gas["resolve"][0],
+        }
+
+    def largest_chunk(self) -> int:
+        """Gas of posting a full chunk on which no two operators agree anywhere."""
+        rng, life, node = random.Random(0), Life(codec.CHUNK), self.node
+        auction, providers = self._fill(self._caller(life), rng, codec.CHUNK, budget=UNIT)
+        node.time += PHASE
+        self._score(life, rng, auction, [p.score for p in providers], "all")
+        return life.gas["postScores"][0]
+
+    def _caller(self, life: Life) -> Callable[..., list[Sent]]:
+        def call(function: str, calls: Iterable[tuple[Any, ...]], name: str = "") -> list[Sent]:
+            """Send calls `(sender, value, *arguments)` to the auction contract."""
+            sent = self.node.send(
+                [
+                    Tx(sender, self.auction, calldata("DataAuction", function, *args), value)
+                    for sender, value, *args in calls
+                ]
+            )
+            life.gas.setdefault(name or function, []).extend(item.gas for item in sent)
+            return sent
+
+        return call
+
+    def _fill(
+        self,
+        call: Callable[..., list[Sent]],
+        rng: random.Random,
+        n: int,
+        *,
+        budget: int,
+        pool: int = 0,
+        rho: Fraction = Fraction(1),
+        tranche: Fraction = Fraction(0),
+        eta: int = codec.WAD,
+    ) -> tuple[int, list[Provider]]:
+        """Create an auction and commit `n` bids; return its id and the bids in their order."""
+        self.node.time += 1
+        terms = codec.Terms(
+            token=self.token,
+            budget=budget,
+            pool=pool,
+            rho=int(rho * codec.PPB),
+            tranche=int(tranche * codec.PPB),
+            weights=codec.WeightTerms(eta=eta),
+            bond_gwei=BOND // codec.GWEI,
+            max_bids=n,
+            enrolment=False,
+            operator_set=1,
+            metric_version=METRIC,
+            evaluation=METRIC,
+            durations=DURATIONS,
+        )
+        call("create", [(self.buyer, ETHER, terms.encode(), self._buyer_key())])
+        auction = int(self.node.call(self.auction, "DataAuction", "auctionCount"))
+        # Accounts of their own for each auction: they hold no tokens yet.
+        providers = [_provider(rng, f"{auction} {i}", flags=tranche > 0) for i in range(n)]
+        self.node.fund(p.account for p in providers)
+        committed = call(
+            "commit",
+            [
+                (
+                    p.account,
+                    BOND,
+                    auction,
+                    codec.seal_bid(CHAIN_ID, self.auction, auction, p.account, p.cost, p.salt),
+                    p.data_set,
+                )
+                for p in providers
+            ],
+        )
+        # A block need not keep the order in which its transactions were sent.
+        order = [int(sent.logs[0]["topics"][2], 16) for sent in committed]
+        pairs = sorted(zip(order, providers, strict=True), key=lambda pair: pair[0])
+        return auction, [provider for _, provider in pairs]
 
     def _claim(
         self,
@@ -267,18 +319,27 @@ class World:
         life: Life,
         rng: random.Random,
         auction: int,
-        providers: Sequence[Provider],
+        scores: Sequence[codec.Score],
         dissent: Dissent,
+        *,
+        round_: int = 1,
+        publish: bool = False,
     ) -> None:
-        """Two windows of round one: five commitments, then all chunks."""
+        """Two windows of a round: all operators commit, then all chunks are posted."""
         node = self.node
-        vectors = _vectors(rng, [p.score for p in providers], len(self.operators), dissent)
+        vectors = _vectors(rng, scores, len(self.operators), dissent)
         hashes = [codec.chunk_hashes(vector) for vector in vectors]
         reports = []
         domain = codec.Domain.oracle(CHAIN_ID, self.oracle)
         for member, (address, key) in enumerate(self.operators):
             message = codec.report_message(
-                domain, self.auction, auction, 1, METRIC, codec.report_root(hashes[member]), METRIC
+                domain,
+                self.auction,
+                auction,
+                round_,
+                METRIC,
+                codec.report_root(hashes[member]),
+                METRIC,
             )
             digest = codec.typed_digest(message)
             reports.append((codec.vector_commitment(digest, address, METRIC), _sign(key, digest)))
@@ -291,6 +352,9 @@ class World:
             ],
         )
         node.time += PHASE
+        if publish:
+            whole = (0, METRIC, METRIC, reports[0][1], hashes[0], vectors[0])
+            self._oracle(life, "publishVector", [(self.deployer, self.auction, auction, whole)])
         chunks = [codec.chunks(vector) for vector in vectors]
         self._oracle(
             life,
@@ -337,10 +401,12 @@ class World:
             turn += 1
         call("claimBounty", [(settler, 0, auction) for settler in life.walked])
 
-    def _oracle(self, life: Life, function: str, calls: Sequence[tuple[Any, ...]]) -> None:
+    def _oracle(
+        self, life: Life, function: str, calls: Sequence[tuple[Any, ...]], value: int = 0
+    ) -> None:
         sent = self.node.send(
             [
-                Tx(sender, self.oracle, calldata("ScoreOracle", function, *args))
+                Tx(sender, self.oracle, calldata("ScoreOracle", function, *args), value)
                 for sender, *args in calls
             ]
         )
@@ -382,13 +448,9 @@ def _vectors(
 ) -> list[bytes]:
     truth = codec.pack_vector(scores)
     if dissent == "all":
-        # Of one order in every field: no shortcut helps, and yet the median is the truth.
         return [
             codec.pack_vector(
-                [
-                    s._replace(q=s.q - 2 + m, phi=s.phi - 2 + m, volume=s.volume + m - 2)
-                    for s in scores
-                ]
+                [s._replace(q=s.q - m, phi=s.phi - m, volume=s.volume - m) for s in scores]
             )
             for m in rng.sample(range(operators), operators)
         ]

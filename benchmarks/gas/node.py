@@ -95,7 +95,10 @@ class Node:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._process.terminate()
         self._process.wait()
@@ -116,9 +119,7 @@ class Node:
             {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
             for i, (method, params) in enumerate(requests)
         ]
-        self._http.request(
-            "POST", "/", json.dumps(body), {"Content-Type": "application/json"}
-        )
+        self._http.request("POST", "/", json.dumps(body), {"Content-Type": "application/json"})
         answers: list[Json] = json.loads(self._http.getresponse().read())
         for answer in answers:
             if "error" in answer:
@@ -162,7 +163,9 @@ class Node:
                 raise ChainError("a transaction was not mined: the block is full")
             if receipt["status"] != "0x1":
                 self.rpc("eth_call", body, "latest")
-                raise ChainError(f"{body['data'][:10]} failed with {int(receipt['gasUsed'], 16)} gas")
+                raise ChainError(
+                    f"{body['data'][:10]} failed with {int(receipt['gasUsed'], 16)} gas"
+                )
             address = receipt["contractAddress"]
             out.append(Sent(int(receipt["gasUsed"], 16), tuple(receipt["logs"]), address))
         return out

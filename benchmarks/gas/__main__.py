@@ -1,0 +1,248 @@
+"""Gas of every function, from receipts of a local node under the rules of the main network.
+
+    python -m benchmarks.gas [--json] [--largest 10000] [--write]
+
+Auctions of 10, 100, 1,000 and 10,000 bids go through their whole life under EIP-7825's cap of
+16,777,216 gas a transaction; then single auctions with other terms. `--write` puts the tables into
+docs/benchmarks.md and the picture into docs/gas-growth.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gas.floors import floor
+from benchmarks.gas.life import Life, World
+from benchmarks.gas.node import ROOT, TX_GAS_CAP, Node
+from benchmarks.gas.picture import growth_svg
+
+HALF: Final = Fraction(1, 2)
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+PICTURE: Final = ROOT / "docs" / "gas-growth.svg"
+#: Published figures of other contracts, not measured here.
+PEERS: Final = {
+    "commit": "EasyAuction 176k, CCA 150k, a16z 58k",
+    "reveal": "a16z 47k",
+    "settle, a bid": "EasyAuction 2.6k (3.7k at n = 100), Axis 6.8k",
+    "claim, cash": "EasyAuction 101k; CCA 84k exit + 67k claim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: measured, wanted, and the least there could be."""
+
+    step: str
+    gas: int
+    target: int | None = None
+    floor: int | None = None
+    peers: str = ""
+
+    @property
+    def over(self) -> float | None:
+        """Share above the floor."""
+        return None if self.floor is None else self.gas / self.floor - 1
+
+
+def steady(world: World, n: int) -> list[Row]:
+    """Measure each step in auctions of `n` bids, one for each set of terms."""
+    cash = world.run(n, step=n)
+    mixed = world.run(n, rho=HALF, step=n, dissent="step")
+    flagged = world.run(n, tranche=HALF, step=n, dissent="all")
+    # A second size, so that what is paid once an auction drops out of the cost of a bid.
+    less = n // 2
+    cash_less = world.run(less, step=less)
+    flagged_less = world.run(less, tranche=HALF, step=less)
+
+    def mean(life: Life, step: str) -> int:
+        return round(life.mean(step))
+
+    def marginal(more: Life, fewer: Life, step: str) -> int:
+        return round((sum(more.gas[step]) - sum(fewer.gas[step])) / (more.n - fewer.n))
+
+    rows = [
+        Row("commit", mean(cash, "commit"), 58_000, floor("commit")),
+        Row("reveal", mean(cash, "reveal"), 45_000, floor("reveal")),
+        Row("scores, a provider, equal", sum(cash.gas["postScores"]) // n, 4_000, floor("scores")),
+        Row(
+            "scores, two of five a step off",
+            sum(mixed.gas["postScores"]) // n,
+            4_000,
+            floor("scores"),
+        ),
+        Row(
+            "scores, all five different", sum(flagged.gas["postScores"]) // n, None, floor("scores")
+        ),
+        Row("settle, a bid", marginal(cash, cash_less, "settle, last"), 2_600, floor("settle")),
+        Row(
+            "settle, a bid, tranche",
+            marginal(flagged, flagged_less, "settle, last"),
+            3_000,
+            floor("settle"),
+        ),
+        Row("deliver", mean(cash, "deliver"), None, floor("deliver")),
+        Row("claim, cash", mean(cash, "claim, cash"), 75_000, floor("claim, cash")),
+        Row(
+            "claim, cash and bond",
+            mean(cash, "claim, all parts"),
+            None,
+            floor("claim, cash and bond"),
+        ),
+        Row(
+            "claim, cash, MUT and bond",
+            max(mixed.gas["claim, all parts"]),
+            110_000,
+            floor("claim, cash, MUT and bond"),
+        ),
+        Row("claim, loser's bond", mean(cash, "claim, loser")),
+    ]
+    by_name = {row.step: row.gas for row in rows}
+    shared = by_name["commit"] + by_name["reveal"] + by_name["deliver"]
+    rows.append(
+        Row("winner's life, cash and bond", shared + by_name["claim, cash and bond"], 215_000)
+    )
+    rows.append(Row("winner's life, with MUT", shared + by_name["claim, cash, MUT and bond"]))
+    return [Row(r.step, r.gas, r.target, r.floor, PEERS.get(r.step, "")) for r in rows]
+
+
+def limits(life: Life, extra: dict[str, int]) -> dict[str, int]:
+    """Most gas of one transaction, by step, over an auction at the maximum and special cases."""
+    most = {step: max(values) for step, values in life.gas.items() if values}
+    return most | extra
+
+
+def main() -> None:
+    """Measure, print, and write the page if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--largest", type=int, default=10_000, help="bids of the largest auction")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/benchmarks.md and the picture"
+    )
+    args = parser.parse_args()
+    log = Console(stderr=True)
+    sizes = [n for n in (10, 100, 1000, 10_000) if n < args.largest] + [args.largest]
+
+    with Node() as node:
+        world = World(node)
+        log.print("one auction of 1,000 bids for each set of terms …")
+        rows = steady(world, 1000)
+        lives = []
+        for n in sizes:
+
+            def told(phase: str, n: int = n) -> None:
+                log.print(f"n = {n:,}: {phase}", highlight=False)
+
+            lives.append(
+                world.run(
+                    n,
+                    seed=1,
+                    rho=HALF,
+                    tranche=HALF,
+                    dissent="all",
+                    settlers=3,
+                    # Large enough for one transaction of the largest auction to show the limit.
+                    step=3500 if n > 3500 else max(n // 4, 1),
+                    progress=told,
+                )
+            )
+        log.print("second round, publication and a set of thirteen …")
+        extra = world.second_round(args.largest)
+    with Node() as node:
+        extra["postScores, 13 operators, all different"] = World(node, operators=13).largest_chunk()
+
+    most = limits(lives[-1], extra)
+    totals = [{"n": life.n, **{k: sum(v) for k, v in life.gas.items()}} for life in lives]
+    result: dict[str, Any] = {
+        "steps": [asdict(row) for row in rows],
+        "totals": totals,
+        "largest": most,
+        "walked": lives[-1].walked,
+        "cap": TX_GAS_CAP,
+    }
+    if args.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        console = Console()
+        for table in (_steps(rows), _largest(most), _totals(totals)):
+            console.print(table)
+    if args.write:
+        PICTURE.write_text(growth_svg(totals))
+        _write(rows, most, totals, lives[-1])
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.step,
+        f"{row.gas:,}",
+        f"{row.target:,}" if row.target else "–",
+        f"{row.floor:,}" if row.floor else "–",
+        f"{row.over:.0%}" if row.over is not None else "–",
+        row.peers or "–",
+    ]
+
+
+_HEAD: Final = ("step", "gas", "target", "floor", "above floor", "others (published)")
+
+
+def _steps(rows: list[Row]) -> Table:
+    table = Table(*_HEAD, title="Gas of a step")
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _largest(most: dict[str, int]) -> Table:
+    table = Table("step", "most gas", "of the cap", title="Largest transaction")
+    for step, gas in most.items():
+        table.add_row(step, f"{gas:,}", f"{gas / TX_GAS_CAP:.0%}")
+    return table
+
+
+def _totals(totals: list[dict[str, int]]) -> Table:
+    table = Table("step", *(f"n = {t['n']:,}" for t in totals), title="Gas of whole auctions")
+    for step in totals[-1]:
+        if step != "n":
+            table.add_row(step, *(f"{t.get(step, 0):,}" for t in totals))
+    return table
+
+
+def _markdown(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _write(rows: list[Row], most: dict[str, int], totals: list[dict[str, int]], life: Life) -> None:
+    """Replace what stands between the marks in docs/benchmarks.md."""
+    steps = [step for step in totals[-1] if step != "n"]
+    walked = ", ".join(f"{count:,}" for count in life.walked.values())
+    parts = {
+        "gas-steps": _markdown(_HEAD, [_cells(row) for row in rows]),
+        "gas-largest": _markdown(
+            ("step", "most gas", "of the cap"),
+            [[step, f"{gas:,}", f"{gas / TX_GAS_CAP:.0%}"] for step, gas in most.items()],
+        ),
+        "gas-growth": _markdown(
+            ("step", *(f"n = {t['n']:,}" for t in totals)),
+            [[step, *(f"{t.get(step, 0):,}" for t in totals)] for step in steps],
+        )
+        + f"\n\nBids walked by the three settlers, the hostile one last: {walked}.",
+    }
+    page = PAGE.read_text()
+    for name, text in parts.items():
+        before, _, rest = page.partition(f"<!-- {name} -->\n")
+        _, _, after = rest.partition(f"\n<!-- end {name} -->")
+        page = f"{before}<!-- {name} -->\n{text}\n<!-- end {name} -->{after}"
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
