@@ -42,7 +42,6 @@ class RemoteSigner:
     def __init__(self, url: str, address: str) -> None:
         self._url = url
         self._address = to_checksum_address(address)
-        self._client = httpx.Client(timeout=_TIMEOUT)
 
     @property
     def address(self) -> str:
@@ -77,7 +76,8 @@ class RemoteSigner:
     def _rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         try:
-            answer = self._client.post(self._url, json=body).raise_for_status().json()
+            reply = httpx.post(self._url, json=body, timeout=_TIMEOUT)
+            answer = reply.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             raise ChainError(
                 f"the remote signer does not answer {method}: {type(error).__name__}"

@@ -161,6 +161,7 @@ def _heard(network: Network, auction: int, member: int) -> bool:
         return bool(journal.execute(query, (auction, member)).fetchone()[0])
 
 
+@pytest.mark.slow
 def test_operators__one_of_five_withholds__the_published_ones_are_posted(tmp_path: Path) -> None:
     network = Network(tmp_path, operators=5, threshold=3)
     try:
@@ -183,6 +184,7 @@ def test_operators__one_of_five_withholds__the_published_ones_are_posted(tmp_pat
         network.close()
 
 
+@pytest.mark.slow
 def test_challenge__honest_round_one__second_round_confirms_it(network: Network) -> None:
     network.start()
     auction, _ = network.auction()

@@ -1,0 +1,196 @@
+"""`qmia oracle` from a new key to a served auction, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_account import Account
+
+from oracles.chain.client import LocalSigner
+from oracles.errors import ConfigError
+from oracles.operator.failures import Backoff, fatal
+from oracles.operator.journal import EquivocationError
+from oracles.operator.keys import RemoteSigner, load_encryption_keys, write_keystore
+from oracles.operator.settings import load
+from scripts.build import ROOT
+from tests.operator.network import ETHER, Network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def qmia(*arguments: str, code: int = 0) -> Any:
+    run = subprocess.run(
+        [sys.executable, "-c", "from oracles.cli import main; main()", "oracle", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert run.returncode == code, run.stderr
+    return json.loads(run.stdout) if run.stdout.startswith(("{", "[")) else run.stderr
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    made = Network(tmp_path_factory.mktemp("cli"), operators=1, threshold=1)
+    yield made
+    made.close()
+
+
+def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: Network) -> None:
+    folder = network.folder
+    passphrase = folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    keys = folder / "keys"
+    made = qmia("keygen", str(keys), "--passphrase-file", str(passphrase), "--json")
+    assert "correct horse" not in json.dumps(made)
+    again = qmia("keygen", str(keys), "--passphrase-file", str(passphrase), "--json", code=2)
+    assert "cannot write the keystore" in again
+    assert (keys / "signing.json").stat().st_mode & 0o077 == 0
+
+    # An encryption key in the clear spares the test a second slow derivation.
+    config = folder / "new.toml"
+    config.write_text(
+        f'rpc = ["http://127.0.0.1:1", "{network.node.url}"]\ndeployment = "deployment.json"\n'
+        'state = "new"\nblock = "latest"\nkeystore = "keys/signing.json"\n'
+        'passphrase_file = "passphrase"\nencryption_key_file = "secrets0/encryption"\n'
+        '[stores]\ndata = ["store"]\n'
+        '[scoring]\nmetric = "tests.operator.scorer:Quick"\nallow_foreign = true\n'
+    )
+    network.node.set_balance(made["address"], 10 * ETHER)
+    findings = qmia("check", "--config", str(config), "--json", code=1)
+    results = {finding["name"]: finding["result"] for finding in findings}
+    assert results["bond"] == "failed"
+    assert results["rpc 1"] == "failed"
+    assert results["rpc 2"] == "ok"
+    registered = qmia("register", "--bond", "1.5", "--config", str(config), "--json")
+    assert registered["operator"] == made["address"]
+    config.write_text(config.read_text().replace('"http://127.0.0.1:1", ', ""))
+    findings = qmia("check", "--config", str(config), "--json")
+    assert all(finding["result"] != "failed" for finding in findings)
+    shown = qmia("status", "--config", str(config), "--json")
+    assert shown["bond_wei"] == str(3 * ETHER // 2)
+    assert shown["auctions"] == []
+
+
+def test_cli__wrong_settings__exit_code_two_and_one_sentence(network: Network) -> None:
+    config = network.folder / "wrong.toml"
+    config.write_text('rpc = ["http://127.0.0.1:1"]\ndeployment = "deployment.json"\nstate = "w"\n')
+    for command in ("run", "status"):
+        error = qmia(command, "--config", str(config), code=2)
+        assert error.startswith("qmia:")
+        assert "Traceback" not in error
+
+
+def test_cli__dry_run__watches_and_sends_nothing(network: Network) -> None:
+    (daemon,) = network.daemons
+    text = daemon.config.read_text()
+    dry = "".join(line for line in text.splitlines(True) if not line.startswith("private_key"))
+    daemon.config.write_text(f'address = "{daemon.address}"\n{dry}')
+    daemon.start()
+    auction, _ = network.auction(providers=1)
+    network.until(lambda: daemon.events("dry run"), "a dry run", step=False)
+    assert network.committed(auction) == 0
+    assert daemon.stop() == 0
+    # The same state with a key goes on from there: what was scored is not scored again.
+    daemon.config.write_text(text)
+    daemon.start()
+    network.score(auction, 1)
+    network.check(auction)
+    assert len(daemon.events("scored")) == 1
+    shown = qmia("status", "--config", str(daemon.config), "--json")
+    (mine,) = shown["auctions"]
+    assert (mine["auction"], mine["committed"], mine["complete"]) == (auction, True, True)
+    daemon.kill()
+
+
+def test_rotate__bond_unlocked__new_key_is_published(network: Network) -> None:
+    (daemon,) = network.daemons
+    network.mine(network.now + 60 * 86_400)
+    new = network.folder / "new-encryption"
+    new.write_text("12" * 32)
+    text = daemon.config.read_text().replace(
+        str(network.folder / "secrets0" / "encryption"), str(new)
+    )
+    config = network.folder / "rotated.toml"
+    config.write_text(text)
+    rotated = qmia("rotate", "--config", str(config), "--json")
+    registered = network.events("OperatorRegistered")[-1]
+    key = registered.args["keyX"] + registered.args["keyY"]
+    assert rotated["encryption_public_key"] == "0x" + key.hex()
+    assert network.oracle.bond_of(daemon.address)[0] == 2 * ETHER
+
+
+def test_remote_signer__a_node_that_holds_the_key__signs_alike(network: Network) -> None:
+    # anvil's own first account, whose key its documentation publishes.
+    mnemonic = "test test test test test test test test test test test junk"
+    Account.enable_unaudited_hdwallet_features()
+    local = LocalSigner(Account.from_mnemonic(mnemonic))
+    remote = RemoteSigner(network.node.url, local.address)
+    message = {
+        "types": {
+            "EIP712Domain": [{"name": "name", "type": "string"}],
+            "Check": [{"name": "root", "type": "bytes32"}, {"name": "n", "type": "uint256"}],
+        },
+        "primaryType": "Check",
+        "domain": {"name": "test"},
+        "message": {"root": bytes(range(32)), "n": 5},
+    }
+    assert remote.sign_typed(message) == local.sign_typed(message)
+    transaction: Any = {
+        "to": network.deployer.address,
+        "value": 1,
+        "nonce": 0,
+        "gas": 21_000,
+        "maxFeePerGas": 10**9,
+        "maxPriorityFeePerGas": 10**9,
+        "chainId": network.auctions.chain_id,
+        "data": "0x",
+        "type": 2,
+    }
+    assert remote.sign_transaction(transaction) == local.sign_transaction(transaction)
+
+
+def test_encryption_keys__earlier_ones__come_after_the_present_one(tmp_path: Path) -> None:
+    for name, byte in (("old", b"\1"), ("new", b"\2")):
+        write_keystore(tmp_path / name, byte * 32, "pass")
+    (tmp_path / "pass").write_text("pass")
+    settings = load(
+        rpc=["http://x"],
+        deployment=tmp_path,
+        state=tmp_path,
+        passphrase_file=tmp_path / "pass",
+        encryption_keystore=tmp_path / "new",
+        old_encryption_keystores=[tmp_path / "old"],
+    )
+    assert [key.secret for key in load_encryption_keys(settings)] == [b"\2" * 32, b"\1" * 32]
+    with pytest.raises(ConfigError, match="cannot write"):
+        write_keystore(tmp_path / "old", b"\3" * 32, "pass")
+
+
+def test_failures__only_what_a_person_must_mend__is_fatal() -> None:
+    import sqlite3
+
+    assert fatal(ConfigError("x"))
+    assert fatal(sqlite3.DatabaseError("malformed"))
+    assert fatal(KeyboardInterrupt())
+    for error in (EquivocationError("x"), sqlite3.OperationalError("full"), OSError(), KeyError()):
+        assert not fatal(error)
+
+
+def test_backoff__doubles_up_to_its_limit_and_is_forgotten() -> None:
+    backoff = Backoff()
+    assert [backoff.failed("x", 0, most=5) for _ in range(5)] == [1, 2, 4, 5, 5]
+    assert not backoff.ready("x", 4.9)
+    assert backoff.ready("x", 5)
+    assert backoff.ready("y", 0)
+    backoff.succeeded("x")
+    assert backoff.ready("x", 0)
+    assert backoff.failed("x", 0) == 1
