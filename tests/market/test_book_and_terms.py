@@ -1,0 +1,116 @@
+"""The bid book and the terms file: what is on disk, and what is refused."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oracles.chain.codec import check_salt, new_salt
+from oracles.errors import ConfigError, InputError
+from oracles.market.book import BidBook, BidRecord
+from oracles.market.terms import load_terms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORD = BidRecord(
+    chain_id=1,
+    contract="0x" + "11" * 20,
+    auction=3,
+    owner="0x" + "22" * 20,
+    payer="0x" + "22" * 20,
+    cost=2**70,
+    salt=bytes(range(32)),
+    data_key=bytes(range(32, 64)),
+    sealed_bid=bytes(range(64, 96)),
+    cid="bafk",
+    archive="bafk2",
+)
+
+TERMS = """
+token = "0x1111111111111111111111111111111111111111"
+budget = 450_000_000
+pool = 150_000_000
+rho = "3/4"
+tranche = "0.1"
+bond_wei = 10_000_000_000_000_000
+operator_set = 1
+metric_version = "0x{0}"
+evaluation = "0x{0}"
+[weights]
+family = "power"
+kappa = "0.05"
+gamma = "1/2"
+[durations]
+commit = 1
+score_commit = 2
+score_open = 3
+score_post = 4
+challenge = 5
+reveal = 6
+settle = 7
+deliver = 8
+verdict = 9
+""".format("ab" * 32)
+
+
+def test_book__saved__read_back_by_its_owner_only(tmp_path: Path) -> None:
+    book = BidBook(tmp_path / "bids")
+    path = book.save(RECORD)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert book.records(RECORD.contract, 3) == [RECORD]
+    assert book.records(RECORD.contract, 4) == []
+    assert book.records(RECORD.contract, 3, "0x" + "33" * 20) == []
+    placed = book.place(RECORD, 7)
+    assert placed == replace(RECORD, index=7)
+    assert book.records(RECORD.contract, 3) == [placed]
+
+
+def test_book__damaged_file__said_and_not_skipped(tmp_path: Path) -> None:
+    book = BidBook(tmp_path)
+    path = book.save(RECORD)
+    path.write_text(path.read_text()[:-30])
+    with pytest.raises(ConfigError, match="damaged"):
+        book.records(RECORD.contract, 3)
+
+
+def test_salt__guessable__refused() -> None:
+    assert check_salt(new_salt())
+    for salt in (b"", bytes(32), b"ab" * 16, new_salt()[:31]):
+        with pytest.raises(InputError):
+            check_salt(salt)
+
+
+def test_terms__file__scaled_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "terms.toml"
+    path.write_text(TERMS)
+    terms = load_terms(path)
+    assert (terms.rho, terms.tranche) == (750_000_000, 100_000_000)
+    assert (terms.weights.kappa, terms.weights.gamma) == (5 * 10**16, 5 * 10**17)
+    assert (terms.bond_gwei, terms.max_bids, terms.enrolment) == (10_000_000, 10_000, False)
+    assert terms.durations.encode() == tuple(range(1, 10))
+    assert terms.dst.supply == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('rho = "3/4"', 'rho = "1/3"'),  # finer than the contract can hold
+        ("bond_wei = 10_000_000_000_000_000", "bond_wei = 1"),
+        ("budget", "bugdet"),
+        ('family = "power"', 'family = "cubic"'),
+        ("verdict = 9", ""),
+        ("[durations]", "[durations]\nsurprise = 1"),
+        ('metric_version = "0xab', 'metric_version = "0x'),
+        ("rho =", "rho"),
+    ],
+)
+def test_terms__something_wrong__refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "terms.toml"
+    assert old in TERMS
+    path.write_text(TERMS.replace(old, new, 1))
+    with pytest.raises(InputError):
+        load_terms(path)

@@ -1,0 +1,310 @@
+"""Provider and buyer against a real node: everything between two people and the contracts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from eth_account import Account
+from eth_utils.crypto import keccak
+from web3.types import RPCEndpoint
+
+from oracles.chain import artifacts, codec
+from oracles.chain.auction import State
+from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.codec import DstTerms, Durations, Score, Terms, WeightTerms
+from oracles.chain.deployment import Deployment, deploy
+from oracles.chain.oracle import Submission
+from oracles.chain.tokens import Dst, Erc20, Mut
+from oracles.dataset import Binding, EncryptionKey, read_documents
+from oracles.dataset.manifest import Manifest
+from oracles.errors import ChainError, IntegrityError
+from oracles.evidence import Cid, DirectoryStore, read
+from oracles.market.book import BidBook
+from oracles.market.buyer import Buyer
+from oracles.market.provider import Provider, wins
+from oracles.market.view import operator_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from web3 import Web3
+
+    from tests.support.anvil import Anvil
+
+UNIT = 10**6
+ETHER = 10**18
+
+
+def signer(name: str) -> LocalSigner:
+    return LocalSigner(Account.from_key(keccak(text=f"market test {name}")))
+
+
+class Market:
+    """A deployment with three operators, on the test's node."""
+
+    def __init__(self, anvil: Anvil, folder: Path) -> None:
+        self.web3: Web3 = anvil.web3
+        self.folder = folder
+        self.store = DirectoryStore(folder / "store")
+        self.anvil = anvil
+        self.deployment: Deployment = deploy(
+            self.sender("deployer"), min_bond=ETHER, challenge_bond=ETHER
+        )
+        built = artifacts.artifact("LocalDollar")
+        factory = self.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
+        receipt = self.sender("buyer").send(factory.constructor(10_000 * UNIT))
+        self.token = Erc20(self.web3, str(receipt["contractAddress"]))
+        self.oracle = self.deployment.oracle(self.web3)
+        self.keys = {name: EncryptionKey.generate() for name in ("a", "b", "c")}
+        for name, key in self.keys.items():
+            self.sender(name).send(self.oracle.register(key.public), value=ETHER)
+        members = [signer(name).address for name in self.keys]
+        self.sender("deployer").send(self.oracle.create_set(members, 3))
+        self.members = self.oracle.operator_set(1).members
+
+    def sender(self, name: str) -> Sender:
+        who = signer(name)
+        self.anvil.set_balance(who.address, 1_000 * ETHER)
+        return Sender(self.web3, who)
+
+    def provider(self, name: str) -> Provider:
+        book = BidBook(self.folder / name / "bids")
+        return Provider(self.sender(name), self.deployment, book, self.store)
+
+    def data(self, name: str) -> Path:
+        path = self.folder / name / "data.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps({"text": f"{name} says {i}", "title": str(i)}) for i in range(5))
+        path.write_text("\n".join(lines))
+        return path
+
+    def terms(self, **changes: object) -> Terms:
+        terms = Terms(
+            token=self.token.address,
+            budget=600 * UNIT,
+            pool=200 * UNIT,
+            rho=750_000_000,
+            tranche=0,
+            weights=WeightTerms(),
+            bond_gwei=10_000_000,
+            max_bids=10,
+            enrolment=False,
+            operator_set=1,
+            metric_version=keccak(b"metric"),
+            evaluation=keccak(b"evaluation"),
+            durations=Durations(*[1000] * 9),
+            dst=DstTerms(
+                100_000 * ETHER, ETHER, 60_000 * ETHER, 500_000_000, 250_000_000, 250_000_000
+            ),
+        )
+        return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def jump(self, timestamp: int) -> None:
+        # Anvil's blocks start where the test chain's clock is; the node keeps its own from here on.
+        self.web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [timestamp])
+        self.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+
+    def score(self, auction: int, scores: list[Score]) -> None:
+        """All three operators commit, sign and post one vector."""
+        consumer = self.deployment.address("DataAuction")
+        windows = self.oracle.windows(consumer, auction, 1)
+        self.jump(windows.commit)
+        vector = codec.pack_vector(scores)
+        root = codec.report_root(codec.chunk_hashes(vector))
+        version = self.oracle.request(consumer, auction).metric_version
+        submissions = []
+        for name in self.keys:
+            who, salt = signer(name), keccak(text=name)
+            member = self.members.index(who.address)
+            message = codec.report_message(
+                self.oracle.domain, consumer, auction, 1, version, root, keccak(b"evidence")
+            )
+            digest = codec.typed_digest(message)
+            commitment = codec.vector_commitment(digest, who.address, salt)
+            call = self.oracle.commit_vector(consumer, auction, member, commitment)
+            self.sender(name).send(call)
+            signature = who.sign_typed(message)
+            submissions.append(Submission(member, salt, keccak(b"evidence"), signature, vector))
+        self.jump(windows.open)
+        self.sender("a").send(self.oracle.post_scores(consumer, auction, 0, submissions))
+
+
+@pytest.fixture
+def market(anvil: Anvil, tmp_path: Path) -> Market:
+    return Market(anvil, tmp_path)
+
+
+COSTS = {"cheap": 50 * UNIT, "fair": 100 * UNIT, "dear": 700 * UNIT}
+SCORES = [
+    Score(8_000, 9_000, 1_000, eligible=True),
+    Score(7_000, 8_000, 500, eligible=True),
+    Score(9_000, 5_000, 2_000, eligible=True),
+]
+
+
+def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(market: Market) -> None:
+    buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
+    auction = buyer.create(market.terms(), key, bounty=ETHER)
+    contract = market.deployment.auction(market.web3)
+    phases = contract.phases(auction)
+    providers = {name: market.provider(name) for name in COSTS}
+    for name, cost in COSTS.items():
+        provider = providers[name]
+        record = provider.commit(provider.prepare(auction, market.data(name), cost))
+        assert record.index == list(COSTS).index(name)
+    market.score(auction, SCORES)
+    market.jump(phases.reveal_start)
+    for provider in providers.values():
+        assert len(provider.reveal(auction)) == 1
+        assert provider.reveal(auction) == []  # nothing left to do
+    market.jump(phases.reveal_end)
+    buyer.settle(auction)
+    view = buyer.view(auction)
+    assert [wins(view, index) for index in range(3)] == [True, True, False]
+
+    for name in ("cheap", "fair"):
+        assert len(providers[name].deliver(auction)) == 1
+    assert providers["dear"].deliver(auction) == []
+    received = list(buyer.receive(auction, key, market.store, market.folder / "received"))
+    assert [each.documents for each in received] == [5, 5]
+    documents = list(read_documents(received[0].path))
+    assert [document.text for document in documents] == [f"cheap says {i}" for i in range(5)]
+
+    market.jump(phases.verdict_end)
+    for provider in providers.values():
+        provider.claim(auction)
+    with pytest.raises(ChainError, match="NothingToClaim"):
+        providers["cheap"].claim(auction)
+    outcome = (view.settled or {})["outcome"]
+    paid = [market.token.balance_of(signer(name).address) for name in COSTS]
+    weights = [view.revealed[index].weight for index in range(3)]
+    rewards = [outcome["num"] * weight // outcome["den"] for weight in weights]
+    assert paid == [rewards[0] * 3 // 4, rewards[1] * 3 // 4, 0]
+    assert min(rewards[:2]) >= COSTS["cheap"]
+    assert rewards[1] >= COSTS["fair"]
+
+    refund = buyer.withdraw(auction)
+    assert refund["amount"] == outcome["refund"]
+    mut = Mut(market.web3, contract.mut_token(auction))
+    faces = [mut.balance_of(signer(name).address) for name in COSTS]
+    assert faces == [rewards[0] - paid[0], rewards[1] - paid[1], 0]
+    buyer.deposit_revenue(auction, 80 * UNIT)
+    due = mut.revenue_of(signer("cheap").address)
+    assert due == 80 * UNIT * faces[0] // mut.total_supply()
+    market.sender("fair").send(mut.claim_for(signer("cheap").address))  # anyone may
+    assert market.token.balance_of(signer("cheap").address) == paid[0] + due
+
+    shares = buyer.issue_dst(auction)
+    dst = Dst(market.web3, market.deployment.dst_factory(market.web3).token_of(auction))
+    assert sum(shares.values()) == dst.total_supply() == 100_000 * ETHER
+    assert {index: dst.share_of(index) for index in shares} == shares
+    market.sender("buyer").send(contract.claim_bounty(auction))
+
+
+def test_book__index_lost_after_commitment__found_again_in_the_logs(market: Market) -> None:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    auction = buyer.create(market.terms(), EncryptionKey.generate())
+    provider, book = market.provider("cheap"), BidBook(market.folder / "cheap" / "bids")
+    record = provider.commit(provider.prepare(auction, market.data("cheap"), UNIT))
+    book.save(replace(record, index=None))  # as if killed before the receipt came
+    assert provider.recover(auction) == [record]
+    assert provider.withdraw(auction) == [record]
+    with pytest.raises(ChainError, match="NotTheCommitment"):
+        provider.withdraw(auction)
+
+
+def test_manifest__published__opens_for_each_operator_and_nobody_else(market: Market) -> None:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    auction = buyer.create(market.terms(), EncryptionKey.generate())
+    provider = market.provider("cheap")
+    prepared = provider.prepare(auction, market.data("cheap"), UNIT)
+    cid = Cid.from_digest(prepared.data_set.cid, 1)
+    assert str(cid) == prepared.record.cid
+    manifest = Manifest.decode(read(market.store, cid, limit=1 << 18))
+    address = market.deployment.address("DataAuction")
+    binding = Binding(market.web3.eth.chain_id, address, auction, signer("cheap").address)
+    published = operator_keys(market.web3, market.deployment, 1)
+    for name, key in market.keys.items():
+        assert published[signer(name).address] == key.public
+        assert manifest.unwrap(signer(name).address, key, binding) == prepared.record.data_key
+    with pytest.raises(IntegrityError, match="holds no key"):
+        manifest.unwrap(signer("stranger").address, EncryptionKey.generate(), binding)
+    with pytest.raises(IntegrityError, match="does not open"):
+        manifest.unwrap(signer("a").address, market.keys["b"], binding)
+
+
+def test_abort__no_scores__bonds_and_budget_return(market: Market) -> None:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    before = market.token.balance_of(signer("buyer").address)
+    auction = buyer.create(market.terms(), EncryptionKey.generate())
+    provider = market.provider("cheap")
+    provider.commit(provider.prepare(auction, market.data("cheap"), UNIT))
+    contract = market.deployment.auction(market.web3)
+    consumer = market.deployment.address("DataAuction")
+    with pytest.raises(ChainError, match="ScoresStanding"):
+        market.sender("cheap").send(contract.abort(auction))
+    market.jump(market.oracle.windows(consumer, auction, 1).end)
+    market.sender("cheap").send(contract.abort(auction))
+    assert contract.phases(auction).state is State.ABORTED
+    balance = market.web3.eth.get_balance(market.deployment.address("DataAuction"))  # type: ignore[arg-type]
+    assert balance == 10_000_000 * 10**9
+    provider.claim(auction)
+    buyer.withdraw(auction)
+    assert market.token.balance_of(signer("buyer").address) == before
+    assert market.web3.eth.get_balance(market.deployment.address("DataAuction")) == 0  # type: ignore[arg-type]
+
+
+def test_enrolment__no_bids__pool_shared_by_weight(market: Market) -> None:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    terms = market.terms(enrolment=True, rho=0, budget=0, dst=DstTerms())
+    auction = buyer.create(terms, EncryptionKey.generate())
+    phases = market.deployment.auction(market.web3).phases(auction)
+    providers = [market.provider(name) for name in COSTS]
+    for name, provider in zip(COSTS, providers, strict=True):
+        provider.commit(provider.prepare(auction, market.data(name), 123))
+    market.score(auction, SCORES)
+    market.jump(phases.reveal_start)
+    for provider in providers:
+        provider.reveal(auction)
+    market.jump(phases.reveal_end)
+    buyer.settle(auction)
+    view = buyer.view(auction)
+    for provider in providers:
+        provider.deliver(auction)
+    market.jump(phases.verdict_end)
+    for provider in providers:
+        provider.claim(auction)
+    mut = Mut(market.web3, market.deployment.auction(market.web3).mut_token(auction))
+    total = sum(bid.weight for bid in view.revealed.values())
+    for index, name in enumerate(COSTS):
+        share = 200 * UNIT * view.revealed[index].weight // total
+        assert mut.balance_of(signer(name).address) == share
+
+
+def test_relay__signed_commitment__bond_is_the_relayers(market: Market) -> None:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    auction = buyer.create(market.terms(), EncryptionKey.generate())
+    provider, relayer = market.provider("cheap"), market.sender("relayer")
+    prepared = provider.prepare(auction, market.data("cheap"), UNIT)
+    deadline = market.web3.eth.get_block("latest")["timestamp"] + 500
+    signature = provider.sign_commitment(prepared, relayer.address, deadline)
+    contract = market.deployment.auction(market.web3)
+    call = contract.commit_for(
+        auction,
+        prepared.record.sealed_bid,
+        prepared.data_set,
+        signer("cheap").address,
+        deadline,
+        signature,
+    )
+    with pytest.raises(ChainError, match="SignatureInvalid"):
+        market.sender("thief").send(call, value=10_000_000 * 10**9)
+    relayer.send(call, value=10_000_000 * 10**9)
+    (record,) = provider.recover(auction)
+    assert (record.index, record.payer) == (0, relayer.address)
+    held = market.web3.eth.get_balance(relayer.address)  # type: ignore[arg-type]
+    provider.withdraw(auction)
+    assert market.web3.eth.get_balance(relayer.address) == held + 10_000_000 * 10**9  # type: ignore[arg-type]
