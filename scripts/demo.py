@@ -38,8 +38,8 @@ from oracles.chain.codec import DstTerms, Durations, Terms, WeightTerms
 from oracles.chain.deployment import Deployment
 from oracles.chain.tokens import Dst, Erc20, Mut
 from oracles.dataset import EncryptionKey
-from oracles.errors import ChainError, QmiaError
-from oracles.evidence import DirectoryStore
+from oracles.errors import ChainError, IntegrityError, QmiaError
+from oracles.evidence import DirectoryStore, read_bundle
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
 from oracles.market.provider import Provider, wins
@@ -418,12 +418,14 @@ def score_row(score: Score) -> dict[str, Any]:
 
 def quality_parts(stage: Stage) -> dict[str, dict[str, int]]:
     """The four metrics of every provider, from the first operator's evidence."""
-    bundles = sorted((stage.folder / "operator-0" / "state").rglob("*.json"))
-    for path in bundles:
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict) and "assessment" in content:
-            quality: dict[str, dict[str, int]] = content["assessment"]["quality"]
-            return quality
+    store = DirectoryStore(stage.folder / "operator-0" / "state" / "evidence")
+    for cid in store.cids():
+        try:
+            content = read_bundle(store, cid).content
+        except IntegrityError:  # the tensors of a bundle lie beside it
+            continue
+        quality: dict[str, dict[str, int]] = content["assessment"]["quality"]
+        return quality
     raise QmiaError("the first operator's evidence is missing")
 
 

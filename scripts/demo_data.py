@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Characters of each provider's data set, before damage.
 SIZE = 50_000
 #: Characters of each source in the evaluation set, in short documents: many draws, small errors.
-EVALUATION_SIZE = 16_000
+EVALUATION_SIZE = 26_000
 _DOCUMENT = 1_200
 _EVALUATION_DOCUMENT = 400
 _OCR = {"l": "1", "o": "0", "e": "c", "m": "rn", "h": "li", "a": "q", "i": "j", "s": "5"}
