@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from oracles.operator.settings import Settings
 
-#: Gas of one round in the worst case: commit, publish, post a chunk of 31 vectors.
+#: Gas of one round in the worst case: commit, publish, post a chunk of 13 vectors.
 _ROUND_GAS: Final = 6_000_000
 #: Rounds that the balance should pay for.
 _ROUNDS: Final = 20

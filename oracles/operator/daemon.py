@@ -127,7 +127,6 @@ class Operator:
         self._stopping = threading.Event()
         self._problems: list[str] = ["no cycle yet"]
         self._last_turn = time.monotonic()
-        self._finished: set[int] = set()
         self._revealed: set[tuple[int, int]] = set()
         self._wrong: dict[int, set[int]] = {}
         self._unpinned = {
@@ -235,14 +234,12 @@ class Operator:
         active = 0
         commit_left: list[int] = []
         for auction in self._index.auctions():
-            if auction in self._finished:
-                continue
             view = self._index.view(auction)
             me = view.member(self.address) if view else None
             if view is None or me is None:
                 # Sets never change, and a creation that is reorganised away is indexed anew.
                 if view is not None and head.settled >= view.created:
-                    self._finished.add(auction)
+                    self.journal.close_auction(auction)
                 continue
             if finished(view, head):
                 self._finish(view)
@@ -783,7 +780,6 @@ class Operator:
 
     def _finish(self, view: AuctionView) -> None:
         """Let go of an auction that nothing can happen to any more."""
-        self._finished.add(view.id)
         for number in (1, 2):
             shutil.rmtree(self._folder(view, number), ignore_errors=True)
         for cid in self._evidence.cids():
@@ -792,6 +788,7 @@ class Operator:
         self._evidence.collect(Retention(stores.evidence_days * 86_400, stores.evidence_bytes))
         cache = DirectoryStore(self.settings.state / "cache")
         cache.collect(Retention(_CACHE_SECONDS, stores.cache_bytes))
+        self.journal.close_auction(view.id)
         log.info("finished", auction=view.id, state=view.state.name)
 
 

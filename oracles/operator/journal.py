@@ -1,6 +1,7 @@
 """What an operator must not forget: SQLite in WAL mode, every commit flushed to disk.
 
     logs, blocks    index of the contracts' logs, rolled back when the chain is
+    closed          auctions that need no more attention, and whose logs are dropped
     reports         the vector that this operator stands for, one a round
     signed          one digest for each (auction, round), for ever: the anti-equivocation record
     heard           valid signed reports of operators, this one's too
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS logs (
     address TEXT NOT NULL, name TEXT NOT NULL, subject INTEGER, args TEXT NOT NULL,
     PRIMARY KEY (block, log_index));
 CREATE INDEX IF NOT EXISTS logs_by_subject ON logs (subject, name);
+CREATE TABLE IF NOT EXISTS closed (auction INTEGER PRIMARY KEY, block INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reports (
     auction INTEGER, round INTEGER, inputs BLOB NOT NULL, vector BLOB NOT NULL,
     evidence BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (auction, round));
@@ -208,6 +210,20 @@ class Journal:
 
     # INDEX OF LOGS
 
+    def close_auction(self, auction: int) -> None:
+        """Drop all that is known of an auction but what was signed; ignore its further logs."""
+        with self.atomic():
+            self._db.execute(
+                "INSERT OR IGNORE INTO closed SELECT subject, min(block) FROM logs"
+                " WHERE subject = ? AND name = 'AuctionCreated'",
+                (auction,),
+            )
+            self._db.execute(
+                "DELETE FROM logs WHERE subject = ? AND name != 'SetCreated'", (auction,)
+            )
+            for table in ("reports", "heard", "verdicts"):
+                self._db.execute(f"DELETE FROM {table} WHERE auction = ?", (auction,))  # noqa: S608
+
     def checkpoints(self) -> list[tuple[int, bytes]]:
         """Blocks up to which logs were read, newest first."""
         return self._rows("SELECT number, hash FROM blocks ORDER BY number DESC")
@@ -215,9 +231,12 @@ class Journal:
     def store_logs(self, events: Iterable[Event], number: int, block_hash: bytes) -> None:
         """Add logs, and the block up to which they are complete."""
         with self.atomic():
+            closed = {auction for (auction,) in self._rows("SELECT auction FROM closed")}
             for event in events:
                 args = event.args
                 subject = args.get("auction", args.get("id", args.get("operatorSet")))
+                if subject in closed and event.name != "SetCreated":
+                    continue
                 self._db.execute(
                     "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -243,6 +262,8 @@ class Journal:
         with self.atomic():
             self._db.execute("DELETE FROM logs WHERE block > ?", (number,))
             self._db.execute("DELETE FROM blocks WHERE number > ?", (number,))
+            # Another auction may get the id of one that was created on the abandoned branch.
+            self._db.execute("DELETE FROM closed WHERE block > ?", (number,))
 
     def events(self, *names: str, subject: int | None = None) -> list[Event]:
         """Indexed events in order.

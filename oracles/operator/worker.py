@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,8 @@ SCHEMA: Final = "qmia/auction-scores/1"
 TEMPORARY: Final = 75
 CONFIGURATION: Final = 78
 _RETRY_SECONDS: Final = 2.0
+#: Data sets fetched at once.
+_FETCHES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,21 +218,28 @@ def _open_all(job: Job) -> tuple[list[Submission], dict[int, str]]:
     waiting = [ref for ref in job.data_sets if not ref.withdrawn]
     problems.update({ref.index: "withdrawn" for ref in job.data_sets if ref.withdrawn})
     deadline = time.monotonic() + job.wait_seconds
-    while waiting:
-        missing = []
-        for ref in waiting:
-            try:
-                opened[ref.index] = open_data_set(job, ref, fetcher)
-                problems.pop(ref.index, None)
-            except StoreError as error:
-                missing.append(ref)
-                problems[ref.index] = f"missing: {error}"
-            except (IntegrityError, InputError) as error:
-                problems[ref.index] = f"refused: {error}"
-            _tell("open", len(opened), len(job.data_sets))
-        waiting = missing
-        if waiting:
-            if time.monotonic() >= deadline:
+
+    def attempt(ref: DataSetRef) -> bool:
+        """Whether there is a result, good or bad; what is missing is tried again in time."""
+        if ref.index in problems and time.monotonic() >= deadline:
+            return True
+        try:
+            opened[ref.index] = open_data_set(job, ref, fetcher)
+            problems.pop(ref.index, None)
+        except StoreError as error:
+            problems[ref.index] = f"missing: {error}"
+            return False
+        except (IntegrityError, InputError) as error:
+            problems[ref.index] = f"refused: {error}"
+        _tell("open", len(opened), len(job.data_sets))
+        return True
+
+    # In threads, so that those who do not serve what they committed to do not hold up the rest.
+    with ThreadPoolExecutor(_FETCHES) as pool:
+        while waiting:
+            done = list(pool.map(attempt, waiting))
+            waiting = [ref for ref, settled in zip(waiting, done, strict=True) if not settled]
+            if not waiting or time.monotonic() >= deadline:
                 break
             time.sleep(_RETRY_SECONDS)
     return [opened[index] for index in sorted(opened)], problems

@@ -231,3 +231,31 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
             assert httpx.get(f"{urls[0]}{path}").status_code == 404
     finally:
         network.close()
+
+
+@pytest.mark.slow
+def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path) -> None:
+    from tests.evidence.node import NodeUnavailableError, js_ipfs
+
+    (tmp_path / "ipfs").mkdir()
+    try:
+        with js_ipfs(tmp_path / "ipfs", free_port()) as address:
+            network = Network(tmp_path, **{"exchange.ipfs": address, "stores.pins": [address]})
+            for daemon in network.daemons:
+                text = daemon.config.read_text()
+                text = re.sub(r"^exchange.directory = .*\n", "", text, flags=re.M)
+                daemon.config.write_text(text)
+            try:
+                network.start()
+                auction, _ = network.auction()
+                network.await_commitments(auction, 3)
+                network.until(lambda: network.complete(auction), "scoring")
+                announced = [e.args["location"] for e in network.events("VectorAnnounced")]
+                assert len(announced) == 3
+                assert all(location.startswith("ipfs://b") for location in announced)
+                assert not network.events("VectorPublished")
+                network.check(auction)
+            finally:
+                network.close()
+    except NodeUnavailableError as error:
+        pytest.skip(str(error))

@@ -135,3 +135,27 @@ def test_verdicts__by_provider_and_member(journal: Journal) -> None:
     journal.add_verdict(1, 5, 2, b"c")
     journal.add_verdict(2, 5, 2, b"d")
     assert journal.verdicts(1) == {5: {0: b"a", 2: b"c"}}
+
+
+def test_close_auction__forgets_it_but_not_what_was_signed(journal: Journal) -> None:
+    created = event(1, "SetCreated", operatorSet=1)
+    created.args.pop("auction")
+    journal.store_logs([created, event(2, "AuctionCreated"), event(3, auction=2)], 3, b"h")
+    journal.store_report(report(b"vector"))
+    journal.claim_slot(1, 1, report(b"vector").digest)
+    journal.close_auction(1)
+    journal.store_logs([event(4)], 4, b"h")
+    assert journal.events() == [created, event(3, auction=2)]
+    assert journal.report(1, 1) is None
+    with pytest.raises(EquivocationError):
+        journal.claim_slot(1, 1, b"other")
+
+
+def test_close_auction__created_on_an_abandoned_branch__its_id_is_free_again(
+    journal: Journal,
+) -> None:
+    journal.store_logs([event(2, "AuctionCreated")], 2, b"h")
+    journal.close_auction(1)
+    journal.rewind(1)
+    journal.store_logs([event(3, "AuctionCreated")], 3, b"h")
+    assert journal.events() == [event(3, "AuctionCreated")]
