@@ -1,8 +1,8 @@
 """What each step cannot do without: the floor under its gas, item by item.
 
-Prices of the Osaka rules. Storage counted: one new slot where state must be kept that was not there,
-one read (and write) of every other slot the step depends on. Calldata and events at their real
-length; no arithmetic, no hashing, no memory.
+Prices of the Osaka rules. Storage counted: one new slot where state must be kept that was not
+there, one read (and write) of every other slot the step depends on. Calldata and events at their
+real length; no arithmetic, no hashing, no memory.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def growth_svg(totals: list[dict[str, int]]) -> str:
             f"{total['n']:,}</text>"
         )
     out.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">bids</text>'
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" '
+        'text-anchor="middle">bids</text>'
         f'<text x="14" y="{_HEIGHT / 2}" transform="rotate(-90 14 {_HEIGHT / 2})" '
         'text-anchor="middle">gas, all transactions</text>'
     )

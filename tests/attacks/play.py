@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def apart(protocol: Protocol) -> Iterator[None]:
-    """Undo everything done in the block, and remember that accounts funded in it are not any more."""
+    """Undo everything done in the block; accounts funded in it are not any more."""
     funded = set(protocol.funded)
     with protocol.chain.rollback():
         yield

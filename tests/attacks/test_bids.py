@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tests.support.auction import Auction
 
 ALICE, MALLORY = ACCOUNTS[5], ACCOUNTS[6]
-N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def committed(protocol: Protocol) -> Auction:
@@ -172,10 +171,8 @@ def test_expired_relay__a_second_late__is_refused(protocol: Protocol) -> None:
     entry = auction.entry(ALICE.address, 10, RELAYER.address)
     signature = auction.sign_commit(ALICE, entry, 0, deadline)
     with reverts("SignatureExpired"):
-        protocol.do(
-            "commitFor", auction.id, entry.sealed, auction.data_set(), ALICE.address, deadline, signature,
-            sender=RELAYER.address, value=auction.bond,
-        )  # fmt: skip
+        args = (entry.sealed, auction.data_set(), ALICE.address, deadline, signature)
+        protocol.do("commitFor", auction.id, *args, sender=RELAYER.address, value=auction.bond)
 
 
 @pytest.mark.parametrize("salt", [bytes(32), bytes(31), b"\x01" * 32, b"password" * 4])

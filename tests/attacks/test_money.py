@@ -1,4 +1,4 @@
-"""Attacks on the money: reentrancy, starved calls, forced ether, doubled and stolen claims, dust."""
+"""Attacks on the money: reentrancy, starved calls, forced ether, stolen claims, dust."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from tests.attacks.play import apart, claim_all, claimable, model, revealed
-from tests.support.auction import BOND, BUYER, BURN, ETHER, MIN_BOND, PPB, SETTLER, Score
-from tests.support.chain import ACCOUNTS, Reverted, reverts
+from tests.support.auction import BOND, BURN, BUYER, MIN_BOND, PPB, SETTLER, Score
+from tests.support.chain import ACCOUNTS, ETHER, Reverted, reverts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.auction import Auction, Protocol
     from tests.support.chain import Contract
 
@@ -80,7 +82,7 @@ def with_attacker(protocol: Protocol) -> tuple[Protocol, Contract, Auction]:
     return mine, attacker, auction
 
 
-def reentries(mine: Protocol, auction: Auction, attacker: Contract) -> dict[str, bytes]:
+def reentries(auction: Auction, attacker: Contract) -> dict[str, bytes]:
     first, second = auction.entries[0], auction.entries[1]
     return {
         "own claim": data(CLAIM, auction.id, 1, second.owner, second.payer, 7),
@@ -98,7 +100,7 @@ def reentries(mine: Protocol, auction: Auction, attacker: Contract) -> dict[str,
             second.sealed,
             second.owner,
             second.payer,
-        ),  # fmt: skip
+        ),
     }
 
 
@@ -109,7 +111,7 @@ def test_reentry__into_everything_that_pays__fails_and_pays_once(
     protocol: Protocol, name: str
 ) -> None:
     mine, attacker, auction = with_attacker(protocol)
-    aimed(mine, attacker, mine.auction.address, reentries(mine, auction, attacker)[name])
+    aimed(mine, attacker, mine.auction.address, reentries(auction, attacker)[name])
     native = mine.chain.balance(attacker.address)
     auction.claim(1)  # calls back twice: the token's hook, and the bond
     assert attempts(mine, attacker) == (2, 0)
@@ -139,7 +141,7 @@ def test_reentry__into_creation_from_the_escrow__fails(protocol: Protocol) -> No
 def test_read_only_reentry__in_the_middle_of_a_claim__sees_the_bid_as_paid(
     protocol: Protocol,
 ) -> None:
-    mine, attacker, auction = with_attacker(protocol)
+    mine, _, auction = with_attacker(protocol)
     seen = mine.chain.deploy("ZooReader", mine.auction, auction.id, 1)
     mine.chain.transact(mine.token, "set", False, 10**18, "0x" + "00" * 20, seen)
     auction.claim(1)
@@ -205,7 +207,7 @@ def test_refusing_payer__of_one_bond__stops_only_that_bond(protocol: Protocol) -
 
 
 def test_starved_claim__at_every_allowance_of_gas__is_whole_or_nothing(protocol: Protocol) -> None:
-    mine, attacker, auction = with_attacker(protocol)
+    mine, _, auction = with_attacker(protocol)
     entry = auction.entries[1]
     args = (auction.id, 1, entry.owner, entry.payer, 7)
     whole = 0
@@ -305,7 +307,7 @@ def test_forfeits__by_silence_and_by_verdict__burn_bonds_and_return_the_cash(
 def test_phases_out_of_order__anything_early_or_late__is_refused(protocol: Protocol) -> None:
     auction = protocol.create(budget=100)
     entry = auction.commit(1)
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "reveal": lambda: auction.reveal(0),
         "settle": lambda: protocol.do("settle", auction.id, (2**32 - 1,) * 3, 9),
         "deliver": lambda: auction.deliver(0),

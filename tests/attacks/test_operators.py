@@ -216,7 +216,7 @@ def test_rotation__in_mid_auction__leaves_set_and_locked_bonds_alone(protocol: P
     with reverts("BondLocked"):
         protocol.ask("exit", sender=members[0])
     auction.go("open")
-    with pytest.raises(Reverted, match="WrongMembers|NoQuorum"):
+    with pytest.raises(Reverted, match=r"WrongMembers|NoQuorum"):
         auction.post(reports[:1])
     auction.post(reports)
     auction.go("claim", 8 * 86_400)

@@ -53,7 +53,7 @@ def test_bad_signature__for_the_buyers_key__is_refused(
 ) -> None:
     key: Any = protocol.key()
     key["signature"] = spoil(key["signature"])
-    with pytest.raises(Reverted, match="ECDSAInvalid|KeyNotOwned"):
+    with pytest.raises(Reverted, match=r"ECDSAInvalid|KeyNotOwned"):
         protocol.do("create", protocol.terms(budget=0, rho=0, pool=1), key, sender=BUYER.address)
 
 
@@ -74,7 +74,7 @@ def test_bad_signature__of_a_report__is_refused(
         auction.commit_vector(report)
     auction.go("open")
     bad = reports[1]._replace(signature=spoil(reports[1].signature))
-    with pytest.raises(Reverted, match="ECDSAInvalid|SignerMismatch"):
+    with pytest.raises(Reverted, match=r"ECDSAInvalid|SignerMismatch"):
         auction.post([reports[0], bad, reports[2]])
     auction.post(reports)
 
@@ -90,7 +90,7 @@ def test_unordered_signers__of_reports__are_refused(
     for report in reports:
         auction.commit_vector(report)
     auction.go("open")
-    with pytest.raises(Reverted, match="MembersUnordered|WrongMembers"):
+    with pytest.raises(Reverted, match=r"MembersUnordered|WrongMembers"):
         auction.post([reports[i] for i in order])
 
 

@@ -1,4 +1,4 @@
-"""The token zoo: what an odd settlement token can and cannot do to an auction, and to its neighbours."""
+"""The token zoo: what an odd settlement token can do to its auction, and cannot to others."""
 
 from __future__ import annotations
 

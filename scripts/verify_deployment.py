@@ -1,0 +1,106 @@
+"""Compare the code of a deployment with a fresh build of the sources.
+
+    python -m scripts.verify_deployment DEPLOYMENT.json --rpc URL [--json]
+
+Immutable values are masked in the comparison: the compiler leaves a push of 32 zero bytes where the
+constructor puts them. Those that name another contract of the deployment are read back and compared
+with the deployment file. Exit code 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from oracles.chain.client import connect
+from oracles.chain.deployment import Deployment
+from oracles.errors import QmiaError
+from scripts.build import BuildError, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from web3 import Web3
+
+_PLACEHOLDER: Final = b"\x7f" + bytes(32)
+#: Contracts made by others' constructors: maker, its getter, artifact.
+_MADE: Final = (
+    ("DataAuction", "MUT_IMPLEMENTATION", "MutToken"),
+    ("DstFactory", "IMPLEMENTATION", "DstToken"),
+)
+#: Immutables that must name another contract: artifact, getter, name in the deployment.
+_LINKS: Final = (
+    ("DataAuction", "ORACLE", "ScoreOracle"),
+    ("DstFactory", "AUCTION", "DataAuction"),
+    ("MutToken", "AUCTION", "DataAuction"),
+    ("DstToken", "AUCTION", "DataAuction"),
+    ("DstToken", "FACTORY", "DstFactory"),
+)
+
+
+def differences(built: bytes, deployed: bytes) -> str:
+    """Where deployed code departs from built code, immutables masked; empty if nowhere."""
+    if len(built) != len(deployed):
+        return f"{len(deployed):,} bytes of code, {len(built):,} were built"
+    at = 0
+    while at < len(built):
+        if built[at : at + 33] == _PLACEHOLDER and deployed[at] == _PLACEHOLDER[0]:
+            at += 33
+        elif built[at] != deployed[at]:
+            return f"differs from byte {at:,} on"
+        else:
+            at += 1
+    return ""
+
+
+def verify(web3: Web3, deployment: Deployment) -> Iterator[tuple[str, str, str]]:
+    """Yield name, address and difference (empty for none) of each check."""
+    artifacts: dict[str, Any] = {
+        name.removesuffix(".json"): json.loads(text) for name, text in build().items()
+    }
+
+    def read(name: str, address: str, getter: str) -> str:
+        contract = web3.eth.contract(web3.to_checksum_address(address), abi=artifacts[name]["abi"])
+        return str(contract.functions[getter]().call())
+
+    addresses = {name: deployment.address(name) for name in deployment.contracts}
+    for maker, getter, name in _MADE:
+        addresses[name] = read(maker, addresses[maker], getter)
+    for name, address in addresses.items():
+        built = bytes.fromhex(artifacts[name]["deployedBytecode"].removeprefix("0x"))
+        code = bytes(web3.eth.get_code(web3.to_checksum_address(address)))
+        yield name, address, differences(built, code)
+    for name, getter, other in _LINKS:
+        value = read(name, addresses[name], getter)
+        wrong = "" if value == addresses[other] else f"is {value}, not the {other}"
+        yield f"{name}.{getter}", addresses[name], wrong
+
+
+def main() -> None:
+    """Check and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("deployment", type=Path, help="file written by the deployment")
+    parser.add_argument("--rpc", required=True, help="JSON-RPC address of a node")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    try:
+        deployment = Deployment.load(args.deployment)
+        web3 = connect(args.rpc, chain_id=deployment.chain_id)
+        results = list(verify(web3, deployment))
+    except (QmiaError, BuildError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    if args.json:
+        keys = ("name", "address", "difference")
+        print(json.dumps([dict(zip(keys, result, strict=True)) for result in results]))
+    else:
+        for name, address, difference in results:
+            print(f"{name:22} {address}  {difference or 'as built'}")
+    sys.exit(any(difference for _, _, difference in results))
+
+
+if __name__ == "__main__":
+    main()
