@@ -195,7 +195,7 @@ class Operator:
             self._backoff.succeeded("cycle")
         except Exception as error:
             if fatal(error):
-                raise
+                raise ConfigError(f"stopped: {error}; see Errors in the operators' page") from error
             self._fail("cycle", error)
 
     def close(self) -> None:
@@ -478,17 +478,21 @@ class Operator:
                 self._unpinned.add(str(part))
         log.info("scored", auction=view.id, round=report.round, evidence=str(evidence))
 
-    def _salt(self, report: Report) -> bytes:
-        """Derived from the encryption key: secret, and found again even if the journal is lost."""
+    def _salts(self, report: Report) -> list[bytes]:
+        """Derived from the encryption keys: secret, and found again even if the journal is lost.
+
+        The first is for committing; the others are those of commitments made before a rotation.
+        """
         if not self._keys:
             raise ConfigError("an encryption key is needed to commit")
         purpose = b"qmia/salt/1" + report.digest
-        return derive(self._keys[0].secret, purpose)
+        return [derive(key.secret, purpose) for key in self._keys]
 
     def _commit(self, view: AuctionView, duty: Duty, head: Head, me: int) -> None:
         del head
         report = self._report(view, duty.round)
-        commitment = codec.vector_commitment(report.digest, self.address, self._salt(report))
+        salt = self._salts(report)[0]
+        commitment = codec.vector_commitment(report.digest, self.address, salt)
         self._send(
             duty,
             self._oracle.commit_vector(self._auctions.address, view.id, me, commitment),
@@ -508,9 +512,11 @@ class Operator:
         if self._signer is None:
             return
         report, number = self._report(view, duty.round), duty.round
-        salt = self._salt(report)
-        commitment = codec.vector_commitment(report.digest, self.address, salt)
-        if view.rounds[number - 1].committed[me] != commitment:
+        commitment = view.rounds[number - 1].committed[me]
+        for salt in self._salts(report):
+            if codec.vector_commitment(report.digest, self.address, salt) == commitment:
+                break
+        else:
             raise IntegrityError(
                 f"auction {view.id}: the commitment on chain is to another report than ours;"
                 " it cannot be opened"

@@ -87,6 +87,8 @@ class Jobs:
                 continue
             if "error" in message:
                 self._error = message["error"]
+            elif "note" in message:
+                log.info("scoring", job=self._key, note=message["note"])
             elif "stage" in message:
                 self._metrics.progress.labels(message["stage"]).set(message["done"])
                 log.debug("scoring", job=self._key, **message)

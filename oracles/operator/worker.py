@@ -227,7 +227,9 @@ def _open_all(job: Job) -> tuple[list[Submission], dict[int, str]]:
             opened[ref.index] = open_data_set(job, ref, fetcher)
             problems.pop(ref.index, None)
         except StoreError as error:
-            problems[ref.index] = f"missing: {error}"
+            # Not the reason, which is this machine's: evidence is made again bit for bit.
+            problems[ref.index] = "missing"
+            print(json.dumps({"note": f"data set {ref.index}: {error}"}), flush=True)
             return False
         except (IntegrityError, InputError) as error:
             problems[ref.index] = f"refused: {error}"
