@@ -131,7 +131,7 @@ class Auction:
 
     def reward(self, bid: Bid) -> tuple[int, int]:
         """Cash and MUT of a winner."""
-        if self.outcome is None:
+        if self.outcome is None or not bid.weight:
             return 0, 0
         clock = self.outcome.clock_of(bid.flagged)
         return recompute.reward(clock, bid.weight, self.terms.rho)
@@ -240,8 +240,6 @@ class Auctions:
         auction.happened["AuctionCreated"] = (time, time)
         self.tokens.add(terms.token)
         self.cash.took("cash.escrow", terms.token, self.address, args["buyer"], terms.budget)
-        asked = (self.address, number) in self.operators.feeds
-        checks.require("request.opened", asked, "a request for its scores")
         feed = self._feed(auction)
         d = terms.durations
         expected = [terms.operator_set, time + d.commit, d.score_commit, d.score_open]
@@ -326,6 +324,8 @@ class Auctions:
         checks.require("score.count", len(auction.scores) == size, size, len(auction.scores))
 
     def _feed(self, auction: Auction) -> Feed:
+        asked = (self.address, auction.id) in self.operators.feeds
+        self.checks.require("request.opened", asked, "a request for its scores")
         return self.operators.feeds[self.address, auction.id]
 
     def _revealed(self, auction: Auction, args: dict[str, Any], time: int) -> None:

@@ -1,0 +1,67 @@
+"""The archive: round trip, and what is said about damaged ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from backports import zstd
+
+from oracles.audit import Archive, replay, write_archive
+from oracles.errors import InputError, IntegrityError
+from tests.audit.stories import everything
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    target = tmp_path / "market.qmia-archive"
+    write_archive(target, everything())
+    return target
+
+
+def rewrite(path: Path, old: bytes, new: bytes) -> None:
+    content = zstd.decompress(path.read_bytes())
+    assert old in content
+    path.write_bytes(zstd.compress(content.replace(old, new, 1)))
+
+
+def test_archive__written_and_read__is_the_same(path: Path) -> None:
+    story, archive = everything(), Archive(path)
+    assert archive.header == story.header
+    assert list(archive.records()) == story.kept
+    assert replay(archive).findings() == []
+    assert not list(path.parent.glob("*.part"))
+
+
+def test_archive__one_character_changed__is_refused(path: Path) -> None:
+    rewrite(path, b'["block",', b'["block", ')
+    with pytest.raises(IntegrityError, match="digest"):
+        list(Archive(path).records())
+
+
+def test_archive__cut_off__is_refused(path: Path) -> None:
+    content = zstd.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(zstd.compress(b"".join(content[:-1])))
+    with pytest.raises(IntegrityError, match="cut off"):
+        list(Archive(path).records())
+
+
+def test_archive__of_another_schema__is_refused(path: Path) -> None:
+    rewrite(path, b"qmia/archive/1", b"qmia/archive/9")
+    with pytest.raises(InputError, match="qmia/archive/9"):
+        Archive(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive at all"])
+def test_archive__of_something_else__is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="no archive"):
+        Archive(path)
+
+
+def test_archive__missing__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        Archive(tmp_path / "none")

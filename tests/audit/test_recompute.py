@@ -1,0 +1,137 @@
+"""The auditor's arithmetic against the reference's, which is written another way."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracles.audit import recompute
+from oracles.audit.recompute import Standing
+from oracles.chain.codec import NONE, Score, pack_score, pack_vector, unpack_score
+from oracles.mechanism import Bid, allocate, certify, clear, paper, propose
+
+PPB = 10**9
+
+
+@st.composite
+def bids(draw: st.DrawFn) -> list[Standing]:
+    weight = st.integers(1, 6) | st.integers(1, 2**63)
+    cost = st.integers(0, 12) | st.integers(0, 2**70)
+    rows = draw(st.lists(st.tuples(cost, weight, st.booleans()), max_size=9))
+    return [Standing(index, *row) for index, row in enumerate(rows)]
+
+
+def of(standing: list[Standing]) -> list[Bid]:
+    return [Bid(*bid) for bid in standing]
+
+
+@settings(deadline=None, max_examples=150)
+@given(bids(), st.integers(0, 30) | st.integers(0, 2**70), st.integers(0, 30), st.data())
+def test_settle__any_bids__is_what_the_reference_clears(
+    standing: list[Standing], budget: int, pool: int, data: st.DataObject
+) -> None:
+    rho = data.draw(st.sampled_from([0, PPB // 4, PPB // 2, PPB]))
+    share = data.draw(st.sampled_from([0, PPB // 10, PPB // 2, PPB]))
+    beta = recompute.beta_of(budget, pool, rho)
+    standing = [bid for bid in standing if bid.cost <= beta]
+    outcome = recompute.settle(standing, beta, beta * share // PPB, tranche=share > 0)
+    tranche = Fraction(share, PPB)
+    expected = clear(
+        of(standing), budget=budget, pool=pool, rho=Fraction(rho, PPB), tranche=tranche
+    )
+    won = {bid.index for bid in standing if bid.index in outcome.clock_of(bid.flagged).winners}
+    assert won == set(expected.winners)
+    for bid in standing:
+        if bid.index in won:
+            cash, face = recompute.reward(outcome.clock_of(bid.flagged), bid.weight, rho)
+            assert (cash, face) == (expected.cash[bid.index], expected.face[bid.index])
+    found = [
+        NONE if index is None else index
+        for index in propose(of(standing), beta=beta, tranche=tranche)
+    ]
+    assert found == [
+        outcome.pooled.marginal,
+        outcome.flagged.marginal if outcome.flagged else NONE,
+        outcome.unflagged.marginal if outcome.unflagged else NONE,
+    ]
+
+
+@settings(deadline=None, max_examples=200)
+@given(bids(), st.integers(0, 40) | st.integers(0, 2**71))
+def test_literal__any_bids__pays_what_the_paper_says(standing: list[Standing], budget: int) -> None:
+    outcome = paper.algorithm_1(of(standing), budget=budget)
+    assert recompute.literal(standing, budget) == dict(outcome.payments)
+
+
+def test_literal__two_equal_bidders__pays_more_than_there_is() -> None:
+    payments = recompute.literal([Standing(0, 1, 1, False), Standing(1, 1, 1, False)], 10)
+    assert payments == {0: 9, 1: 9}
+    assert certify([Bid(0, 1, 1), Bid(1, 1, 1)], [0, 1], beta=10).holds
+
+
+score = st.builds(
+    Score,
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 7).flatmap(
+        lambda n: st.lists(st.lists(score, min_size=2, max_size=2), min_size=n, max_size=n)
+    )
+)
+def test_medians__any_vectors__are_lower_medians_of_each_field(vectors: list[list[Score]]) -> None:
+    out = recompute.medians([pack_vector(vector) for vector in vectors])
+    for position in range(2):
+        found = unpack_score(out[8 * position : 8 * position + 8])
+        for name in Score._fields:
+            row = sorted(getattr(vector[position], name) for vector in vectors)
+            assert getattr(found, name) == row[(len(row) - 1) // 2]
+
+
+def test_medians__bits_in_no_field__are_dropped() -> None:
+    vector = (int.from_bytes(pack_score(Score(1, 2, 3, True)), "big") | 3 << 62).to_bytes(8, "big")
+    assert recompute.medians([vector] * 3) == pack_score(Score(1, 2, 3, True))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=8),
+    st.integers(1, 1000),
+    st.integers(0, 50),
+    st.integers(0, 300),
+)
+def test_water_level__any_scores__is_the_reference_allocation(
+    values: list[int], supply: int, floor: int, extra: int
+) -> None:
+    cap = max(1, floor + extra)
+    total = sum(values) or 1
+    scores = {index: Fraction(value, total) for index, value in enumerate(values)}
+    expected = allocate(list(scores.values()), supply=supply, floor=floor, cap=cap)
+    shares = recompute.water_level(scores, supply, floor, cap)
+    assert [shares[index] for index in scores] == list(expected.shares)
+
+
+def test_differ__at_and_beyond_the_tolerance__only_beyond() -> None:
+    base = Score(5_000, 5_000, 10_000, True)
+    cases = {
+        base: False,
+        base._replace(q=5_100): False,
+        base._replace(q=5_101): True,
+        base._replace(phi=4_899): True,
+        base._replace(volume=10_100): False,
+        base._replace(volume=10_101): True,
+        base._replace(eligible=False): True,
+        base._replace(underserved=True): True,
+    }
+    final = int.from_bytes(pack_score(base), "big")
+    for first, expected in cases.items():
+        packed = int.from_bytes(pack_score(first), "big")
+        assert recompute.differ(packed, final) is expected, first

@@ -1,0 +1,145 @@
+"""The replay of auctions in which everything happens, and of the same with one thing changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oracles.audit import Block, replay
+from oracles.audit.replay import Replay, follow
+from oracles.audit.report import page
+from oracles.audit.summary import summarise
+from oracles.chain.deployment import Deployed, Deployment
+from oracles.chain.events import decode_log
+from oracles.errors import InputError
+from scripts.build import ROOT
+from tests.audit.mutations import MUTATIONS, Mutation, found_by, table
+from tests.audit.stories import everything
+
+if TYPE_CHECKING:
+    from tests.audit.recorder import Story
+
+#: Logs whose absence no other log shows: native coin, and tokens nobody moved or claimed later.
+SILENT = {
+    "Approval",
+    "BondAdded",
+    "BountyClaimed",
+    "BuyerWithdrawn",
+    "Claimed",
+    "CreditWithdrawn",
+    "Delivered",
+    "Transfer",
+    "VectorAnnounced",
+    "Walked",
+    "Withdrawn",
+}
+
+
+@pytest.fixture(scope="module")
+def story() -> Story:
+    return everything()
+
+
+def test_replay__of_everything__finds_nothing(story: Story) -> None:
+    state = replay(story)
+    assert state.findings() == []
+    auctions = state.auctions.auctions
+    assert [each.state for each in auctions.values()] == [
+        "settled",
+        "settled",
+        "aborted",
+        "aborted",
+        "settled",
+        "settled",
+    ]
+    first = auctions[1]
+    assert first.outcome is not None
+    assert first.outcome.split
+    assert sum(bid.forfeited for bid in first.bids) == 2
+    assert {each["reason"] for each in state.operators.slashes} == {
+        "missing",
+        "deviation",
+        "equivocation",
+    }
+    assert first.mut is not None
+    assert first.mut.revenue == 5_110
+    assert first.dst is not None
+    assert len(first.dst.claimed) == 3
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)
+def test_replay__of_one_change__names_it(mutation: Mutation, story: Story) -> None:
+    assert mutation.check in found_by(mutation, story)
+
+
+def test_mutations__table__is_the_one_in_the_docs() -> None:
+    assert len(MUTATIONS) >= 40
+    assert table() in (ROOT / "docs" / "auditors.md").read_text()
+
+
+@pytest.mark.slow
+def test_replay__of_any_missing_log__never_crashes_and_finds_most(story: Story) -> None:
+    unfound = set()
+    for at, record in enumerate(story.kept):
+        if isinstance(record, Block):
+            continue
+        state = Replay.start(story.header)
+        follow(state, [*story.kept[:at], *story.kept[at + 1 :]], lambda _: None)
+        if state.checks.passed:
+            event = decode_log(record.address, record.topics, record.data)
+            assert event is not None
+            unfound.add(event.name)
+    assert unfound <= SILENT
+
+
+def test_findings__of_one_auction__leave_the_others_out(story: Story) -> None:
+    change = next(each for each in MUTATIONS if each.what == "cash of a forfeit")
+    state = Replay.start(story.header)
+    follow(state, change.apply(story.kept), lambda _: None)
+    assert {finding.check for finding in state.findings(1)} == {"forfeit.cash"}
+    assert state.findings(2) == []
+    assert summarise(state, 2)["passed"]
+    assert not summarise(state)["passed"]
+
+
+def test_replay__another_chain_id__is_a_finding(story: Story) -> None:
+    from dataclasses import replace
+
+    header = replace(story.header, chain_id=5)
+    assert [each.check for each in Replay.start(header).findings()] == ["chain.id"]
+
+
+def test_replay__deployment_without_arguments__is_refused(story: Story) -> None:
+    from dataclasses import replace
+
+    bare = Deployment(
+        story.header.deployment.chain_id,
+        0,
+        {name: Deployed(each.address, (), "0x") for name, each in _contracts(story).items()},
+    )
+    with pytest.raises(InputError, match="incomplete"):
+        Replay.start(replace(story.header, deployment=bare))
+
+
+def _contracts(story: Story) -> dict[str, Deployed]:
+    return story.header.deployment.contracts
+
+
+def test_page__of_everything__needs_no_network(story: Story) -> None:
+    html = page(replay(story))
+    assert html.count("<h2") == 8
+    assert "<script" not in html
+    assert "src=" not in html
+    assert "href=" not in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert "overspends" in html
+
+
+def test_page__of_a_change__shows_the_finding(story: Story) -> None:
+    change = next(each for each in MUTATIONS if each.what == "one unit of cash too much")
+    state = Replay.start(story.header)
+    follow(state, change.apply(story.kept), lambda _: None)
+    html = page(state, 1)
+    assert "reward.cash" in html.partition("Timeline")[0]
+    assert "Auction 2" not in html
