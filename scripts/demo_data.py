@@ -134,18 +134,17 @@ def _records(texts: Iterable[str], source: str, domain: str) -> list[dict[str, A
 
 def _documents(texts: Iterable[str], size: int, length: int = _DOCUMENT) -> list[str]:
     """Cut texts into documents at the ends of lines or sentences, until `size` is reached."""
-    documents: list[str] = []
-    part, total = "", 0
+    documents: dict[str, None] = {}  # a set in order: licences repeat one another
+    part = ""
     for text in texts:
         for sentence in re.split(r"(?<=[.!?]) +|\n+", text):
             part += sentence.strip() + " "
             if len(part) >= length:
-                documents.append(part.strip())
-                total += len(part)
+                documents[part.strip()] = None
                 part = ""
-                if total >= size:
-                    return documents
-    return documents
+                if sum(map(len, documents)) >= size:
+                    return list(documents)
+    return list(documents)
 
 
 def _need(path: Path) -> Path:
