@@ -179,6 +179,46 @@ def _print(name: str, result: QualityReport, reading: list[dict[str, Any]]) -> N
         stdout.print(f"- {escape(place)}", highlight=False)
 
 
+@app.command("release")
+def release_command(
+    path: SourceArgument,
+    ledger: Annotated[
+        Path, typer.Option("--ledger", metavar="FILE", help="Where every ε spent is written down.")
+    ],
+    limit: Annotated[float, typer.Option("--limit", help="ε that a data set may spend in all.")],
+    scale: Annotated[float, typer.Option("--scale", help="Multiple of the default ε.")] = 1.0,
+    parameters: ParametersOption = None,
+    today: TodayOption = None,
+    reference: ReferenceOption = None,
+    threads: ThreadsOption = 1,
+    json_: JsonOption = False,
+) -> None:
+    """Publish the metrics and the volume with differential privacy."""
+    import hashlib
+
+    from oracles.dataset import read_documents
+    from oracles.quality.embed import Embedder
+    from oracles.quality.privacy import QUANTITIES, Budget, Ledger, release, values
+
+    budget = Budget(**{name: scale * getattr(Budget(), name) for name in QUANTITIES})
+    corpus, settings = _reference(reference), _parameters(parameters, today)
+    documents = read_documents(path, findings=[])
+    items = sorted(values(documents, settings, corpus, Embedder(threads)))
+    subject = hashlib.sha256(repr(items).encode()).hexdigest()
+    Ledger(ledger, limit).charge(subject, budget)
+    noisy = release(items, budget, len(corpus.centroids))
+    if json_:
+        print_json(noisy)
+        return
+    table = Table("", "released", "ε")
+    for name in QUANTITIES:
+        value = noisy["documents" if name == "count" else name]
+        shown = str(value) if name in ("count", "volume") else f"{value / 1e4:.4f}"
+        table.add_row(name, shown, f"{noisy['epsilon'][name]:g}")
+    stdout.print(table)
+    stdout.print(f"ε in all: {noisy['epsilon_total']:g}")
+
+
 @app.command("check")
 def check_command(threads: ThreadsOption = 1, json_: JsonOption = False) -> None:
     """Recompute the golden scores; exit code 1 if this machine gives any other number."""

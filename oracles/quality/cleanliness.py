@@ -86,6 +86,8 @@ _GRAM = 5
 _STOP_WORDS = 120
 #: Words of the frequency list, from the top, whose letter trigrams are taken for the language's.
 _COMMON_WORDS = 30_000
+#: Words in a row without a stop word or a mark that running text has.
+_LONGEST_RUN = 12
 #: Below this many words shares mean nothing.
 _FEW_WORDS = 20
 #: Scripts without spaces are compared in runs of characters instead.
@@ -249,9 +251,10 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
     if words is not None:
         errors["broken_words"] = _broken(body, language, words)
         errors["stop_words"] = _stop_excess([word.casefold() for word in found], words)
-    if language == "en":
+    if words is not None and language == "en":
         running = [w if w.isupper() else w.casefold() for w in found]  # WHO is not "who"
         errors["word_order"] = sum(pair in unlikely_pairs for pair in pairwise(running))
+        errors["word_order"] += _salad(body, words)
     return _counts(text, errors)
 
 
@@ -293,6 +296,15 @@ def _repeated(units: Sequence[str], size: int) -> int:
         return 0
     distinct = len(set(zip(*(units[i:] for i in range(size)), strict=False)))
     return max(0, int(grams - distinct - _REPEAT_SHARE * grams))
+
+
+def _salad(body: str, words: Lexicon) -> int:
+    """Words of runs without any stop word, mark, capital or digit: no sentence has long ones."""
+    errors = run = 0
+    for token in body.split():
+        run = run + 1 if token.isalpha() and token.islower() and token not in words.stop else 0
+        errors += run > _LONGEST_RUN
+    return errors
 
 
 def _stop_excess(lower: list[str], words: Lexicon) -> int:

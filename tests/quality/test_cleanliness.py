@@ -60,6 +60,13 @@ def test_count__when_one_kind_of_dirt_is_planted__then_it_is_counted_as_that_kin
     assert counted(text).errors[kind] > 0
 
 
+def test_count__when_dictionary_words_pad_a_text__then_the_padding_is_counted():
+    nouns = "harbour ladder copper winter velvet basket engine marble"
+    assert counted(f"{PROSE} {nouns}").errors["word_order"] == 0
+    assert counted(f"{PROSE} {nouns} {nouns} {nouns}").errors["word_order"] == 12
+    assert counted(PROSE + " " + ", ".join(nouns.split() * 3)).errors["word_order"] == 0
+
+
 @pytest.mark.parametrize(
     "text",
     [

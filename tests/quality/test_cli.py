@@ -68,6 +68,18 @@ def test_score__when_the_path_is_missing__then_one_sentence_and_code_two(capsys,
     assert "does not exist" in output.err
 
 
+def test_release__when_the_budget_is_spent__then_no_further_one_is_made(small, capsys, tmp_path):
+    ledger = tmp_path / "ledger.jsonl"
+    arguments = ("release", small, "--ledger", ledger, "--limit", "1.5", "--json")
+    code, output = run(capsys, *arguments)
+    assert code == 0
+    assert json.loads(output.out)["epsilon_total"] == pytest.approx(1.0)
+    code, output = run(capsys, *arguments)
+    assert code == 2
+    assert "exceeds" in output.err
+    assert len(ledger.read_text().splitlines()) == 1
+
+
 def test_reference_info__when_asked__then_sources_and_licences_are_named(capsys):
     code, output = run(capsys, "reference", "info", "--json")
     summary = json.loads(output.out)
