@@ -234,24 +234,39 @@ class Operator:
         active = 0
         commit_left: list[int] = []
         for auction in self._index.auctions():
-            view = self._index.view(auction)
-            me = view.member(self.address) if view else None
-            if view is None or me is None:
-                # Sets never change, and a creation that is reorganised away is indexed anew.
-                if view is not None and head.settled >= view.created:
-                    self.journal.close_auction(auction)
+            key, now = f"auction:{auction}", time.monotonic()
+            if not self._backoff.ready(key, now):
                 continue
-            if finished(view, head):
-                self._finish(view)
-                continue
-            active += 1
-            self._collect_job(view)
-            for duty in duties(view, self._memory(view), me, head, self._policy):
-                counts[duty.kind] += 1
-                self._do(view, duty, head, me)
-            commit_left += self._commit_left(view, head, me)
-            self._watch(view, head, me)
+            try:
+                active += self._serve(auction, head, counts, commit_left)
+                self._backoff.succeeded(key)
+            except Exception as error:
+                if fatal(error):
+                    raise
+                self._fail(key, error)
         self._after_cycle(head, active, counts, commit_left)
+
+    def _serve(
+        self, auction: int, head: Head, counts: dict[Kind, int], commit_left: list[int]
+    ) -> bool:
+        """Do what is due for one auction; False if this operator has nothing to do with it."""
+        view = self._index.view(auction)
+        me = view.member(self.address) if view else None
+        if view is None or me is None:
+            # Sets never change, and a creation that is reorganised away is indexed anew.
+            if view is not None and head.settled >= view.created:
+                self.journal.close_auction(auction)
+            return False
+        if finished(view, head):
+            self._finish(view)
+            return False
+        self._collect_job(view)
+        for duty in duties(view, self._memory(view), me, head, self._policy):
+            counts[duty.kind] += 1
+            self._do(view, duty, head, me)
+        commit_left += self._commit_left(view, head, me)
+        self._watch(view, head, me)
+        return True
 
     def _do(self, view: AuctionView, duty: Duty, head: Head, me: int) -> None:
         """Do one duty; its failure stops no other."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+#: Of the tables below; another one is refused, so that no upgrade forgets what was signed.
+_VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, hash BLOB NOT NULL);
@@ -161,9 +163,7 @@ class Journal:
             kept = dict(self._db.execute("SELECT name, value FROM identity"))
         except sqlite3.Error as error:
             self._lock_file.close()
-            raise ConfigError(
-                f"the journal in {folder} cannot be used: {error}; is the disk full or damaged?"
-            ) from error
+            raise ConfigError(f"the journal in {folder} cannot be used: {error}") from error
         if wrong := [name for name, value in identity.items() if kept[name] != value]:
             name = wrong[0]
             self.close()
@@ -175,7 +175,11 @@ class Journal:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):
+            raise sqlite3.NotSupportedError(f"its format is {version}, not {_VERSION}")
         self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version = {_VERSION}")
         with self.atomic():
             for name, value in identity.items():
                 self._db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))

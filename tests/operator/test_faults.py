@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -259,3 +261,22 @@ def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path)
                 network.close()
     except NodeUnavailableError as error:
         pytest.skip(str(error))
+
+
+def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
+    network: Network,
+) -> None:
+    network.start()
+    auction = network.create()
+    network.commit(auction, 2, texts(0))
+    missing, _ = network.archive(auction, network.sender(3), texts(1))
+    network.commit_data_set(auction, network.sender(3), replace(missing, cid=bytes(32)), bytes(32))
+    network.mine(network.auctions.phases(auction).commit_end)
+    network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
+    network.daemons[0].kill()
+    shutil.rmtree(network.daemons[0].state)
+    network.start(0)
+    scores = network.score(auction)
+    assert [score.eligible for score in scores] == [True, False]
+    network.check(auction)
+    assert not network.events("VectorPublished")

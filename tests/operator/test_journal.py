@@ -77,6 +77,14 @@ def test_journal__of_another_operator__refused(tmp_path: Path) -> None:
     Journal(tmp_path, IDENTITY).close()
 
 
+def test_journal__of_another_format__refused(tmp_path: Path) -> None:
+    made = Journal(tmp_path, IDENTITY)
+    made._db.execute("PRAGMA user_version = 99")
+    made.close()
+    with pytest.raises(ConfigError, match="format is 99"):
+        Journal(tmp_path, IDENTITY)
+
+
 def test_atomic__block_fails__nothing_is_kept(journal: Journal) -> None:
     def fail() -> None:
         with journal.atomic():
