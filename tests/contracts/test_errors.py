@@ -9,21 +9,12 @@ from tests.support.chain import artifact
 
 #: Errors of libraries that no input can reach, and why.
 UNREACHABLE = {
-    "ReentrancyGuardReentrantCall": "tested with hostile contracts in tests/attacks",
     "InvalidAccountNonce": "nonces are used, never given",
     "InvalidShortString": "names and versions of the typed data are constants",
     "StringTooLong": "likewise",
-    "Create2EmptyBytecode": "likewise",
+    "Create2EmptyBytecode": "clones have code",
     "CloneArgumentsTooLong": "clones carry one or two words",
-    "InsufficientBalance": "also of Clones: clones are deployed without value",
-    "SafeERC20FailedOperation": "tested with hostile tokens in tests/attacks",
-    "ERC20InvalidApprover": "OpenZeppelin's, in a token that only inherits it",
-    "ERC20InvalidReceiver": "likewise",
-    "ERC20InvalidSender": "likewise",
-    "ERC20InvalidSpender": "likewise",
-    "ERC20InsufficientBalance": "likewise",
-    "SafeCastOverflowedUintDowncast": "revenue beyond 2^112 units; tested in tests/attacks",
-    "ExpOverflow": "Solady's; any revert of create will do",
+    "ExpOverflow": "exponents are below 18.45 and bases below 19.45: at most e^55",
     "LnWadUndefined": "a base of 0 is answered before",
 }
 

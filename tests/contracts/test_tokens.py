@@ -13,12 +13,13 @@ from tests.support.auction import (
     NONE,
     PPB,
     SETTLER,
+    ZERO,
     Protocol,
     Score,
     dst_proposal,
     person,
 )
-from tests.support.chain import Contract, reverts
+from tests.support.chain import Contract, encode_call, reverts
 
 if TYPE_CHECKING:
     from tests.support.auction import Auction
@@ -133,6 +134,15 @@ class TestMut:
         with reverts("NothingDeposited"):
             mut.deposit(100)
 
+    def test_accrue__beyond_the_widest_revenue__reverts(self, protocol: Protocol) -> None:
+        mut, _ = ready(protocol)
+        mut.fund(mut.token, 2**112 - 1)
+        with protocol.chain.rollback():
+            mut.do("accrue")
+        mut.fund(mut.token, 1)
+        with reverts("SafeCastOverflowedUintDowncast", 112, 2**112):
+            mut.do("accrue")
+
     def test_accrue__of_direct_transfers__sweeps_them_in_once(self, protocol: Protocol) -> None:
         mut, holders = ready(protocol)
         mut.fund(mut.token, 1_000)
@@ -220,6 +230,39 @@ def test_auction__in_any_standard_token__pays_everybody(protocol: Protocol, toke
     mut.deposit(1_000)
     mut.do("claimFor", BUYER.address)
     assert protocol.held(protocol.auction) <= 2
+
+
+def test_any_paying_call__back_from_the_token__reverts(protocol: Protocol) -> None:
+    protocol.token = protocol.chain.deploy("CallbackToken")
+    auction = protocol.lead("claim", **MIXED)
+    e = auction.entries[0]
+    claim = ("claim", auction.id, 0, e.owner, e.payer, 7)
+    withdraw = ("withdrawBuyer", auction.id, BUYER.address)
+    for call in (
+        claim,
+        withdraw,
+        ("withdraw", auction.id, 0, ZERO, e.payer),
+        ("settle", auction.id, (NONE, NONE, NONE), 1),
+        ("enterVerdict", auction.id, [0], [], []),
+        ("forfeit", auction.id, 0),
+        ("reclaim", auction.id, 0, ZERO, e.owner, e.payer),
+        ("claimBounty", auction.id),
+        ("create", protocol.terms(), protocol.key()),
+    ):
+        data = encode_call(protocol.auction, *call)
+        protocol.chain.transact(protocol.token, "arm", protocol.auction, data)
+        for outer in (claim, withdraw):
+            with reverts("ReentrancyGuardReentrantCall"):
+                protocol.do(*outer, sender=BUYER.address)
+    mut = Mut(auction)
+    protocol.chain.transact(protocol.token, "arm", "0x" + "00" * 20, b"")
+    auction.claim(0)
+    mut.fund(mut.token, 1_000)
+    mut.do("accrue")
+    for inner in (("accrue",), ("deposit", 1), ("claimFor", e.owner)):
+        protocol.chain.transact(protocol.token, "arm", mut.token, encode_call(mut.token, *inner))
+        with reverts("ReentrancyGuardReentrantCall"):
+            mut.do("claimFor", e.owner)
 
 
 DST = {
@@ -340,6 +383,28 @@ class TestDst:
         with reverts("NothingToClaim", 0):
             chain.transact(token, "claim", 0, e.owner, e.payer)
         assert chain.call(token, "totalSupply") == shares[0]
+
+    def test_transfer__of_shares__follows_erc_20(self, protocol: Protocol) -> None:
+        auction = enrolled(protocol)
+        token, chain = auction.dst(), protocol.chain
+        shares, right = auction.dst_shares()
+        chain.transact(token, "verify", right, NONE)
+        e, nobody = auction.entries[0], "0x" + "00" * 20
+        chain.transact(token, "claim", 0, e.owner, e.payer)
+        chain.transact(token, "transfer", ALICE, 10, sender=e.owner)
+        chain.transact(token, "approve", BOB, 5, sender=ALICE)
+        chain.transact(token, "transferFrom", ALICE, e.owner, 5, sender=BOB)
+        assert chain.call(token, "balanceOf", e.owner) == shares[0] - 5
+        for error, function, sender, *args in (
+            ("ERC20InsufficientAllowance", "transferFrom", BOB, ALICE, BOB, 1),
+            ("ERC20InsufficientBalance", "transfer", ALICE, BOB, 6),
+            ("ERC20InvalidReceiver", "transfer", ALICE, nobody, 1),
+            ("ERC20InvalidSpender", "approve", ALICE, nobody, 1),
+            ("ERC20InvalidSender", "transfer", nobody, ALICE, 0),
+            ("ERC20InvalidApprover", "approve", nobody, ALICE, 0),
+        ):
+            with reverts(error):
+                chain.transact(token, function, *args, sender=sender)
 
     def test_share_of__a_loser_or_who_did_not_deliver__is_0(self, protocol: Protocol) -> None:
         auction = protocol.lead("deliver", dst=DST | {"cap": 10_000})
