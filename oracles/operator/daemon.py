@@ -228,7 +228,11 @@ class Operator:
         """
         head = self._index.follow()
         if self._outbox:
-            self._outbox.advance(head.settled_number)
+            try:
+                self._outbox.advance(head.settled_number)
+            except ChainError as error:
+                # A signer that does not answer must not keep others' reports from coming in.
+                self._fail("outbox", error)
         self._hear()
         counts = dict.fromkeys(Kind, 0)
         active = 0
