@@ -1,0 +1,281 @@
+"""How fast the audit replays, on generated, valid logs of one auction.
+
+    python -m benchmarks.audit [--bids 100 1000 10000 100000] [--json]
+
+Every number in the logs is made by `oracles.mechanism` and `oracles.chain.codec`, none by
+`oracles.audit`. Each size is an archive, replayed in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import resource
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import encode
+from eth_account import Account
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
+
+from oracles.audit import Archive, Block, Header, Log, replay
+from oracles.audit.archive import write_records
+from oracles.audit.hashes import created_by
+from oracles.chain import artifacts, codec
+from oracles.chain.codec import GWEI, NONE, PPB, Score
+from oracles.chain.deployment import Deployed, Deployment
+from oracles.mechanism import Bid, WeightRule, clear, propose, settlement_totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.audit.records import Record
+
+CHAIN_ID = 31337
+MIN_BOND = 10**18
+START = 1_800_000_000
+LENGTH = 1_000
+SIZES = (100, 1_000, 10_000, 100_000)
+#: Logs in one generated block.
+BLOCK = 100
+
+
+class Writer:
+    """Makes records: events in, blocks and logs out."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.time = START
+        self._entries = {entry["name"]: entry for entry in artifacts.events().values()}
+        self._topics = {entry["name"]: topic for topic, entry in artifacts.events().items()}
+        self._in_block = BLOCK
+
+    def log(self, address: str, name: str, *values: Any) -> Iterator[Record]:
+        """The records of one event, its arguments in order."""
+        if self._in_block == BLOCK:
+            yield self.block()
+        self._in_block += 1
+        entry = self._entries[name]
+        pairs = list(zip(entry["inputs"], values, strict=True))
+        topics = tuple(encode([item["type"]], [v]) for item, v in pairs if item["indexed"])
+        plain = [(item, value) for item, value in pairs if not item["indexed"]]
+        data = encode([_kind(item) for item, _ in plain], [value for _, value in plain])
+        yield Log(address, (self._topics[name], *topics), data, bytes(32), self._in_block)
+
+    def block(self) -> Block:
+        """The next block."""
+        self.number += 1
+        self._in_block = 0
+        return Block(self.number, keccak(self.number.to_bytes(8, "big")), self.time)
+
+    def jump(self, timestamp: int) -> None:
+        """Let time pass; the next log opens a block."""
+        self.time, self._in_block = timestamp, BLOCK
+
+
+def _kind(item: dict[str, Any]) -> str:
+    kind: str = item["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(_kind, item['components']))}){kind.removeprefix('tuple')}"
+
+
+def _address(label: str) -> str:
+    return "0x" + keccak(text=label)[12:].hex()
+
+
+AUCTION, ORACLE, FACTORY = (_address(name) for name in ("auction", "oracle", "factory"))
+TOKEN, BUYER = _address("token"), _address("buyer")
+OPERATORS = sorted(
+    (Account.from_key(keccak(text=f"operator {i}")) for i in range(3)),
+    key=lambda account: int(account.address, 16),
+)
+
+
+def deployment() -> Deployment:
+    """Where the generated contracts are."""
+    return Deployment(
+        CHAIN_ID,
+        0,
+        {
+            "ScoreOracle": Deployed(ORACLE, (str(MIN_BOND), str(MIN_BOND)), "0x"),
+            "DataAuction": Deployed(AUCTION, (ORACLE,), "0x"),
+            "DstFactory": Deployed(FACTORY, (AUCTION,), "0x"),
+        },
+    )
+
+
+def generate(bids: int, writer: Writer) -> Iterator[Record]:
+    """A whole auction: commitments, three operators' scores, reveals, settlement, claims."""
+    draw = random.Random(bids)
+    budget = 1_000 * bids
+    durations = codec.Durations(*[LENGTH] * 9)
+    terms = codec.Terms(
+        TOKEN, budget, 0, PPB, 0, codec.WeightTerms(), 10**6, bids, False, 1,
+        keccak(text="metric"), keccak(text="evaluation"), durations,
+    )  # fmt: skip
+    for account in OPERATORS:
+        point = PrivateKey(bytes(account.key)).public_key.to_bytes()
+        key = (point[:32], point[32:])
+        yield from writer.log(ORACLE, "OperatorRegistered", account.address, MIN_BOND, *key)
+    members = [account.address for account in OPERATORS]
+    yield from writer.log(ORACLE, "SetCreated", 1, BUYER, 3, members)
+    start = START + LENGTH
+    request = (1, start, LENGTH, LENGTH, LENGTH, LENGTH, terms.metric_version)
+    yield from writer.log(ORACLE, "RequestOpened", AUCTION, 1, 1, request)
+    yield from writer.log(TOKEN, "Transfer", BUYER, AUCTION, budget)
+    created = (1, BUYER, 1, terms.encode(), *key, 0, budget, 0)
+    yield from writer.log(AUCTION, "AuctionCreated", *created)
+
+    owners = [_address(f"provider {i}") for i in range(bids)]
+    costs = [draw.randrange(1, 3_000) for _ in range(bids)]
+    salts = [keccak(i.to_bytes(8, "big")) for i in range(bids)]
+    for i in range(bids):
+        sealed = codec.seal_bid(CHAIN_ID, AUCTION, 1, owners[i], costs[i], salts[i])
+        data = (salts[i], salts[i], 4096)
+        yield from writer.log(AUCTION, "Committed", 1, i, owners[i], owners[i], sealed, data)
+
+    scores = [
+        Score(draw.randrange(1_000, 10_001), draw.randrange(10, 10_001), 1_000, eligible=True)
+        for _ in range(bids)
+    ]
+    yield from _score(writer, scores, start)
+
+    rule = WeightRule()
+    claims = [Bid(i, costs[i], rule.weight(scores[i].q, scores[i].phi)) for i in range(bids)]
+    writer.jump(start + 7 * LENGTH)
+    for claim in claims:
+        shown = (claim.index, claim.cost, salts[claim.index], claim.weight, False)
+        yield from writer.log(AUCTION, "Revealed", 1, *shown)
+    writer.jump(start + 8 * LENGTH)
+    yield from _settle(writer, claims, budget)
+
+    cleared = clear(claims, budget=budget, pool=0, rho=Fraction(1))
+    writer.jump(start + 9 * LENGTH)
+    for i in cleared.winners:
+        yield from writer.log(AUCTION, "Delivered", 1, i, bytes(160))
+    writer.jump(start + 11 * LENGTH)
+    for i in range(bids):
+        cash = cleared.cash.get(i, 0)
+        paid = (1, i, owners[i], owners[i], cash, 0, terms.bond_gwei * GWEI)
+        yield from writer.log(AUCTION, "Claimed", *paid)
+        if cash:
+            yield from writer.log(TOKEN, "Transfer", AUCTION, owners[i], cash)
+
+
+def _score(writer: Writer, scores: list[Score], start: int) -> Iterator[Record]:
+    vector = codec.pack_vector(scores)
+    hashes = codec.chunk_hashes(vector)
+    domain = codec.Domain.oracle(CHAIN_ID, ORACLE)
+    metric, root, evidence = keccak(text="metric"), codec.report_root(hashes), bytes(32)
+    message = codec.report_message(domain, AUCTION, 1, 1, metric, root, evidence)
+    digest = codec.typed_digest(message)
+    writer.jump(start)
+    signed = []
+    for account in OPERATORS:
+        signed.append(bytes(account.unsafe_sign_hash(digest).signature))  # type: ignore[arg-type]
+        commitment = codec.vector_commitment(digest, account.address, bytes(32))
+        yield from writer.log(ORACLE, "VectorCommitted", AUCTION, 1, 1, account.address, commitment)
+    writer.jump(start + LENGTH)
+    pointers = []
+    for number, chunk in enumerate(codec.chunks(vector)):
+        pointers.append(created_by(ORACLE, number + 1))
+        posted = [
+            (i, bytes(32), evidence, signature, hashes, chunk) for i, signature in enumerate(signed)
+        ]
+        event = (AUCTION, 1, 1, number, 7, pointers[-1], posted)
+        yield from writer.log(ORACLE, "ScoresPosted", *event)
+    yield from writer.log(ORACLE, "RoundCompleted", AUCTION, 1, 1, 7)
+    writer.jump(start + 7 * LENGTH)
+    yield from writer.log(AUCTION, "ScoresAccepted", 1, 1, pointers)
+
+
+def _settle(writer: Writer, claims: list[Bid], budget: int) -> Iterator[Record]:
+    marginals = tuple(
+        NONE if index is None else index
+        for index in propose(claims, beta=budget, tranche=Fraction(0))
+    )
+    proposal = keccak(encode(["uint256"] * 4, [1, *marginals]))
+    yield from writer.log(AUCTION, "Walked", 1, proposal, BUYER, 0, len(claims))
+    cleared = clear(claims, budget=budget, pool=0, rho=Fraction(1))
+    totals = settlement_totals(cleared, budget=budget, pool=0, rho=Fraction(1))
+    weights = sum(claims[i].weight for i in cleared.winners)
+    # The contract's fraction is not reduced: β / W, or the first loser's cost / weight.
+    lost = [bid for bid in claims if bid.index not in set(cleared.winners)]
+    price = (budget, weights)
+    if lost:
+        first = min(lost, key=lambda bid: (Fraction(bid.cost, bid.weight), bid.index))
+        if budget * first.weight >= first.cost * weights:
+            price = (first.cost, first.weight)
+    outcome = (
+        False, *price, 0, 1, len(cleared.winners), len(claims), 0, totals.buyer_cash, 0, 0, 0, 0,
+    )  # fmt: skip
+    yield from writer.log(AUCTION, "Settled", 1, marginals, outcome)
+
+
+def write(bids: int, path: Path) -> None:
+    """Generate an archive."""
+    writer = Writer()
+    records = list(generate(bids, writer))
+    last = records[max(i for i, each in enumerate(records) if isinstance(each, Block))]
+    assert isinstance(last, Block)  # noqa: S101 - for the type checker
+    header = Header(CHAIN_ID, deployment(), 0, last.number, last.hash)
+    write_records(path, header, records)
+
+
+def measure(path: str) -> tuple[int, int, float, int]:
+    """Events, findings, seconds, peak memory in bytes, of one replay."""
+    before = time.perf_counter()
+    state = replay(Archive(Path(path)))
+    seconds = time.perf_counter() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return state.events, len(state.findings()), seconds, peak
+
+
+def main() -> None:
+    """Print a line a size, and how time grows with it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--bids", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for bids in arguments.bids:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "generated.qmia-archive"
+            write(bids, path)
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                events, findings, seconds, peak = pool.apply(measure, (str(path),))
+            row = {
+                "bids": bids,
+                "events": events,
+                "findings": findings,
+                "archive_bytes": path.stat().st_size,
+                "seconds": round(seconds, 3),
+                "events_per_second": round(events / seconds),
+                "peak_bytes": peak,
+            }
+        rows.append(row)
+        if not arguments.json:
+            growth = ""
+            if len(rows) > 1:
+                growth = f", time x {row['seconds'] / rows[-2]['seconds']:.1f}"
+            sys.stdout.write(
+                f"{bids:>7,} bids: {events:>8,} events in {seconds:7.2f} s,"
+                f" {row['events_per_second']:>6,} a second, peak {peak >> 20} MiB,"
+                f" {findings} findings{growth}\n"
+            )
+            sys.stdout.flush()
+    if arguments.json:
+        sys.stdout.write(json.dumps({"rows": rows}) + "\n")
+    sys.exit(1 if any(row["findings"] for row in rows) else 0)
+
+
+if __name__ == "__main__":
+    main()
