@@ -1,4 +1,4 @@
-"""Write `requirements.lock`: every Python package of every extra, at one exact version.
+"""Write `requirements.lock`: every Python package that set-up installs, at one exact version.
 
 The versions are what pip chooses today for `pyproject.toml`, but those already locked where they
 still fit. Versions only, no hashes: torch is another file on every platform.
@@ -20,15 +20,18 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.lock"
-HEADER = "# Written by `make lock` from pyproject.toml, all extras. Do not edit.\n"
+# Of use on several machines only, and large.
+LEFT_OUT = {"cluster"}
+HEADER = "# Written by `make lock` from pyproject.toml. Do not edit.\n"
 
 
 def resolve(*, upgrade: bool) -> dict[str, Version]:
     """Return the version of every package that pip would install into an empty environment."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"]]
-    for extra in project["optional-dependencies"].values():
-        wanted += extra
+    for name, extra in project["optional-dependencies"].items():
+        if name not in LEFT_OUT:
+            wanted += extra
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"]
