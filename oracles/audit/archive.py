@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from backports import zstd
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "qmia/archive/1"
 _LEVEL: Final = 10
+_checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
 #: A log fits a block; nothing longer is read into memory.
 _MAX_LINE: Final = 64 << 20
 
@@ -131,7 +133,7 @@ class Archive:
                     return Block(number, _bytes(block_hash), time)
                 case ["log", address, topics, data, transaction, int(index)]:
                     return Log(
-                        to_checksum_address(address),
+                        _checksum(address),
                         tuple(map(_bytes, topics)),
                         _bytes(data),
                         _bytes(transaction),

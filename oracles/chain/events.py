@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import decode
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
+#: A checksum is a hash, and the same addresses come again and again.
+_checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
 #: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
 FIRST_RANGE = 10_000
 
@@ -71,7 +74,7 @@ def decode_log(
     return Event(
         entry["name"],
         args,
-        to_checksum_address(address),
+        _checksum(address),
         block,
         block_hash,
         transaction,
@@ -110,7 +113,7 @@ def _present(item: dict[str, Any], value: Any) -> Any:
             part["name"]: _present(part, each)
             for part, each in zip(item["components"], value, strict=True)
         }
-    return to_checksum_address(value) if kind == "address" else value
+    return _checksum(value) if kind == "address" else value
 
 
 def read_events(
