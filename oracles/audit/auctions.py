@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 from oracles.audit import hashes, recompute
 from oracles.audit.recompute import Standing
 from oracles.audit.tokens import DstLedger, MutLedger
-from oracles.chain.codec import GWEI, NONE, PPB, SCORE_BYTES, Score, Terms, unpack_score
+from oracles.chain.codec import GWEI, NONE, PPB, SCORE_BYTES, DataSet, Score, Terms, unpack_score
 from oracles.errors import InputError
 from oracles.mechanism.weights import GRID, Family, WeightRule
 
@@ -34,7 +34,7 @@ class Bid:
         index: order of commitment.
         owner, payer: addresses.
         sealed: hash of the bid.
-        size: bytes of the archive.
+        data_set: what was committed to; None where the log is missing.
         standing: False once withdrawn, or its bond reclaimed.
         cost: revealed; None before.
         weight: 0 where it takes part in no clock.
@@ -47,7 +47,7 @@ class Bid:
     owner: str
     payer: str
     sealed: bytes
-    size: int
+    data_set: DataSet | None
     standing: bool = True
     cost: int | None = None
     weight: int = 0
@@ -293,14 +293,15 @@ class Auctions:
         if not checks.equal("bid.index", expected, args["index"]):
             checks.require("bid.index", expected < args["index"] < expected + 2**16, expected)
             while len(auction.bids) < args["index"]:
-                auction.bids.append(Bid(len(auction.bids), "", "", b"", 0, standing=False))
+                auction.bids.append(Bid(len(auction.bids), "", "", b"", None, standing=False))
         limit = auction.terms.max_bids
         checks.true("bid.limit", args["index"] < limit, f"below {limit}", args["index"])
         sealed, owner = args["sealedBid"], args["owner"]
         if auction.terms.enrolment:
             plain = hashes.seal(self.chain_id, self.address, auction.id, owner, 0, bytes(32))
             checks.equal("commitment.enrolment", plain, sealed)
-        auction.bids.append(Bid(args["index"], owner, args["payer"], sealed, data["size"]))
+        data_set = DataSet(data["cid"], data["contentDigest"], data["size"])
+        auction.bids.append(Bid(args["index"], owner, args["payer"], sealed, data_set))
 
     def _withdrawn(self, auction: Auction, args: dict[str, Any], time: int) -> None:
         bid = self._bid(auction, args)

@@ -39,7 +39,7 @@ class Round:
         commitments: by member.
         committed, published, complete: masks.
         reports: digest of the report that a member is known to have signed.
-        roots: root and evidence of published vectors, by member.
+        evidence: digest of the evidence bundle, by member.
         vectors: what each member submitted, by chunk.
         chunks: pointer and medians, by mask and chunk.
         excused: members already punished for a missing vector.
@@ -50,7 +50,7 @@ class Round:
     published: int = 0
     complete: int = 0
     reports: dict[int, bytes] = field(default_factory=dict)
-    roots: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    evidence: dict[int, bytes] = field(default_factory=dict)
     vectors: dict[int, dict[int, bytes]] = field(default_factory=dict)
     chunks: dict[int, dict[int, tuple[str, bytes]]] = field(default_factory=dict)
     excused: set[int] = field(default_factory=set)
@@ -327,10 +327,10 @@ class Operators:
         if count is not None:
             self.checks.equal("vector.length", count * SCORE_BYTES, len(vector))
         parts = _chunks(vector)
-        signed = (keccak(b"".join(map(keccak, parts))), args["evidence"])
-        self._one_report(feed, args["round"], member, *signed)
+        root = keccak(b"".join(map(keccak, parts)))
+        self._one_report(feed, args["round"], member, root, args["evidence"])
         round_.published |= 1 << member
-        round_.roots[member] = signed
+        round_.evidence[member] = args["evidence"]
         round_.vectors.setdefault(member, {}).update(enumerate(parts))
 
     def _one_report(
@@ -404,6 +404,7 @@ class Operators:
             size = min(CHUNK, count - chunk * CHUNK) * SCORE_BYTES
             checks.equal("vector.length", size, len(vector))
         round_.vectors.setdefault(member, {})[chunk] = vector
+        round_.evidence[member] = each["evidence"]
 
     def _completed(self, args: dict[str, Any], _: int) -> None:
         feed = self._feed(args)

@@ -14,6 +14,8 @@ from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
     from oracles.audit import Replay, Source
+    from oracles.operator.scoring import Submission
+    from oracles.operator.settings import Scoring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -152,3 +154,109 @@ def _line(each: dict[str, Any]) -> str:
         f" of {literal['budget']}"
     )
     return text + (", more than there is" if literal["overspends"] else "")
+
+
+@app.command()
+def scores(
+    auction: Annotated[int, typer.Option(help="Which auction.")],
+    evidence: Annotated[
+        list[str], typer.Option(help="Where bundles are: a folder, or an IPFS node's multiaddr.")
+    ],
+    archive: Annotated[Path | None, typer.Argument(metavar="[ARCHIVE]")] = None,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = DEPLOYMENT,
+    block_tag: TagOption = "finalized",
+    cache: CacheOption = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of plain data sets, each INDEX.jsonl or INDEX/.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file whose [scoring] section holds the metric.")
+    ] = None,
+    provider: Annotated[
+        list[int] | None, typer.Option(help="Bids to score again; all by default.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check the evidence behind the scores, and score plain data again."""
+    import tempfile
+
+    from oracles.audit.evidence import check_bundles, check_scores
+    from oracles.audit.replay import replay as run
+    from oracles.operator.worker import open_stores
+
+    state = run(_source(archive, rpc, deployment, block_tag, cache))
+    chosen = state.auctions.auctions.get(auction)
+    if chosen is None:
+        raise ConfigError(f"there is no auction {auction}")
+    content = check_bundles(state, chosen, open_stores(evidence))
+    again = {}
+    if data is not None and content:
+        submissions = _submissions(data, len(chosen.bids))
+        with tempfile.TemporaryDirectory() as folder, Progress(console=stderr) as progress:
+            task = progress.add_task("scoring")
+            again = check_scores(
+                state,
+                chosen,
+                content,
+                submissions,
+                _scoring(config),
+                Path(folder),
+                chosen=provider or [each.index for each in submissions],
+                tell=lambda stage, done, total: progress.update(
+                    task, description=stage, completed=done, total=total
+                ),
+            )
+    findings = state.findings(auction)
+    if json:
+        print_json(
+            {
+                "passed": not findings,
+                "findings": [each._asdict() for each in findings],
+                "again": {
+                    index: {"accepted": a._asdict(), "recomputed": b._asdict()}
+                    for index, (a, b) in again.items()
+                },
+            }
+        )
+    else:
+        for finding in findings:
+            stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
+        made = sum(n for name, n in state.checks.made.items() if name.startswith("evidence."))
+        stdout.print(f"{made} checks of evidence, {len(again)} bids scored again")
+        stdout.print("[green]passed[/]" if not findings else "[red]has findings[/]")
+    raise typer.Exit(1 if findings else 0)
+
+
+def _submissions(folder: Path, count: int) -> list[Submission]:
+    from functools import partial
+
+    from oracles.dataset import read_documents
+    from oracles.operator.scoring import Submission
+
+    found = []
+    for index in range(count):
+        for path in (folder / f"{index}.jsonl", folder / str(index)):
+            if path.exists():
+                found.append(Submission(index, "", partial(read_documents, path)))
+                break
+    return found
+
+
+def _scoring(config: Path | None) -> Scoring:
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from oracles.operator.settings import Scoring
+
+    if config is None:
+        return Scoring()
+    try:
+        values = tomllib.loads(config.read_text()).get("scoring", {})
+        for name in ("seed_corpus", "evaluations"):
+            if name in values:
+                values[name] = config.parent / values[name]
+        return Scoring(**values)
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ConfigError(f"cannot read [scoring] in {config}: {error}") from error
