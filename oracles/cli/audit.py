@@ -100,6 +100,9 @@ def replay(
     report: Annotated[
         Path | None, typer.Option(help="Write the story of the auctions as one HTML page.")
     ] = None,
+    storage: Annotated[
+        bool, typer.Option(help="Also compare with the contracts' storage at the last block.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Recompute every number and compare: exit code 0 nothing differs, 1 something does."""
@@ -115,6 +118,13 @@ def replay(
         state = run(source, progress=lambda block: progress.update(task, completed=block - first))
     if auction is not None and auction not in state.auctions.auctions:
         raise ConfigError(f"there is no auction {auction} up to block {last}")
+    if storage:
+        from oracles.audit.storage import check_storage
+        from oracles.chain.client import connect
+
+        if rpc is None:
+            raise ConfigError("--storage needs a node: add --rpc")
+        check_storage(state, connect(rpc))
     if report is not None:
         from oracles.audit.report import page
 

@@ -1,0 +1,220 @@
+"""A real node as a source: ranges, cache, reorganisations, storage, the command, and cast."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+from web3.types import RPCEndpoint
+
+from oracles.audit import Archive, replay, write_archive
+from oracles.audit import node as nodes
+from oracles.audit.node import Node
+from oracles.audit.storage import check_storage
+from oracles.chain import codec
+from oracles.chain.deployment import Deployed, Deployment
+from oracles.chain.events import decode_log
+from oracles.cli.audit import app
+from oracles.errors import ChainError, ConfigError
+from scripts.build import ROOT
+from tests.support.anvil import Anvil
+from tests.support.auction import BUYER, CHALLENGE_BOND, MIN_BOND, PPB, Auction, Protocol
+from tests.support.chain import CHAIN_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Auction]:
+    """One auction, claimed and with revenue, on a node."""
+    chain = Anvil()
+    try:
+        p = Protocol(chain)
+        a = p.lead("claim", pool=500_000, rho=PPB * 3 // 4, bounty=10**15)
+        for index in range(3):
+            a.claim(index)
+        mut = a.mut()
+        chain.transact(p.token, "mint", BUYER.address, 1000, sender=BUYER.address)
+        chain.transact(p.token, "approve", mut, 1000, sender=BUYER.address)
+        chain.transact(mut, "deposit", 1000, sender=BUYER.address)
+        chain.transact(mut, "claimFor", a.entries[0].owner)
+        yield a
+    finally:
+        chain.close()
+
+
+def deployment(p: Protocol) -> Deployment:
+    bonds = (str(MIN_BOND), str(CHALLENGE_BOND))
+    contracts = {
+        "ScoreOracle": Deployed(p.oracle.address, bonds, "0x"),
+        "DataAuction": Deployed(p.auction.address, (p.oracle.address,), "0x"),
+        "DstFactory": Deployed(p.factory.address, (p.auction.address,), "0x"),
+    }
+    return Deployment(CHAIN_ID, 0, contracts)
+
+
+def anvil(a: Auction) -> Anvil:
+    chain = a.protocol.chain
+    assert isinstance(chain, Anvil)
+    return chain
+
+
+def source(a: Auction, **options: Any) -> Node:
+    return Node(anvil(a).web3, deployment(a.protocol), block_tag="latest", **options)
+
+
+def test_node__read_in_ranges__is_the_same_and_passes(
+    market: Auction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = source(market)
+    state = replay(whole)
+    assert state.findings() == []
+    assert state.checks.made["mut.claim"] == 1
+    monkeypatch.setattr(nodes, "FIRST_RANGE", 7)
+    ends: list[int] = []
+    cache = tmp_path / "cache.db"
+    parts = source(market, cache=cache, on_range=lambda end, _: ends.append(end))
+    assert ends[:3] == [6, 13, 20]
+    assert list(parts.records()) == list(whole.records())
+    again: list[int] = []
+    resumed = source(market, cache=cache, on_range=lambda end, _: again.append(end))
+    assert again == []
+    assert list(resumed.records()) == list(whole.records())
+    archive = tmp_path / "a.qmia-archive"
+    write_archive(archive, resumed)
+    assert list(Archive(archive).records()) == list(whole.records())
+
+
+def test_node__that_refuses_wide_ranges__is_asked_for_narrow_ones(
+    market: Auction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Node._logs
+
+    def limited(self: Node, start: int, end: int, *rest: Any) -> Any:
+        if end - start >= 3:
+            raise ChainError("query exceeds the range")
+        return honest(self, start, end, *rest)
+
+    expected = list(source(market).records())
+    monkeypatch.setattr(Node, "_logs", limited)
+    assert list(source(market).records()) == expected
+
+
+def test_node__chain_reorganised__drops_what_is_gone(market: Auction, tmp_path: Path) -> None:
+    chain, cache = anvil(market), tmp_path / "cache.db"
+    before = list(source(market, cache=cache).records())
+    snapshot = chain.snapshot()
+    mut = market.mut()
+    chain.transact(mut, "claimFor", market.entries[1].owner)
+    longer = list(source(market, cache=cache).records())
+    assert len(longer) > len(before)
+    chain.revert(snapshot)
+    # Other blocks take the place of the one that is gone.
+    for _ in range(2):
+        chain.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
+    assert list(source(market, cache=cache).records()) == before
+
+
+def test_node__cache_of_another_deployment__is_refused(market: Auction, tmp_path: Path) -> None:
+    cache = tmp_path / "cache.db"
+    source(market, cache=cache)
+    other = Deployment(CHAIN_ID, 3, deployment(market.protocol).contracts)
+    with pytest.raises(ConfigError, match="another deployment"):
+        Node(anvil(market).web3, other, cache=cache, block_tag="latest")
+
+
+def test_storage__of_the_contracts__is_what_the_logs_say(market: Auction) -> None:
+    state = replay(source(market))
+    check_storage(state, anvil(market).web3)
+    assert state.findings() == []
+    assert state.checks.made["storage.bid"] == 3
+    state.auctions.auctions[1].bids[2].paid.clear()  # as if the claim's log had been left out
+    state.operators.operators[market.protocol.operators[0].address].bond += 1
+    check_storage(state, anvil(market).web3)
+    assert [each.check for each in state.findings()] == ["storage.bond", "storage.bid"]
+
+
+def test_command__replay_and_archive__exit_codes(market: Auction, tmp_path: Path) -> None:
+    file, archive, page = (tmp_path / name for name in ("d.json", "x.qmia-archive", "r.html"))
+    deployment(market.protocol).save(file)
+    chain = ["--rpc", anvil(market).url, "--deployment", str(file), "--block-tag", "latest"]
+    run = CliRunner().invoke
+    done = run(app, ["replay", *chain, "--all", "--storage", "--report", str(page), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["passed"] is True
+    assert "Supply curve" in page.read_text()
+    assert run(app, ["archive", str(archive), *chain]).exit_code == 0
+    done = run(app, ["replay", str(archive), "--auction", "1"])
+    assert done.exit_code == 0
+    assert "passed" in done.stdout
+    wrong = json.loads(file.read_text())
+    wrong["chain_id"] = 5
+    file.write_text(json.dumps(wrong))
+    done = run(app, ["replay", *chain, "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["findings"][0]["check"] == "chain.id"
+    done = run(app, ["replay", str(archive), "--auction", "9"])
+    assert isinstance(done.exception, ConfigError)
+
+
+def cast(*words: str) -> str:
+    path = f"{ROOT / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
+    tool = shutil.which("cast", path=path)
+    assert tool is not None
+    done = subprocess.run([tool, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> None:
+    p, web3 = market.protocol, anvil(market).web3
+    found: dict[str, list[Any]] = {}
+    for log in web3.eth.get_logs({"address": p.auction.address, "fromBlock": 0}):
+        event = decode_log(log["address"], [bytes(t) for t in log["topics"]], bytes(log["data"]))
+        assert event is not None
+        found.setdefault(event.name, []).append((event, log))
+    event, log = found["Revealed"][0]
+    signature = "Revealed(uint256,bytes32,uint256,bool)"
+    data = "0x" + bytes(log["data"]).hex()
+    cost, salt, weight, flagged = cast("decode-event", "--sig", signature, data).splitlines()
+    assert int(cost.split()[0]) == event.args["cost"]
+    assert salt == "0x" + event.args["salt"].hex()
+    assert int(weight.split()[0]) == event.args["weight"]
+    assert flagged == "false"
+    # The sealed bid of the commitment, from the values revealed.
+    committed = found["Committed"][0][0].args
+    encoded = cast(
+        "abi-encode",
+        "f(uint256,address,uint256,address,uint256,bytes32)",
+        str(CHAIN_ID),
+        p.auction.address,
+        str(market.id),
+        committed["owner"],
+        cost.split()[0],
+        salt,
+    )
+    assert cast("keccak", encoded) == "0x" + committed["sealedBid"].hex()
+    # What an operator signed, and who did.
+    report = market.report(0, market.scores)
+    message = codec.report_message(
+        codec.Domain.oracle(CHAIN_ID, p.oracle.address),
+        p.auction.address,
+        market.id,
+        1,
+        market.terms["metricVersion"],
+        report.root,
+        report.evidence,
+    )
+    text = json.dumps(message, default=lambda value: "0x" + value.hex())
+    signer = p.operators[0].address
+    verified = cast(
+        "wallet", "verify", "--address", signer, "--data", text, "0x" + report.signature.hex()
+    )
+    assert "succeeded" in verified
+    assert codec.typed_digest(message) == report.digest
