@@ -149,7 +149,8 @@ def evaluate(
     from oracles.impact.evaluation import evaluate as evaluate_impact
 
     provided = _submissions(submissions)
-    plan = Plan(subsets=subsets, truth_seeds=tuple(range(100, 100 + truth_seeds)))
+    chosen = tuple(range(100, 100 + truth_seeds))
+    plan = Plan(subsets=subsets, truth_seeds=chosen, single_seeds=chosen)
     with Progress(console=stderr, transient=True) as progress:
         task = progress.add_task("", total=retrainings(len(provided), plan))
         result = evaluate_impact(

@@ -42,7 +42,9 @@ class Plan:
 
     Attributes:
         subsets: random halves of the providers.
-        truth_seeds: seeds of the retrainings that are the truth.
+        truth_seeds: seeds of the retrainings on random halves.
+        single_seeds: seeds of the retrainings without, or with only, one provider, and of top-k
+            removal.
         removed: providers that are removed in the top-k test.
         bootstrap: resamples for intervals.
         estimators: names in `ESTIMATORS`, each run under all of `Parameters.seeds`.
@@ -50,6 +52,7 @@ class Plan:
 
     subsets: int = 64
     truth_seeds: tuple[int, ...] = (100, 101, 102)
+    single_seeds: tuple[int, ...] = (100, 101, 102)
     removed: int = 5
     bootstrap: int = 2000
     estimators: tuple[str, ...] = (
@@ -160,7 +163,7 @@ def interval(
     return correlation(predicted, true.mean(0)), float(low), float(high)
 
 
-def noise_ceiling(true: NDArray[np.float64]) -> float:
+def noise_ceiling(true: NDArray[np.float64]) -> float | None:
     """ρ that a perfect predictor would reach against the mean of R noisy seeds.
 
     The mean agreement r of two seeds gives the reliability of the mean of R by Spearman and Brown,
@@ -168,10 +171,15 @@ def noise_ceiling(true: NDArray[np.float64]) -> float:
 
     Args:
         true: [R, K] under R seeds.
+
+    Returns:
+        The ceiling, or None with a single seed, which does not tell.
     """
     seeds = len(true)
+    if seeds == 1:
+        return None
     pairs = [correlation(true[i], true[j]) for i in range(seeds) for j in range(i + 1, seeds)]
-    agreement = max(0.0, float(np.mean(pairs))) if pairs else 0.0
+    agreement = max(0.0, float(np.mean(pairs)))
     return float(np.sqrt(seeds * agreement / (1 + (seeds - 1) * agreement)))
 
 
@@ -312,19 +320,19 @@ def evaluate(
     halves = random_halves(n, plan.subsets)
     half_values = truth.table(plan.truth_seeds, halves)
     note("leave one out")
-    full = truth.table(plan.truth_seeds, [everyone])
-    without = truth.table(plan.truth_seeds, [[j for j in everyone if j != k] for k in everyone])
+    full = truth.table(plan.single_seeds, [everyone])
+    without = truth.table(plan.single_seeds, [[j for j in everyone if j != k] for k in everyone])
     loo = full - without
     note("add one")
-    base = truth.table(plan.truth_seeds, [[]])
-    add = truth.table(plan.truth_seeds, [[k] for k in everyone]) - base
+    base = truth.table(plan.single_seeds, [[]])
+    add = truth.table(plan.single_seeds, [[k] for k in everyone]) - base
     note("top-k removal")
     rows = []
     for name, score in scores.items():
         predicted = np.array([score.values[half].sum() for half in halves])
         top = np.argsort(-score.values, kind="stable")[: plan.removed].tolist()
         rest = [k for k in everyone if k not in top]
-        removal = full - truth.table(plan.truth_seeds, [rest])
+        removal = full - truth.table(plan.single_seeds, [rest])
         lds, low, high = interval(predicted, half_values, plan.bootstrap)
         loo_rho, loo_low, loo_high = interval(score.values, loo, plan.bootstrap)
         add_rho, add_low, add_high = interval(score.values, add, plan.bootstrap)
@@ -378,4 +386,5 @@ def evaluate(
 
 def retrainings(providers: int, plan: Plan) -> int:
     """Retrainings before top-k removal."""
-    return len(plan.truth_seeds) * (plan.subsets + 2 * providers + 2)
+    singles = len(plan.single_seeds) * (2 * providers + 2)
+    return len(plan.truth_seeds) * plan.subsets + singles

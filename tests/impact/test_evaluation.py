@@ -37,6 +37,7 @@ def test_noise_ceiling__simulated_noise__is_what_the_signal_itself_reaches():
     reached = correlation(signal, noisy.mean(0))
     assert noise_ceiling(noisy) == pytest.approx(reached, abs=0.02)
     assert noise_ceiling(np.tile(signal, (3, 1))) == pytest.approx(1.0)
+    assert noise_ceiling(signal[None]) is None
 
 
 def test_interval__more_subsets__narrower_and_around_the_estimate():
@@ -95,7 +96,9 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
     submissions = {
         f"p{k}": write(40 + k, NORTH if k % 2 else SOUTH, int(rng.integers(2, 6))) for k in range(8)
     }
-    plan = Plan(subsets=10, truth_seeds=(100, 101), removed=2, bootstrap=50)
+    plan = Plan(
+        subsets=10, truth_seeds=(100, 101), single_seeds=(100, 101), removed=2, bootstrap=50
+    )
     ticks: list[int] = []
     result = evaluate(
         SEED_CORPUS,
