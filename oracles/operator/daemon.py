@@ -156,6 +156,7 @@ class Operator:
                 settings.exchange.listen,
                 self._auctions.address,
                 self.journal,
+                self._evidence,
                 self.metrics,
                 problems=lambda: self._problems,
                 alive=self.alive,

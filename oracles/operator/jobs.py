@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from oracles.operator.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+#: Progress is logged this often, and at the end of each stage.
+_TELL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,11 @@ class Jobs:
             return
         self._error = ""
         self._key = key
+        # What it opens is hostile: it gets no secret but the keys that it needs.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("QMIA_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "oracles.operator.worker"],
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -80,6 +88,7 @@ class Jobs:
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - asked for in `start`
+        told = time.monotonic()
         for line in process.stdout:
             try:
                 message = json.loads(line)
@@ -91,7 +100,9 @@ class Jobs:
                 log.info("scoring", job=self._key, note=message["note"])
             elif "stage" in message:
                 self._metrics.progress.labels(message["stage"]).set(message["done"])
-                log.debug("scoring", job=self._key, **message)
+                if time.monotonic() - told >= _TELL_SECONDS or message["done"] == message["total"]:
+                    told = time.monotonic()
+                    log.info("scoring", job=self._key, **message)
 
     def poll(self) -> tuple[str, int] | None:
         """Key and exit code of a job that has ended since."""

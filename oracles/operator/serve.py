@@ -10,19 +10,23 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import generate_latest
 
-from oracles.errors import ConfigError
+from oracles.errors import ConfigError, InputError
+from oracles.evidence import Cid, StoreError
 from oracles.operator.exchange import encode_report, encode_verdict
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from oracles.evidence import DirectoryStore
     from oracles.operator.exchange import Message
     from oracles.operator.journal import Journal
     from oracles.operator.metrics import Metrics
@@ -62,9 +66,9 @@ class Server:
     Args:
         listen: `host:port`; port 0 takes a free one.
         contract: auction contract, lower-case.
-        journal: what is served.
+        journal, evidence: what is served.
         metrics: what is measured.
-        healthy: names of the checks that fail; none means ready.
+        problems: what keeps this operator from being ready.
         alive: whether the loop turns.
 
     Raises:
@@ -76,6 +80,7 @@ class Server:
         listen: str,
         contract: str,
         journal: Journal,
+        evidence: DirectoryStore,
         metrics: Metrics,
         *,
         problems: Callable[[], list[str]],
@@ -98,12 +103,27 @@ class Server:
                     self._answer(503 if found else 200, text.encode())
                 elif path == "/metrics":
                     self._answer(200, generate_latest(metrics.registry))
+                elif path.startswith("/ipfs/"):
+                    self._file(path.removeprefix("/ipfs/"))
                 else:
                     messages = _messages(path, contract, journal)
                     if messages is None:
                         self._answer(404, b"not found\n")
                     else:
                         self._answer(200, json.dumps(messages).encode(), "application/json")
+
+            def _file(self, name: str) -> None:
+                try:
+                    file = evidence.path(Cid.parse(name)).open("rb")
+                except (InputError, StoreError, OSError):
+                    self._answer(404, b"not found\n")
+                    return
+                with file:
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/octet-stream")
+                    self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+                    self.end_headers()
+                    shutil.copyfileobj(file, self.wfile)
 
             def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
                 self.send_response(status)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.operator.network import Network, texts
+from oracles.chain.codec import DataSet
+from tests.operator.network import DURATIONS, Network, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,3 +281,26 @@ def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
     assert [score.eligible for score in scores] == [True, False]
     network.check(auction)
     assert not network.events("VectorPublished")
+
+
+@pytest.mark.slow
+def test_chunks__more_commitments_than_one_holds__all_are_posted(tmp_path: Path) -> None:
+    network = Network(tmp_path, operators=1, threshold=1)
+    try:
+        network.start()
+        auction = network.create(replace(DURATIONS, commit=30_000))
+        first = network.commit(auction, 2, texts(0))
+        sender = network.sender(3)
+        sealed = network.auctions.seal_bid(auction, sender.address, 1, bytes(32))
+        call = network.auctions.commit(auction, sealed, DataSet(bytes(32), bytes(32), 1))
+        value = 10**6 * 10**9
+        for _ in range(1024):
+            call.transact({"from": sender.address, "value": value, "gas": 200_000})  # type: ignore[typeddict-item]
+        network.mine(network.auctions.phases(auction).commit_end)
+        scores = network.score(auction)
+        assert [index for index, score in enumerate(scores) if score.eligible] == [first.index]
+        assert len(scores) == 1025
+        assert sorted(e.args["chunk"] for e in network.events("ScoresPosted")) == [0, 1]
+        network.check(auction)
+    finally:
+        network.close()
