@@ -11,11 +11,7 @@ contract Libraries {
     using Bids for uint256;
 
     /// @notice Weights of many scores at once: `points` holds q in the upper, φ in the lower 16 bits.
-    function weights(WeightRule calldata rule, uint32[] calldata points)
-        external
-        pure
-        returns (uint256[] memory out)
-    {
+    function weights(WeightRule calldata rule, uint32[] calldata points) external pure returns (uint256[] memory out) {
         out = new uint256[](points.length);
         for (uint256 i = 0; i < points.length; ++i) {
             out[i] = Weights.weight(rule, points[i] >> 16, points[i] & 0xffff);
@@ -36,20 +32,24 @@ contract Libraries {
         Medians.lower(starts, (medians.length + 31) / 32);
     }
 
-    function score(bytes calldata vector, uint256 position)
-        external
-        pure
-        returns (uint256 volume, uint256 phi, uint256 q, uint256 flags)
-    {
+    function score(
+        bytes calldata vector,
+        uint256 position
+    ) external pure returns (uint256 volume, uint256 phi, uint256 q, uint256 flags) {
         uint256 item = Scores.item(vector, position);
         return (Scores.volume(item), Scores.phi(item), Scores.q(item), Scores.flags(item));
     }
 
-    function bid(uint256 slot)
-        external
-        pure
-        returns (uint256 cost, uint256 weight, uint256 tag, bool revealed, bool flagged, bool stands)
-    {
-        return (slot.cost(), slot.weight(), slot >> 152, slot.is_(Bids.REVEALED), slot.is_(Bids.FLAGGED), slot.stands());
+    function bid(
+        uint256 slot
+    ) external pure returns (uint256 cost, uint256 weight, uint256 tag, bool revealed, bool flagged, bool stands) {
+        return (
+            slot.cost(),
+            slot.weight(),
+            slot >> 152,
+            slot.is_(Bids.REVEALED),
+            slot.is_(Bids.FLAGGED),
+            slot.stands()
+        );
     }
 }

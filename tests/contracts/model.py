@@ -386,6 +386,13 @@ class AuctionModel:
 
     # DELIVER
 
+    def resolved(self, now: int) -> bool:
+        """Whether every winner has delivered or was struck out, for good."""
+        if self.state != SETTLED or now < self.starts["claim"]:
+            return False
+        winners = [place for i, place in enumerate(self.places) if self.wins(i)]
+        return all(place.delivered or place.forfeited for place in winners)
+
     def deliver(self, now: int, index: int, by: str) -> str | None:
         place = self.places[index]
         if self.state != SETTLED:

@@ -94,6 +94,7 @@ class TestVerdict:
         protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
         assert protocol.held(auction.buyer) - held == 450_000
         auction.go("claim")
+        assert protocol.view("deliveriesResolved", auction.id)
         with reverts("NothingToClaim", auction.id, 1):
             auction.claim(1)
         auction.claim(0)

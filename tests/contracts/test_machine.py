@@ -605,6 +605,8 @@ class Machine(RuleBasedStateMachine):
                     word = auction.tag(bid.index) << 152
                     assert slot == word | bid.cost << 72 | bid.weight << 8 | status
             assert self.protocol.view("phases", auction.id)[0] == model.state
+            resolved = self.protocol.view("deliveriesResolved", auction.id)
+            assert resolved == model.resolved(self.now)
 
     @invariant()
     def balances_are_the_models(self) -> None:

@@ -129,8 +129,19 @@ class TestOperators:
             five.ask("createSet", [ALICE.address], 1)
         with reverts("SetInvalid"):
             five.ask("createSet", [], 1)
+
+    def test_create_set__of_the_most_members__works_and_of_one_more_does_not(
+        self, protocol: Protocol
+    ) -> None:
+        most = protocol.chain.call(protocol.oracle, "MAX_MEMBERS")
+        members = sorted((person(f"member {i}").address for i in range(most + 1)), key=str.lower)
+        for member in members:
+            protocol.fund(member)
+            protocol.ask("register", ZERO, ZERO, sender=member, value=MIN_BOND)
+        k = most // 2 + 1 + most // 2 % 2
+        protocol.ask("createSet", members[:most], k)
         with reverts("SetInvalid"):
-            five.ask("createSet", [members[0]] * 32, 17)
+            protocol.ask("createSet", members, k + 2)
 
     def test_exit__of_an_operator_who_committed__waits_a_week_after_round_two(
         self, protocol: Protocol
