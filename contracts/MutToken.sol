@@ -56,11 +56,14 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     /// @inheritdoc IMutToken
     function mint(address to, uint256 amount) external onlyAuction {
         Account memory account = _accounts[to];
-        uint256 revenue = _revenue;
-        // The new tokens bring what was deposited before they were claimed.
-        uint256 due = _due(account, revenue) + (revenue == 0 ? 0 : amount * revenue / _supply);
-        if (due != 0) _settled[to] += due;
-        _accounts[to] = Account(uint96(account.balance + amount), uint128(revenue));
+        // The new tokens bring what was deposited before they were claimed. At checkpoint 0 they do so by themselves.
+        if (account.checkpoint != 0) {
+            uint256 due = _due(account, _revenue) + amount * _revenue / _supply;
+            if (due != 0) _settled[to] += due;
+            account.checkpoint = _revenue;
+        }
+        account.balance += uint96(amount);
+        _accounts[to] = account;
         emit Transfer(address(0), to, amount);
     }
 
