@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backports import zstd
 from eth_utils.address import to_checksum_address
@@ -143,13 +143,13 @@ class Archive:
             raise IntegrityError(f"{self.path} has a damaged line: {error}") from error
         raise IntegrityError(f"{self.path} has a line that is neither block nor log")
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> zstd.ZstdFile:
         try:
             return zstd.open(self.path, "rb")
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror or error}") from error
 
-    def _read(self, file: IO[bytes]) -> bytes:
+    def _read(self, file: zstd.ZstdFile) -> bytes:
         try:
             line: bytes = file.readline(_MAX_LINE)
         except (OSError, EOFError, zstd.ZstdError) as error:

@@ -242,7 +242,7 @@ class Auctions:
         self.cash.took("cash.escrow", terms.token, self.address, args["buyer"], terms.budget)
         feed = self._feed(auction)
         d = terms.durations
-        expected = [terms.operator_set, time + d.commit, d.score_commit, d.score_open]
+        expected: list[Any] = [terms.operator_set, time + d.commit, d.score_commit, d.score_open]
         expected += [d.score_post, d.challenge, terms.metric_version]
         checks.equal("request.terms", expected, list(feed.request.values()))
 
@@ -280,7 +280,7 @@ class Auctions:
         self.checks.true("auction.state", auction.state in states, wanted, auction.state)
 
     def _bid(self, auction: Auction, args: dict[str, Any]) -> Bid:
-        count, index = len(auction.bids), args["index"]
+        count, index = len(auction.bids), int(args["index"])
         self.checks.require("bid.known", index < count, f"an index below {count}", index)
         return auction.bids[index]
 

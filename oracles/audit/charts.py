@@ -23,9 +23,9 @@ class Phase(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A bid in the supply curve: index, weight, ψ, whether it won."""
+    """A bid in the supply curve: number, weight, ψ, whether it won."""
 
-    index: int
+    number: int
     weight: float
     rate: float
     won: bool
@@ -106,13 +106,13 @@ def supply(steps: Sequence[Step], price: float, budget: int) -> str:
             parts.append(
                 f'<rect x="{start:.1f}" y="{y(step.rate):.1f}" width="{max(0.5, end - start):.1f}"'
                 f' height="{y(0) - y(step.rate):.1f}" class="{kind}">'
-                f"<title>bid {step.index}: ψ = {step.rate:,.0f}</title></rect>"
+                f"<title>bid {step.number}: ψ = {step.rate:,.0f}</title></rect>"
             )
             if end - start > 16:
                 middle = (start + end) / 2
                 parts.append(
                     f'<text x="{middle:.1f}" y="{y(0) - 5:.1f}" class="mid small">'
-                    f"{step.index}</text>"
+                    f"{step.number}</text>"
                 )
         reached += step.weight
     parts.append(f'<polyline points="{" ".join(outline)}" class="outline"/>')

@@ -16,13 +16,13 @@ from oracles.evidence import Cid, MissingError, Store, read_bundle
 from oracles.evidence.cid import DAG_PB, RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from oracles.audit.auctions import Auction
     from oracles.audit.operators import Feed, Round
     from oracles.audit.replay import Replay
-    from oracles.operator.scoring import Submission
+    from oracles.operator.scoring import Submission, Tell
     from oracles.operator.settings import Scoring
 
 SCHEMA: Final = "qmia/auction-scores/1"
@@ -131,7 +131,7 @@ def check_scores(
     workspace: Path,
     *,
     chosen: Collection[int],
-    tell: Callable[[str, int, int | None], Any] = lambda *_: None,
+    tell: Tell = lambda *_, **__: None,
 ) -> dict[int, tuple[Score, Score]]:
     """Score plain data again and compare with what was accepted.
 

@@ -9,7 +9,6 @@ from functools import cache, lru_cache
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
@@ -80,7 +79,7 @@ def signer(digest: bytes, signature: bytes) -> str | None:
         return None
     try:
         key = Signature(vrs=(signature[64] - 27, r, s)).recover_public_key_from_msg_hash(digest)
-    except (BadSignature, KeyValidationError, ValidationError):
+    except (BadSignature, ValidationError):
         return None
     return key.to_checksum_address()
 

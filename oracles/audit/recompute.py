@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Standing(NamedTuple):
     """A revealed, eligible bid not dearer than β."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has an `index` of its own
     cost: int
     weight: int
     flagged: bool

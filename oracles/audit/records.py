@@ -34,7 +34,7 @@ class Log(NamedTuple):
     topics: tuple[bytes, ...]
     data: bytes
     transaction: bytes
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has an `index` of its own
 
 
 Record = Block | Log

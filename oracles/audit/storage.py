@@ -42,8 +42,8 @@ def check_storage(
     oracle = header.deployment.oracle(web3)
     checks.auction, checks.where = None, f"storage at block {header.to_block}"
     for account, operator in state.operators.operators.items():
-        found = oracle.bond_of(account, block=block)
-        checks.equal("storage.bond", (operator.bond, operator.locked_until), found)
+        held = oracle.bond_of(account, block=block)
+        checks.equal("storage.bond", (operator.bond, operator.locked_until), held)
     for account in {*state.operators.operators, *state.operators.credit}:
         due = state.operators.credit.get(account, 0)
         checks.equal("storage.credit", due, oracle.credit_of(account, block=block))
