@@ -42,10 +42,10 @@ build-check: setup ## fail unless the tracked artifacts are what the sources com
 	@$(PY) -m scripts.build --check
 
 test: setup ## run the tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 slow: setup ## run the long tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) -m slow
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo
