@@ -64,6 +64,8 @@ GWEI_A_BOND = 10_000_000  # 0.01 ether
 BUDGET, POOL, REVENUE = 450 * UNIT, 150 * UNIT, 240 * UNIT
 RHO, TRANCHE = Fraction(3, 4), Fraction(1, 10)
 HOUR = 3_600
+#: Columns that the final table needs; a narrower pipe or log gets them all the same.
+TABLE_WIDTH = 112
 #: Longest that the operators may take, seconds of wall clock.
 PATIENCE = 1_200
 
@@ -457,7 +459,8 @@ def replay(stage: Stage) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Print the table that a person understands."""
     out = Console()
-    table = Table(title=f"Auction {result['auction']}", header_style="bold")
+    out = Console(width=max(out.width, TABLE_WIDTH))
+    table = Table(title=f"Auction {result['auction']}", header_style="bold", padding=(0, 1, 0, 0))
     for name in ("provider", "clean", "divers", "novel", "meta", "q", "φ", "weight"):
         table.add_column(name, justify="left" if name == "provider" else "right")
     for name in ("bid", "won", "cash", "MUT", "DST", "revenue"):
