@@ -137,12 +137,10 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function create(Terms calldata terms, EncryptionKey calldata key)
-        external
-        payable
-        nonReentrant
-        returns (uint256 auction)
-    {
+    function create(
+        Terms calldata terms,
+        EncryptionKey calldata key
+    ) external payable nonReentrant returns (uint256 auction) {
         _checkKey(key);
         (uint256 beta, uint256 reserve) = _checkTerms(terms);
 
@@ -193,23 +191,32 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (terms.token.code.length == 0) revert TermsInvalid("token has no code");
         Durations calldata d = terms.durations;
         if (
-            d.commit == 0 || d.scoreCommit == 0 || d.scoreOpen == 0 || d.scorePost == 0 || d.reveal == 0
-                || d.settle == 0 || d.deliver == 0 || d.verdict == 0
+            d.commit == 0 ||
+            d.scoreCommit == 0 ||
+            d.scoreOpen == 0 ||
+            d.scorePost == 0 ||
+            d.reveal == 0 ||
+            d.settle == 0 ||
+            d.deliver == 0 ||
+            d.verdict == 0
         ) revert TermsInvalid("a phase has no length");
 
         beta = type(uint256).max;
-        if (terms.rho != 0) beta = _min(beta, uint256(terms.budget) * PPB / terms.rho);
-        if (terms.rho != PPB) beta = _min(beta, uint256(terms.pool) * PPB / (PPB - terms.rho));
+        if (terms.rho != 0) beta = _min(beta, (uint256(terms.budget) * PPB) / terms.rho);
+        if (terms.rho != PPB) beta = _min(beta, (uint256(terms.pool) * PPB) / (PPB - terms.rho));
         if (beta == 0 || beta > type(uint80).max) revert TermsInvalid("beta");
-        reserve = beta * terms.tranche / PPB;
+        reserve = (beta * terms.tranche) / PPB;
 
         uint256 top = Weights.weight(terms.weights, Weights.MAX_SCORE, Weights.MAX_SCORE);
         if (top > MAX_WEIGHT) revert TermsInvalid("weights exceed 2^63");
         DstTerms calldata dst = terms.dst;
         if (
-            dst.supply != 0
-                && (dst.cap < dst.floor || dst.cap == 0 || dst.supply > type(uint88).max || dst.cap > type(uint88).max
-                    || uint256(dst.volumeWeight) + dst.qualityWeight + dst.impactWeight != PPB)
+            dst.supply != 0 &&
+            (dst.cap < dst.floor ||
+                dst.cap == 0 ||
+                dst.supply > type(uint88).max ||
+                dst.cap > type(uint88).max ||
+                uint256(dst.volumeWeight) + dst.qualityWeight + dst.impactWeight != PPB)
         ) revert TermsInvalid("dst");
     }
 
@@ -245,11 +252,11 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function commit(uint256 auction, bytes32 sealedBid, DataSet calldata dataSet)
-        external
-        payable
-        returns (uint256 index)
-    {
+    function commit(
+        uint256 auction,
+        bytes32 sealedBid,
+        DataSet calldata dataSet
+    ) external payable returns (uint256 index) {
         return _commit(auction, sealedBid, dataSet, msg.sender, msg.sender, msg.value);
     }
 
@@ -341,9 +348,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function reveal(uint256 auction, uint256 index, uint256 cost, bytes32 salt, address owner, address payer)
-        external
-    {
+    function reveal(uint256 auction, uint256 index, uint256 cost, bytes32 salt, address owner, address payer) external {
         Auction storage a = _auctions[auction];
         _inPhase(a.revealStart, a.revealEnd);
         bytes32 sealedBid = sealBid(auction, owner, cost, salt);
@@ -385,19 +390,23 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function settle(uint256 auction, Marginals calldata marginals, uint256 count)
-        external
-        nonReentrant
-        returns (bool done)
-    {
+    function settle(
+        uint256 auction,
+        Marginals calldata marginals,
+        uint256 count
+    ) external nonReentrant returns (bool done) {
         Auction storage a = _auctions[auction];
         if (a.state != State.Open) revert WrongState(a.state);
         _inPhase(a.revealEnd, a.settleEnd);
 
         bytes32 proposal = keccak256(abi.encode(auction, marginals));
         Progress memory progress = _progress[proposal];
-        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) =
-            _resume(auction, marginals, progress, a.tranche != 0);
+        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) = _resume(
+            auction,
+            marginals,
+            progress,
+            a.tranche != 0
+        );
 
         uint256 from = progress.cursor;
         uint256 to = _min(from + count, a.count);
@@ -414,24 +423,18 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         _save(proposal, progress, all, flagged, unflagged);
     }
 
-    function _resume(uint256 auction, Marginals calldata marginals, Progress memory progress, bool tranche)
-        internal
-        view
-        returns (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged)
-    {
+    function _resume(
+        uint256 auction,
+        Marginals calldata marginals,
+        Progress memory progress,
+        bool tranche
+    ) internal view returns (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) {
         _load(auction, all, marginals.all, progress.loserAll, progress.sumAll, progress.countAll);
         if (!tranche && (marginals.flagged != Clock.NONE || marginals.unflagged != Clock.NONE)) {
             revert MarginalInvalid(_min(marginals.flagged, marginals.unflagged));
         }
         if (!tranche) return (all, flagged, unflagged);
-        _load(
-            auction,
-            flagged,
-            marginals.flagged,
-            progress.loserFlagged,
-            progress.sumFlagged,
-            progress.countFlagged
-        );
+        _load(auction, flagged, marginals.flagged, progress.loserFlagged, progress.sumFlagged, progress.countFlagged);
         _load(
             auction,
             unflagged,
@@ -465,7 +468,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             uint256 bid = _bids[auction][loser - 1];
             (walk.loserCost, walk.loserWeight, walk.loser) = (bid.cost(), bid.weight(), loser);
         }
-        walk.tally = count << 128 | sum;
+        walk.tally = (count << 128) | sum;
     }
 
     function _walk(
@@ -541,7 +544,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Clock.Price memory price = Clock.clear(all, a.beta);
         Clock.Price memory unflaggedPrice;
         if (flagged.tally != 0 || flagged.loser != 0) {
-            Clock.Price memory reserved = Clock.clear(flagged, uint256(a.beta) * a.tranche / PPB);
+            Clock.Price memory reserved = Clock.clear(flagged, (uint256(a.beta) * a.tranche) / PPB);
             o.split = Clock.below(price, reserved);
             if (o.split) {
                 // Rounded up: what is kept back for flagged winners is never less than they are paid.
@@ -559,8 +562,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         (uint256 spent, uint256 allotment) = _spend(rho, price, first.sum(), first.count());
         o.winners = first.count();
         if (o.split) {
-            (uint256 moreSpent, uint256 moreAllotment) =
-                _spend(rho, unflaggedPrice, unflagged.sum(), unflagged.count());
+            (uint256 moreSpent, uint256 moreAllotment) = _spend(
+                rho,
+                unflaggedPrice,
+                unflagged.sum(),
+                unflagged.count()
+            );
             spent += moreSpent;
             allotment += moreAllotment;
             o.winners += unflagged.count();
@@ -594,22 +601,25 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.proposal = proposal;
 
         if (o.mutSupply != 0) {
-            MutToken(
-Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
-                ).initialize(auction, a.token, o.mutSupply);
+            MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))).initialize(
+                auction,
+                a.token,
+                o.mutSupply
+            );
         }
         emit Settled(auction, marginals, o);
     }
 
     /// @dev Cash and MUT set aside for the winners of one clock; `k` more MUT because each face value is rounded up.
-    function _spend(uint256 rho, Clock.Price memory price, uint256 sum, uint256 winners)
-        internal
-        pure
-        returns (uint256 cash, uint256 mut)
-    {
+    function _spend(
+        uint256 rho,
+        Clock.Price memory price,
+        uint256 sum,
+        uint256 winners
+    ) internal pure returns (uint256 cash, uint256 mut) {
         uint256 den = price.den * PPB;
-        cash = rho * price.num * sum / den;
-        if (rho != PPB) mut = (PPB - rho) * price.num * sum / den + winners;
+        cash = (rho * price.num * sum) / den;
+        if (rho != PPB) mut = ((PPB - rho) * price.num * sum) / den + winners;
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -673,9 +683,13 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
 
     /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
     function _forfeit(Auction storage a, uint256 auction, uint256 index, uint256 bid, bool verdict) internal {
-        (uint256 cash, uint256 face,) = _reward(a, bid);
+        (uint256 cash, uint256 face, ) = _reward(a, bid);
         _bids[auction][index] =
-            (bid & ~Bids.DELIVERED) | Bids.FORFEITED | Bids.CASH_PAID | Bids.MUT_PAID | Bids.BOND_PAID;
+            (bid & ~Bids.DELIVERED) |
+            Bids.FORFEITED |
+            Bids.CASH_PAID |
+            Bids.MUT_PAID |
+            Bids.BOND_PAID;
         ++a.forfeited;
         a.refund += uint80(cash);
         if (face != 0) MutToken(mutToken(auction)).reduce(face);
@@ -687,10 +701,7 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function claim(uint256 auction, uint256 index, address owner, address payer, uint256 parts)
-        external
-        nonReentrant
-    {
+    function claim(uint256 auction, uint256 index, address owner, address payer, uint256 parts) external nonReentrant {
         Auction storage a = _auctions[auction];
         uint256 bid = _bids[auction][index];
         _checkOwner(bid, auction, index, owner, payer);
@@ -730,10 +741,13 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
     }
 
     /// @inheritdoc IDataAuction
-    function reclaim(uint256 auction, uint256 index, bytes32 sealedBid, address owner, address payer)
-        external
-        nonReentrant
-    {
+    function reclaim(
+        uint256 auction,
+        uint256 index,
+        bytes32 sealedBid,
+        address owner,
+        address payer
+    ) external nonReentrant {
         Auction storage a = _auctions[auction];
         if (a.state != State.Aborted) revert WrongState(a.state);
         _uncommit(auction, index, sealedBid, owner, payer);
@@ -747,7 +761,7 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
         uint256 walked = _walked[a.proposal][msg.sender];
         if (walked == 0) revert NothingToClaim(auction, 0);
         _walked[a.proposal][msg.sender] = 0;
-        uint256 amount = uint256(a.bounty) * walked / a.count;
+        uint256 amount = (uint256(a.bounty) * walked) / a.count;
         emit BountyClaimed(auction, msg.sender, amount);
         _sendNative(msg.sender, amount);
     }
@@ -807,8 +821,10 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
     /// @inheritdoc IDataAuction
     function deliveriesResolved(uint256 auction) external view returns (bool) {
         Auction storage a = _auctions[auction];
-        return a.state == State.Settled && block.timestamp >= a.verdictEnd
-            && uint256(a.delivered) + a.forfeited == a.winners;
+        return
+            a.state == State.Settled &&
+            block.timestamp >= a.verdictEnd &&
+            uint256(a.delivered) + a.forfeited == a.winners;
     }
 
     /// @inheritdoc IDataAuction
@@ -821,7 +837,9 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
     }
 
     /// @inheritdoc IDataAuction
-    function phases(uint256 auction)
+    function phases(
+        uint256 auction
+    )
         external
         view
         returns (
@@ -863,14 +881,13 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
     }
 
     /// @dev `floor(t w)`, split: cash `floor(ρ p)`, MUT the rest.
-    function _reward(Auction storage a, uint256 bid)
-        internal
-        view
-        returns (uint256 cash, uint256 face, uint256 bonusGwei)
-    {
+    function _reward(
+        Auction storage a,
+        uint256 bid
+    ) internal view returns (uint256 cash, uint256 face, uint256 bonusGwei) {
         PaidPrice memory price = bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
-        uint256 reward = uint256(price.num) * bid.weight() / price.den;
-        cash = reward * price.rho / PPB;
+        uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
+        cash = (reward * price.rho) / PPB;
         face = reward - cash;
         bonusGwei = price.bonusGwei;
     }
@@ -886,7 +903,7 @@ Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))
 
     function _sendNative(address to, uint256 amount) internal {
         if (amount == 0) return;
-        (bool ok,) = to.call{value: amount}("");
+        (bool ok, ) = to.call{value: amount}("");
         if (!ok) revert TransferFailed(to, amount);
     }
 

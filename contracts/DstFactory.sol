@@ -31,8 +31,6 @@ contract DstFactory {
     /// @notice Where the token of an auction is, or will be.
     function tokenOf(uint256 auction) external view returns (address) {
         return
-            Clones.predictDeterministicAddressWithImmutableArgs(
-                IMPLEMENTATION, abi.encode(auction), bytes32(auction)
-            );
+            Clones.predictDeterministicAddressWithImmutableArgs(IMPLEMENTATION, abi.encode(auction), bytes32(auction));
     }
 }

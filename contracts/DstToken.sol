@@ -152,11 +152,14 @@ contract DstToken is IDstToken, ERC20 {
     /// is at the cap and some is left); the rounded shares sum to the supply.
     function _check(Terms memory t, Proposal calldata proposal, Progress memory p) internal pure {
         if (
-            p.volumeSum != proposal.volumeSum || p.qualitySum != proposal.qualitySum
-                || p.impactSum != proposal.impactSum || p.count != proposal.count
+            p.volumeSum != proposal.volumeSum ||
+            p.qualitySum != proposal.qualitySum ||
+            p.impactSum != proposal.impactSum ||
+            p.count != proposal.count
         ) revert SumsDiffer(p.volumeSum, p.qualitySum, p.impactSum, p.count);
-        bool exact = p.bounds <= t.supply
-            && uint256(proposal.levelNum) * p.freeScore == uint256(t.supply - p.bounds) * proposal.levelDen;
+        bool exact =
+            p.bounds <= t.supply &&
+                uint256(proposal.levelNum) * p.freeScore == uint256(t.supply - p.bounds) * proposal.levelDen;
         bool saturated = p.positive == p.capped && p.issued <= t.supply;
         if (!(exact && p.issued == t.supply) && !saturated) revert LevelWrong(p.issued, t.supply);
     }
@@ -170,16 +173,18 @@ contract DstToken is IDstToken, ERC20 {
         uint256 v = p.volumeSum == 0 ? 1 : p.volumeSum;
         uint256 q = p.qualitySum == 0 ? 1 : p.qualitySum;
         uint256 g = p.impactSum == 0 ? 1 : p.impactSum;
-        return t.volumeWeight * Scores.volume(score) * q * g + t.qualityWeight * Scores.q(score) * v * g
-            + (PPB - t.volumeWeight - t.qualityWeight) * Scores.phi(score) * v * q;
+        return
+            t.volumeWeight * Scores.volume(score) * q * g +
+            t.qualityWeight * Scores.q(score) * v * g +
+            (PPB - t.volumeWeight - t.qualityWeight) * Scores.phi(score) * v * q;
     }
 
     /// @dev Share rounded down and remainder over levelDen; `free` when neither floor nor cap binds.
-    function _share(Terms memory t, Proposal memory p, uint256 n)
-        internal
-        pure
-        returns (uint256 share, uint256 remainder, bool free)
-    {
+    function _share(
+        Terms memory t,
+        Proposal memory p,
+        uint256 n
+    ) internal pure returns (uint256 share, uint256 remainder, bool free) {
         uint256 level = p.levelNum * n;
         if (level <= uint256(t.effectiveFloor) * p.levelDen) return (t.effectiveFloor, 0, false);
         if (level >= uint256(t.cap) * p.levelDen) return (t.cap, 0, false);

@@ -58,7 +58,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
         Account memory account = _accounts[to];
         // The new tokens bring what was deposited before they were claimed. At checkpoint 0 they do so by themselves.
         if (account.checkpoint != 0) {
-            uint256 due = _due(account, _revenue) + amount * _revenue / _supply;
+            uint256 due = _due(account, _revenue) + (amount * _revenue) / _supply;
             if (due != 0) _settled[to] += due;
             account.checkpoint = _revenue;
         }
@@ -121,7 +121,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     function _due(Account memory account, uint256 revenue) internal view returns (uint256) {
         if (account.balance == 0 || revenue == account.checkpoint) return 0;
-        return account.balance * (revenue - account.checkpoint) / _supply;
+        return (account.balance * (revenue - account.checkpoint)) / _supply;
     }
 
     /*//////////////////////////////////////////////////////////////

@@ -31,8 +31,9 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     bytes32 internal constant REPORT_TYPEHASH = keccak256(
         "Report(address auction,uint256 auctionId,uint8 round,bytes32 metricVersion,bytes32 root,bytes32 evidence)"
     );
-    bytes32 internal constant VERDICT_TYPEHASH =
-        keccak256("NonDelivery(address auction,uint256 auctionId,uint32[] indices)");
+    bytes32 internal constant VERDICT_TYPEHASH = keccak256(
+        "NonDelivery(address auction,uint256 auctionId,uint32[] indices)"
+    );
 
     uint256 public immutable MIN_BOND;
     uint256 public immutable CHALLENGE_BOND;
@@ -124,7 +125,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         if (amount == 0) revert NothingDue(msg.sender);
         credit[msg.sender] = 0;
         emit CreditWithdrawn(msg.sender, amount);
-        (bool ok,) = to.call{value: amount}("");
+        (bool ok, ) = to.call{value: amount}("");
         if (!ok) revert NothingDue(to);
     }
 
@@ -224,11 +225,11 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev Members of the submissions as a mask; must be all that committed, or later all that published.
-    function _dueMask(Feed storage feed, uint256 round, Submission[] calldata submissions)
-        internal
-        view
-        returns (uint256 mask)
-    {
+    function _dueMask(
+        Feed storage feed,
+        uint256 round,
+        Submission[] calldata submissions
+    ) internal view returns (uint256 mask) {
         uint256[4] memory w = _windows(feed.request, round);
         _inWindow(w[1], w[3]);
         Round storage r = feed.rounds[round - 1];
@@ -254,14 +255,16 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     ) internal view returns (bytes memory medians) {
         uint256 chunks = _chunkCount(count);
         if (chunk >= chunks) revert NotTheVector(chunk);
-        uint256 length = ((chunk + 1) * Scores.CHUNK < count ? Scores.CHUNK : count - chunk * Scores.CHUNK) * Scores.SIZE;
+        uint256 length =
+            ((chunk + 1) * Scores.CHUNK < count ? Scores.CHUNK : count - chunk * Scores.CHUNK) * Scores.SIZE;
         uint256[] memory starts = new uint256[](submissions.length);
         for (uint256 i = 0; i < submissions.length; ++i) {
             Submission calldata s = submissions[i];
             _checkReport(feed, consumer, id, round, s);
             if (
-                s.chunkHashes.length != chunks || s.vector.length != length
-                    || keccak256(s.vector) != s.chunkHashes[chunk]
+                s.chunkHashes.length != chunks ||
+                s.vector.length != length ||
+                keccak256(s.vector) != s.chunkHashes[chunk]
             ) revert NotTheVector(s.member);
             bytes memory vector = s.vector;
             if (i == 0) medians = vector;
@@ -275,14 +278,15 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @dev The member committed to this very report and signed it.
-    function _checkReport(Feed storage feed, address consumer, uint256 id, uint256 round, Submission calldata s)
-        internal
-        view
-        returns (address operator)
-    {
+    function _checkReport(
+        Feed storage feed,
+        address consumer,
+        uint256 id,
+        uint256 round,
+        Submission calldata s
+    ) internal view returns (address operator) {
         operator = _member(feed, s.member);
-        bytes32 digest =
-            reportDigest(consumer, id, round, keccak256(abi.encodePacked(s.chunkHashes)), s.evidence);
+        bytes32 digest = reportDigest(consumer, id, round, keccak256(abi.encodePacked(s.chunkHashes)), s.evidence);
         bytes32 commitment = _commitments[keccak256(abi.encode(consumer, id, round, uint256(s.member)))];
         if (commitment != keccak256(abi.encode(digest, operator, s.salt))) revert NotTheCommitment(s.member);
         address signer = ECDSA.recoverCalldata(digest, s.signature);
@@ -340,9 +344,11 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     function _differ(uint256 a, uint256 b) internal pure returns (bool) {
         if (a == b) return false;
         uint256 volumes = _distance(Scores.volume(a), Scores.volume(b));
-        return Scores.flags(a) != Scores.flags(b) || _distance(Scores.q(a), Scores.q(b)) > TOLERANCE
-            || _distance(Scores.phi(a), Scores.phi(b)) > TOLERANCE
-            || volumes * 10_000 > VOLUME_TOLERANCE * Scores.volume(b);
+        return
+            Scores.flags(a) != Scores.flags(b) ||
+            _distance(Scores.q(a), Scores.q(b)) > TOLERANCE ||
+            _distance(Scores.phi(a), Scores.phi(b)) > TOLERANCE ||
+            volumes * 10_000 > VOLUME_TOLERANCE * Scores.volume(b);
     }
 
     function _distance(uint256 a, uint256 b) internal pure returns (uint256) {
@@ -365,9 +371,11 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         bytes32 digestA = reportDigest(consumer, id, a.round, a.root, a.evidence);
         bytes32 digestB = reportDigest(consumer, id, b.round, b.root, b.evidence);
         if (
-            a.round != b.round || digestA == digestB || feed.request.start == 0
-                || ECDSA.recoverCalldata(digestA, a.signature) != operator
-                || ECDSA.recoverCalldata(digestB, b.signature) != operator
+            a.round != b.round ||
+            digestA == digestB ||
+            feed.request.start == 0 ||
+            ECDSA.recoverCalldata(digestA, a.signature) != operator ||
+            ECDSA.recoverCalldata(digestB, b.signature) != operator
         ) revert NotSlashable(operator);
         uint256 amount = _operators[operator].bond;
         _slash(operator, amount, msg.sender, amount / 2, "equivocation");
@@ -403,8 +411,10 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256 chunk = index / Scores.CHUNK;
         bytes32 digest = reportDigest(consumer, id, 1, keccak256(abi.encodePacked(chunkHashes)), evidence);
         if (
-            !feed.moved || ECDSA.recoverCalldata(digest, signature) != operator
-                || keccak256(vector) != chunkHashes[chunk] || vector.length <= index % Scores.CHUNK * Scores.SIZE
+            !feed.moved ||
+            ECDSA.recoverCalldata(digest, signature) != operator ||
+            keccak256(vector) != chunkHashes[chunk] ||
+            vector.length <= (index % Scores.CHUNK) * Scores.SIZE
         ) revert NotSlashable(operator);
         bytes32 key = keccak256(abi.encode(consumer, id, uint256(2), uint256(feed.rounds[1].complete)));
         uint256 score = Scores.read(_chunks[key][chunk], index % Scores.CHUNK);
@@ -433,7 +443,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     function _burn(uint256 amount) internal {
-        (bool ok,) = BURN.call{value: amount}("");
+        (bool ok, ) = BURN.call{value: amount}("");
         if (!ok) revert NothingDue(BURN);
     }
 
@@ -479,23 +489,24 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IScoreOracle
-    function reportDigest(address consumer, uint256 id, uint256 round, bytes32 root, bytes32 evidence)
-        public
-        view
-        returns (bytes32)
-    {
+    function reportDigest(
+        address consumer,
+        uint256 id,
+        uint256 round,
+        bytes32 root,
+        bytes32 evidence
+    ) public view returns (bytes32) {
         bytes32 version = _feeds[consumer][id].request.metricVersion;
-        return _hashTypedDataV4(
-            keccak256(abi.encode(REPORT_TYPEHASH, consumer, id, round, version, root, evidence))
-        );
+        return _hashTypedDataV4(keccak256(abi.encode(REPORT_TYPEHASH, consumer, id, round, version, root, evidence)));
     }
 
     /// @inheritdoc IScoreOracle
     function verdictDigest(address consumer, uint256 id, uint32[] calldata indices) public view returns (bytes32) {
         // EIP-712 encodes array members as whole words, and so does packing a uint32 array.
-        return _hashTypedDataV4(
-            keccak256(abi.encode(VERDICT_TYPEHASH, consumer, id, keccak256(abi.encodePacked(indices))))
-        );
+        return
+            _hashTypedDataV4(
+                keccak256(abi.encode(VERDICT_TYPEHASH, consumer, id, keccak256(abi.encodePacked(indices))))
+            );
     }
 
     /// @inheritdoc IScoreOracle
@@ -509,7 +520,10 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IScoreOracle
-    function requestOf(address consumer, uint256 id)
+    function requestOf(
+        address consumer,
+        uint256 id
+    )
         external
         view
         returns (

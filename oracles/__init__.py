@@ -1,1 +1,1 @@
-"""Q-MIA off chain: the exact mechanism, scoring, evidence, chain access, the operator daemon, the audit."""
+"""Q-MIA off chain: mechanism, scoring, evidence, chain access, the operators' daemon, the audit."""

@@ -136,11 +136,14 @@ interface IDataAuction {
     event Withdrawn(uint256 indexed auction, uint256 indexed index);
     event ScoresAccepted(uint256 indexed auction, uint256 round, address[] chunks);
     event Revealed(
-        uint256 indexed auction, uint256 indexed index, uint256 cost, bytes32 salt, uint256 weight, bool flagged
+        uint256 indexed auction,
+        uint256 indexed index,
+        uint256 cost,
+        bytes32 salt,
+        uint256 weight,
+        bool flagged
     );
-    event Walked(
-        uint256 indexed auction, bytes32 indexed proposal, address indexed settler, uint256 from, uint256 to
-    );
+    event Walked(uint256 indexed auction, bytes32 indexed proposal, address indexed settler, uint256 from, uint256 to);
     event Settled(uint256 indexed auction, Marginals marginals, Outcome outcome);
     event Delivered(uint256 indexed auction, uint256 indexed index, bytes wrappedKey);
     event Forfeited(uint256 indexed auction, uint256 indexed index, uint256 cash, uint256 face, bool verdict);
@@ -197,10 +200,11 @@ interface IDataAuction {
     /// @param sealedBid `sealBid(auction, msg.sender, cost, salt)`, computed by the caller off chain.
     /// In an enrolment it must be `sealBid(auction, msg.sender, 0, 0)`.
     /// @return index Place in the order of commitment.
-    function commit(uint256 auction, bytes32 sealedBid, DataSet calldata dataSet)
-        external
-        payable
-        returns (uint256 index);
+    function commit(
+        uint256 auction,
+        bytes32 sealedBid,
+        DataSet calldata dataSet
+    ) external payable returns (uint256 index);
 
     /// @notice Commit for `owner`, who signed for this caller; the caller pays the bond and gets it back.
     function commitFor(
@@ -226,8 +230,7 @@ interface IDataAuction {
     function withdraw(uint256 auction, uint256 index, bytes32 sealedBid, address payer) external;
 
     /// @notice Open a bid. Anyone who knows it may.
-    function reveal(uint256 auction, uint256 index, uint256 cost, bytes32 salt, address owner, address payer)
-        external;
+    function reveal(uint256 auction, uint256 index, uint256 cost, bytes32 salt, address owner, address payer) external;
 
     /// @notice Fetch the final scores' location from the oracle; the first reveal does it by itself.
     function acceptScores(uint256 auction) external;
@@ -288,7 +291,9 @@ interface IDataAuction {
     function scoreChunks(uint256 auction) external view returns (address[] memory);
 
     /// @notice The auction's state and deadlines.
-    function phases(uint256 auction)
+    function phases(
+        uint256 auction
+    )
         external
         view
         returns (

@@ -62,15 +62,27 @@ interface IScoreOracle {
     event BondAdded(address indexed operator, uint256 amount, uint256 bond);
     event OperatorExited(address indexed operator, uint256 bond);
     event OperatorSlashed(
-        address indexed operator, uint256 amount, address indexed beneficiary, uint256 reward, bytes32 reason
+        address indexed operator,
+        uint256 amount,
+        address indexed beneficiary,
+        uint256 reward,
+        bytes32 reason
     );
     event SetCreated(uint256 indexed operatorSet, address indexed creator, uint256 threshold, address[] members);
     event RequestOpened(address indexed consumer, uint256 indexed id, uint256 schema, Request request);
     event VectorCommitted(
-        address indexed consumer, uint256 indexed id, uint256 round, address indexed operator, bytes32 commitment
+        address indexed consumer,
+        uint256 indexed id,
+        uint256 round,
+        address indexed operator,
+        bytes32 commitment
     );
     event VectorAnnounced(
-        address indexed consumer, uint256 indexed id, uint256 round, address indexed operator, string location
+        address indexed consumer,
+        uint256 indexed id,
+        uint256 round,
+        address indexed operator,
+        string location
     );
     event VectorPublished(
         address indexed consumer,
@@ -92,7 +104,12 @@ interface IScoreOracle {
     event RoundCompleted(address indexed consumer, uint256 indexed id, uint256 round, uint256 mask);
     event Challenged(address indexed consumer, uint256 indexed id, address indexed challenger, uint256 bond);
     event ChallengeResolved(
-        address indexed consumer, uint256 indexed id, uint256 finalRound, bool quorum, bool moved, uint256 movedIndex
+        address indexed consumer,
+        uint256 indexed id,
+        uint256 finalRound,
+        bool quorum,
+        bool moved,
+        uint256 movedIndex
     );
     event CreditAdded(address indexed account, uint256 amount);
     event CreditWithdrawn(address indexed account, uint256 amount);
@@ -176,8 +193,13 @@ interface IScoreOracle {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice Two different reports signed for one round: the whole bond goes, half of it to the caller.
-    function slashEquivocation(address consumer, uint256 id, address operator, Report calldata a, Report calldata b)
-        external;
+    function slashEquivocation(
+        address consumer,
+        uint256 id,
+        address operator,
+        Report calldata a,
+        Report calldata b
+    ) external;
 
     /// @notice Committed, but neither posted nor published by the deadline: a tenth of the bond is burned.
     function slashMissing(address consumer, uint256 id, uint256 round, uint256 member) external;
@@ -215,10 +237,13 @@ interface IScoreOracle {
     ) external view;
 
     /// @notice EIP-712 digest that an operator signs for a report.
-    function reportDigest(address consumer, uint256 id, uint256 round, bytes32 root, bytes32 evidence)
-        external
-        view
-        returns (bytes32);
+    function reportDigest(
+        address consumer,
+        uint256 id,
+        uint256 round,
+        bytes32 root,
+        bytes32 evidence
+    ) external view returns (bytes32);
 
     /// @notice EIP-712 digest that an operator signs for a verdict.
     function verdictDigest(address consumer, uint256 id, uint32[] calldata indices) external view returns (bytes32);
@@ -230,7 +255,10 @@ interface IScoreOracle {
     function bondOf(address operator) external view returns (uint256 bond, uint256 lockedUntil);
 
     /// @notice A request, its rounds' masks (committed, published, complete), and its challenge.
-    function requestOf(address consumer, uint256 id)
+    function requestOf(
+        address consumer,
+        uint256 id
+    )
         external
         view
         returns (

@@ -17,28 +17,31 @@ library Bids {
     uint256 internal constant MUT_PAID = 0x40;
     uint256 internal constant BOND_PAID = 0x80;
 
-    function commitment(bytes32 sealedBid, uint256 index, address owner, address payer)
-        internal
-        pure
-        returns (uint256)
-    {
-        return uint256(keccak256(abi.encode(sealedBid, index, owner, payer))) & ~uint256(0xff) | COMMITTED;
+    function commitment(
+        bytes32 sealedBid,
+        uint256 index,
+        address owner,
+        address payer
+    ) internal pure returns (uint256) {
+        return (uint256(keccak256(abi.encode(sealedBid, index, owner, payer))) & ~uint256(0xff)) | COMMITTED;
     }
 
     function tag(uint256 auction, uint256 index, address owner, address payer) internal view returns (uint256) {
         return tagOf(address(this), auction, index, owner, payer);
     }
 
-    function tagOf(address auctionContract, uint256 auction, uint256 index, address owner, address payer)
-        internal
-        view
-        returns (uint256)
-    {
+    function tagOf(
+        address auctionContract,
+        uint256 auction,
+        uint256 index,
+        address owner,
+        address payer
+    ) internal view returns (uint256) {
         return uint256(keccak256(abi.encode(block.chainid, auctionContract, auction, index, owner, payer))) >> 152;
     }
 
     function pack(uint256 cost_, uint256 weight_, bool flagged, uint256 tag_) internal pure returns (uint256) {
-        return tag_ << 152 | cost_ << 72 | weight_ << 8 | REVEALED | (flagged ? FLAGGED : 0);
+        return (tag_ << 152) | (cost_ << 72) | (weight_ << 8) | REVEALED | (flagged ? FLAGGED : 0);
     }
 
     function is_(uint256 bid, uint256 status) internal pure returns (bool) {
@@ -60,11 +63,14 @@ library Bids {
 
     /// @notice Whether (ψ, index) of the first bid is above that of the second; ψ = cost / weight is never divided.
     /// @dev 80 + 64 bits: no overflow.
-    function after_(uint256 costA, uint256 weightA, uint256 indexA, uint256 costB, uint256 weightB, uint256 indexB)
-        internal
-        pure
-        returns (bool)
-    {
+    function after_(
+        uint256 costA,
+        uint256 weightA,
+        uint256 indexA,
+        uint256 costB,
+        uint256 weightB,
+        uint256 indexB
+    ) internal pure returns (bool) {
         unchecked {
             uint256 a = costA * weightB;
             uint256 b = costB * weightA;

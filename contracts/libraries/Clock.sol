@@ -36,7 +36,9 @@ library Clock {
             let a := mul(cost_, mload(add(walk, 0x20)))
             let b := mul(mload(walk), weight_)
             switch or(lt(a, b), and(eq(a, b), lt(index, mload(add(walk, 0x40)))))
-            case 1 { mstore(add(walk, 0x60), add(mload(add(walk, 0x60)), or(weight_, shl(128, 1)))) }
+            case 1 {
+                mstore(add(walk, 0x60), add(mload(add(walk, 0x60)), or(weight_, shl(128, 1))))
+            }
             default {
                 // The bids come in ascending order of index, so a tie never replaces the loser.
                 let loser := mload(add(walk, 0xc0))
@@ -70,9 +72,10 @@ library Clock {
         if (walk.loserCost * (total + walk.loserWeight) <= budget * walk.loserWeight) {
             revert CertificateFailed(walk.loser - 1, false);
         }
-        return budget * walk.loserWeight < walk.loserCost * total
-            ? Price(budget, total)
-            : Price(walk.loserCost, walk.loserWeight);
+        return
+            budget * walk.loserWeight < walk.loserCost * total
+                ? Price(budget, total)
+                : Price(walk.loserCost, walk.loserWeight);
     }
 
     function below(Price memory a, Price memory b) internal pure returns (bool) {

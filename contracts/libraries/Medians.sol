@@ -9,8 +9,8 @@ library Medians {
     /// @dev Four scores in one word.
     uint256 private constant FOUR = 0x0000000000000001000000000000000100000000000000010000000000000001;
     /// @dev volume 32 | q 14 | under-served 1, and φ 14 | eligible 1. Whatever is in no field is dropped.
-    uint256 private constant ODD = FOUR * (0xffffffff | 0x3fff << 46 | 1 << 61);
-    uint256 private constant EVEN = FOUR * (0x3fff << 32 | 1 << 60);
+    uint256 private constant ODD = FOUR * (0xffffffff | (0x3fff << 46) | (1 << 61));
+    uint256 private constant EVEN = FOUR * ((0x3fff << 32) | (1 << 60));
     /// @dev Guards, by the width of the field below.
     uint256 private constant ODD_32 = FOUR << 32;
     uint256 private constant ODD_14 = FOUR << 60;
@@ -33,7 +33,11 @@ library Medians {
                     let p := add(starts, 32)
                     let end := add(p, shl(5, mload(starts)))
                     first := mload(add(mload(p), offset))
-                    for { p := add(p, 32) } lt(p, end) { p := add(p, 32) } {
+                    for {
+                        p := add(p, 32)
+                    } lt(p, end) {
+                        p := add(p, 32)
+                    } {
                         differ := or(differ, xor(first, mload(add(mload(p), offset))))
                     }
                 }
@@ -41,10 +45,10 @@ library Medians {
                 if (differ == 0) continue;
                 uint256 out = first & (ODD | EVEN);
                 if (differ & ODD != 0) {
-                    out = out & EVEN | _select(starts, row, offset, ODD, ODD_32, ODD_14, ODD_1);
+                    out = (out & EVEN) | _select(starts, row, offset, ODD, ODD_32, ODD_14, ODD_1);
                 }
                 if (differ & EVEN != 0) {
-                    out = out & ODD | _select(starts, row, offset, EVEN, 0, EVEN_14, EVEN_1);
+                    out = (out & ODD) | _select(starts, row, offset, EVEN, 0, EVEN_14, EVEN_1);
                 }
                 assembly ("memory-safe") {
                     mstore(add(mload(add(starts, 32)), offset), out)
@@ -67,25 +71,33 @@ library Medians {
             let n := mload(starts)
             let begin := add(row, 32)
             let end := add(begin, shl(5, n))
-            for { let p := begin } lt(p, end) { p := add(p, 32) } {
+            for {
+                let p := begin
+            } lt(p, end) {
+                p := add(p, 32)
+            } {
                 mstore(p, and(mload(add(mload(add(starts, sub(p, row))), offset)), fields))
             }
             let guards := or(guards32, or(guards14, guards1))
             let rank := add(begin, shl(5, shr(1, sub(n, 1))))
-            for { let p := begin } iszero(gt(p, rank)) { p := add(p, 32) } {
+            for {
+                let p := begin
+            } iszero(gt(p, rank)) {
+                p := add(p, 32)
+            } {
                 x := mload(p)
-                for { let r := add(p, 32) } lt(r, end) { r := add(r, 32) } {
+                for {
+                    let r := add(p, 32)
+                } lt(r, end) {
+                    r := add(r, 32)
+                } {
                     let y := mload(r)
                     // The guard stays where x >= y; less itself shifted down by the width, it covers the field.
                     let swap := and(sub(or(x, guards), y), guards)
-                    swap :=
-                        sub(
-                            swap,
-                            or(
-                                shr(32, and(swap, guards32)),
-                                or(shr(14, and(swap, guards14)), shr(1, and(swap, guards1)))
-                            )
-                        )
+                    swap := sub(
+                        swap,
+                        or(shr(32, and(swap, guards32)), or(shr(14, and(swap, guards14)), shr(1, and(swap, guards1))))
+                    )
                     swap := and(xor(x, y), swap)
                     mstore(r, xor(y, swap))
                     x := xor(x, swap)

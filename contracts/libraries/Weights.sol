@@ -33,12 +33,12 @@ library Weights {
         uint256 x = FixedPointMathLib.min(q, MAX_SCORE) * GRID;
         uint256 y = FixedPointMathLib.min(phi, MAX_SCORE) * GRID;
         if (rule.family == WeightFamily.Power) {
-            w = pow(x, rule.eta) * pow(y + rule.kappa, rule.gamma) / WAD;
+            w = (pow(x, rule.eta) * pow(y + rule.kappa, rule.gamma)) / WAD;
         } else if (rule.family == WeightFamily.Sqrt) {
             w = FixedPointMathLib.sqrt(x * y);
         } else {
             // forge-lint: disable-next-line(unsafe-typecast)
-            w = uint256(FixedPointMathLib.lnWad(int256(WAD + x * y / WAD)));
+            w = uint256(FixedPointMathLib.lnWad(int256(WAD + (x * y) / WAD)));
         }
         if (w == 0) w = 1;
     }

@@ -34,7 +34,7 @@ contract ZooAttacker {
         if (target == address(0) || _inside) return;
         _inside = true;
         ++calls;
-        (bool ok,) = target.call(data);
+        (bool ok, ) = target.call(data);
         if (ok) ++successes;
         _inside = false;
     }

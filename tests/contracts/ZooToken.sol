@@ -31,7 +31,7 @@ contract ZooToken {
     }
 
     function mint(address to, uint256 amount) external {
-        _shares[to] += amount * 1e18 / index;
+        _shares[to] += (amount * 1e18) / index;
     }
 
     function set(bool paused_, uint256 index_, address twin_, address hook_) external {
@@ -43,7 +43,7 @@ contract ZooToken {
     }
 
     function balanceOf(address account) external view returns (uint256) {
-        return _shares[account] * index / 1e18;
+        return (_shares[account] * index) / 1e18;
     }
 
     function approve(address spender, uint256 amount) external returns (bool) {
@@ -77,7 +77,7 @@ contract ZooToken {
         if (blocked[from] || blocked[to]) revert Blocked();
         if (KIND == Kind.False && paused) return;
         if (paused) revert Paused();
-        uint256 shares = amount * 1e18 / index;
+        uint256 shares = (amount * 1e18) / index;
         _shares[from] -= shares;
         _shares[to] += shares;
         if (hook != address(0)) ZooHook(hook).onTransfer(from, to, amount);
