@@ -55,16 +55,6 @@ for kind in (GopherQualityFilter, GopherRepetitionFilter, FineWebQualityFilter):
         rows.append([f"datatrove {kind.__name__}", time.process_time() - start])
     except Exception as error:
         print(f"{kind.__name__}: {error}"[:300], file=sys.stderr)
-try:
-    from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
-    step = MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig())
-    from datatrove.utils.text import simplify_text
-    start = time.process_time()
-    for d in documents:
-        step.get_signature(step.get_shingles(d.text))
-    rows.append(["datatrove MinHash signature", time.process_time() - start])
-except Exception as error:
-    print(f"minhash: {error}"[:300], file=sys.stderr)
 print(json.dumps(rows))
 """
 
