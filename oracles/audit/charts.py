@@ -62,7 +62,7 @@ def timeline(phases: Sequence[Phase], events: Sequence[tuple[str, int, int]]) ->
         parts.append(f'<rect x="{x:.1f}" y="0" width="{width - 2:.1f}" height="38" class="phase"/>')
         middle = x + width / 2
         parts.append(f'<text x="{middle:.1f}" y="16" class="mid">{escape(phase.name)}</text>')
-        length = _length(phase.end - phase.start)
+        length = _length(phase.end - phase.start) if phase.name != "claim" else "no end"
         parts.append(f'<text x="{middle:.1f}" y="31" class="mid small">{length}</text>')
     for row, (name, first, last) in enumerate(events):
         y = 52 + 17 * row
@@ -84,7 +84,7 @@ def supply(steps: Sequence[Step], price: float, budget: int) -> str:
         price: per unit of weight.
         budget: β of this clock, token units.
     """
-    height, left, bottom = 330, 76, 40
+    height, left, bottom = 336, 76, 46
     total = sum(step.weight for step in steps) or 1.0
     won = sum(step.weight for step in steps if step.won)
     # Far losers would flatten everything that matters.
@@ -127,10 +127,7 @@ def supply(steps: Sequence[Step], price: float, budget: int) -> str:
         ' class="price"/>'
     )
     parts.append(f'<line x1="{x(won):.1f}" x2="{x(won):.1f}" y1="8" y2="{y(0):.1f}" class="edge"/>')
-    parts.append(
-        f'<text x="{_WIDTH - 18}" y="{y(price) - 5:.1f}" class="end">'
-        f"clearing price {price:,.0f}</text>"
-    )
+    parts.append(f'<text x="{left + 8}" y="{y(price) - 5:.1f}">clearing price {price:,.0f}</text>')
     parts.append(f'<text x="{_WIDTH - 18}" y="22" class="end small">dashed: β / W</text>')
     for number in range(5):
         rate = top * number / 4
@@ -147,7 +144,7 @@ def supply(steps: Sequence[Step], price: float, budget: int) -> str:
         f'<polyline points="{left},8 {left},{y(0):.1f} {_WIDTH - 16},{y(0):.1f}" class="axis"/>'
     )
     parts.append(
-        f'<text x="{left + area / 2:.0f}" y="{height - 2}" class="mid small">'
+        f'<text x="{left + area / 2:.0f}" y="{height - 4}" class="mid small">'
         "cumulative weight W (height: ψ = cost per unit of weight)</text>"
     )
     return _svg(height, parts, "Supply curve, clearing price and budget curve")
@@ -157,7 +154,7 @@ def payments(rows: Sequence[Row]) -> str:
     """Cost, and below it cash and MUT, for each winner."""
     shown = rows[:_MOST_ROWS]
     most = max((max(row.cost, row.cash + row.face) for row in shown), default=1) or 1
-    left, area = 90, _WIDTH - 90 - 120
+    left, area = 90, _WIDTH - 90 - 210
     parts = []
     for number, row in enumerate(shown):
         y = 30 * number + 4

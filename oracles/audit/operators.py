@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oracles.chain.events import Event
 
 SCHEMA: Final = 1
-MAX_MEMBERS: Final = 31
+MAX_MEMBERS: Final = 13
 LOCK: Final = 7 * 86_400
 ZERO: Final = "0x" + "00" * 20
 

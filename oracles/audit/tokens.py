@@ -100,9 +100,11 @@ class MutLedger:
         if sender == ZERO:
             expected = self.mints.pop(0) if self.mints else None
             self.checks.equal("mut.mint", expected, (to, amount))
-            account = self._set_aside(to)
-            # Tokens claimed late bring along what was deposited before.
-            if self.revenue:
+            account = self.accounts[to]
+            # Tokens claimed late bring along what was deposited before. With a checkpoint of 0 they
+            # do so by themselves.
+            if account.checkpoint:
+                self._set_aside(to)
                 account.aside += amount * self.revenue // self.supply
             account.balance += amount
         else:

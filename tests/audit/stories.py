@@ -78,7 +78,8 @@ def main_auction(p: Protocol) -> Auction:
     a.go("claim")
     a.claim(winners[2], 1)
     a.claim(winners[2], 6)
-    for index in (*winners[3:], 4, 5):
+    a.claim(winners[3], 5)
+    for index in (*winners[4:], 4, 5):
         a.claim(index)
     for settler in (SETTLER, BOTH[1]):
         p.do("claimBounty", a.id, sender=settler.address)
@@ -97,11 +98,13 @@ def revenue(p: Protocol, a: Auction) -> None:
     chain.transact(mut, "transfer", RELAYER.address, 1, sender=RELAYER.address)
     chain.transact(p.token, "transfer", mut.address, 777, sender=BUYER.address)
     chain.transact(mut, "accrue")
+    late = a.entries[a.winners()[3]].owner
+    a.claim(a.winners()[3], 2)
     chain.transact(mut, "claimFor", holder)
     chain.transact(mut, "approve", RELAYER.address, 5, sender=holder)
     chain.transact(mut, "transferFrom", holder, SETTLER.address, 5, sender=RELAYER.address)
     chain.transact(mut, "deposit", 3_333, sender=BUYER.address)
-    for each in (holder, RELAYER.address, BUYER.address):
+    for each in (holder, late, RELAYER.address, BUYER.address):
         chain.transact(mut, "claimFor", each)
     dst = a.dst()
     shares, proposal = a.dst_shares()
