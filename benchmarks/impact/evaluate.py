@@ -75,7 +75,7 @@ def attack_rows(cache: Path, results: Path, code: str) -> list[dict[str, Any]]:
     return found
 
 
-def run(cache: Path, seeds: int, plan: Plan, *, attacked: bool) -> dict[str, Any]:
+def run(cache: Path, seeds: int, plan: Plan, *, whole: bool) -> dict[str, Any]:
     """Everything; returns a JSON-compatible result."""
     results = cache / "impact"
     results.mkdir(parents=True, exist_ok=True)
@@ -95,9 +95,9 @@ def run(cache: Path, seeds: int, plan: Plan, *, attacked: bool) -> dict[str, Any
     for name, provider in result["providers"].items():
         provider["domain"] = corpora.SOURCES[name].domain
         provider["licence"] = corpora.SOURCES[name].licence
-    result["attacks"] = attack_rows(cache, results, result["code"]) if attacked else []
+    result["attacks"] = attack_rows(cache, results, result["code"]) if whole else []
     note("scale")
-    result["scale"] = scale(parameters, cache)
+    result["scale"] = scale(parameters, cache) if whole else []
     return result
 
 
@@ -151,7 +151,8 @@ def tables(result: dict[str, Any]) -> str:
             f"| {row['attack']} | {row['share']:.3f} | {gains[0]} "
             f"| {row['literal_share']:.3f} | {gains[1]} |"
         )
-    lines += ["", "| training tokens | seconds, one run | tokens/s |", "|---|---|---|"]
+    if result["scale"]:
+        lines += ["", "| training tokens | seconds, one run | tokens/s |", "|---|---|---|"]
     lines += [
         f"| {row['tokens']:,} | {row['seconds']:.1f} | {row['tokens_per_second']:,.0f} |"
         for row in result["scale"]
@@ -208,7 +209,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each estimator")
     parser.add_argument("--subsets", type=int, default=64, help="random halves")
     parser.add_argument("--single-seeds", type=int, default=3, help="the same, one provider")
-    parser.add_argument("--no-attacks", action="store_true", help="leave the attack set out")
+    parser.add_argument("--quick", action="store_true", help="without attack set and scale")
     parser.add_argument("--estimators", nargs="+", help="only these of our own estimators")
     parser.add_argument("--truth-seeds", type=int, default=3, help="retrainings of each subset")
     options = parser.parse_args()
@@ -218,7 +219,7 @@ def main() -> None:
         single_seeds=tuple(range(100, 100 + options.single_seeds)),
         estimators=tuple(options.estimators or Plan().estimators),
     )
-    result = run(options.cache, options.seeds, plan, attacked=not options.no_attacks)
+    result = run(options.cache, options.seeds, plan, whole=not options.quick)
     text = tables(result)
     if options.docs:
         page = ROOT / "docs" / "impact.md"

@@ -54,7 +54,7 @@ class Plan:
     truth_seeds: tuple[int, ...] = (100, 101, 102)
     single_seeds: tuple[int, ...] = (100, 101, 102)
     removed: int = 5
-    bootstrap: int = 2000
+    bootstrap: int = 500
     estimators: tuple[str, ...] = (
         "unrolled",
         "cg",
