@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--vectors", type=int, default=5_000_000)
-    parser.add_argument("--lists", type=int, default=4096)
+    parser.add_argument("--lists", type=int, default=2048)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--exact", type=int, default=100, help="queries also compared exactly")
     parser.add_argument("--folder", type=Path)

@@ -315,7 +315,7 @@ def reference_build(
     sentences: Annotated[int, typer.Option("--sentences", min=1, help="Of each passage.")] = 4,
     lists: Annotated[
         int,
-        typer.Option("--index", metavar="LISTS", help="Index for large ones; 4096 for millions."),
+        typer.Option("--index", metavar="LISTS", help="Index for large ones; 2048 for millions."),
     ] = 0,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,

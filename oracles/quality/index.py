@@ -32,7 +32,7 @@ _QUERIES = 1024
 def build(
     vectors: NDArray[np.int8],
     path: Path,
-    lists: int = 4096,
+    lists: int = 2048,
     advance: Callable[[int, int], None] | None = None,
 ) -> None:
     """Build an index over integer embeddings and write it.
@@ -40,14 +40,14 @@ def build(
     Args:
         vectors: (n, 384) int8, possibly memory-mapped; read in blocks.
         path: File to write, about 400 bytes a vector.
-        lists: Coarse clusters; 4096 suits one to ten million vectors.
+        lists: Coarse clusters; 2048 suits one to ten million vectors.
         advance: Called with vectors done and in all.
     """
     import faiss
 
     if len(vectors) < lists:
         raise InputError(f"an index of {lists} lists needs at least as many vectors")
-    index = faiss.index_factory(WIDTH, f"IVF{lists}_HNSW32,SQ8", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(WIDTH, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
     faiss.extract_index_ivf(index).cp.niter = _ROUNDS
     step = max(1, len(vectors) // _TRAINING)
     index.train(_units(vectors[::step][:_TRAINING]))
