@@ -6,6 +6,7 @@ Each mutant removes or weakens one guard in a copy of the project and runs `test
 it. Exit code 1 if a mutant survives.
 """
 
+# ruff: noqa: E501 - the lines are quoted as they are
 from __future__ import annotations
 
 import argparse
@@ -34,9 +35,8 @@ ORACLE = "ScoreOracle.sol"
 BIDS = "libraries/Bids.sol"
 CLOCK = "libraries/Clock.sol"
 
-# The lines are quoted as they are.
 MUTANTS = (
-    Mutant("claim without its lock", AUCTION, "external\n        nonReentrant\n    {\n        Auction storage a = _auctions[auction];\n        uint256 bid", "external\n    {\n        Auction storage a = _auctions[auction];\n        uint256 bid"),
+    Mutant("claim without its lock", AUCTION, "address payer, uint256 parts) external nonReentrant {", "address payer, uint256 parts) external {"),
     Mutant("claims not marked", AUCTION, "        _bids[auction][index] = bid | paid;\n", ""),
     Mutant("refund not cleared", AUCTION, "        (a.refund, a.buyerMut) = (0, 0);\n", ""),
     Mutant("settlement without scores", AUCTION, "if (progress.revealed == 0 && progress.unrevealed != 0", "if (false && progress.unrevealed != 0"),
@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant("abort at any time", AUCTION, "if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auction)) revert ScoresStanding();", ""),
     Mutant("seal without owner", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), auction, cost, salt)"),
     Mutant("seal without auction", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), owner, cost, salt)"),
-    Mutant("commitment keeps its low byte", BIDS, "& ~uint256(0xff) | COMMITTED", "| COMMITTED"),
+    Mutant("commitment keeps its low byte", BIDS, "& ~uint256(0xff)) | COMMITTED", ") | COMMITTED"),
     Mutant("tie to the later bid", CLOCK, "lt(index, mload(add(walk, 0x40)))", "gt(index, mload(add(walk, 0x40)))"),
     Mutant("too few winners pass", CLOCK, "if (walk.loserCost * (total + walk.loserWeight) <= budget * walk.loserWeight) {", "if (false) {"),
     Mutant("too many winners pass", CLOCK, "walk.cost * total > budget * walk.weight", "false"),
@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant("no threshold", ORACLE, "if (submissions.length < threshold) revert NoQuorum(submissions.length, threshold);", ""),
     Mutant("doubled signers", ORACLE, "if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);\n            address signer", "address signer"),
     Mutant("bonds not locked", ORACLE, "if (block.timestamp < o.lockedUntil) revert BondLocked(o.lockedUntil);", ""),
-    Mutant("equivocation with itself", ORACLE, "a.round != b.round || digestA == digestB ||", "a.round != b.round ||"),
+    Mutant("equivocation with itself", ORACLE, "            digestA == digestB ||\n", ""),
     Mutant("absence slashed twice", ORACLE, "r.slashed |= uint32(bit);", ""),
     Mutant("credit kept", ORACLE, "        credit[msg.sender] = 0;\n", ""),
     Mutant("mean instead of median", "libraries/Medians.sol", "shr(1, sub(n, 1))", "sub(n, 1)"),
@@ -83,6 +83,11 @@ def copy_project(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("ape-config.yaml", "foundry.toml", "package-lock.json", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
+    # What is left of a weakened line may well be a warning.
+    build = folder / "scripts" / "build.py"
+    strict = build.read_text()
+    lax = strict.replace("        or not problem.get(", "        and not problem.get(")
+    build.write_text(lax)
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
 
 
@@ -100,7 +105,13 @@ def survives(mutant: Mutant, folder: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/attacks"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     file.write_text(source)
     if "BuildError" in run.stdout:
