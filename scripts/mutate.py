@@ -6,7 +6,7 @@ Each mutant removes or weakens one guard in a copy of the project and runs `test
 it. Exit code 1 if a mutant survives.
 """
 
-# ruff: noqa: E501 - the lines are quoted as they are
+
 from __future__ import annotations
 
 import argparse
