@@ -96,15 +96,8 @@ def _other_peoples(rogue: Rogue, auction: int, count: int) -> None:
     rogue.say(auction, rogue.report(auction, bytes(8 * count)))
 
 
-@pytest.mark.parametrize(
-    "misbehave",
-    [
-        _silent,
-        pytest.param(_garbage, marks=pytest.mark.slow),
-        pytest.param(_huge, marks=pytest.mark.slow),
-        pytest.param(_other_peoples, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("misbehave", [_silent, _garbage, _huge, _other_peoples])
 def test_operator__commits_and_withholds__round_stands_without_it_and_it_is_slashed(
     network: Network, misbehave: Callable[[Rogue, int, int], None]
 ) -> None:

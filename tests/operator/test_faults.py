@@ -96,6 +96,7 @@ def failures(network: Network, number: int) -> list[str]:
     return [line["error"] for line in network.daemons[number].events("failed")]
 
 
+@pytest.mark.slow
 def test_node__down_and_back__nothing_is_lost(network: Network) -> None:
     cable = Cable(network.node.url)
     try:
@@ -201,6 +202,7 @@ def test_ipfs__node_down__scores_come_and_evidence_waits(tmp_path: Path) -> None
         network.close()
 
 
+@pytest.mark.slow
 def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
     ports = [free_port() for _ in range(3)]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -264,6 +266,7 @@ def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path)
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
     network: Network,
 ) -> None:
