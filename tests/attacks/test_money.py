@@ -354,3 +354,24 @@ def test_strangers__asking_for_the_buyers_or_settlers_part__get_nothing(protocol
     with reverts("NotTheAuction"):
         token = protocol.chain.at("MutToken", protocol.view("MUT_IMPLEMENTATION"))
         protocol.chain.transact(token, "mint", MALLORY, 1, sender=MALLORY)
+
+
+def test_buyer__withdrawing_again__gets_nothing_more(protocol: Protocol) -> None:
+    auction = claimable(protocol, [1, 2, 90], budget=100, pool=100, rho=PPB // 2, bounty=5)
+    other = protocol.create(budget=500, bounty=7)  # so that there would be something to take
+    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    mut = auction.mut()
+    had = protocol.held(BUYER.address), protocol.chain.call(mut, "balanceOf", BUYER.address)
+    native = protocol.chain.balance(BUYER.address)
+    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    assert (
+        protocol.held(BUYER.address),
+        protocol.chain.call(mut, "balanceOf", BUYER.address),
+    ) == had
+    assert protocol.chain.balance(BUYER.address) == native
+    other.go("deliver_late")
+    protocol.do("abort", other.id)
+    for expected in (7, 0):
+        native = protocol.chain.balance(BUYER.address)
+        protocol.do("withdrawBuyer", other.id, BUYER.address, sender=BUYER.address)
+        assert protocol.chain.balance(BUYER.address) - native == expected
