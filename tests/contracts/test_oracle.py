@@ -152,11 +152,18 @@ class TestOperators:
         assert protocol.chain.call(protocol.oracle, "bondOf", operator)[1] == locked
         with reverts("BondLocked", locked):
             protocol.ask("exit", sender=operator)
-        # A later auction with earlier windows does not shorten it.
-        short = protocol.create(durations={"commit": 1, "challenge": 1})
-        short.commit()
-        short.score([Score()])
-        assert protocol.chain.call(protocol.oracle, "bondOf", operator)[1] >= locked
+
+    def test_commit_vector__to_an_auction_that_ends_earlier__does_not_shorten_the_lock(
+        self, protocol: Protocol
+    ) -> None:
+        long = protocol.create(durations={"challenge": 10_000})
+        short = protocol.create()
+        long.go("score")
+        for auction in (long, short):
+            auction.commit_vector(auction.report(0, SCORES))
+        operator = protocol.operators[0].address
+        locked = long.starts()["reveal"] + 7 * 86_400
+        assert protocol.chain.call(protocol.oracle, "bondOf", operator)[1] == locked
 
 
 class TestRequests:
@@ -543,6 +550,15 @@ class TestSlashing:
         with pytest.raises(Reverted, match="Panic"):
             slash(signed[2], 1_024)
         slash(signed[2], 1)
+
+    def test_slash_missing__of_who_published_in_vain__reverts(self, five: Protocol) -> None:
+        auction = five.lead("score")
+        signed = reports(auction, *[SCORES] * 5)
+        auction.publish(signed[2])  # One alone is no quorum: the round fails, but not by its fault.
+        auction.go("challenge")
+        with reverts("NotSlashable", five.operators[2].address):
+            auction.ask("slashMissing", 1, 2)
+        auction.ask("slashMissing", 1, 3)
 
     def test_slash_missing__of_a_round_that_is_none__reverts(self, protocol: Protocol) -> None:
         auction = protocol.lead("reveal")
