@@ -6,7 +6,6 @@ Each mutant removes or weakens one guard in a copy of the project and runs `test
 it. Exit code 1 if a mutant survives.
 """
 
-
 from __future__ import annotations
 
 import argparse
