@@ -42,8 +42,8 @@ from oracles.errors import ChainError, IntegrityError, QmiaError
 from oracles.evidence import DirectoryStore, read_bundle
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from oracles.market.provider import Provider, wins
-from oracles.market.view import final_scores
+from oracles.market.provider import Provider
+from oracles.market.view import final_scores, wins
 from oracles.mechanism import Bid, certify, paper
 from scripts import demo_data
 

@@ -160,8 +160,7 @@ def status(
 ) -> None:
     """What your bid book and the chain say about your bids."""
     from oracles.market.book import BidBook
-    from oracles.market.provider import wins
-    from oracles.market.view import load_auction
+    from oracles.market.view import load_auction, wins
 
     session: Session = context.obj
     deployment = session.deployment()

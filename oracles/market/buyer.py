@@ -17,7 +17,7 @@ from oracles.dataset import Binding, EncryptionKey, WrapContext, encode_document
 from oracles.dataset.manifest import MAX_BYTES, Manifest
 from oracles.errors import ChainError
 from oracles.evidence import Cid, read
-from oracles.market.view import AuctionView, final_scores, load_auction
+from oracles.market.view import AuctionView, final_scores, load_auction, wins
 from oracles.mechanism import allocate, dst_scores, propose
 
 if TYPE_CHECKING:
@@ -186,8 +186,6 @@ class Buyer:
         Raises:
             ChainError: the contract refuses.
         """
-        from oracles.market.provider import wins
-
         view = self.view(auction)
         missing = [
             index

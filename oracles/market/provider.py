@@ -14,7 +14,7 @@ from oracles.dataset import Binding, WrapContext, pack, wrap
 from oracles.dataset.manifest import Manifest
 from oracles.errors import ChainError, InputError
 from oracles.market.book import BidBook, BidRecord
-from oracles.market.view import AuctionView, load_auction, operator_keys
+from oracles.market.view import AuctionView, load_auction, operator_keys, wins
 
 if TYPE_CHECKING:
     from oracles.chain.auction import AuctionContract
@@ -233,22 +233,6 @@ class Provider:
 
     def _view(self, auction: int) -> AuctionView:
         return load_auction(self._sender.web3, self._deployment, auction)
-
-
-def wins(view: AuctionView, index: int) -> bool:
-    """Whether a bid won, by the settled marginals."""
-    if view.settled is None or index not in view.revealed:
-        return False
-    bid = view.revealed[index]
-    marginals = view.settled["marginals"]
-    split = view.settled["outcome"]["split"]
-    name = "all" if not split else "flagged" if bid.flagged else "unflagged"
-    marginal = marginals[name]
-    if not bid.weight or marginal == codec.NONE:
-        return False
-    last = view.revealed[marginal]
-    ours, theirs = bid.cost * last.weight, last.cost * bid.weight
-    return ours < theirs or (ours == theirs and index <= marginal)
 
 
 def _placed(record: BidRecord) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oracles.chain.codec import DataSet, Score, Terms, unpack_vector
+from oracles.chain.codec import NONE, DataSet, Score, Terms, unpack_vector
 from oracles.chain.events import Event, read_events
 from oracles.errors import ChainError
 from oracles.mechanism import Bid
+from oracles.mechanism.settlement import comes_after
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -100,6 +101,20 @@ class AuctionView:
             self.delivered[args["index"]] = args["wrappedKey"]
         elif event.name == "Forfeited":
             self.forfeited.add(args["index"])
+
+
+def wins(view: AuctionView, index: int) -> bool:
+    """Whether a bid won, by the settled marginals."""
+    if view.settled is None:
+        return False
+    bids = {bid.index: bid for bid in view.bids()}
+    bid = bids.get(index)
+    if bid is None:
+        return False
+    split = view.settled["outcome"]["split"]
+    name = "all" if not split else "flagged" if bid.flagged else "unflagged"
+    marginal = view.settled["marginals"][name]
+    return marginal != NONE and not comes_after(bid, bids[marginal])
 
 
 def _topic(number: int) -> str:

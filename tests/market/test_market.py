@@ -24,8 +24,8 @@ from oracles.errors import ChainError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, read
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from oracles.market.provider import Provider, wins
-from oracles.market.view import operator_keys
+from oracles.market.provider import Provider
+from oracles.market.view import operator_keys, wins
 
 if TYPE_CHECKING:
     from pathlib import Path
