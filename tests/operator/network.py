@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.crypto import keccak
 from web3 import Web3
 
+from oracles.audit import replay
+from oracles.audit.node import Node
+from oracles.audit.storage import check_storage
 from oracles.chain import codec
-from oracles.chain.auction import Marginals
+from oracles.chain.auction import Marginals, State
 from oracles.chain.client import LocalSigner, Sender, decode_receipt
-from oracles.chain.codec import DataSet, Durations, Terms
+from oracles.chain.codec import DataSet, Durations, Status, Terms
 from oracles.chain.deployment import deploy
+from oracles.chain.events import read_events
 from oracles.dataset import Binding, Document, EncryptionKey, WrapContext, pack, wrap
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
@@ -109,6 +113,11 @@ class Daemon:
         return code
 
     @property
+    def orders(self) -> Path:
+        """File in which a test orders it to die; see `tests.operator.sabotage`."""
+        return self.state.parent / f"{self.state.name}.kill"
+
+    @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
@@ -133,6 +142,7 @@ class Network:
         self.deployer = self.sender(0)
         self.deployment = deploy(self.deployer, min_bond=MIN_BOND, challenge_bond=ETHER // 2)
         self.deployment.save(folder / "deployment.json")
+        self.since = self.deployment.block
         self.oracle = self.deployment.oracle(self.web3)
         self.auctions = self.deployment.auction(self.web3)
         built = artifact("Token")
@@ -317,15 +327,62 @@ class Network:
         call = self.auctions.deliver(auction, provider.index, provider.sender.address, wrapped)
         provider.sender.send(call)
 
+    def collect(self, auction: int, providers: Sequence[Provider]) -> None:
+        """Everybody takes what is due to them; nothing may stay behind."""
+        contract, buyer = self.auctions, self.buyer
+        aborted = contract.phases(auction).state is State.ABORTED
+        bids = contract.bids(auction, 0, contract.bid_count(auction))
+        for p in providers:
+            owner, status = p.sender.address, bids[p.index].status
+            if status & Status.REVEALED and not status & Status.FORFEITED:
+                p.sender.send(contract.claim(auction, p.index, owner, owner))
+            elif status & Status.COMMITTED and aborted:
+                sealed = contract.seal_bid(auction, owner, p.cost, p.salt)
+                p.sender.send(contract.reclaim(auction, p.index, sealed, owner, owner))
+        if not aborted:
+            buyer.send(contract.claim_bounty(auction))
+        buyer.send(contract.withdraw_buyer(auction, buyer.address))
+
+    def conclude(self, auction: int, providers: Sequence[Provider], round_: int = 1) -> None:
+        """From accepted scores to the last claim, and then all that must hold."""
+        self.check(auction, round_)
+        self.settle(auction, providers)
+        for provider in providers:
+            if self.auctions.bids(auction, provider.index, provider.index + 1)[0].stands:
+                self.deliver(auction, provider)
+        self.mine(self.auctions.phases(auction).verdict_end)
+        self.collect(auction, providers)
+        self.check(auction, round_)
+        self.audit()
+
     # WHAT MUST HOLD
 
     def events(self, *names: str) -> list[Any]:
-        from oracles.chain.events import read_events
-
+        """Events since `since`, in order."""
         addresses = [self.auctions.address, self.oracle.address]
-        newest = self.web3.eth.block_number
-        found = read_events(self.web3, addresses, self.deployment.block, newest)
+        found = read_events(self.web3, addresses, self.since, self.web3.eth.block_number)
         return [event for event in found if event.name in names]
+
+    def audit(self) -> None:
+        """All funds are accounted for, when every auction is over and all is collected.
+
+        The auditor's replay of the logs finds nothing, nor does it in the contracts' storage. The
+        auction contract is empty but for rounding (less than a unit a winner), and the oracle holds
+        exactly the bonds and the credit that the replay comes to.
+        """
+        cache = self.folder / "audit.sqlite"
+        state = replay(Node(self.web3, self.deployment, cache=cache, block_tag="latest"))
+        check_storage(state, self.web3)
+        assert not state.findings(), "\n".join(map(str, state.findings()))
+        empty, auctions = self.auctions.address, state.auctions.auctions.values()
+        assert all(auction.state != "open" for auction in auctions)
+        winners = sum(auction.winners for auction in auctions)
+        assert self.token.functions.balanceOf(empty).call() < max(1, winners)
+        assert self.web3.eth.get_balance(empty) == 0
+        books = state.operators
+        due = sum(operator.bond for operator in books.operators.values())
+        due += sum(books.credit.values())
+        assert self.web3.eth.get_balance(self.oracle.address) == due
 
     def complete(self, auction: int, round_: int = 1) -> bool:
         return bool(self.oracle.request(self.auctions.address, auction).complete[round_ - 1])
@@ -388,9 +445,10 @@ class Network:
         signed: dict[tuple[int, str], set[tuple[bytes, bytes]]] = {}
         for event in self.events("VectorPublished"):
             args = event.args
-            root = codec.report_root(codec.chunk_hashes(args["vector"]))
+            given = args["submission"]
+            root = codec.report_root(given["chunkHashes"])
             key = (args["round"], args["operator"])
-            signed.setdefault(key, set()).add((root, args["evidence"]))
+            signed.setdefault(key, set()).add((root, given["evidence"]))
         members = self.oracle.operator_set(1).members
         for event in posted:
             for given in event.args["submissions"]:
@@ -398,5 +456,7 @@ class Network:
                 root = codec.report_root(given["chunkHashes"])
                 signed.setdefault(key, set()).add((root, given["evidence"]))
         assert all(len(reports) == 1 for reports in signed.values())
-        slashed = [e for e in self.events("OperatorSlashed") if b"equivocation" in e.args["reason"]]
+        slashed = [
+            e for e in self.events("OperatorSlashed") if b"equivocation" in e.args["offence"]
+        ]
         assert not slashed

@@ -1,7 +1,7 @@
 """`qmia` with faults: the process kills itself at a chosen step, or its clock is wrong.
 
-QMIA_TEST_KILL=n      SIGKILL at the n-th step; steps are the moments around every journal commit,
-                      signature, broadcast, and message written
+QMIA_TEST_KILL=path   SIGKILL at the step that this file names, as soon as it is there: one of
+                      `STEPS`, and how many times it must come, such as `committed 12`
 QMIA_TEST_SKEW=s      the wall clock is s seconds off
 QMIA_TEST_DISK=n      no file grows beyond n bytes, as if the disk were full
 """
@@ -13,28 +13,49 @@ import resource
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_left = int(os.environ.get("QMIA_TEST_KILL", "0"))
+#: Moments at which a process can be killed, and the most times that one may have to come.
+STEPS: Final = {
+    "written, not committed": 30,  # to the journal
+    "committed": 30,
+    "before signing a message": 1,
+    "after signing a message": 1,
+    "before signing a transaction": 1,
+    "after signing a transaction": 1,
+    "before sending": 1,
+    "after sending": 1,
+    "before sharing": 1,
+    "after sharing": 1,
+    "scoring started": 1,
+}
+_orders = Path(os.environ.get("QMIA_TEST_KILL", ""))
+_step, _left = "", 0
 
 
-def _step() -> None:
-    global _left
-    _left -= 1
-    if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+def _at(step: str) -> None:
+    global _step, _left
+    if _orders.is_file():
+        _step, _, number = _orders.read_text().rpartition(" ")
+        _left = int(number)
+        _orders.unlink()
+    if step == _step:
+        _left -= 1
+        if _left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _around(owner: type, name: str) -> None:
+def _around(owner: type, name: str, step: str, *, after: bool = True) -> None:
     original: Callable[..., Any] = getattr(owner, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        _step()
+        _at(f"before {step}")
         result = original(*args, **kwargs)
-        _step()
+        _at(f"after {step}" if after else step)
         return result
 
     setattr(owner, name, wrapped)
@@ -48,9 +69,10 @@ def install() -> None:
     if size := int(os.environ.get("QMIA_TEST_DISK", "0")):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    if _left:
+    if "QMIA_TEST_KILL" in os.environ:
         from oracles.chain.client import LocalSigner
         from oracles.operator.exchange import DirectoryExchange
+        from oracles.operator.jobs import Jobs
         from oracles.operator.journal import Journal
         from oracles.operator.outbox import Outbox
 
@@ -60,14 +82,15 @@ def install() -> None:
         def stepped(self: Journal) -> Iterator[None]:
             with atomic(self):
                 yield
-                _step()
-            _step()
+                _at("written, not committed")
+            _at("committed")
 
         Journal.atomic = stepped  # type: ignore[method-assign]
-        _around(LocalSigner, "sign_typed")
-        _around(LocalSigner, "sign_transaction")
-        _around(Outbox, "_broadcast")
-        _around(DirectoryExchange, "publish")
+        _around(LocalSigner, "sign_typed", "signing a message")
+        _around(LocalSigner, "sign_transaction", "signing a transaction")
+        _around(Outbox, "_broadcast", "sending")
+        _around(DirectoryExchange, "publish", "sharing")
+        _around(Jobs, "start", "scoring started", after=False)
 
 
 def main() -> None:

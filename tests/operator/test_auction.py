@@ -34,4 +34,9 @@ def test_auction__three_honest_operators__are_of_one_mind(network: Network) -> N
     (forfeited,) = network.until(lambda: network.events("Forfeited"), "a verdict")
     assert forfeited.args["index"] == wrong.index
     assert forfeited.args["verdict"]
+    network.buyer.send(network.auctions.forfeit(auction, 2))
+    network.mine(network.auctions.phases(auction).verdict_end)
+    network.collect(auction, providers)
+    network.check(auction)
+    network.audit()
     assert [daemon.stop() for daemon in network.daemons] == [0, 0, 0]

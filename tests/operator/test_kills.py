@@ -1,59 +1,94 @@
-"""Daemons killed at chosen steps and at random times; what must hold, holds."""
+"""Daemons killed at chosen steps and at random times; what must hold, holds.
+
+`pytest -m "" -s tests/operator/test_kills.py` runs all schedules and prints how often each step was
+a process's last.
+"""
 
 from __future__ import annotations
 
 import random
-import time
+import signal
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.operator.network import PAUSE, Daemon, Network
+from tests.operator.network import Network
+from tests.operator.sabotage import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+RANDOM = "at a random time"
+
+
+@pytest.fixture(scope="module")
+def kills() -> Iterator[Counter[str]]:
+    """Kills by step, over all schedules."""
+    counted: Counter[str] = Counter()
+    yield counted
+    print(f"\n{counted.pop('schedules', 0)} schedules, {counted.total()} kills")
+    for step in (*STEPS, RANDOM):
+        print(f"{counted[step]:6} {step}")
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """One network for all schedules: daemons live long and serve many auctions."""
     made = Network(tmp_path_factory.mktemp("kills"))
+    for daemon in made.daemons:
+        daemon.environment = {"QMIA_TEST_KILL": str(daemon.orders)}
+    made.start()
     yield made
     made.close()
 
 
 class Schedule:
-    """Kills each daemon a few times: at a step of its own, or when the test feels like it."""
+    """Kills each daemon once or twice: at a step of its own, or when the test feels like it."""
 
-    def __init__(self, network: Network, seed: int) -> None:
+    def __init__(self, network: Network, seed: int, kills: Counter[str]) -> None:
         self.random = random.Random(seed)
         self.network = network
-        self.lives = {id(daemon): self.random.randint(1, 2) for daemon in network.daemons}
-        self.kills = 0
-        for daemon in network.daemons:
-            if daemon.alive:
-                self.kill(daemon)
-            self.arm(daemon)
+        self.kills = kills
+        self.kills["schedules"] += 1
+        self.lives = [self.random.randint(1, 2) for _ in network.daemons]
+        self.unhurt = set(range(len(network.daemons)))
+        self.steps: dict[int, str] = {}
+        for number in self.unhurt:
+            self.arm(number)
 
-    def arm(self, daemon: Daemon) -> None:
-        step = self.random.randint(1, 40) if self.lives[id(daemon)] else 0
-        daemon.environment = {"QMIA_TEST_KILL": str(step)} if step else {}
-        daemon.start()
+    def arm(self, number: int) -> None:
+        """Order a running or future process to kill itself at a step, if a life is left for it."""
+        daemon = self.network.daemons[number]
+        self.steps[number] = RANDOM
+        daemon.orders.unlink(missing_ok=True)
+        if self.lives[number]:
+            step = self.steps[number] = self.random.choice(list(STEPS))
+            beside = daemon.orders.with_suffix(".new")
+            beside.write_text(f"{step} {self.random.randint(1, STEPS[step])}")
+            beside.replace(daemon.orders)
 
-    def kill(self, daemon: Daemon) -> None:
+    def count(self, number: int, step: str) -> None:
+        self.kills[step] += 1
+        self.lives[number] = max(0, self.lives[number] - 1)
+        self.unhurt.discard(number)
+        self.arm(number)
+        self.network.daemons[number].start()
+
+    def kill(self, number: int) -> None:
+        daemon = self.network.daemons[number]
         daemon.kill()
-        self.kills += 1
+        self.count(number, RANDOM)
 
     def pass_time(self) -> None:
-        """Kill and start again whom the schedule says."""
-        for daemon in self.network.daemons:
-            left = self.lives[id(daemon)]
+        """Kill whom the schedule says, and start again who is dead."""
+        for number, daemon in enumerate(self.network.daemons):
             if not daemon.alive:
-                self.kills += 1
-                self.lives[id(daemon)] = max(0, left - 1)
-                self.arm(daemon)
-            elif left and self.random.random() < 0.01:
-                daemon.kill()
+                assert daemon.process is not None
+                assert daemon.process.returncode == -signal.SIGKILL, self.network.last_words()
+                self.count(number, self.steps[number])
+            elif self.lives[number] and self.random.random() < 0.01:
+                self.kill(number)
 
     def until(self, condition: Callable[[], bool], what: str, step: bool = True) -> None:
         def happened() -> bool:
@@ -63,8 +98,9 @@ class Schedule:
         self.network.until(happened, what, step=step)
 
 
-def run(network: Network, seed: int) -> None:
-    schedule = Schedule(network, seed)
+def run(network: Network, seed: int, kills: Counter[str]) -> None:
+    network.since = network.web3.eth.block_number
+    schedule = Schedule(network, seed, kills)
     auction, providers = network.auction()
     # The chain's clock stands still, so that no kill makes an operator late.
     schedule.until(lambda: network.committed(auction) == 3, "commitments", step=False)
@@ -75,6 +111,8 @@ def run(network: Network, seed: int) -> None:
     good, wrong, missing = providers
     network.deliver(auction, good)
     network.deliver(auction, wrong, wrapped=bytes([seed % 256]) * 81)
+    for number in list(schedule.unhurt):
+        schedule.kill(number)
     network.mine(network.auctions.phases(auction).deliver_end)
 
     def forfeited() -> list[int]:
@@ -86,20 +124,21 @@ def run(network: Network, seed: int) -> None:
     network.mine(network.auctions.phases(auction).verdict_end)
     assert network.auctions.deliveries_resolved(auction)
     # Nobody sent anything twice: the chain would have shown it as a revert or a second event.
-    time.sleep(PAUSE)
+    network.collect(auction, providers)
     network.check(auction)
+    network.audit()
 
 
 @pytest.mark.parametrize("seed", range(1))
-def test_kills__at_any_step__one_score_set_and_no_second_signature(
-    network: Network, seed: int
+def test_kills__at_any_step__one_score_set_and_all_funds_accounted_for(
+    network: Network, seed: int, kills: Counter[str]
 ) -> None:
-    run(network, seed)
+    run(network, seed, kills)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 60))
-def test_kills__many_schedules__one_score_set_and_no_second_signature(
-    network: Network, seed: int
+def test_kills__many_schedules__one_score_set_and_all_funds_accounted_for(
+    network: Network, seed: int, kills: Counter[str]
 ) -> None:
-    run(network, seed)
+    run(network, seed, kills)
