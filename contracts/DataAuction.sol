@@ -651,7 +651,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a = _auctions[auction];
         if (a.state != State.Settled) revert WrongState(a.state);
         _inPhase(a.deliverEnd, a.verdictEnd);
-        ORACLE.checkVerdict(address(this), auction, indices, members, signatures);
+        ORACLE.recordVerdict(auction, indices, members, signatures);
         for (uint256 i = 0; i < indices.length; ++i) {
             uint256 bid = _bids[auction][indices[i]];
             if (!bid.is_(Bids.REVEALED) || !bid.is_(Bids.DELIVERED) || bid.is_(Bids.FORFEITED)) {

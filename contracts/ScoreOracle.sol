@@ -57,7 +57,6 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint32 committed;
         uint32 published;
         uint32 complete;
-        uint32 slashed;
     }
 
     struct Feed {
@@ -78,7 +77,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @dev Chunks posted, by keccak256(consumer, id, round, mask): pointers, and how many there are.
     mapping(bytes32 => mapping(uint256 chunk => address)) internal _chunks;
     mapping(bytes32 => uint256) internal _posted;
-    /// @dev Offences punished, by keccak256(consumer, id, operator).
+    /// @dev Offences punished, by keccak256(consumer, id, round, operator, offence).
     mapping(bytes32 => bool) internal _punished;
 
     constructor(uint256 minBond, uint256 challengeBond) EIP712("Q-MIA ScoreOracle", "1") {
@@ -201,7 +200,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
             if (keccak256(part) != submission.chunkHashes[c]) revert NotTheVector(submission.member);
         }
         feed.rounds[round - 1].published |= uint32(1 << submission.member);
-        emit VectorPublished(consumer, id, round, operator, submission.evidence, submission.vector);
+        emit VectorPublished(consumer, id, round, operator, submission);
     }
 
     /// @inheritdoc IScoreOracle
@@ -377,8 +376,9 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
             ECDSA.recoverCalldata(digestA, a.signature) != operator ||
             ECDSA.recoverCalldata(digestB, b.signature) != operator
         ) revert NotSlashable(operator);
+        emit EquivocationProved(consumer, id, operator, a, b);
         uint256 amount = _operators[operator].bond;
-        _slash(operator, amount, msg.sender, amount / 2, "equivocation");
+        _slash(consumer, id, a.round, operator, "equivocation", amount, msg.sender, amount / 2);
     }
 
     /// @inheritdoc IScoreOracle
@@ -390,9 +390,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         address operator = _member(feed, member);
         uint256 bit = 1 << member;
         if (r.committed & bit == 0 || (r.complete | r.published) & bit != 0) revert NotSlashable(operator);
-        if (r.slashed & bit != 0) revert AlreadySlashed(operator);
-        r.slashed |= uint32(bit);
-        _slash(operator, _operators[operator].bond / 10, address(0), 0, "missing");
+        _slash(consumer, id, round, operator, "missing", _operators[operator].bond / 10, address(0), 0);
     }
 
     /// @inheritdoc IScoreOracle
@@ -420,18 +418,27 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256 score = Scores.read(_chunks[key][chunk], index % Scores.CHUNK);
         if (!_differ(Scores.item(vector, index % Scores.CHUNK), score)) revert NotSlashable(operator);
 
-        bytes32 offence = keccak256(abi.encode(consumer, id, operator));
-        if (_punished[offence]) revert AlreadySlashed(operator);
-        _punished[offence] = true;
+        emit DeviationProved(consumer, id, operator, index, evidence, signature, chunkHashes, vector);
         uint256 amount = _operators[operator].bond / 2;
-        _slash(operator, amount, feed.challenger, amount / 2, "deviation");
+        _slash(consumer, id, 1, operator, "deviation", amount, feed.challenger, amount / 2);
     }
 
     /// @dev Whoever takes part in an offence and in its proof always loses: a half or more is burned.
-    function _slash(address operator, uint256 amount, address beneficiary, uint256 reward, bytes32 reason) internal {
-        if (amount == 0) revert AlreadySlashed(operator);
+    function _slash(
+        address consumer,
+        uint256 id,
+        uint256 round,
+        address operator,
+        bytes32 offence,
+        uint256 amount,
+        address beneficiary,
+        uint256 reward
+    ) internal {
+        bytes32 key = keccak256(abi.encode(consumer, id, round, operator, offence));
+        if (amount == 0 || _punished[key]) revert AlreadySlashed(operator);
+        _punished[key] = true;
         _operators[operator].bond -= uint128(amount);
-        emit OperatorSlashed(operator, amount, beneficiary, reward, reason);
+        emit OperatorSlashed(consumer, id, operator, round, offence, amount, beneficiary, reward);
         if (reward != 0) _addCredit(beneficiary, reward);
         _burn(amount - reward);
     }
@@ -445,6 +452,25 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     function _burn(uint256 amount) internal {
         (bool ok, ) = BURN.call{value: amount}("");
         if (!ok) revert NothingDue(BURN);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function recordVerdict(
+        uint256 id,
+        uint32[] calldata indices,
+        uint8[] calldata members,
+        bytes[] calldata signatures
+    ) external {
+        Feed storage feed = _feed(msg.sender, id);
+        uint256 threshold = _sets[feed.request.operatorSet].threshold;
+        if (members.length < threshold) revert NoQuorum(members.length, threshold);
+        bytes32 digest = verdictDigest(msg.sender, id, indices);
+        for (uint256 i = 0; i < members.length; ++i) {
+            if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);
+            address signer = ECDSA.recoverCalldata(digest, signatures[i]);
+            if (signer != _member(feed, members[i])) revert SignerMismatch(members[i], signer);
+        }
+        emit VerdictRecorded(msg.sender, id, indices, members, signatures);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -467,25 +493,6 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     function failed(address consumer, uint256 id) external view returns (bool) {
         Feed storage feed = _feed(consumer, id);
         return feed.rounds[0].complete == 0 && block.timestamp >= _windows(feed.request, 1)[3];
-    }
-
-    /// @inheritdoc IScoreOracle
-    function checkVerdict(
-        address consumer,
-        uint256 id,
-        uint32[] calldata indices,
-        uint8[] calldata members,
-        bytes[] calldata signatures
-    ) external view {
-        Feed storage feed = _feed(consumer, id);
-        uint256 threshold = _sets[feed.request.operatorSet].threshold;
-        if (members.length < threshold) revert NoQuorum(members.length, threshold);
-        bytes32 digest = verdictDigest(consumer, id, indices);
-        for (uint256 i = 0; i < members.length; ++i) {
-            if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);
-            address signer = ECDSA.recoverCalldata(digest, signatures[i]);
-            if (signer != _member(feed, members[i])) revert SignerMismatch(members[i], signer);
-        }
     }
 
     /// @inheritdoc IScoreOracle

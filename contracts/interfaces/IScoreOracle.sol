@@ -62,11 +62,39 @@ interface IScoreOracle {
     event BondAdded(address indexed operator, uint256 amount, uint256 bond);
     event OperatorExited(address indexed operator, uint256 bond);
     event OperatorSlashed(
+        address indexed consumer,
+        uint256 indexed id,
         address indexed operator,
+        uint256 round,
+        bytes32 offence,
         uint256 amount,
-        address indexed beneficiary,
-        uint256 reward,
-        bytes32 reason
+        address beneficiary,
+        uint256 reward
+    );
+    /// @notice What proves an offence, so that the logs alone convict.
+    event EquivocationProved(
+        address indexed consumer,
+        uint256 indexed id,
+        address indexed operator,
+        Report a,
+        Report b
+    );
+    event DeviationProved(
+        address indexed consumer,
+        uint256 indexed id,
+        address indexed operator,
+        uint256 index,
+        bytes32 evidence,
+        bytes signature,
+        bytes32[] chunkHashes,
+        bytes vector
+    );
+    event VerdictRecorded(
+        address indexed consumer,
+        uint256 indexed id,
+        uint32[] indices,
+        uint8[] members,
+        bytes[] signatures
     );
     event SetCreated(uint256 indexed operatorSet, address indexed creator, uint256 threshold, address[] members);
     event RequestOpened(address indexed consumer, uint256 indexed id, uint256 schema, Request request);
@@ -89,8 +117,7 @@ interface IScoreOracle {
         uint256 indexed id,
         uint256 round,
         address indexed operator,
-        bytes32 evidence,
-        bytes vector
+        Submission submission
     );
     event ScoresPosted(
         address indexed consumer,
@@ -192,7 +219,8 @@ interface IScoreOracle {
                                 SLASHING
     //////////////////////////////////////////////////////////////*/
 
-    /// @notice Two different reports signed for one round: the whole bond goes, half of it to the caller.
+    /// @notice Two different reports signed for one round: the whole bond goes, half of it to the caller. As any
+    /// offence, it is punished once a round.
     function slashEquivocation(
         address consumer,
         uint256 id,
@@ -217,6 +245,15 @@ interface IScoreOracle {
         bytes calldata vector
     ) external;
 
+    /// @notice Called by an auction: a verdict on non-delivery with at least k signatures of set members goes on
+    /// record; reverts otherwise.
+    function recordVerdict(
+        uint256 id,
+        uint32[] calldata indices,
+        uint8[] calldata members,
+        bytes[] calldata signatures
+    ) external;
+
     /*//////////////////////////////////////////////////////////////
                                   VIEWS
     //////////////////////////////////////////////////////////////*/
@@ -226,15 +263,6 @@ interface IScoreOracle {
 
     /// @notice True when no scores can come any more.
     function failed(address consumer, uint256 id) external view returns (bool);
-
-    /// @notice Check a verdict on non-delivery: at least k signatures of set members; reverts otherwise.
-    function checkVerdict(
-        address consumer,
-        uint256 id,
-        uint32[] calldata indices,
-        uint8[] calldata members,
-        bytes[] calldata signatures
-    ) external view;
 
     /// @notice EIP-712 digest that an operator signs for a report.
     function reportDigest(

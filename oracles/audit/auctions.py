@@ -468,6 +468,8 @@ class Auctions:
         right = bid.wins and not bid.forfeited and bid.delivered == verdict
         wanted = "delivered, by a verdict" if verdict else "a winner who posted no key"
         checks.true("forfeit.winner", right, wanted, bid.index)
+        named = self.operators.condemned(self.address, auction.id, bid.index)
+        checks.equal("forfeit.verdict", verdict, named)
         checks.require("forfeit.settled", auction.outcome is not None, "a settled auction")
         cash, face = auction.reward(bid)
         checks.equal("forfeit.cash", cash, args["cash"])

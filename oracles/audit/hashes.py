@@ -6,12 +6,16 @@ Everything hashed by the protocol is a row of 32-byte words, or plain bytes in a
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Word = int | str | bytes
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -66,6 +70,16 @@ def report_digest(
         "bytes32 root,bytes32 evidence)"
     )
     struct = words(_type_hash(kind), consumer, auction, round_, metric_version, root, evidence)
+    separator = domain("Q-MIA ScoreOracle", chain_id, oracle)
+    return keccak(b"\x19\x01" + separator + keccak(struct))
+
+
+def verdict_digest(
+    chain_id: int, oracle: str, consumer: str, auction: int, indices: Sequence[int]
+) -> bytes:
+    """What an operator signs for a verdict on non-delivery."""
+    kind = "NonDelivery(address auction,uint256 auctionId,uint32[] indices)"
+    struct = words(_type_hash(kind), consumer, auction, keccak(words(*indices)))
     separator = domain("Q-MIA ScoreOracle", chain_id, oracle)
     return keccak(b"\x19\x01" + separator + keccak(struct))
 

@@ -42,7 +42,6 @@ class Round:
         evidence: digest of the evidence bundle, by member.
         vectors: what each member submitted, by chunk.
         chunks: pointer and medians, by mask and chunk.
-        excused: members already punished for a missing vector.
     """
 
     commitments: dict[int, bytes] = field(default_factory=dict)
@@ -53,12 +52,16 @@ class Round:
     evidence: dict[int, bytes] = field(default_factory=dict)
     vectors: dict[int, dict[int, bytes]] = field(default_factory=dict)
     chunks: dict[int, dict[int, tuple[str, bytes]]] = field(default_factory=dict)
-    excused: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class Feed:
-    """Scores of one auction: the request, its two rounds, its challenge."""
+    """Scores of one auction: the request, its two rounds, its challenge.
+
+    Attributes:
+        punished: offences, each (operator, round, offence).
+        condemned: bids that a verdict names and that are not struck out yet.
+    """
 
     consumer: str
     auction: int
@@ -69,7 +72,8 @@ class Feed:
     challenger: str = ""
     final_round: int = 0
     moved: bool = False
-    punished: set[str] = field(default_factory=set)
+    punished: set[tuple[str, int, str]] = field(default_factory=set)
+    condemned: set[int] = field(default_factory=set)
     #: Mask of a round whose last chunk was just posted: the next event must say so.
     completing: tuple[int, int] | None = None
 
@@ -135,11 +139,15 @@ class Operators:
         self.slashes: list[dict[str, Any]] = []
         self._posted = 0
         self._due_credit: tuple[str, int] | None = None
+        self._proof: tuple[Feed, str, int, str] | None = None
         self._handlers = {
             "OperatorRegistered": self._registered,
             "BondAdded": self._bond_added,
             "OperatorExited": self._exited,
             "OperatorSlashed": self._slashed,
+            "EquivocationProved": self._equivocation_proved,
+            "DeviationProved": self._deviation_proved,
+            "VerdictRecorded": self._verdict_recorded,
             "SetCreated": self._set_created,
             "RequestOpened": self._opened,
             "VectorCommitted": self._committed,
@@ -160,6 +168,8 @@ class Operators:
             return False
         if event.name != "CreditAdded":
             self._no_credit_due()
+        if event.name != "OperatorSlashed":
+            self._no_proof_pending()
         args = event.args
         if "consumer" in args and event.name != "RoundCompleted":
             self._no_completion_due(args["consumer"], args["id"])
@@ -169,8 +179,10 @@ class Operators:
     def finish(self) -> None:
         """What must not be open at the end of the logs."""
         self._no_credit_due()
-        for consumer, auction in self.feeds:
+        self._no_proof_pending()
+        for (consumer, auction), feed in self.feeds.items():
             self._no_completion_due(consumer, auction)
+            self.checks.equal("verdict.followed", set(), feed.condemned)
 
     # OPERATORS
 
@@ -321,34 +333,42 @@ class Operators:
         _, opening, posting, _ = feed.windows(args["round"])
         self._in("phase.score_open", time, opening, posting)
         member = self._member(feed, args["operator"])
-        self.checks.true("vector.committed", member in round_.commitments, "committed before")
-        vector = args["vector"]
+        submission = args["submission"]
+        vector = submission["vector"]
+        self.checks.equal("operator.member", member, submission["member"])
+        self._report(feed, args["round"], member, submission)
         count = self.bid_count(feed.consumer, feed.auction)
         if count is not None:
             self.checks.equal("vector.length", count * SCORE_BYTES, len(vector))
         parts = _chunks(vector)
-        root = keccak(b"".join(map(keccak, parts)))
-        self._one_report(feed, args["round"], member, root, args["evidence"])
+        self.checks.equal("report.root", list(map(keccak, parts)), submission["chunkHashes"])
         round_.published |= 1 << member
-        round_.evidence[member] = args["evidence"]
         round_.vectors.setdefault(member, {}).update(enumerate(parts))
 
-    def _one_report(
-        self, feed: Feed, round_: int, member: int, root: bytes, evidence: bytes
-    ) -> bytes:
-        digest = hashes.report_digest(
+    def _report(self, feed: Feed, number: int, member: int, given: dict[str, Any]) -> None:
+        """The member committed to this report, signed it, and signed no other one."""
+        round_, operator = feed.rounds[number - 1], feed.members[member]
+        root = keccak(b"".join(given["chunkHashes"]))
+        digest = self._digest(feed, number, root, given["evidence"])
+        known = round_.reports.setdefault(member, digest)
+        self.checks.equal("operator.signed_twice", known, digest)
+        opened = keccak(hashes.words(digest, operator, given["salt"]))
+        self.checks.equal("vector.opens", round_.commitments.get(member), opened)
+        signer = hashes.signer(digest, given["signature"])
+        self.checks.equal("report.signature", operator, signer)
+        round_.evidence[member] = given["evidence"]
+
+    def _digest(self, feed: Feed, number: int, root: bytes, evidence: bytes) -> bytes:
+        return hashes.report_digest(
             self.chain_id,
             self.address,
             feed.consumer,
             feed.auction,
-            round_,
+            number,
             feed.request["metricVersion"],
             root,
             evidence,
         )
-        known = feed.rounds[round_ - 1].reports.setdefault(member, digest)
-        self.checks.equal("operator.signed_twice", known, digest)
-        return digest
 
     def _scores_posted(self, args: dict[str, Any], time: int) -> None:
         checks, feed = self.checks, self._feed(args)
@@ -390,12 +410,7 @@ class Operators:
     ) -> None:
         checks, round_, member = self.checks, feed.rounds[number - 1], each["member"]
         hashes_, vector = each["chunkHashes"], each["vector"]
-        operator = feed.members[member]
-        root = keccak(b"".join(hashes_))
-        digest = self._one_report(feed, number, member, root, each["evidence"])
-        opened = keccak(hashes.words(digest, operator, each["salt"]))
-        checks.equal("vector.opens", round_.commitments.get(member), opened)
-        checks.equal("report.signature", operator, hashes.signer(digest, each["signature"]))
+        self._report(feed, number, member, each)
         fits = chunk < len(hashes_) and hashes_[chunk] == keccak(vector)
         checks.true("report.root", fits, "the chunk's hash is in the report", chunk)
         if count is not None:
@@ -404,7 +419,6 @@ class Operators:
             size = min(CHUNK, count - chunk * CHUNK) * SCORE_BYTES
             checks.equal("vector.length", size, len(vector))
         round_.vectors.setdefault(member, {})[chunk] = vector
-        round_.evidence[member] = each["evidence"]
 
     def _completed(self, args: dict[str, Any], _: int) -> None:
         feed = self._feed(args)
@@ -450,76 +464,113 @@ class Operators:
                 return True, index
         return False, 0
 
+    # VERDICTS
+
+    def _verdict_recorded(self, args: dict[str, Any], _: int) -> None:
+        checks, feed, members = self.checks, self._feed(args), args["members"]
+        ascending = all(a < b for a, b in itertools.pairwise(members))
+        known = ascending and members and members[-1] < len(feed.members)
+        checks.require("verdict.members", known, "members of the set, ascending", members)
+        checks.true("verdict.quorum", len(members) >= feed.threshold, feed.threshold, len(members))
+        digest = hashes.verdict_digest(
+            self.chain_id, self.address, feed.consumer, feed.auction, args["indices"]
+        )
+        signers = [hashes.signer(digest, each) for each in args["signatures"]]
+        checks.equal("verdict.signatures", [feed.members[each] for each in members], signers)
+        feed.condemned.update(args["indices"])
+
+    def condemned(self, consumer: str, auction: int, index: int) -> bool:
+        """Whether a verdict names a bid; each verdict strikes out a bid once."""
+        feed = self.feeds.get((consumer, auction))
+        if feed is None or index not in feed.condemned:
+            return False
+        feed.condemned.remove(index)
+        return True
+
     # SLASHING
 
+    def _equivocation_proved(self, args: dict[str, Any], _: int) -> None:
+        feed, first, second = self._feed(args), args["a"], args["b"]
+        self.checks.equal("slash.proof", first["round"], second["round"])
+        digests = [
+            self._digest(feed, each["round"], each["root"], each["evidence"])
+            for each in (first, second)
+        ]
+        self.checks.true("slash.proof", digests[0] != digests[1], "two different reports")
+        signers = [
+            hashes.signer(digest, each["signature"])
+            for digest, each in zip(digests, (first, second), strict=True)
+        ]
+        self.checks.equal("slash.proof", [args["operator"]] * 2, signers)
+        self._proof = (feed, args["operator"], first["round"], "equivocation")
+
+    def _deviation_proved(self, args: dict[str, Any], _: int) -> None:
+        checks, feed, account = self.checks, self._feed(args), args["operator"]
+        self._member(feed, account)
+        parts, vector = args["chunkHashes"], args["vector"]
+        digest = self._digest(feed, 1, keccak(b"".join(parts)), args["evidence"])
+        checks.equal("slash.proof", account, hashes.signer(digest, args["signature"]))
+        chunk, at = divmod(args["index"], CHUNK)
+        fits = chunk < len(parts) and parts[chunk] == keccak(vector)
+        checks.require("slash.proof", fits, "the chunk's hash is in the report", chunk)
+        final = feed.scores(2)
+        known = at < len(vector) // SCORE_BYTES and args["index"] < len(final) // SCORE_BYTES
+        checks.require("slash.proof", known, "an index with two scores", args["index"])
+        wrong = recompute.differ(
+            recompute.packed(vector, at), recompute.packed(final, args["index"])
+        )
+        checks.true("slash.proof", feed.moved and wrong, "a moved score that it had got wrong")
+        self._proof = (feed, account, 1, "deviation")
+
     def _slashed(self, args: dict[str, Any], time: int) -> None:
-        account, amount = args["operator"], args["amount"]
+        checks, feed, account = self.checks, self._feed(args), args["operator"]
         operator = self._operator(account)
-        reason = args["reason"].rstrip(b"\0").decode("ascii", "replace")
-        offences = {
-            "equivocation": self._equivocation,
-            "missing": self._missing,
-            "deviation": self._deviation,
-        }
-        self.checks.require("slash.reason", reason in offences, "a reason of the rules", reason)
-        punish = offences[reason]
-        due, beneficiary, reward = punish(account, operator.bond, args["beneficiary"], time)
-        self.checks.equal("slash.amount", due, amount)
-        self.checks.equal("slash.beneficiary", beneficiary, args["beneficiary"])
-        self.checks.equal("slash.reward", reward, args["reward"])
+        offence = args["offence"].rstrip(b"\0").decode("ascii", "replace")
+        shares = {"equivocation": 1, "missing": 10, "deviation": 2}
+        checks.require("slash.offence", offence in shares, "an offence of the rules", offence)
+        charge = (feed, account, args["round"], offence)
+        if offence == "missing":
+            self._absent(feed, account, args["round"], time)
+        else:
+            checks.true("slash.proof", self._proof == charge, "its proof just before")
+            self._proof = None
+        checks.true("slash.once", charge[1:] not in feed.punished, "punished once a round")
+        feed.punished.add(charge[1:])
+
+        due = operator.bond // shares[offence]
+        beneficiary = {"missing": ZERO, "deviation": feed.challenger}.get(
+            offence, args["beneficiary"]
+        )
+        reward = 0 if offence == "missing" else due // 2
+        checks.equal("slash.amount", due, args["amount"])
+        checks.equal("slash.beneficiary", beneficiary, args["beneficiary"])
+        checks.equal("slash.reward", reward, args["reward"])
         operator.bond -= due
         self.slashes.append(
-            {"operator": account, "reason": reason, "amount": amount, "reward": args["reward"]}
+            {
+                "auction": feed.auction,
+                "operator": account,
+                "offence": offence,
+                "amount": args["amount"],
+                "reward": args["reward"],
+            }
         )
         self._expect_credit(args["beneficiary"], reward)
 
-    def _equivocation(
-        self, account: str, bond: int, beneficiary: str, _: int
-    ) -> tuple[int, str, int]:
-        # Any request will do: the proof itself is in the transaction, not in a log.
-        member = any(account in feed.members for feed in self.feeds.values())
-        self.checks.true("slash.offence", member, f"{account} is in a set that scored")
-        return bond, beneficiary, bond // 2
+    def _absent(self, feed: Feed, account: str, number: int, time: int) -> None:
+        self.checks.require("round.number", number in (1, 2), "1 or 2", number)
+        self._in("phase.slash", time, feed.windows(number)[3], None)
+        round_ = feed.rounds[number - 1]
+        silent = round_.committed & ~(round_.complete | round_.published)
+        guilty = silent >> self._member(feed, account) & 1
+        self.checks.true("slash.offence", guilty, f"{account} committed and never showed a vector")
 
-    def _missing(self, account: str, bond: int, _: str, time: int) -> tuple[int, str, int]:
-        for feed in self.feeds.values():
-            for number, round_ in enumerate(feed.rounds, 1):
-                if account not in feed.members or time < feed.windows(number)[3]:
-                    continue
-                member = feed.members.index(account)
-                absent = round_.committed & ~(round_.complete | round_.published)
-                if absent >> member & 1 and member not in round_.excused:
-                    round_.excused.add(member)
-                    self.checks.true("slash.offence", True, "")
-                    return bond // 10, ZERO, 0
-        self.checks.true("slash.offence", False, f"{account} committed and never showed a vector")
-        return bond // 10, ZERO, 0
-
-    def _deviation(self, account: str, bond: int, beneficiary: str, _: int) -> tuple[int, str, int]:
-        amount = bond // 2
-        for feed in self.feeds.values():
-            if feed.moved and account in feed.members and account not in feed.punished:
-                if not self._deviates(feed, account):
-                    continue
-                feed.punished.add(account)
-                self.checks.true("slash.offence", True, "")
-                return amount, feed.challenger, amount // 2
-        self.checks.true("slash.offence", False, f"a moved score that {account} had got wrong")
-        return amount, beneficiary, amount // 2
-
-    @staticmethod
-    def _deviates(feed: Feed, account: str) -> bool:
-        vectors = feed.rounds[0].vectors.get(feed.members.index(account))
-        if vectors is None:
-            return True  # signed, but never in a log: the transaction that slashed has it
-        final = feed.scores(2)
-        return any(
-            recompute.differ(
-                recompute.packed(part, at), recompute.packed(final, chunk * CHUNK + at)
-            )
-            for chunk, part in vectors.items()
-            for at in range(len(part) // SCORE_BYTES)
-        )
+    def _no_proof_pending(self) -> None:
+        if self._proof is not None:
+            feed, account, _, offence = self._proof
+            self._proof = None
+            where = f"{account} slashed for {offence} in auction {feed.auction}"
+            self.checks.true("slash.proof", False, where, "nothing")
 
 
 def _chunks(vector: bytes) -> list[bytes]:

@@ -313,7 +313,7 @@ def _operators(state: Replay) -> str:
     body = "<h2>Operators</h2>" + _table(["operator", "bond, wei", "locked until"], rows, (1,))
     if state.operators.slashes:
         slashes = [
-            [_code(each["operator"]), each["reason"], f"{each['amount']:,}", f"{each['reward']:,}"]
+            [_code(each["operator"]), each["offence"], f"{each['amount']:,}", f"{each['reward']:,}"]
             for each in state.operators.slashes
         ]
         head = ["slashed", "for", "amount, wei", "reward, wei"]

@@ -179,24 +179,6 @@ class OracleContract:
             "slashDeviator", consumer, auction, member, index, evidence, signature, hashes, part
         )
 
-    def decode_published(self, data: bytes) -> Submission:
-        """The submission in the input of a `publishVector` transaction.
-
-        Raises:
-            ValueError: it is another transaction.
-        """
-        function, args = self._contract.decode_function_input(data)
-        if function.fn_name != "publishVector":
-            raise ValueError(f"{function.fn_name} publishes no vector")
-        given = args["submission"]
-        return Submission(
-            given["member"],
-            bytes(given["salt"]),
-            bytes(given["evidence"]),
-            bytes(given["signature"]),
-            bytes(given["vector"]),
-        )
-
     # Reads. `block` pins them to a number or hash.
 
     def operator_set(self, set_id: int, *, block: Any = "latest") -> OperatorSet:

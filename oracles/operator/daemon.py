@@ -586,29 +586,24 @@ class Operator:
         have = {h.member for h in self._heard(view, duty.round) if h.committed}
         for member, event in round_.published.items():
             if member not in have:
-                self._hear_published(view, duty.round, member, event.transaction)
+                self._hear_published(view, duty.round, member, event.args["submission"])
         missing = sorted(round_.committed.keys() - have)
         self._gatherer.ask(view, Topic(view.id, "report", duty.round), missing)
 
     def _hear_published(
-        self, view: AuctionView, number: int, member: int, transaction: bytes
+        self, view: AuctionView, number: int, member: int, published: dict[str, Any]
     ) -> None:
-        """A vector published on chain; its salt and signature are in the transaction's input."""
-        try:
-            data = self._web3.eth.get_transaction(HexBytes(transaction))["input"]
-            published = self._oracle.decode_published(bytes(data))
-        except (Web3Exception, OSError, ValueError, LookupError) as error:
-            raise ChainError(f"cannot read member {member}'s published vector: {error}") from error
+        """A vector published on chain."""
         heard = exchange.check_report(
             self._contracts,
             view,
             number,
             member,
             view.members.members[member],
-            published.salt,
-            published.evidence,
-            published.vector,
-            published.signature,
+            published["salt"],
+            published["evidence"],
+            published["vector"],
+            published["signature"],
         )
         self._keep(heard)
 

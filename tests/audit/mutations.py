@@ -151,6 +151,31 @@ def one_score(args: dict[str, Any]) -> None:
     each["vector"] = each["vector"][:8] + score.to_bytes(8, "big") + each["vector"][16:]
 
 
+def same_report(args: dict[str, Any]) -> None:
+    """Let one report be the proof of two."""
+    args["b"] = args["a"]
+
+
+def name_another(args: dict[str, Any]) -> None:
+    """Let a verdict name one more bid."""
+    args["indices"] = [*args["indices"], 9]
+
+
+def forge_verdict(args: dict[str, Any]) -> None:
+    """Put one judge's signature under another one's name."""
+    args["signatures"] = [args["signatures"][0]] * len(args["signatures"])
+
+
+def one_judge_less(args: dict[str, Any]) -> None:
+    """Leave a judge out."""
+    args["members"], args["signatures"] = args["members"][1:], args["signatures"][1:]
+
+
+def judges_doubled(args: dict[str, Any]) -> None:
+    """Count one judge twice."""
+    args["members"] = [args["members"][0]] * len(args["members"])
+
+
 def swap_logs(event: str) -> Callable[[list[Record]], list[Record]]:
     """Exchange the first two logs of an event, each staying in its block's place."""
 
@@ -305,7 +330,36 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("a bid revealed twice", "", "bid.revealed", records=double("Revealed")),
     Mutation("an operator's commitment", "VectorCommitted", "vector.opens", flip("commitment")),
     Mutation("an operator's commitment is missing", "VectorCommitted", "round.due", number=5),
-    Mutation("a published vector", "VectorPublished", "operator.signed_twice", flip("vector")),
+    Mutation(
+        "a published vector",
+        "VectorPublished",
+        "report.root",
+        flip("vector", inside="submission"),
+    ),
+    Mutation(
+        "evidence of a published vector",
+        "VectorPublished",
+        "operator.signed_twice",
+        flip("evidence", inside="submission"),
+    ),
+    Mutation(
+        "salt of a published vector",
+        "VectorPublished",
+        "vector.opens",
+        flip("salt", inside="submission"),
+    ),
+    Mutation(
+        "signature of a published vector",
+        "VectorPublished",
+        "report.signature",
+        flip("signature", inside="submission"),
+    ),
+    Mutation(
+        "who published a vector",
+        "VectorPublished",
+        "operator.member",
+        add("member", inside="submission"),
+    ),
     Mutation("a published vector is missing", "VectorPublished", "round.due"),
     Mutation("a score", "ScoresPosted", "report.root", one_score),
     Mutation("two signatures exchanged", "ScoresPosted", "report.signature", swap_signatures),
@@ -342,9 +396,37 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a slash of the innocent",
         "OperatorSlashed",
         "slash.offence",
-        put("reason", b"missing".ljust(32, b"\0")),
+        put("offence", b"missing".ljust(32, b"\0")),
         number=1,
     ),
+    Mutation("a round of a slash", "OperatorSlashed", "slash.proof", add("round"), number=1),
+    Mutation("a slash of one absent twice", "", "slash.once", records=double("OperatorSlashed")),
+    Mutation(
+        "when the absent were slashed",
+        "",
+        "phase.slash",
+        records=shift_time("OperatorSlashed", -60),
+    ),
+    Mutation("no proof of two reports", "EquivocationProved", "slash.proof"),
+    Mutation(
+        "one of two signed reports",
+        "EquivocationProved",
+        "slash.proof",
+        flip("evidence", inside="b"),
+    ),
+    Mutation(
+        "a signature under two reports",
+        "EquivocationProved",
+        "slash.proof",
+        flip("signature", inside="a"),
+    ),
+    Mutation("twice the same report", "EquivocationProved", "slash.proof", same_report),
+    Mutation("no proof of a wrong score", "DeviationProved", "slash.proof"),
+    Mutation(
+        "a signature under a wrong score", "DeviationProved", "slash.proof", flip("signature")
+    ),
+    Mutation("a wrong score", "DeviationProved", "slash.proof", flip("vector")),
+    Mutation("which score was wrong", "DeviationProved", "slash.proof", add("index")),
     Mutation("a reward that never came", "CreditAdded", "credit.added"),
     Mutation("credit", "CreditAdded", "credit.added", add("amount")),
     Mutation("a withdrawal of credit", "CreditWithdrawn", "credit.withdrawn", add("amount", -1)),
@@ -387,6 +469,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("MUT of a forfeit", "Forfeited", "forfeit.face", add("face", -1)),
     Mutation("why a winner was struck out", "Forfeited", "forfeit.winner", flip("verdict")),
     Mutation("a forfeit is missing", "Forfeited", "mut.reduce"),
+    Mutation("no verdict", "VerdictRecorded", "forfeit.verdict"),
+    Mutation("whom a verdict names", "VerdictRecorded", "verdict.signatures", name_another),
+    Mutation("a signature under a verdict", "VerdictRecorded", "verdict.signatures", forge_verdict),
+    Mutation("too few for a verdict", "VerdictRecorded", "verdict.quorum", one_judge_less),
+    Mutation("judges named twice", "VerdictRecorded", "verdict.members", judges_doubled),
+    Mutation("a verdict without consequence", "Forfeited", "verdict.followed", number=1),
     Mutation("one unit of cash too much", "Claimed", "reward.cash", add("cash"), where=won),
     Mutation("one unit of cash too little", "Claimed", "reward.cash", add("cash", -1), where=won),
     Mutation(

@@ -57,7 +57,7 @@ def test_replay__of_everything__finds_nothing(story: Story) -> None:
     assert first.outcome is not None
     assert first.outcome.split
     assert sum(bid.forfeited for bid in first.bids) == 2
-    assert {each["reason"] for each in state.operators.slashes} == {
+    assert {each["offence"] for each in state.operators.slashes} == {
         "missing",
         "deviation",
         "equivocation",

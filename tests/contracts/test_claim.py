@@ -82,6 +82,8 @@ class TestVerdict:
         protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
         receipt = auction.verdict([1], [0, 1, 2])
         event = receipt.event("Forfeited").args
+        record = receipt.event("VerdictRecorded").args
+        assert (record["indices"], record["members"]) == ((1,), (0, 1, 2))
         assert (event["index"], event["verdict"]) == (1, True)
         assert (event["cash"], event["face"]) == (450_000, 450_000)
         assert protocol.chain.balance(BURN) - burned == auction.bond

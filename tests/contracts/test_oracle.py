@@ -198,7 +198,6 @@ class TestRequests:
             "failed": (),
             "windows": (1,),
             "requestOf": (),
-            "checkVerdict": ([0], [], []),
         }.items():
             with reverts("UnknownRequest", consumer.address, 99):
                 protocol.ask(call, consumer, 99, *args)
@@ -258,7 +257,11 @@ class TestRound:
         signed = reports(auction, SCORES, other, SCORES, SCORES, other)
         for member in (0, 2, 3):
             event = auction.publish(signed[member]).event("VectorPublished").args
-            assert event["vector"] == pack(SCORES)
+            assert list(event["submission"])[3:] == [
+                signed[member].signature,
+                (keccak(pack(SCORES)),),
+                pack(SCORES),
+            ]
             assert event["operator"] == five.operators[member].address
         auction.go("post")
         with reverts("WrongMembers", 0b11111, 0b01101):
@@ -274,7 +277,7 @@ class TestRound:
                 continue
             event = auction.ask("slashMissing", 1, member).event("OperatorSlashed").args
             assert (event["amount"], event["reward"]) == (MIN_BOND // 10, 0)
-            assert event["reason"] == b"missing".ljust(32, b"\0")
+            assert event["offence"] == b"missing".ljust(32, b"\0")
             assert bond(five, member) == before - MIN_BOND // 10
             with reverts("AlreadySlashed", five.operators[member].address):
                 auction.ask("slashMissing", 1, member)
@@ -493,7 +496,11 @@ class TestSlashing:
         ]:
             with reverts("NotSlashable", who):
                 slash(a, b, who)
-        event = slash(first.signed(1), second.signed(1)).event("OperatorSlashed").args
+        receipt = slash(first.signed(1), second.signed(1))
+        proof = receipt.event("EquivocationProved").args
+        assert [proof[each][-1] for each in "ab"] == [first.signature, second.signature]
+        event = receipt.event("OperatorSlashed").args
+        assert (event["consumer"], event["id"]) == (protocol.auction.address, auction.id)
         assert (event["amount"], event["reward"]) == (MIN_BOND, MIN_BOND // 2)
         assert event["beneficiary"] == RELAYER.address
         assert bond(protocol, 1) == 0
@@ -503,6 +510,22 @@ class TestSlashing:
             slash(first.signed(1), second.signed(1))
         with reverts("BondTooSmall", 0, MIN_BOND):
             auction.commit_vector(first)
+
+    def test_slash_equivocation__after_the_bond_was_paid_again__punishes_a_round_once(
+        self, protocol: Protocol
+    ) -> None:
+        auction = protocol.lead("score")
+        operator = protocol.operators[1].address
+        reports = [auction.report(1, [Score(q=q)] * 3) for q in (1, 2, 3)]
+        signed = [report.signed(1) for report in reports]
+        auction.ask("slashEquivocation", operator, *signed[:2])
+        protocol.ask("addBond", sender=operator, value=MIN_BOND)
+        for pair in (signed[:2], signed[1:]):
+            with reverts("AlreadySlashed", operator):
+                auction.ask("slashEquivocation", operator, *pair)
+        again = [auction.report(1, [Score(q=q)] * 3, 2).signed(2) for q in (1, 2)]
+        auction.ask("slashEquivocation", operator, *again)
+        assert bond(protocol, 1) == 0
 
     def test_slash_deviator__after_a_challenge_that_moved__pays_the_challenger(
         self, five: Protocol

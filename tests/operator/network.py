@@ -343,16 +343,21 @@ class Network:
             buyer.send(contract.claim_bounty(auction))
         buyer.send(contract.withdraw_buyer(auction, buyer.address))
 
-    def conclude(self, auction: int, providers: Sequence[Provider], round_: int = 1) -> None:
+    def conclude(
+        self,
+        auction: int,
+        providers: Sequence[Provider],
+        round_: int = 1,
+        equivocators: Sequence[str] = (),
+    ) -> None:
         """From accepted scores to the last claim, and then all that must hold."""
-        self.check(auction, round_)
         self.settle(auction, providers)
         for provider in providers:
             if self.auctions.bids(auction, provider.index, provider.index + 1)[0].stands:
                 self.deliver(auction, provider)
         self.mine(self.auctions.phases(auction).verdict_end)
         self.collect(auction, providers)
-        self.check(auction, round_)
+        self.check(auction, round_, equivocators)
         self.audit()
 
     # WHAT MUST HOLD
@@ -427,8 +432,8 @@ class Network:
         data = b"".join(bytes(self.web3.eth.get_code(chunk))[1:] for chunk in chunks)
         return codec.unpack_vector(data)
 
-    def check(self, auction: int, round_: int = 1) -> None:
-        """Exactly one accepted score set, nobody signed twice, nobody committed twice."""
+    def check(self, auction: int, round_: int = 1, equivocators: Sequence[str] = ()) -> None:
+        """Exactly one accepted score set; nobody signed twice but those who mean to."""
         done = [
             e
             for e in self.events("RoundCompleted")
@@ -456,7 +461,5 @@ class Network:
                 root = codec.report_root(given["chunkHashes"])
                 signed.setdefault(key, set()).add((root, given["evidence"]))
         assert all(len(reports) == 1 for reports in signed.values())
-        slashed = [
-            e for e in self.events("OperatorSlashed") if b"equivocation" in e.args["offence"]
-        ]
-        assert not slashed
+        proved = [e.args["operator"] for e in self.events("EquivocationProved")]
+        assert sorted(proved) == sorted(equivocators)
