@@ -158,16 +158,28 @@ def rotate(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
     """Publish a new encryption key: exit, and register again with the same bond.
 
     Make it first (`keygen --encryption-only`), name it in the settings, and move the earlier one to
-    `old_encryption_keystores`: auctions already open are still wrapped for that.
+    `old_encryption_keystores`: auctions already open are still wrapped for that. Stop the daemon
+    meanwhile. The bond must not be locked, as it is from a commitment until disputes are over.
     """
+    import datetime
+
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
     oracle, public = _oracle(settings, sender), _public_key(settings)
-    bond, _ = oracle.bond_of(sender.address)
+    bond, locked_until = oracle.bond_of(sender.address)
+    now = sender.web3.eth.get_block("latest")["timestamp"]
+    if now < locked_until:
+        date = datetime.datetime.fromtimestamp(locked_until, datetime.UTC)
+        raise ConfigError(
+            f"the bond is locked until {date:%Y-%m-%d %H:%M} UTC; rotate then, and serve with the"
+            " present key until then"
+        )
     # A crash in between leaves credit, not a bond: the next run goes on from there.
     if bond:
         sender.send(oracle.exit())
     credit = oracle.credit_of(sender.address)
+    if not bond and not credit:
+        raise ConfigError("there is no bond to rotate: use `qmia oracle register --bond`")
     if credit:
         sender.send(oracle.withdraw_credit(sender.address))
     receipt = sender.send(oracle.register(public), value=bond or credit)

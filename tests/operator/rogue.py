@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from eth_utils.crypto import keccak
@@ -13,6 +14,7 @@ from oracles.operator.exchange import DirectoryExchange, Topic, encode_report
 from oracles.operator.journal import Heard
 
 if TYPE_CHECKING:
+    from oracles.operator.exchange import Message
     from tests.operator.network import Network
 
 
@@ -64,3 +66,14 @@ class Rogue:
         folder = self.network.folder / "exchange" / self.signer.address.lower()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / Topic(auction, "report", round_).file(self.contract)).write_bytes(garbage)
+
+    def overhear(self, auction: int, member: int, round_: int = 1) -> bytes:
+        """Wait for another member's vector."""
+        operator, topic = self.network.signers[member].address, Topic(auction, "report", round_)
+        folder = DirectoryExchange(self.network.folder / "exchange", self.contract)
+
+        def said() -> list[Message]:
+            return folder.read(operator, topic, 1 << 20)
+
+        (message,) = self.network.until(said, "a report", step=False)
+        return base64.b64decode(message["vector"])

@@ -103,14 +103,14 @@ def test_node__down_and_back__nothing_is_lost(network: Network) -> None:
         for number in range(3):
             rewire(network, number, [cable.url])
         network.start()
-        auction, _ = network.auction()
+        auction, providers = network.auction()
         network.until(lambda: network.committed(auction), "a commitment", step=False)
         cable.unplug()
         network.until(lambda: all(failures(network, i) for i in range(3)), "failures", step=False)
         assert all(daemon.alive for daemon in network.daemons)
         cable.plug()
         network.score(auction)
-        network.check(auction)
+        network.conclude(auction, providers)
     finally:
         cable.close()
 
@@ -120,14 +120,14 @@ def test_node__first_of_two_dead__second_is_used(network: Network) -> None:
     for number in range(3):
         rewire(network, number, [f"http://127.0.0.1:{free_port()}", network.node.url])
     network.start()
-    auction, _ = network.auction()
+    auction, providers = network.auction()
     network.score(auction)
-    network.check(auction)
+    network.conclude(auction, providers)
 
 
 def test_reorganisation__across_commitments_and_scores__one_set_stands(network: Network) -> None:
     network.start()
-    auction, _ = network.auction()
+    auction, providers = network.auction()
     network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
     _reorganise(network, lambda: network.committed(auction) == 3)
     network.until(lambda: network.committed(auction) == 3, "commitments again", step=False)
@@ -135,7 +135,7 @@ def test_reorganisation__across_commitments_and_scores__one_set_stands(network: 
     network.until(lambda: network.complete(auction), "scoring")
     _reorganise(network, lambda: network.complete(auction))
     network.until(lambda: network.complete(auction), "scoring again")
-    network.check(auction)
+    network.conclude(auction, providers)
 
 
 def _reorganise(network: Network, there: Callable[[], bool]) -> None:
@@ -149,13 +149,34 @@ def _reorganise(network: Network, there: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
+def test_quorum__two_of_three_gone__auction_is_aborted_and_everybody_refunded(
+    network: Network,
+) -> None:
+    network.start()
+    auction, providers = network.auction()
+    network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
+    for gone in network.daemons[1:]:
+        gone.kill()
+    network.mine(network.windows(auction).open)
+    network.await_published(auction, 1)
+    network.mine(network.windows(auction).end)
+    network.until(lambda: network.events("Aborted"), "the abort")
+    network.until(lambda: len(network.events("OperatorSlashed")) == 2, "the penalties")
+    assert not network.events("RoundCompleted")
+    network.collect(auction, providers)
+    network.audit()
+    funds = network.token.functions.balanceOf(network.buyer.address).call()
+    assert funds == 10**9
+
+
+@pytest.mark.slow
 def test_clocks__days_apart__make_no_difference(network: Network) -> None:
     for daemon, days in zip(network.daemons, (-3, 0, 400), strict=True):
         daemon.environment = {"QMIA_TEST_SKEW": str(days * 86_400)}
     network.start()
-    auction, _ = network.auction()
+    auction, providers = network.auction()
     network.score(auction)
-    network.check(auction)
+    network.conclude(auction, providers)
 
 
 @pytest.mark.slow
@@ -166,7 +187,7 @@ def test_disk__full_at_one_operator__it_waits_and_others_go_on(tmp_path: Path) -
         network.daemons[2].environment = {"QMIA_TEST_DISK": "300000"}
         network.start()
         auction = network.create()
-        network.commit(auction, 2, texts(0))
+        providers = [network.commit(auction, 2, texts(0))]
         network.until(lambda: failures(network, 2), "a failure")
         network.mine(network.auctions.phases(auction).commit_end)
         network.until(lambda: network.committed(auction) == 2, "commitments", step=False)
@@ -175,7 +196,7 @@ def test_disk__full_at_one_operator__it_waits_and_others_go_on(tmp_path: Path) -
         network.daemons[2].environment = {}
         network.start(2)
         network.score(auction)
-        network.check(auction)
+        network.conclude(auction, providers)
     finally:
         network.close()
 
@@ -193,9 +214,9 @@ def test_ipfs__node_down__scores_come_and_evidence_waits(tmp_path: Path) -> None
     )
     try:
         network.start()
-        auction, _ = network.auction()
+        auction, providers = network.auction()
         network.score(auction)
-        network.check(auction)
+        network.conclude(auction, providers)
         pins = [line for line in network.daemons[0].events("failed") if line["what"] == "pin"]
         assert pins
     finally:
@@ -215,11 +236,10 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
             peers = ", ".join(f'"{url}"' for url in urls if not url.endswith(str(port)))
             daemon.config.write_text(f"{text}exchange.peers = [{peers}]\n")
         network.start()
-        auction, _ = network.auction()
+        auction, providers = network.auction()
         network.await_commitments(auction, 3)
         network.until(lambda: network.complete(auction), "scoring")
         assert not network.events("VectorPublished")
-        network.check(auction)
         assert httpx.get(f"{urls[0]}/livez").status_code == 200
         network.until(lambda: httpx.get(f"{urls[0]}/readyz").status_code == 200, "readiness")
         metrics = httpx.get(f"{urls[0]}/metrics").text
@@ -234,6 +254,7 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
             "/v1/0x/1/report/1",
         ):
             assert httpx.get(f"{urls[0]}{path}").status_code == 404
+        network.conclude(auction, providers)
     finally:
         network.close()
 
@@ -252,14 +273,14 @@ def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path)
                 daemon.config.write_text(text)
             try:
                 network.start()
-                auction, _ = network.auction()
+                auction, providers = network.auction()
                 network.await_commitments(auction, 3)
                 network.until(lambda: network.complete(auction), "scoring")
                 announced = [e.args["location"] for e in network.events("VectorAnnounced")]
                 assert len(announced) == 3
                 assert all(location.startswith("ipfs://b") for location in announced)
                 assert not network.events("VectorPublished")
-                network.check(auction)
+                network.conclude(auction, providers)
             finally:
                 network.close()
     except NodeUnavailableError as error:
@@ -272,9 +293,10 @@ def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
 ) -> None:
     network.start()
     auction = network.create()
-    network.commit(auction, 2, texts(0))
+    providers = [network.commit(auction, 2, texts(0))]
     missing, _ = network.archive(auction, network.sender(3), texts(1))
-    network.commit_data_set(auction, network.sender(3), replace(missing, cid=bytes(32)), bytes(32))
+    missing = replace(missing, cid=bytes(32))
+    providers.append(network.commit_data_set(auction, network.sender(3), missing, bytes(32)))
     network.mine(network.auctions.phases(auction).commit_end)
     network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
     network.daemons[0].kill()
@@ -282,8 +304,8 @@ def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
     network.start(0)
     scores = network.score(auction)
     assert [score.eligible for score in scores] == [True, False]
-    network.check(auction)
     assert not network.events("VectorPublished")
+    network.conclude(auction, providers)
 
 
 @pytest.mark.slow
@@ -304,6 +326,6 @@ def test_chunks__more_commitments_than_one_holds__all_are_posted(tmp_path: Path)
         assert [index for index, score in enumerate(scores) if score.eligible] == [first.index]
         assert len(scores) == 1025
         assert sorted(e.args["chunk"] for e in network.events("ScoresPosted")) == [0, 1]
-        network.check(auction)
+        network.conclude(auction, [first])
     finally:
         network.close()
