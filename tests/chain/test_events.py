@@ -1,0 +1,112 @@
+"""Logs are decoded as the ABI specification says, and refused where they do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracles.chain import artifacts
+from oracles.chain.events import decode_log
+from oracles.errors import ChainError
+
+ADDRESS = "0x" + "11" * 20
+EVENTS = {entry["name"]: (topic, entry) for topic, entry in artifacts.events().items()}
+
+
+def kind_of(item: dict[str, Any]) -> str:
+    kind: str = item["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(kind_of, item['components']))}){kind.removeprefix('tuple')}"
+
+
+def values(item: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values of a type as the decoder presents them."""
+    kind: str = item["type"]
+    if kind.endswith("]"):
+        element = item | {"type": kind[: kind.rindex("[")]}
+        return st.lists(values(element), max_size=3)
+    if kind == "tuple":
+        return st.fixed_dictionaries({c["name"]: values(c) for c in item["components"]})
+    if kind == "address":
+        return st.binary(min_size=20, max_size=20).map(to_checksum_address)
+    if kind == "bytes32":
+        return st.binary(min_size=32, max_size=32)
+    if kind.startswith("uint"):
+        return st.integers(0, 2 ** int(kind.removeprefix("uint")) - 1)
+    return {"bool": st.booleans(), "bytes": st.binary(max_size=70), "string": st.text(max_size=40)}[
+        kind
+    ]
+
+
+def plain(item: dict[str, Any], value: Any) -> Any:
+    """The same value as the encoder wants it."""
+    if item["type"].endswith("]"):
+        element = item | {"type": item["type"][: item["type"].rindex("[")]}
+        return [plain(element, each) for each in value]
+    if item["type"] == "tuple":
+        return tuple(plain(part, value[part["name"]]) for part in item["components"])
+    return value
+
+
+def log_of(name: str, args: dict[str, Any]) -> tuple[list[bytes], bytes]:
+    topic, entry = EVENTS[name]
+    topics, kinds, data = [topic], [], []
+    for item in entry["inputs"]:
+        value = plain(item, args[item["name"]])
+        if item["indexed"]:
+            topics.append(encode([item["type"]], [value]))
+        else:
+            kinds.append(kind_of(item))
+            data.append(value)
+    return topics, encode(kinds, data)
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_decode_log__of_any_event__gives_what_was_encoded(name: str, data: st.DataObject) -> None:
+    inputs = EVENTS[name][1]["inputs"]
+    args = data.draw(st.fixed_dictionaries({item["name"]: values(item) for item in inputs}))
+    event = decode_log(ADDRESS, *log_of(name, args))
+    assert event is not None
+    assert (event.name, event.args) == (name, args)
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "value"),
+    [
+        ("BondAdded", 2, 0),  # more words than arguments
+        ("Revealed", 3, 2),  # a boolean of 2
+        ("Committed", 0, 1 << 160),  # an address of 21 bytes
+        ("Committed", 4, 1 << 96),  # beyond uint96
+    ],
+)
+def test_decode_log__of_a_word_out_of_range__is_refused(name: str, word: int, value: int) -> None:
+    topic, entry = EVENTS[name]
+    topics = [topic, *[bytes(32) for item in entry["inputs"] if item["indexed"]]]
+    count = sum(len(item.get("components", [0])) for item in entry["inputs"] if not item["indexed"])
+    row = [0] * max(count, word + 1)
+    assert decode_log(ADDRESS, topics, bytes(32 * count)) is not None
+    row[word] = value
+    with pytest.raises(ChainError, match=name):
+        decode_log(ADDRESS, topics, b"".join(each.to_bytes(32, "big") for each in row))
+
+
+def test_decode_log__with_a_topic_or_a_word_missing__is_refused() -> None:
+    topic, _ = EVENTS["BondAdded"]
+    with pytest.raises(ChainError, match="operator"):
+        decode_log(ADDRESS, [topic], bytes(64))
+    with pytest.raises(ChainError, match="bond"):
+        decode_log(ADDRESS, [topic, bytes(32)], bytes(63))
+
+
+def test_decode_log__of_an_indexed_address_with_more_than_20_bytes__is_refused() -> None:
+    topic, _ = EVENTS["BondAdded"]
+    with pytest.raises(ChainError, match="operator"):
+        decode_log(ADDRESS, [topic, b"\1" + bytes(31)], bytes(64))
