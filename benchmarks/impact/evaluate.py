@@ -14,15 +14,28 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import corpora
 import peer
 
-from oracles.impact import Parameters
-from oracles.impact.attacks import measure
-from oracles.impact.estimate import make_pool, pinned_kernels, run_seed
+from oracles.impact import Parameters, estimators
+from oracles.impact.attacks import ATTACKS, measure
+from oracles.impact.estimate import make_model, make_pool, pinned_kernels, run_seed
+from oracles.impact.estimators import Problem
 from oracles.impact.evaluation import Plan, evaluate
+from oracles.quality import QualityParameters, score
+from oracles.quality.damage import well_described
+from oracles.quality.embed import Embedder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from oracles.dataset import Document
+    from oracles.impact.corpus import Pool
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Characters: one provider (mean), seed corpus, evaluation set.
@@ -59,6 +72,20 @@ def scale(parameters: Parameters, cache: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def shapley(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
+    """Monte-Carlo Shapley values [n], stopped early: each permutation trains once a provider."""
+    (seed,) = parameters.seeds
+    model = make_model(parameters.model, seed)
+    return estimators.shapley(Problem(model, pool, parameters.recipe, seed, 1.0), most=8).providers
+
+
+def quality_of(documents: Sequence[Document], embedder: Embedder) -> float:
+    """Quality score of a data set whose metadata are complete."""
+    parameters = QualityParameters()
+    described = well_described([document.text for document in documents], parameters.today)
+    return score(described, parameters, embedder=embedder).q / 10_000
+
+
 def attack_rows(cache: Path, results: Path, code: str) -> list[dict[str, Any]]:
     """Rows of the attack set on a small auction, from the cache if this code has made them."""
     stored = results / f"attacks-{code[:16]}.json"
@@ -67,10 +94,19 @@ def attack_rows(cache: Path, results: Path, code: str) -> list[dict[str, Any]]:
             cache / "corpora", provider=4000, seed=12_000, evaluation=10_000, spread=1.2
         )
         submissions = {name: small.submissions[name] for name in ATTACKED}
-        rows = measure(
-            small.seed, submissions, small.evaluation, Parameters(), ATTACKED[-1], note=note
+        attacker = submissions[ATTACKED[-1]]
+        start = time.process_time()
+        rows = list(
+            measure(small.seed, submissions, small.evaluation, Parameters(), ATTACKED[-1], note)
         )
-        stored.write_text(json.dumps(list(rows)))
+        embedder = Embedder()
+        for row in rows:
+            identities = [attacker]
+            if row["attack"] in ATTACKS:
+                identities = ATTACKS[row["attack"]](attacker, small.seed, small.evaluation)
+            row["q"] = min(quality_of(documents, embedder) for documents in identities)
+        rows[0]["seconds"] = time.process_time() - start
+        stored.write_text(json.dumps(rows))
     found: list[dict[str, Any]] = json.loads(stored.read_text())
     return found
 
@@ -89,7 +125,11 @@ def run(cache: Path, seeds: int, plan: Plan, *, whole: bool) -> dict[str, Any]:
         parameters,
         plan,
         cache=results,
-        extra={"kronfluence EK-FAC": peer.kronfluence_ekfac},
+        extra={
+            "kronfluence EK-FAC": (peer.kronfluence_ekfac, seeds),
+            "kronfluence EK-FAC, one seed": (peer.kronfluence_ekfac, 1),
+            "shapley, 8 permutations": (shapley, 1),
+        },
         note=note,
     )
     for name, provider in result["providers"].items():
@@ -135,21 +175,23 @@ def tables(result: dict[str, Any]) -> str:
             f"| {cell(row, 'add_one')} | +{row['top_k_removal']:.4f} | {row['seconds']:.1f} "
             f"| {f'{rate:,.0f}' if rate else '–'} |"
         )
-    ceilings = ["–" if c is None else f"{c:.2f}" for c in result["ceilings"].values()]
-    lines.append(f"| *noise ceiling* | {' | '.join(ceilings)} | | | |")
+    for name, key in (("noise ceiling", "ceilings"), ("two seeds of the truth", "agreement")):
+        values = ["–" if value is None else f"{value:.2f}" for value in result[key].values()]
+        lines.append(f"| *{name}* | {' | '.join(values)} | | | |")
     if result["attacks"]:
         lines += [
             "",
-            "| attack | share of φ̂ | gain | share, literal Appendix D | gain |",
-            "|---|---|---|---|---|",
+            "| attack | share of φ̂ | gain | literal Appendix D | gain | really worth | q |",
+            "|---|---|---|---|---|---|---|",
         ]
     for row in result["attacks"]:
-        gains = [
-            f"{row[key]:.2f}×" if row[key] is not None else "–" for key in ("gain", "literal_gain")
-        ]
+        share, literal, worth = (
+            "–" if row[f"{key}_gain"] is None else f"{row[f'{key}_gain']:.2f}×"
+            for key in ("share", "literal_share", "worth")
+        )
         lines.append(
-            f"| {row['attack']} | {row['share']:.3f} | {gains[0]} "
-            f"| {row['literal_share']:.3f} | {gains[1]} |"
+            f"| {row['attack']} | {row['share']:.3f} | {share} "
+            f"| {row['literal_share']:.3f} | {literal} | {worth} | {row['q']:.2f} |"
         )
     if result["scale"]:
         lines += ["", "| training tokens | seconds, one run | tokens/s |", "|---|---|---|"]
@@ -208,7 +250,7 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md and the plot")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each estimator")
     parser.add_argument("--subsets", type=int, default=64, help="random halves")
-    parser.add_argument("--single-seeds", type=int, default=3, help="the same, one provider")
+    parser.add_argument("--single-seeds", type=int, default=5, help="the same, one provider")
     parser.add_argument("--quick", action="store_true", help="without attack set and scale")
     parser.add_argument("--estimators", nargs="+", help="only these of our own estimators")
     parser.add_argument("--truth-seeds", type=int, default=3, help="retrainings of each subset")

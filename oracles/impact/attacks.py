@@ -2,9 +2,10 @@
 
 An attacker has honest documents and adds to them, or rearranges them, knowing the seed corpus, the
 method, and possibly a guess of the evaluation set. Its gain is the share of all φ̂ that its
-identities hold, relative to what it holds when honest. Two methods are attacked: the default, and
-Appendix D taken literally (Hutchinson's inverse diagonal at the base model, no deduplication, no
-bound on a document, every positive value paid).
+identities hold, relative to what it holds when honest; beside it stands what the attack is really
+worth to the buyer, by retraining. Two methods are attacked: the default, and Appendix D taken
+literally (Hutchinson's inverse diagonal at the base model, no deduplication, no bound on a
+document, every positive value paid).
 """
 
 from __future__ import annotations
@@ -18,13 +19,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oracles.dataset import Document
-from oracles.impact.estimate import Parameters, make_pool, run_seeds
+from oracles.impact.estimate import (
+    Parameters,
+    make_model,
+    make_pool,
+    pinned_kernels,
+    run_seeds,
+)
 from oracles.impact.report import summarise
+from oracles.impact.training import mean_loss, retrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from oracles.impact.corpus import Pool
+
     Documents = Sequence[Document]
+
+#: Seeds of the retrainings, none of them an estimator's.
+TRUTH_SEEDS = (100, 101, 102)
 
 
 def _size(documents: Documents) -> int:
@@ -61,8 +74,20 @@ def frequent_ngrams(honest: Documents, seed: Documents, _: Documents) -> list[Do
     return [[*honest, *padding]]
 
 
+def noisy_copies(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
+    """Gradient inflation by noise: every document again, every fifth character another one."""
+    rng = np.random.default_rng(0)
+    alphabet = list(string.ascii_lowercase)
+    noisy = []
+    for document in honest:
+        characters = np.array(list(document.text))
+        characters[::5] = rng.choice(alphabet, len(characters[::5]))
+        noisy.append(Document("".join(characters)))
+    return [[*honest, *noisy]]
+
+
 def shuffled_words(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """Gradient inflation: own words in random order, which no model predicts."""
+    """Own words again in random order."""
     rng = np.random.default_rng(0)
     noisy = [Document(" ".join(rng.permutation(document.text.split()))) for document in honest]
     return [[*honest, *noisy]]
@@ -99,6 +124,7 @@ ATTACKS: dict[str, Callable[[Documents, Documents, Documents], list[Documents]]]
     "random characters": random_characters,
     "copied seed corpus": copied_seed,
     "frequent n-grams": frequent_ngrams,
+    "noisy copies": noisy_copies,
     "shuffled words": shuffled_words,
     "five copies": copies,
     "three identities": split_identities,
@@ -126,46 +152,73 @@ def measure(
         note: called with the name of what is computed now.
 
     Yields:
-        One row an attack: shares and gains under the method and under the literal pipeline.
+        One row an attack: the attacker's share of φ̂ under the method and under the literal
+        pipeline, what its data are worth by retraining, and each relative to the honest one.
     """
-    first = parameters.seeds[:1]
-    literal = replace(parameters, estimator="hutchinson", mix=0.0, clip=np.inf, m=0.0, seeds=first)
+    literal = replace(
+        parameters,
+        estimator="hutchinson",
+        mix=0.0,
+        clip=np.inf,
+        m=0.0,
+        seeds=parameters.seeds[:1],
+    )
+    others = {name: docs for name, docs in submissions.items() if name != attacker}
 
-    def share(method: Parameters, identities: Sequence[Documents], *, defended: bool) -> float:
-        # The attacker commits last: duplicates of others are found in its text, not in theirs.
-        others = {name: docs for name, docs in submissions.items() if name != attacker}
-        mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
-        pool = make_pool(seed_corpus, others | mine, evaluation, method.model, deduplicate=defended)
-        report = summarise(
-            pool,
-            run_seeds(pool, method),
-            bound=method.clip,
-            m=method.m,
-            rescaling=method.rescaling,
-            version="",
-            evidence={},
-        )
-        phi = report.phi()
-        return sum(phi[name] for name in mine) / max(1, sum(phi.values()))
-
-    honest = [list(submissions[attacker])]
-    note("honest")
-    default_share = share(parameters, honest, defended=True)
-    literal_share = share(literal, honest, defended=False)
-    yield _row("honest", default_share, literal_share, default_share, literal_share)
-    for name, attack in ATTACKS.items():
+    def row(name: str, identities: Sequence[Documents]) -> dict[str, Any]:
         note(name)
+        # The attacker commits last: duplicates of others are found in its text, not in theirs.
+        mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
+        pools = {
+            defended: make_pool(
+                seed_corpus, others | mine, evaluation, parameters.model, deduplicate=defended
+            )
+            for defended in (True, False)
+        }
+        return {
+            "attack": name,
+            "share": _share(pools[True], parameters, len(mine)),
+            "literal_share": _share(pools[False], literal, len(mine)),
+            "worth": _worth(pools[False], parameters, len(mine)),
+        }
+
+    honest = row("honest", [list(submissions[attacker])])
+    yield _with_gains(honest, honest)
+    for name, attack in ATTACKS.items():
         identities = attack(submissions[attacker], seed_corpus, evaluation)
-        after = share(parameters, identities, defended=True)
-        after_literal = share(literal, identities, defended=False)
-        yield _row(name, after, after_literal, default_share, literal_share)
+        yield _with_gains(row(name, identities), honest)
 
 
-def _row(name: str, share: float, literal: float, before: float, before_literal: float) -> Any:
-    return {
-        "attack": name,
-        "share": share,
-        "gain": share / before if before > 0 else None,
-        "literal_share": literal,
-        "literal_gain": literal / before_literal if before_literal > 0 else None,
-    }
+def _with_gains(row: dict[str, Any], honest: dict[str, Any]) -> dict[str, Any]:
+    """Add every measured value relative to the honest one, None if that is not above 0."""
+    keys = ("share", "literal_share", "worth")
+    gains = {f"{key}_gain": row[key] / honest[key] if honest[key] > 0 else None for key in keys}
+    return {**row, **gains}
+
+
+def _share(pool: Pool, method: Parameters, attackers: int) -> float:
+    """Part of all φ̂ that the last providers hold."""
+    report = summarise(
+        pool,
+        run_seeds(pool, method),
+        bound=method.clip,
+        m=method.m,
+        rescaling=method.rescaling,
+        version="",
+        evidence={},
+    )
+    phi = [provider.phi for provider in report.providers]
+    return sum(phi[-attackers:]) / max(1, sum(phi))
+
+
+def _worth(pool: Pool, parameters: Parameters, attackers: int) -> float:
+    """Evaluation loss in nats a token that retraining without the last providers adds."""
+    everyone = range(len(pool.providers))
+    losses = []
+    for seed in TRUTH_SEEDS:
+        with pinned_kernels():
+            model = make_model(parameters.model, seed)
+            for chosen in (everyone, everyone[:-attackers]):
+                theta = retrain(model, pool.training, parameters.recipe, seed, chosen)
+                losses.append(mean_loss(model, theta, pool.evaluation)[0])
+    return float(np.mean(losses[1::2]) - np.mean(losses[::2]))

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from oracles.dataset import Document
     from oracles.impact.corpus import Pool
+
+    #: Scores [n] of all providers, and the number of seeds they are averaged over.
+    Predictor = tuple[Callable[[Pool, Parameters], NDArray[np.float64]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ class Truth:
                 "providers": list(chosen),
                 "value": value,
                 "seconds": time.process_time() - start,
-                "tokens": int(pool.training.sizes[kept].sum()) * parameters.recipe.epochs,
+                "tokens": int(pool.training.sizes[kept].sum())
+                * parameters.recipe.passes(len(pool.training)),
             }
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -163,10 +168,17 @@ def interval(
     return correlation(predicted, true.mean(0)), float(low), float(high)
 
 
+def agreement(true: NDArray[np.float64]) -> float | None:
+    """Mean Spearman's ρ of two seeds of the truth, [R, K]; None with a single seed."""
+    seeds = len(true)
+    pairs = [correlation(true[i], true[j]) for i in range(seeds) for j in range(i + 1, seeds)]
+    return float(np.mean(pairs)) if pairs else None
+
+
 def noise_ceiling(true: NDArray[np.float64]) -> float | None:
     """ρ that a perfect predictor would reach against the mean of R noisy seeds.
 
-    The mean agreement r of two seeds gives the reliability of the mean of R by Spearman and Brown,
+    The agreement r of two seeds gives the reliability of the mean of R by Spearman and Brown,
     `R r / (1 + (R−1) r)`; the ceiling is its square root.
 
     Args:
@@ -175,12 +187,11 @@ def noise_ceiling(true: NDArray[np.float64]) -> float | None:
     Returns:
         The ceiling, or None with a single seed, which does not tell.
     """
-    seeds = len(true)
-    if seeds == 1:
+    seeds, found = len(true), agreement(true)
+    if found is None:
         return None
-    pairs = [correlation(true[i], true[j]) for i in range(seeds) for j in range(i + 1, seeds)]
-    agreement = max(0.0, float(np.mean(pairs)))
-    return float(np.sqrt(seeds * agreement / (1 + (seeds - 1) * agreement)))
+    r = max(0.0, found)
+    return float(np.sqrt(seeds * r / (1 + (seeds - 1) * r)))
 
 
 def random_halves(providers: int, count: int) -> list[list[int]]:
@@ -214,7 +225,7 @@ def predictors(
     cache: Path,
     texts: Mapping[str, Sequence[str]],
     evaluation: Sequence[str],
-    extra: Mapping[str, Callable[[Pool, Parameters], NDArray[np.float64]]],
+    extra: Mapping[str, Predictor],
     note: Callable[[str], None],
 ) -> dict[str, Scores]:
     """Scores of all estimators and baselines, each timed on one thread, and cached."""
@@ -263,14 +274,9 @@ def predictors(
     )
     single = replace(parameters, seeds=parameters.seeds[:1])
     timed("unrolled, one seed", lambda: run_seeds(pool, single)[0].providers)
-    for name, compute in extra.items():
-
-        def external(
-            compute: Callable[[Pool, Parameters], NDArray[np.float64]] = compute,
-        ) -> NDArray[np.float64]:
-            return compute(pool, parameters)
-
-        timed(name, external, len(parameters.seeds))
+    for name, (compute, seeds) in extra.items():
+        fewer = replace(parameters, seeds=parameters.seeds[:seeds])
+        timed(name, partial(compute, pool, fewer), len(fewer.seeds))
     seed = parameters.seeds[0]
     model = make_model(parameters.model, seed)
     timed("volume", lambda: volumes)
@@ -292,7 +298,7 @@ def evaluate(
     plan: Plan,
     *,
     cache: Path,
-    extra: Mapping[str, Callable[[Pool, Parameters], NDArray[np.float64]]] | None = None,
+    extra: Mapping[str, Predictor] | None = None,
     tick: Callable[[], None] | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -305,7 +311,7 @@ def evaluate(
         parameters: method; its seeds must not be among the truth's.
         plan: size of the evaluation.
         cache: directory of finished retrainings.
-        extra: further predictors by name, (pool, parameters) to scores [n].
+        extra: further predictors by name.
         tick: called once a retraining; there are `retrainings(n, plan)` before top-k removal.
         note: called with the name of what is computed now.
     """
@@ -326,6 +332,7 @@ def evaluate(
     note("add one")
     base = truth.table(plan.single_seeds, [[]])
     add = truth.table(plan.single_seeds, [[k] for k in everyone]) - base
+    truths = {"lds": half_values, "leave_one_out": loo, "add_one": add}
     note("top-k removal")
     rows = []
     for name, score in scores.items():
@@ -366,11 +373,8 @@ def evaluate(
             "evaluation": int(pool.evaluation.sizes.sum()),
         },
         "evaluation_loss": {"base": float(-base.mean()), "all": float(-full.mean())},
-        "ceilings": {
-            "lds": noise_ceiling(half_values),
-            "leave_one_out": noise_ceiling(loo),
-            "add_one": noise_ceiling(add),
-        },
+        "agreement": {name: agreement(values) for name, values in truths.items()},
+        "ceilings": {name: noise_ceiling(values) for name, values in truths.items()},
         "plan": asdict(plan),
         "parameters": parameters.to_json(),
         "parameter_count": int(make_model(parameters.model, 0).theta.numel()),

@@ -34,10 +34,13 @@ class Recipe:
     """How models are trained.
 
     Attributes:
-        epochs: passes over the data (`e_0` in Appendix D).
+        epochs: passes over the data (`e_0` in Appendix D), at least.
         batch: sequences in a step, at least.
         steps: steps in an epoch over the whole pool, at most: with more data the batch grows, since
             a longer training is a rougher function of its data than one with larger batches.
+        least: steps of a training on the whole pool, at least: a small pool is passed over more
+            often. Early in a training any data helps, random characters too, since it makes the
+            training longer; by then they harm.
         learning_rate: peak step size; linear warm-up, then linear decay to 0.
         warmup: share of the steps spent warming up.
         beta1: decay of Adam's first moment.
@@ -46,8 +49,9 @@ class Recipe:
     """
 
     epochs: int = 1
-    batch: int = 16
+    batch: int = 4
     steps: int = 160
+    least: int = 120
     learning_rate: float = 3e-3
     warmup: float = 0.25
     beta1: float = 0.9
@@ -57,6 +61,11 @@ class Recipe:
     def batch_size(self, sequences: int) -> int:
         """Sequences in a step for a pool of a given size, whichever subset is trained on."""
         return max(self.batch, -(-sequences // self.steps))
+
+    def passes(self, sequences: int) -> int:
+        """Epochs for a pool of a given size, whichever subset is trained on."""
+        steps = -(-sequences // self.batch_size(sequences))
+        return max(self.epochs, -(-self.least // steps))
 
     def rate(self, step: int, steps: int) -> float:
         """Step size of one step out of `steps`."""
@@ -79,7 +88,7 @@ def schedule(
     """
     steps: list[NDArray[np.int64]] = []
     batch = recipe.batch_size(len(sequences))
-    for epoch in range(recipe.epochs):
+    for epoch in range(recipe.passes(len(sequences))):
         order = np.random.default_rng([seed, epoch]).permutation(len(sequences))
         order = order[keep[sequences.owner[order]]]
         steps.extend(order[first : first + batch] for first in range(0, len(order), batch))

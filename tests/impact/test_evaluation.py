@@ -107,7 +107,7 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
         replace(TINY, seeds=(0,)),
         plan,
         cache=tmp_path,
-        extra={"constant": lambda pool, _: np.ones(len(pool.providers))},
+        extra={"constant": (lambda pool, _: np.ones(len(pool.providers)), 1)},
         tick=lambda: ticks.append(1),
     )
     rows = {row["predictor"]: row for row in result["rows"]}
@@ -122,6 +122,9 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
 def test_measure__attacks__one_row_each():
     rows = list(attacks.measure(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, "north"))
     assert [row["attack"] for row in rows] == ["honest", *attacks.ATTACKS]
-    assert rows[0]["gain"] == 1.0
     by_name = {row["attack"]: row for row in rows}
-    assert by_name["five copies"]["gain"] < 1.1 < by_name["five copies"]["literal_gain"]
+    assert by_name["honest"]["share_gain"] == by_name["honest"]["worth_gain"] == 1.0
+    copies = by_name["five copies"]
+    assert copies["share_gain"] < 1.1 < copies["literal_share_gain"]
+    for harmless in ("random characters", "copied seed corpus"):
+        assert by_name[harmless]["share_gain"] < 1.1

@@ -63,6 +63,23 @@ def test_schedule__subset_under_one_seed__keeps_the_relative_order(pool):
     assert not np.array_equal(full, other)
 
 
+@pytest.mark.parametrize(
+    ("sequences", "passes", "steps"), [(10, 40, 120), (400, 2, 200), (640, 1, 160), (5000, 1, 157)]
+)
+def test_passes__any_pool__never_fewer_steps_than_the_least(sequences, passes, steps):
+    recipe = Recipe()
+    assert recipe.passes(sequences) == passes
+    assert passes * -(-sequences // recipe.batch_size(sequences)) == steps >= recipe.least
+    assert Recipe(epochs=50).passes(sequences) == 50
+
+
+def test_schedule__small_pool__repeated_until_the_least_number_of_steps(pool):
+    short, long = (Recipe(batch=8, least=least) for least in (1, 120))
+    everyone = np.ones(4, bool)
+    assert len(schedule(pool.training, everyone, short, 0)) < 120
+    assert len(schedule(pool.training, everyone, long, 0)) >= 120
+
+
 def test_rate__over_a_run__rises_to_the_peak_and_falls():
     rates = [RECIPE.rate(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(RECIPE.learning_rate)
