@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 from web3.types import RPCEndpoint
 
-from oracles.audit import Archive, replay, write_archive
+from oracles.audit import Archive, hashes, replay, write_archive
 from oracles.audit import node as nodes
 from oracles.audit.node import Node
 from oracles.audit.storage import check_storage
@@ -172,13 +172,19 @@ def cast(*words: str) -> str:
     return done.stdout.strip()
 
 
-def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> None:
-    p, web3 = market.protocol, anvil(market).web3
+def logged(web3: Any, address: str) -> dict[str, list[Any]]:
+    """Events of a contract by name, each with its log."""
     found: dict[str, list[Any]] = {}
-    for log in web3.eth.get_logs({"address": p.auction.address, "fromBlock": 0}):
+    for log in web3.eth.get_logs({"address": address, "fromBlock": 0}):
         event = decode_log(log["address"], [bytes(t) for t in log["topics"]], bytes(log["data"]))
         assert event is not None
         found.setdefault(event.name, []).append((event, log))
+    return found
+
+
+def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> None:
+    p, web3 = market.protocol, anvil(market).web3
+    found = logged(web3, p.auction.address)
     event, log = found["Revealed"][0]
     signature = "Revealed(uint256,bytes32,uint256,bool)"
     data = "0x" + bytes(log["data"]).hex()
@@ -200,21 +206,47 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
         salt,
     )
     assert cast("keccak", encoded) == "0x" + committed["sealedBid"].hex()
-    # What an operator signed, and who did.
-    report = market.report(0, market.scores)
+    # What an operator signed, and who did: from the log, its digest by cast and by the auditor.
+    posted = logged(web3, p.oracle.address)["ScoresPosted"][0][0].args
+    given = posted["submissions"][1]
+    root = cast("keccak", "0x" + b"".join(given["chunkHashes"]).hex())
+    metric = market.terms["metricVersion"]
     message = codec.report_message(
         codec.Domain.oracle(CHAIN_ID, p.oracle.address),
         p.auction.address,
         market.id,
         1,
-        market.terms["metricVersion"],
-        report.root,
-        report.evidence,
+        metric,
+        bytes.fromhex(root[2:]),
+        given["evidence"],
     )
     text = json.dumps(message, default=lambda value: "0x" + value.hex())
-    signer = p.operators[0].address
-    verified = cast(
-        "wallet", "verify", "--address", signer, "--data", text, "0x" + report.signature.hex()
+    operator = p.operators[1].address
+    words = ["wallet", "verify", "--data", text, "0x" + given["signature"].hex(), "--address"]
+    assert "succeeded" in cast(*words, operator)
+    with pytest.raises(subprocess.CalledProcessError):
+        cast(*words, p.operators[0].address)
+    digest = hashes.report_digest(
+        CHAIN_ID,
+        p.oracle.address,
+        p.auction.address,
+        market.id,
+        1,
+        metric,
+        bytes.fromhex(root[2:]),
+        given["evidence"],
     )
-    assert "succeeded" in verified
-    assert codec.typed_digest(message) == report.digest
+    assert hashes.signer(digest, given["signature"]) == operator
+    # The operator's commitment, which its log made before.
+    encoded = cast(
+        "abi-encode",
+        "f(bytes32,address,bytes32)",
+        "0x" + digest.hex(),
+        operator,
+        "0x" + given["salt"].hex(),
+    )
+    commitments = {
+        event.args["operator"]: event.args["commitment"]
+        for event, _ in logged(web3, p.oracle.address)["VectorCommitted"]
+    }
+    assert cast("keccak", encoded) == "0x" + commitments[operator].hex()
