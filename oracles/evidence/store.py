@@ -150,7 +150,7 @@ class DirectoryStore:
                 beside.unlink(missing_ok=True)
                 raise
             for folder in (path.parent, self._objects):
-                _sync_folder(folder)
+                sync_folder(folder)
         return cid
 
     def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
@@ -188,7 +188,7 @@ class DirectoryStore:
             mark.parent.mkdir(exist_ok=True)
             mark.touch()
             for folder in (mark.parent, self._holds):
-                _sync_folder(folder)
+                sync_folder(folder)
 
     def release(self, cid: Cid, reason: str) -> None:
         """Take a hold back; nothing happens if there is none."""
@@ -243,7 +243,7 @@ class DirectoryStore:
         return deleted
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -12,6 +12,8 @@ import httpx
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from oracles.chain.auction import State
+from oracles.chain.codec import Terms
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
 from oracles.errors import QmiaError
@@ -24,6 +26,7 @@ from oracles.operator.settings import GIB, is_node
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from oracles.chain.codec import Durations
     from oracles.operator.settings import Settings
 
 #: Gas of one round in the worst case: commit, publish, post a chunk of 13 vectors.
@@ -32,13 +35,20 @@ _ROUND_GAS: Final = 6_000_000
 _ROUNDS: Final = 20
 _MOST_SKEW_SECONDS: Final = 30
 _DISK_BYTES: Final = 20 * GIB
+#: One look sees finality two epochs behind or nearly three.
+_LAG_MARGIN: Final = 1.5
+#: Longer, and the chain does not finalise as it should.
+_MOST_LAG_SECONDS: Final = 1800
+
+
+Result = Literal["ok", "warning", "failed"]
 
 
 class Finding(NamedTuple):
     """What one check found."""
 
     name: str
-    result: Literal["ok", "warning", "failed"]
+    result: Result
     detail: str
 
 
@@ -48,6 +58,7 @@ def preflight(settings: Settings) -> list[Finding]:
         "rpc": _rpc,
         "keys": _keys,
         "operator": _operator,
+        "windows": _windows,
         "scoring": _scoring,
         "machine": _machine,
         "stores": _stores,
@@ -144,6 +155,59 @@ def _operator(settings: Settings) -> Iterator[Finding]:
     rounds = balance // max(1, price * _ROUND_GAS)
     detail = f"{balance / 10**18} ether, enough for {min(rounds, 10**6)} rounds at this gas price"
     yield _verdict("balance", rounds >= _ROUNDS, detail, bad="warning")
+
+
+def _windows(settings: Settings) -> Iterator[Finding]:
+    """How far `block` is behind, and whether the auctions to be served allow for it."""
+    deployment = Deployment.load(settings.deployment)
+    web3 = connect(settings.rpc, deployment.chain_id)
+    head = web3.eth.get_block("latest")
+    measured = head["timestamp"] - web3.eth.get_block(settings.block)["timestamp"]
+    lag = measured * _LAG_MARGIN
+    need = lag / settings.scoring.fetch_share
+    detail = (
+        f"`{settings.block}` is {measured} s behind; scoring windows of {need:.0f} s allow for it"
+    )
+    yield _verdict("finality", measured <= _MOST_LAG_SECONDS, detail, bad="warning")
+    signer = load_signer(settings)
+    address = signer.address if signer else settings.address
+    oracle, contract = deployment.oracle(web3), deployment.auction(web3)
+    for event in read_events(web3, [contract.address], deployment.block, head["number"]):
+        if event.name != "AuctionCreated":
+            continue
+        auction, terms = event.args["auction"], Terms.decode(event.args["terms"])
+        phases = contract.phases(auction)
+        over = phases.state is State.ABORTED or head["timestamp"] >= phases.verdict_end
+        if not over and address in oracle.operator_set(terms.operator_set).members:
+            result, detail = judge_windows(terms.durations, lag, settings)
+            yield Finding(f"windows of auction {auction}", result, detail)
+
+
+def judge_windows(durations: Durations, lag: float, settings: Settings) -> tuple[Result, str]:
+    """Whether an auction's windows leave an operator time.
+
+    Args:
+        durations: of the auction.
+        lag: seconds by which `settings.block` may be behind the newest block.
+        settings: shares of windows, and pauses.
+    """
+    last_part = settings.publish_share * durations.score_open
+    pause = settings.poll_seconds + settings.replace_seconds
+    # Name, length, what it must be longer than, and what it should be.
+    windows = (
+        ("commit window", durations.score_commit, lag, lag / settings.scoring.fetch_share),
+        ("last part of the open window", last_part, settings.poll_seconds, pause),
+        ("verdict window", durations.verdict, lag, 2 * lag),
+    )
+    short = [
+        (f"its {name} of {length:.0f} s should be {should:.0f}", length <= must)
+        for name, length, must, should in windows
+        if length <= must or length < should
+    ]
+    if not short:
+        return "ok", "long enough"
+    result: Result = "failed" if any(hopeless for _, hopeless in short) else "warning"
+    return result, "; ".join(text for text, _ in short)
 
 
 def _scoring(settings: Settings) -> Iterator[Finding]:

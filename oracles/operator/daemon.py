@@ -761,8 +761,7 @@ class Operator:
 
     def _send_once(self, duty: Duty, call: Any) -> None:
         """Send what no event of the auction shows to be done."""
-        done = self.journal.transactions("pending", "mined", "final")
-        if not any(each.purpose == str(duty) for each in done):
+        if not self.journal.sent(str(duty)):
             self._send(duty, call)
 
     def _pin(self) -> None:

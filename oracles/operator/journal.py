@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracles.chain.events import Event
 from oracles.errors import ConfigError, QmiaError
+from oracles.evidence.store import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ CREATE TABLE IF NOT EXISTS transactions (
     request TEXT NOT NULL, hashes TEXT NOT NULL, raw BLOB NOT NULL,
     fee INTEGER NOT NULL, tip INTEGER NOT NULL, sent REAL NOT NULL, block INTEGER);
 CREATE INDEX IF NOT EXISTS transactions_by_state ON transactions (state);
+CREATE INDEX IF NOT EXISTS transactions_by_purpose ON transactions (purpose);
 """
 
 
@@ -151,6 +153,7 @@ class Journal:
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
         self._lock_file = (folder / "lock").open("w")
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,6 +230,11 @@ class Journal:
             )
             for table in ("reports", "heard", "verdicts"):
                 self._db.execute(f"DELETE FROM {table} WHERE auction = ?", (auction,))  # noqa: S608
+            over = "SELECT id, purpose FROM transactions WHERE state IN ('final', 'lost')"
+            for row, purpose in self._rows(over):
+                # Of a `Duty`: kind, auction, and so on.
+                if purpose.split(":")[1:2] == [str(auction)]:
+                    self._db.execute("DELETE FROM transactions WHERE id = ?", (row,))
 
     def checkpoints(self) -> list[tuple[int, bytes]]:
         """Blocks up to which logs were read, newest first."""
@@ -448,6 +456,11 @@ class Journal:
                     transaction.id,
                 ),
             )
+
+    def sent(self, purpose: str) -> bool:
+        """Whether a transaction for this purpose is on its way or was mined without a failure."""
+        query = "SELECT 1 FROM transactions WHERE purpose = ? AND state IN (?, ?, ?)"
+        return bool(self._rows(query, purpose, "pending", "mined", "final"))
 
     def transactions(self, *states: str) -> list[Transaction]:
         """Transactions in these states, by nonce."""

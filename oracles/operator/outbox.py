@@ -18,7 +18,6 @@ from web3.exceptions import (
     ContractLogicError,
     TransactionNotFound,
     Web3Exception,
-    Web3RPCError,
 )
 
 from oracles.chain.client import GAS_MARGIN, revert_reason
@@ -175,7 +174,7 @@ class Outbox:
                     "value": request["value"],
                 }
             )
-        except (ContractLogicError, Web3RPCError) as error:
+        except ContractLogicError as error:
             log.warning("cancelled", purpose=transaction.purpose, reason=revert_reason(error))
             request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
         least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
@@ -184,6 +183,7 @@ class Outbox:
         tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
         if fee > self._cap:
             log.error("stuck at the fee cap", purpose=transaction.purpose, nonce=transaction.nonce)
+            self._journal.update_transaction(replace(transaction, sent=self._clock()))
             self._broadcast(transaction.raw)
             return
         raw = self._sign(request, transaction.nonce, fee, tip)

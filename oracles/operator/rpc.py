@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
 from web3 import HTTPProvider, Web3
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from web3.types import RPCEndpoint, RPCResponse
 
 
+#: EIP-1474: limit exceeded.
+_LIMIT_EXCEEDED: Final = -32005
+
+
 class FallbackProvider(BaseProvider):
     """Asks one node, and the next when that one does not answer.
 
-    An answer that is an error is an answer: only silence makes it try another node.
+    An answer that is an error is an answer, except that a limit is exceeded: then, as after
+    silence or nonsense, another node is tried.
 
     Args:
         urls: of the nodes, in order of preference.
@@ -39,12 +44,19 @@ class FallbackProvider(BaseProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """Ask; the last node's failure is raised if none answers."""
         failure: Exception | None = None
+        refusal: RPCResponse | None = None
         for _ in self._nodes:
             try:
-                return self._nodes[self._current].make_request(method, params)
-            except (requests.RequestException, OSError) as error:
+                answer = self._nodes[self._current].make_request(method, params)
+                problem = answer.get("error")
+                if not isinstance(problem, dict) or problem.get("code") != _LIMIT_EXCEEDED:
+                    return answer
+                refusal = answer
+            except (requests.RequestException, OSError, ValueError) as error:
                 failure = error
-                self._current = (self._current + 1) % len(self._nodes)
+            self._current = (self._current + 1) % len(self._nodes)
+        if refusal is not None:
+            return refusal
         # Not the URL: it may hold an access key.
         raise ConnectionError(f"none of {len(self._nodes)} nodes answers") from failure
 

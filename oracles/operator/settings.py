@@ -201,6 +201,7 @@ class Settings(BaseSettings):
         for key in ("passphrase", "private_key", "encryption_key"):
             values.pop(key, None)
         values["rpc"] = [_without_credentials(url) for url in self.rpc]
+        values["exchange"]["peers"] = [_without_credentials(url) for url in self.exchange.peers]
         if self.remote_signer:
             values["remote_signer"] = _without_credentials(self.remote_signer)
         return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +13,13 @@ from eth_account import Account
 
 from oracles.chain.client import LocalSigner
 from oracles.errors import ConfigError
+from oracles.operator.check import judge_windows
 from oracles.operator.failures import Backoff, fatal
 from oracles.operator.journal import EquivocationError
 from oracles.operator.keys import RemoteSigner, load_encryption_keys, write_keystore
 from oracles.operator.settings import load
 from scripts.build import ROOT
-from tests.operator.network import ETHER, Network
+from tests.operator.network import DURATIONS, ETHER, Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +80,47 @@ def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: N
     shown = qmia("status", "--config", str(config), "--json")
     assert shown["bond_wei"] == str(3 * ETHER // 2)
     assert shown["auctions"] == []
+
+
+def test_check__windows_shorter_than_finality__failed_and_said(network: Network) -> None:
+    (daemon,) = network.daemons
+    config = network.folder / "finalized.toml"
+    text = daemon.config.read_text().replace('block = "latest"', 'block = "finalized"')
+    config.write_text(text.replace("fetch_share = 0.0005", "fetch_share = 0.4"))
+    short = network.create(replace(DURATIONS, score_commit=900))
+    # anvil calls final what is 64 blocks deep: 13 minutes.
+    network.node.rpc("anvil_mine", hex(70), hex(12))
+    findings = {f["name"]: f for f in qmia("check", "--config", str(config), "--json", code=1)}
+    assert "is 768 s behind" in findings["finality"]["detail"]
+    finding = findings[f"windows of auction {short}"]
+    assert finding["result"] == "failed"
+    assert finding["detail"] == "its commit window of 900 s should be 2880"
+    network.mine(network.auctions.phases(short).reveal_start)
+    network.buyer.send(network.auctions.abort(short))
+    findings = {f["name"]: f for f in qmia("check", "--config", str(config), "--json")}
+    assert f"windows of auction {short}" not in findings
+
+
+@pytest.mark.parametrize(
+    ("changed", "lag", "result"),
+    [
+        ({}, 0, "ok"),
+        ({}, 1152, "ok"),
+        ({"score_commit": 2879}, 1152, "warning"),
+        ({"score_commit": 1152}, 1152, "failed"),
+        ({"score_open": 180}, 1152, "warning"),
+        ({"score_open": 15}, 1152, "failed"),
+        ({"verdict": 2000}, 1152, "warning"),
+        ({"verdict": 1000, "score_open": 180}, 1152, "failed"),
+    ],
+)
+def test_judge_windows__lengths__judged(
+    tmp_path: Path, changed: dict[str, int], lag: float, result: str
+) -> None:
+    settings = load(rpc=["http://x"], deployment=tmp_path, state=tmp_path)
+    found, detail = judge_windows(replace(DURATIONS, **changed), lag, settings)
+    assert found == result
+    assert detail.count(" should be ") == len(changed)
 
 
 def test_cli__wrong_settings__exit_code_two_and_one_sentence(network: Network) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,6 +158,32 @@ def test_close_auction__forgets_it_but_not_what_was_signed(journal: Journal) -> 
     assert journal.report(1, 1) is None
     with pytest.raises(EquivocationError):
         journal.claim_slot(1, 1, b"other")
+
+
+def test_close_auction__forgets_its_transactions_that_are_over_and_no_others(
+    journal: Journal,
+) -> None:
+    rows = [("commit:1:1:0", "final"), ("commit:7:1:0", "final"), ("post:1:1:0", "pending")]
+    for nonce, (purpose, state) in enumerate(rows):
+        journal.add_transaction(purpose, nonce, {}, "0x", b"", 1, 1, 0.0)
+        (added,) = [t for t in journal.transactions("pending") if t.purpose == purpose]
+        journal.update_transaction(replace(added, state=state))
+    journal.close_auction(1)
+    left = journal.transactions("pending", "final")
+    assert [(t.purpose, t.state) for t in left] == rows[1:]
+    assert journal.sent("commit:7:1:0")
+    assert not journal.sent("commit:1:1:0")
+
+
+@pytest.mark.parametrize(("state", "sent"), [("failed", False), ("lost", False), ("mined", True)])
+def test_sent__by_state__only_what_may_have_its_effect(
+    journal: Journal, state: str, sent: bool
+) -> None:
+    journal.add_transaction("slash-missing:1:1:2", 0, {}, "0x", b"", 1, 1, 0.0)
+    assert journal.sent("slash-missing:1:1:2")
+    (row,) = journal.transactions("pending")
+    journal.update_transaction(replace(row, state=state))
+    assert journal.sent("slash-missing:1:1:2") is sent
 
 
 def test_close_auction__created_on_an_abandoned_branch__its_id_is_free_again(

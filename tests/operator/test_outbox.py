@@ -171,6 +171,8 @@ def test_advance__fee_cap_reached__stays_pending(desk: Desk) -> None:
         desk.advance()
     (pending,) = desk.journal.transactions("pending")
     assert pending.fee <= 3 * 10**9
+    # Said once each time that it would be replaced, not in every cycle.
+    assert pending.sent == desk.time
 
 
 def test_advance__nonce_used_by_something_else__lost_and_may_be_sent_again(desk: Desk) -> None:

@@ -1,0 +1,98 @@
+"""What is shipped beside the program: alert rules, systemd unit, container, package data."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+
+from oracles.operator.metrics import Metrics
+from oracles.operator.settings import Exchange
+from scripts.build import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEPLOY = ROOT / "deploy"
+RULES = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DEPLOY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def tool(name: str) -> str:
+    if path := shutil.which(name):
+        return path
+    pytest.skip(f"{name} is not installed")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_alerts__each__is_about_metrics_that_the_daemon_exports(rule: dict[str, Any]) -> None:
+    exported = generate_latest(Metrics().registry).decode()
+    names = set(re.findall(r"^# TYPE (\S+)", exported, flags=re.M))
+    asked = set(re.findall(r"\b\w+(?=[\[{ ])", rule["expr"])) - {"time", "up"}
+    asked = {name for name in asked if name.startswith("qmia")}
+    assert asked <= names
+    assert asked or rule["expr"].startswith("up{")
+
+
+def test_alerts__all__are_explained_to_operators() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    assert {rule["alert"] for rule in RULES} == set(re.findall(r"\bQmiaOracle\w+", page))
+    for rule in RULES:
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"]
+
+
+def test_alerts__by_their_own_tests__fire_when_they_should() -> None:
+    promtool = tool("promtool")
+    run(promtool, "check", "rules", "alerts.yml")
+    run(promtool, "test", "rules", "alerts.test.yml")
+
+
+def test_unit__verified_by_systemd__has_no_faults(tmp_path: Path) -> None:
+    analyze = tool("systemd-analyze")
+    unit = tmp_path / "qmia-oracle.service"
+    # The program is not installed here; another one stands in its place.
+    there = shutil.which("true")
+    text = (DEPLOY / "qmia-oracle.service").read_text()
+    unit.write_text(re.sub(r"^(ExecStart\w*)=\S+", rf"\1={there}", text, flags=re.M))
+    assert run(analyze, "verify", str(unit)) == ""
+
+
+def test_container__is_not_root_and_serves_where_it_says() -> None:
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
+    final = text.rpartition("\nFROM ")[2]
+    instructions = dict(re.findall(r"^(USER|EXPOSE|ENV|ENTRYPOINT)\s+(.*)$", final, flags=re.M))
+    assert int(instructions["USER"]) > 0
+    port = Exchange().listen.rpartition(":")[2]
+    assert instructions["EXPOSE"] == port
+    # Loopback of a container is reached by nobody.
+    assert f"QMIA_EXCHANGE__LISTEN=0.0.0.0:{port}" in instructions["ENV"]
+    assert f"127.0.0.1:{port}/livez" in final
+    if hadolint := shutil.which("hadolint"):
+        run(hadolint, "Dockerfile")
+
+
+def test_package__files_that_are_not_python__are_installed_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = project["tool"]["setuptools"]["package-data"]
+    patterns = [
+        f"{package.replace('.', '/')}/{file}" for package in shipped for file in shipped[package]
+    ]
+    others = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "oracles").rglob("*.*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name != "py.typed"
+    ]
+    assert others
+    assert [path for path in others if not any(path.match(pattern) for pattern in patterns)] == []

@@ -1,0 +1,93 @@
+"""One node after another, until one answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oracles.errors import ChainError
+from oracles.operator.rpc import FallbackProvider, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GOOD = {"jsonrpc": "2.0", "id": 1, "result": "0x7a69"}
+LIMITED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many requests"}}
+REVERTED = {"jsonrpc": "2.0", "id": 1, "error": {"code": 3, "message": "execution reverted"}}
+BAD = [
+    (503, b"overloaded"),
+    (429, b"slow down"),
+    (401, b"no such key"),
+    (200, b"<html>maintenance</html>"),
+    (200, json.dumps(LIMITED).encode()),
+]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[int, bytes], str]]:
+    """Start a node that always gives one answer; the path of its URL is a secret."""
+    servers = []
+
+    def start(status: int, body: bytes) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/secret"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_fallback__first_node_unfit__second_is_asked_and_stays(
+    serve: Callable[[int, bytes], str], bad: tuple[int, bytes]
+) -> None:
+    provider = FallbackProvider([serve(*bad), serve(200, json.dumps(GOOD).encode())])
+    for _ in range(2):
+        assert provider.make_request("eth_chainId", [])["result"] == "0x7a69"  # type: ignore[arg-type]
+    assert provider._current == 1
+
+
+def test_fallback__error_of_the_call__is_the_answer(serve: Callable[[int, bytes], str]) -> None:
+    reverted = serve(200, json.dumps(REVERTED).encode())
+    provider = FallbackProvider([reverted, serve(200, json.dumps(GOOD).encode())])
+    assert provider.make_request("eth_call", [])["error"]["code"] == 3  # type: ignore[arg-type]
+
+
+def test_fallback__every_limit_exceeded__the_refusal_is_given_so_that_less_is_asked(
+    serve: Callable[[int, bytes], str],
+) -> None:
+    provider = FallbackProvider([serve(200, json.dumps(LIMITED).encode()) for _ in range(2)])
+    answer = provider.make_request("eth_getLogs", [])  # type: ignore[arg-type]
+    assert answer["error"]["code"] == -32005
+
+
+@pytest.mark.parametrize("bad", BAD[:-1])
+def test_connect__no_node_fit__said_without_their_urls(
+    serve: Callable[[int, bytes], str], bad: tuple[int, bytes]
+) -> None:
+    with pytest.raises(ChainError, match="none of 1 nodes answers") as caught:
+        connect([serve(*bad)], 31337)
+    assert "secret" not in str(caught.value)
+
+
+def test_connect__another_chain__said(serve: Callable[[int, bytes], str]) -> None:
+    with pytest.raises(ChainError, match="chain 31337"):
+        connect([serve(200, json.dumps(GOOD).encode())], 1)
