@@ -5,15 +5,12 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eth_utils.address import to_checksum_address
-
 from oracles.chain import codec
-from oracles.chain.client import contract_at, read
+from oracles.chain.client import ContractAt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from web3 import Web3
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.codec import DataSet, Domain, PackedBid, Terms
@@ -52,19 +49,10 @@ class Marginals(NamedTuple):
         return first, second, third
 
 
-class AuctionContract:
-    """The deployed DataAuction.
+class AuctionContract(ContractAt):
+    """The deployed DataAuction."""
 
-    Args:
-        web3: connection.
-        address: of the contract.
-    """
-
-    def __init__(self, web3: Web3, address: str) -> None:
-        self.address = to_checksum_address(address)
-        self.chain_id: int = web3.eth.chain_id
-        self._contract = contract_at(web3, "DataAuction", address)
-        self._functions: Any = self._contract.functions
+    artifact = "DataAuction"
 
     @property
     def domain(self) -> Domain:
@@ -207,13 +195,6 @@ class AuctionContract:
     def oracle(self) -> str:
         """Address of the ScoreOracle."""
         return str(self._read("ORACLE"))
-
-    def _call(self, name: str, *args: Any) -> ContractFunction:
-        call: ContractFunction = self._functions[name](*args)
-        return call
-
-    def _read(self, name: str, *args: Any, block: Any = "latest") -> Any:
-        return read(self._functions[name](*args), block=block)
 
 
 def _data_set(data_set: DataSet) -> tuple[bytes, bytes, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import requests
 from eth_abi.abi import decode
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
-    from web3.contract import Contract
     from web3.contract.contract import ContractConstructor, ContractFunction
     from web3.types import TxParams, TxReceipt
 
@@ -236,9 +236,34 @@ def read(call: ContractFunction, *, block: int | str = "latest") -> Any:
         raise ChainError(f"{_name(call)}: the node does not answer: {error}") from error
 
 
-def contract_at(web3: Web3, name: str, address: str) -> Contract:
-    """One of the project's contracts at an address."""
-    return web3.eth.contract(address=to_checksum_address(address), abi=artifacts.abi(name))
+class ContractAt:
+    """One of the project's contracts at an address; subclasses give its functions types.
+
+    Args:
+        web3: connection.
+        address: of the contract.
+    """
+
+    #: Whose ABI it has.
+    artifact: ClassVar[str]
+
+    def __init__(self, web3: Web3, address: str) -> None:
+        self.address = to_checksum_address(address)
+        self._web3 = web3
+        abi = artifacts.abi(self.artifact)
+        self._functions: Any = web3.eth.contract(address=self.address, abi=abi).functions
+
+    @cached_property
+    def chain_id(self) -> int:
+        """EIP-155."""
+        return self._web3.eth.chain_id
+
+    def _call(self, name: str, *args: Any) -> ContractFunction:
+        call: ContractFunction = self._functions[name](*args)
+        return call
+
+    def _read(self, name: str, *args: Any, block: Any = "latest") -> Any:
+        return read(self._functions[name](*args), block=block)
 
 
 def decode_receipt(receipt: TxReceipt) -> list[Any]:

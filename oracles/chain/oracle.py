@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import codec
-from oracles.chain.client import contract_at, read
+from oracles.chain.client import ContractAt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from web3 import Web3
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.codec import Domain
@@ -72,19 +71,10 @@ class Request(NamedTuple):
     final_round: int
 
 
-class OracleContract:
-    """The deployed ScoreOracle.
+class OracleContract(ContractAt):
+    """The deployed ScoreOracle."""
 
-    Args:
-        web3: connection.
-        address: of the contract.
-    """
-
-    def __init__(self, web3: Web3, address: str) -> None:
-        self.address = to_checksum_address(address)
-        self.chain_id: int = web3.eth.chain_id
-        self._contract = contract_at(web3, "ScoreOracle", address)
-        self._functions: Any = self._contract.functions
+    artifact = "ScoreOracle"
 
     @property
     def domain(self) -> Domain:
@@ -231,10 +221,3 @@ class OracleContract:
     def failed(self, consumer: str, auction: int, *, block: Any = "latest") -> bool:
         """Whether no scores can come any more."""
         return bool(self._read("failed", consumer, auction, block=block))
-
-    def _call(self, name: str, *args: Any) -> ContractFunction:
-        call: ContractFunction = self._functions[name](*args)
-        return call
-
-    def _read(self, name: str, *args: Any, block: Any = "latest") -> Any:
-        return read(self._functions[name](*args), block=block)

@@ -5,24 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eth_utils.address import to_checksum_address
-
 from oracles.chain import codec
-from oracles.chain.client import contract_at, read
+from oracles.chain.client import ContractAt
 
 if TYPE_CHECKING:
-    from web3 import Web3
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.codec import DstTerms
 
 
-class _Token:
+class _Token(ContractAt):
     artifact = "MutToken"
-
-    def __init__(self, web3: Web3, address: str) -> None:
-        self.address = to_checksum_address(address)
-        self._functions: Any = contract_at(web3, self.artifact, address).functions
 
     def approve(self, spender: str, amount: int) -> ContractFunction:
         """Allow a spender."""
@@ -34,23 +27,19 @@ class _Token:
 
     def balance_of(self, account: str, *, block: Any = "latest") -> int:
         """Balance, smallest units."""
-        return int(read(self._functions.balanceOf(account), block=block))
+        return int(self._read("balanceOf", account, block=block))
 
     def total_supply(self, *, block: Any = "latest") -> int:
         """Supply, smallest units."""
-        return int(read(self._functions.totalSupply(), block=block))
+        return int(self._read("totalSupply", block=block))
 
     def symbol(self) -> str:
         """Ticker."""
-        return str(read(self._functions.symbol()))
+        return str(self._read("symbol"))
 
     def decimals(self) -> int:
         """Decimals."""
-        return int(read(self._functions.decimals()))
-
-    def _call(self, name: str, *args: Any) -> ContractFunction:
-        call: ContractFunction = self._functions[name](*args)
-        return call
+        return int(self._read("decimals"))
 
 
 class Erc20(_Token):
@@ -74,7 +63,7 @@ class Mut(_Token):
 
     def revenue_of(self, holder: str, *, block: Any = "latest") -> int:
         """Revenue that a claim would pay now."""
-        return int(read(self._functions.revenueOf(holder), block=block))
+        return int(self._read("revenueOf", holder, block=block))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +99,18 @@ class Dst(_Token):
 
     def share_of(self, index: int, *, block: Any = "latest") -> int:
         """Share of a delivered bid."""
-        return int(read(self._functions.shareOf(index), block=block))
+        return int(self._read("shareOf", index, block=block))
 
 
-class DstFactoryContract:
+class DstFactoryContract(ContractAt):
     """The deployed DstFactory."""
 
-    def __init__(self, web3: Web3, address: str) -> None:
-        self.address = to_checksum_address(address)
-        self._functions: Any = contract_at(web3, "DstFactory", address).functions
+    artifact = "DstFactory"
 
     def create(self, auction: int, terms: DstTerms) -> ContractFunction:
         """Create the token of an auction."""
-        call: ContractFunction = self._functions.create(auction, terms.encode())
-        return call
+        return self._call("create", auction, terms.encode())
 
     def token_of(self, auction: int) -> str:
         """Where it is, or will be."""
-        return str(read(self._functions.tokenOf(auction)))
+        return str(self._read("tokenOf", auction))
