@@ -30,7 +30,16 @@ from oracles.evidence import Cid, DirectoryStore, IpfsStore, Retention, StoreErr
 from oracles.evidence.cid import RAW
 from oracles.operator import exchange
 from oracles.operator.chainview import ChainIndex
-from oracles.operator.duties import Duty, Kind, Memory, Policy, current_round, duties, finished
+from oracles.operator.duties import (
+    Duty,
+    Kind,
+    Memory,
+    Policy,
+    about,
+    current_round,
+    duties,
+    finished,
+)
 from oracles.operator.exchange import Contracts, DirectoryExchange, Gatherer, Topic
 from oracles.operator.failures import Backoff, expected, fatal
 from oracles.operator.jobs import Jobs, read_result
@@ -809,6 +818,12 @@ class Operator:
         cache = DirectoryStore(self.settings.state / "cache")
         cache.collect(Retention(_CACHE_SECONDS, stores.cache_bytes))
         self.journal.close_auction(view.id)
+        rounds = {(view.id, 1), (view.id, 2)}
+        self._revealed -= rounds
+        self._watched -= rounds
+        self._wrong.pop(view.id, None)
+        self._moot = {key for key in self._moot if not about(key, view.id)}
+        self._backoff.forget(view.id)
         log.info("finished", auction=view.id, state=view.state.name)
 
 

@@ -57,6 +57,11 @@ class Duty:
         return f"{self.kind}:{self.auction}:{self.round}:{self.item}"
 
 
+def about(key: str, auction: int) -> bool:
+    """Whether a key (`auction:7`, or a `Duty` as `post:7:1:0`) is of this auction."""
+    return key.split(":")[1:2] == [str(auction)]
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What the journal knows of one auction.

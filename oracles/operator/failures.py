@@ -7,6 +7,7 @@ from typing import Final
 
 from oracles.errors import ChainError, ConfigError, InputError, IntegrityError, QmiaError
 from oracles.evidence import StoreError
+from oracles.operator.duties import about
 from oracles.operator.journal import EquivocationError
 
 #: First match counts. `True`: only a person can mend it, and the daemon stops. An operator that
@@ -59,6 +60,10 @@ class Backoff:
     def pause(self, key: str, until: float) -> None:
         """Leave something alone although it did not fail."""
         self._state[key] = (until, _FIRST_SECONDS / 2)
+
+    def forget(self, auction: int) -> None:
+        """Drop what is known of an auction that is over."""
+        self._state = {key: kept for key, kept in self._state.items() if not about(key, auction)}
 
     def succeeded(self, key: str) -> None:
         """Forget failures."""

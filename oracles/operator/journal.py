@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from oracles.chain.events import Event
 from oracles.errors import ConfigError, QmiaError
 from oracles.evidence.store import sync_folder
+from oracles.operator.duties import about
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -232,8 +233,7 @@ class Journal:
                 self._db.execute(f"DELETE FROM {table} WHERE auction = ?", (auction,))  # noqa: S608
             over = "SELECT id, purpose FROM transactions WHERE state IN ('final', 'lost')"
             for row, purpose in self._rows(over):
-                # Of a `Duty`: kind, auction, and so on.
-                if purpose.split(":")[1:2] == [str(auction)]:
+                if about(purpose, auction):
                     self._db.execute("DELETE FROM transactions WHERE id = ?", (row,))
 
     def checkpoints(self) -> list[tuple[int, bytes]]:

@@ -9,10 +9,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
 import os
 import shutil
+import socket
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +27,6 @@ from oracles.evidence import Cid, StoreError
 from oracles.operator.exchange import encode_report, encode_verdict
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from oracles.evidence import DirectoryStore
@@ -31,9 +34,13 @@ if TYPE_CHECKING:
     from oracles.operator.journal import Journal
     from oracles.operator.metrics import Metrics
 
-#: Requests served at once; more are turned away, so that nobody can exhaust the daemon's threads.
+#: Requests served at once, in all and of one address: more are turned away, so that nobody can
+#: exhaust the daemon's threads, nor one stranger those of the others. A proxy on this machine may.
 _PARALLEL = 16
+_PER_ADDRESS = 4
+#: Seconds for each read and write, and for a whole request.
 _TIMEOUT = 10
+_LONGEST = 120
 
 
 class _Server(ThreadingHTTPServer):
@@ -42,19 +49,43 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: Any) -> None:
         super().__init__(address, handler)
-        self._slots = threading.BoundedSemaphore(_PARALLEL)
+        self._lock = threading.Lock()
+        self._serving: Counter[str] = Counter()
+
+    def enter(self, host: str) -> bool:
+        """Take a slot for a client, if there is one."""
+        most = _PARALLEL if ipaddress.ip_address(host).is_loopback else _PER_ADDRESS
+        with self._lock:
+            if self._serving.total() >= _PARALLEL or self._serving[host] >= most:
+                return False
+            self._serving[host] += 1
+            return True
+
+    def leave(self, host: str) -> None:
+        """Give a slot back."""
+        with self._lock:
+            self._serving[host] -= 1
+            self._serving += Counter()  # drops zeros
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
+        if self.enter(client_address[0]):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: socket.socket, client_address: Any) -> None:  # type: ignore[override]
+        def give_up() -> None:
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+        deadline = threading.Timer(_LONGEST, give_up)
+        deadline.daemon = True
+        deadline.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._slots.release()
+            deadline.cancel()
+            self.leave(client_address[0])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no event."""

@@ -237,3 +237,13 @@ def test_backoff__doubles_up_to_its_limit_and_is_forgotten() -> None:
     backoff.succeeded("x")
     assert backoff.ready("x", 0)
     assert backoff.failed("x", 0) == 1
+
+
+def test_backoff__auction_over__only_its_failures_are_forgotten() -> None:
+    backoff = Backoff()
+    keys = ("auction:7", "post:7:1:0", "post:1:7:0", "cycle")
+    for key in keys:
+        backoff.failed(key, 0)
+    backoff.forget(7)
+    now = [key for key in keys if backoff.ready(key, 0)]
+    assert now == ["auction:7", "post:7:1:0"]
