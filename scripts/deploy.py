@@ -4,18 +4,25 @@
 
 Ape gives the account and the network; what is deployed are the tracked artifacts, which CI compares
 with the sources, so that nobody deploys something that the audit and the daemons do not know.
+Addresses follow from code, arguments and salt (oracles/chain/deployment.py). Beside the deployment
+file, `NAME.verification/` gets what block explorers want: the compiler's Standard JSON input, and
+the encoded constructor arguments of each contract.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from ape.cli import account_option
+from eth_utils.crypto import keccak
 
-from oracles.chain.deployment import Deployment, deploy
+from oracles.chain.deployment import SCHEMA, Deployment, deploy, verification
 from scripts._ape import Command, sender
+from scripts.build import ARTIFACTS
 
 if TYPE_CHECKING:
     from ape.api import AccountAPI
@@ -28,14 +35,20 @@ ETHER = 10**18
 @click.option("--out", type=click.Path(path_type=Path), default=Path("deployment.json"))
 @click.option("--min-bond", type=float, default=1.0, help="Smallest operator bond, ether.")
 @click.option("--challenge-bond", type=float, default=0.5, help="Bond of a challenge, ether.")
-def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float) -> None:
+@click.option("--salt", default=SCHEMA, help="Any text; another one gives other addresses.")
+def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float, salt: str) -> None:
     """Deploy ScoreOracle, DataAuction and DstFactory."""
     deployment: Deployment = deploy(
         sender(account),
         min_bond=int(min_bond * ETHER),
         challenge_bond=int(challenge_bond * ETHER),
+        salt=keccak(text=salt),
     )
     deployment.save(out)
+    folder = out.with_suffix(".verification")
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ARTIFACTS / "standard-input.json", folder)
+    (folder / "arguments.json").write_text(json.dumps(verification(deployment), indent=2) + "\n")
     for name, contract in deployment.contracts.items():
-        click.echo(f"{name:12} {contract.address}")
-    click.echo(f"written to {out}")
+        click.echo(f"{name:12} {contract.address}{'' if contract.transaction else ' (already)'}")
+    click.echo(f"written to {out}, {folder}")

@@ -4,7 +4,9 @@
 
 Immutable values are masked in the comparison: the compiler leaves a push of 32 zero bytes where the
 constructor puts them. Those that name another contract of the deployment are read back and compared
-with the deployment file. Exit code 1 if anything differs.
+with the deployment file. Where addresses follow from a salt, they are computed anew from the fresh
+build, the recorded constructor arguments and the salt: the arguments then cannot be wrong either.
+Exit code 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from oracles.chain.client import connect
-from oracles.chain.deployment import Deployment
+from oracles.chain.deployment import Deployment, address_of, creation_code
 from oracles.errors import QmiaError
 from scripts.build import BuildError, build
 
@@ -73,6 +75,11 @@ def verify(web3: Web3, deployment: Deployment) -> Iterator[tuple[str, str, str]]
         built = bytes.fromhex(artifacts[name]["deployedBytecode"].removeprefix("0x"))
         code = bytes(web3.eth.get_code(web3.to_checksum_address(address)))
         yield name, address, differences(built, code)
+    for name, each in deployment.contracts.items() if deployment.salt else ():
+        code = creation_code(artifacts[name], each.arguments)
+        wanted = address_of(code, bytes.fromhex(deployment.salt.removeprefix("0x")))
+        wrong = "" if wanted == each.address else f"would be {wanted} with this code and arguments"
+        yield f"{name} address", each.address, wrong
     for name, getter, other in _LINKS:
         value = read(name, addresses[name], getter)
         wrong = "" if value == addresses[other] else f"is {value}, not the {other}"

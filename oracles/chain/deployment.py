@@ -1,16 +1,26 @@
 """Where the contracts are: deploying them, and the file that says so.
 
-The file is JSON: schema, chain id, first block, and for each contract its address, constructor
-arguments and transaction. Auditors start reading at its first block.
+The file is JSON: schema, chain id, first block, salt, and for each contract its address,
+constructor arguments and transaction. Auditors start reading at its first block.
+
+Addresses follow from code, arguments and salt alone: contracts are created (CREATE2, EIP-1014) by
+the proxy that many chains have at one address, and that anybody can put there with one transaction
+signed in advance (Zoltu's deterministic deployment proxy). They have no owner, so it does not
+matter who deploys them, nor whether somebody else was faster.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import requests
+from eth_abi.abi import encode
+from eth_typing import BlockNumber
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3.exceptions import Web3Exception
 
 from oracles.chain import artifacts
 from oracles.chain.auction import AuctionContract
@@ -19,18 +29,37 @@ from oracles.chain.tokens import DstFactoryContract
 from oracles.errors import ChainError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from web3 import Web3
+    from web3.contract.contract import ContractFunction
+    from web3.types import TxParams, TxReceipt
 
     from oracles.chain.client import Sender
 
 SCHEMA: Final = "qmia/deployment/1"
+SALT: Final = keccak(text=SCHEMA)
+
+PROXY: Final = to_checksum_address("0x4e59b44847b379578588920ca78fbf26c0b4956c")
+"""Creates what follows a salt in its calldata."""
+_PROXY_MAKER: Final = to_checksum_address("0x3fab184622dc19b6109349b94811493bf2a45362")
+_PROXY_COST: Final = 10**16
+_PROXY_TRANSACTION: Final = bytes.fromhex(
+    "f8a58085174876e800830186a08080b853604580600e600039806000f350fe"
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0"
+    "3601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+    "1ba0" + "22" * 32 + "a0" + "22" * 32
+)
+"""Its signature has no chain and no known key: nobody else could ever create at that address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One deployed contract: address, constructor arguments as decimal or hex strings."""
+    """One deployed contract: address, constructor arguments as decimal or hex strings.
+
+    `transaction` is empty for a contract that was there already.
+    """
 
     address: str
     arguments: tuple[str, ...]
@@ -45,11 +74,13 @@ class Deployment:
         chain_id: EIP-155.
         block: first block that can hold an event.
         contracts: by name.
+        salt: of the addresses, 32 bytes in hexadecimal; empty if they do not follow from one.
     """
 
     chain_id: int
     block: int
     contracts: dict[str, Deployed]
+    salt: str = ""
 
     def address(self, name: str) -> str:
         """Address of a contract."""
@@ -73,6 +104,7 @@ class Deployment:
             "schema": SCHEMA,
             "chain_id": self.chain_id,
             "block": self.block,
+            "salt": self.salt,
             "contracts": {name: asdict(each) for name, each in self.contracts.items()},
         }
 
@@ -97,6 +129,7 @@ class Deployment:
                     )
                     for name, each in content["contracts"].items()
                 },
+                content.get("salt", ""),
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ConfigError(f"this is no deployment: {error!r}") from error
@@ -121,34 +154,119 @@ class Deployment:
             raise ConfigError(f"{path} is no deployment file: {error}") from error
 
 
-def deploy(sender: Sender, *, min_bond: int, challenge_bond: int) -> Deployment:
-    """Deploy ScoreOracle, DataAuction and DstFactory.
+def creation_code(built: dict[str, Any], arguments: Sequence[str]) -> bytes:
+    """Creation bytecode of an artifact, followed by its encoded constructor arguments."""
+    constructors = (item for item in built["abi"] if item["type"] == "constructor")
+    types = [item["type"] for entry in constructors for item in entry["inputs"]]
+    values = [
+        int(argument) if kind.startswith("uint") else argument
+        for kind, argument in zip(types, arguments, strict=True)
+    ]
+    return bytes.fromhex(built["bytecode"].removeprefix("0x")) + encode(types, values)
+
+
+def address_of(code: bytes, salt: bytes) -> str:
+    """Where the proxy creates a contract (EIP-1014)."""
+    seed = b"\xff" + bytes.fromhex(PROXY.removeprefix("0x")) + salt + keccak(code)
+    return str(to_checksum_address(keccak(seed)[12:]))
+
+
+def deploy(sender: Sender, *, min_bond: int, challenge_bond: int, salt: bytes = SALT) -> Deployment:
+    """Deploy ScoreOracle, DataAuction and DstFactory, or find them where they already are.
 
     Args:
         sender: pays.
         min_bond: smallest operator bond, wei.
         challenge_bond: bond of a challenge, wei.
+        salt: 32 bytes; another salt gives other contracts.
+
+    Raises:
+        ChainError: the node refuses, or does not keep what is needed to find the first block.
     """
-    oracle, block = _deploy(sender, "ScoreOracle", min_bond, challenge_bond)
-    auction, _ = _deploy(sender, "DataAuction", oracle.address)
-    factory, _ = _deploy(sender, "DstFactory", auction.address)
+    _need_proxy(sender)
+    oracle, block = _deploy(sender, salt, "ScoreOracle", str(min_bond), str(challenge_bond))
+    auction, _ = _deploy(sender, salt, "DataAuction", oracle.address)
+    factory, _ = _deploy(sender, salt, "DstFactory", auction.address)
     return Deployment(
         sender.web3.eth.chain_id,
         block,
         {"ScoreOracle": oracle, "DataAuction": auction, "DstFactory": factory},
+        "0x" + salt.hex(),
     )
 
 
-def _deploy(sender: Sender, name: str, *arguments: Any) -> tuple[Deployed, int]:
-    built = artifacts.artifact(name)
-    factory = sender.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
-    receipt = sender.send(factory.constructor(*arguments))
-    address = receipt["contractAddress"]
-    if address is None:
+def verification(deployment: Deployment) -> dict[str, Any]:
+    """What block explorers ask for beside the Standard JSON input, by contract."""
+    return {
+        name: {
+            "address": each.address,
+            "contract": f"{artifacts.artifact(name)['sourceName']}:{name}",
+            "constructor_arguments": "0x"
+            + creation_code(artifacts.artifact(name) | {"bytecode": ""}, each.arguments).hex(),
+        }
+        for name, each in deployment.contracts.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A transaction that is no function of an ABI, in the form that a sender takes."""
+
+    web3: Web3
+    to: str
+    data: bytes
+    fn_name: str
+
+    def estimate_gas(self, transaction: TxParams) -> int:
+        return self.web3.eth.estimate_gas(self.build_transaction(transaction))
+
+    def build_transaction(self, transaction: TxParams) -> TxParams:
+        return cast("TxParams", {**transaction, "to": self.to, "data": "0x" + self.data.hex()})
+
+
+def _send(sender: Sender, to: str, data: bytes, what: str, value: int = 0) -> TxReceipt:
+    call = cast("ContractFunction", _Raw(sender.web3, to, data, what))
+    return sender.send(call, value=value)
+
+
+def _need_proxy(sender: Sender) -> None:
+    eth = sender.web3.eth
+    if eth.get_code(PROXY):
+        return
+    if eth.get_balance(_PROXY_MAKER) < _PROXY_COST:
+        _send(sender, _PROXY_MAKER, b"", "paying for the proxy", _PROXY_COST)
+    try:
+        eth.wait_for_transaction_receipt(eth.send_raw_transaction(_PROXY_TRANSACTION))
+    except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
+        raise ChainError(
+            f"this chain lacks the deployment proxy {PROXY} and refuses its transaction, which "
+            f"names no chain: {error}"
+        ) from error
+
+
+def _deploy(sender: Sender, salt: bytes, name: str, *arguments: str) -> tuple[Deployed, int]:
+    code = creation_code(artifacts.artifact(name), arguments)
+    address, eth = address_of(code, salt), sender.web3.eth
+    if eth.get_code(to_checksum_address(address)):
+        return Deployed(address, arguments, ""), _first_block(sender.web3, address)
+    receipt = _send(sender, PROXY, salt + code, f"deploying {name}")
+    if not eth.get_code(to_checksum_address(address)):
         raise ChainError(f"{name} was not deployed")
-    deployed = Deployed(
-        to_checksum_address(address),
-        tuple(str(argument) for argument in arguments),
-        "0x" + bytes(receipt["transactionHash"]).hex(),
-    )
-    return deployed, receipt["blockNumber"]
+    digest = "0x" + bytes(receipt["transactionHash"]).hex()
+    return Deployed(address, arguments, digest), receipt["blockNumber"]
+
+
+def _first_block(web3: Web3, address: str) -> int:
+    """The block that created a contract, which is there now."""
+    low, high = 0, int(web3.eth.block_number)
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            there = web3.eth.get_code(to_checksum_address(address), BlockNumber(middle))
+            low, high = (low, middle) if there else (middle + 1, high)
+    except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
+        raise ChainError(
+            f"{address} is deployed already, but the node no longer knows since when: use the "
+            "deployment file of that time, an archive node, or another salt"
+        ) from error
+    return low

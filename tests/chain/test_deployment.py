@@ -1,0 +1,69 @@
+"""Deployments: the same addresses whoever deploys, found again, and described for explorers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from eth_abi.abi import decode
+
+from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.deployment import PROXY, SALT, Deployment, deploy, verification
+from oracles.errors import ConfigError
+from tests.support.chain import ACCOUNTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.anvil import Anvil
+
+
+def deployed(anvil: Anvil, by: int = 0, salt: bytes = SALT) -> Deployment:
+    sender = Sender(anvil.web3, LocalSigner(ACCOUNTS[by]))
+    return deploy(sender, min_bond=7, challenge_bond=9, salt=salt)
+
+
+def addresses(deployment: Deployment) -> list[str]:
+    return [contract.address for contract in deployment.contracts.values()]
+
+
+def test_deploy__on_a_chain_without_the_proxy__puts_it_there_first(anvil: Anvil) -> None:
+    with_proxy = anvil.code(PROXY)
+    anvil.rpc("anvil_setCode", PROXY, "0x")
+    first = deployed(anvil)
+    assert anvil.code(PROXY) == with_proxy
+    assert all(anvil.code(address) for address in addresses(first))
+
+
+def test_deploy__by_another_account__finds_the_same_contracts_and_their_first_block(
+    anvil: Anvil,
+) -> None:
+    first = deployed(anvil)
+    again = deployed(anvil, by=1)
+    other = deployed(anvil, by=1, salt=b"\1" * 32)
+    assert addresses(again) == addresses(first)
+    assert again.block == first.block < other.block
+    assert all(each.transaction for each in first.contracts.values())
+    assert not any(each.transaction for each in again.contracts.values())
+    assert not set(addresses(other)) & set(addresses(first))
+
+
+def test_verification__of_a_deployment__holds_its_encoded_arguments(anvil: Anvil) -> None:
+    deployment = deployed(anvil)
+    found = verification(deployment)
+    encoded = bytes.fromhex(found["ScoreOracle"]["constructor_arguments"][2:])
+    assert decode(["uint256", "uint256"], encoded) == (7, 9)
+    (oracle,) = decode(
+        ["address"], bytes.fromhex(found["DataAuction"]["constructor_arguments"][2:])
+    )
+    assert oracle == deployment.address("ScoreOracle").lower()
+    assert found["DataAuction"]["contract"] == "contracts/DataAuction.sol:DataAuction"
+
+
+def test_deployment__saved_and_loaded__is_the_same(anvil: Anvil, tmp_path: Path) -> None:
+    deployment = deployed(anvil)
+    deployment.save(tmp_path / "deployment.json")
+    assert Deployment.load(tmp_path / "deployment.json") == deployment
+    (tmp_path / "deployment.json").write_text("{}")
+    with pytest.raises(ConfigError, match="no deployment"):
+        Deployment.load(tmp_path / "deployment.json")
