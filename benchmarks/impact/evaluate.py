@@ -76,7 +76,7 @@ def shapley(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
     """Monte-Carlo Shapley values [n], stopped early: each permutation trains once a provider."""
     (seed,) = parameters.seeds
     model = make_model(parameters.model, seed)
-    return estimators.shapley(Problem(model, pool, parameters.recipe, seed, 1.0), most=8).providers
+    return estimators.shapley(Problem(model, pool, parameters.recipe, seed, 1.0), most=4).providers
 
 
 def quality_of(documents: Sequence[Document], embedder: Embedder) -> float:
@@ -128,7 +128,7 @@ def run(cache: Path, seeds: int, plan: Plan, *, whole: bool) -> dict[str, Any]:
         extra={
             "kronfluence EK-FAC": (peer.kronfluence_ekfac, seeds),
             "kronfluence EK-FAC, one seed": (peer.kronfluence_ekfac, 1),
-            "shapley, 8 permutations": (shapley, 1),
+            "shapley, 4 permutations": (shapley, 1),
         },
         note=note,
     )
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md and the plot")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each estimator")
     parser.add_argument("--subsets", type=int, default=64, help="random halves")
-    parser.add_argument("--single-seeds", type=int, default=5, help="the same, one provider")
+    parser.add_argument("--single-seeds", type=int, default=3, help="the same, one provider")
     parser.add_argument("--quick", action="store_true", help="without attack set and scale")
     parser.add_argument("--estimators", nargs="+", help="only these of our own estimators")
     parser.add_argument("--truth-seeds", type=int, default=3, help="retrainings of each subset")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,7 +15,7 @@ from oracles.errors import InputError
 
 if TYPE_CHECKING:
     from oracles.dataset import Document
-    from oracles.impact import Parameters
+    from oracles.impact.report import Rescaling
 
 app = typer.Typer(no_args_is_help=True, help="Estimate φ̂: what a data set is worth to the model.")
 
@@ -24,6 +25,7 @@ SeedOption = Annotated[
 EvaluationOption = Annotated[
     Path, typer.Option("--evaluation", help="Held-out documents: a file or directory.")
 ]
+EpochsOption = Annotated[int, typer.Option(min=1, help="Passes over the data, at least.")]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Directory of finished runs, to resume from.")
 ]
@@ -50,23 +52,6 @@ def _submissions(paths: list[Path]) -> dict[str, list[Document]]:
     return found
 
 
-def _parameters(
-    estimator: str, seeds: int, mix: float, model: Path | None, epochs: int | None
-) -> Parameters:
-    from dataclasses import replace
-
-    from oracles.impact import Architecture, Parameters, Pretrained, Recipe
-
-    recipe = Recipe() if epochs is None else replace(Recipe(), epochs=epochs)
-    return Parameters(
-        estimator=estimator,
-        model=Architecture() if model is None else Pretrained(model, rank=8),
-        recipe=recipe,
-        seeds=tuple(range(seeds)),
-        mix=mix,
-    )
-
-
 @app.command()
 def estimate(
     submissions: Annotated[
@@ -81,9 +66,22 @@ def estimate(
         float, typer.Option(min=0, max=1, help="1: leave-one-out; 0: add-one at the base model.")
     ] = 0.5,
     model: Annotated[
-        Path | None, typer.Option(help="Hugging Face causal LM directory (LoRA, rank 8).")
+        Path | None, typer.Option(help="Hugging Face causal LM directory to use instead.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    layers: Annotated[
+        list[str] | None, typer.Option(help="Part of the names of its layers to train; repeatable.")
+    ] = None,
+    rank: Annotated[
+        int, typer.Option(min=0, help="Rank of its low-rank adapters; 0: the layers themselves.")
+    ] = 8,
+    context: Annotated[int, typer.Option(min=2, help="Tokens in one of its sequences.")] = 128,
+    epochs: EpochsOption = 1,
+    rescaling: Annotated[str, typer.Option(help="zero (anchored) or minmax (the paper's).")] = (
+        "zero"
+    ),
+    device: Annotated[
+        str, typer.Option(help="cpu, or cuda for exploration: its results cannot be signed.")
+    ] = "cpu",
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 2,
     cache: CacheOption = None,
     tensors: Annotated[
@@ -92,9 +90,23 @@ def estimate(
     json_: JsonOption = False,
 ) -> None:
     """Estimate φ̂ of all submissions jointly."""
+    from oracles.impact import Parameters, Pretrained, Recipe
     from oracles.impact import estimate as estimate_impact
 
-    parameters = _parameters(estimator, seeds, mix, model, epochs)
+    if rescaling not in ("zero", "minmax"):
+        raise InputError(f"no rescaling is called {rescaling!r}; choose zero or minmax")
+    parameters = Parameters(
+        estimator=estimator,
+        recipe=Recipe(epochs=epochs),
+        seeds=tuple(range(seeds)),
+        mix=mix,
+        rescaling=cast("Rescaling", rescaling),
+    )
+    if model is not None:
+        chosen = Pretrained(model, context, rank=rank)
+        if layers:
+            chosen = replace(chosen, trainable=tuple(layers))
+        parameters = replace(parameters, model=chosen)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=stderr, transient=True) as progress:
         task = progress.add_task(f"{estimator}: seed 0 of {seeds} done")
@@ -105,6 +117,7 @@ def estimate(
             parameters,
             workers=workers,
             cache=cache,
+            device=device,
             progress=lambda done: progress.update(
                 task, description=f"{estimator}: seed {done} of {seeds} done"
             ),
@@ -141,10 +154,11 @@ def evaluate(
     subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 64,
     truth_seeds: Annotated[int, typer.Option(min=2, help="Retrainings of each subset.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 2,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.")] = None,
+    epochs: EpochsOption = 1,
     json_: JsonOption = False,
 ) -> None:
     """Compare every estimator and baseline with retraining (provider-level LDS)."""
+    from oracles.impact import Parameters, Recipe
     from oracles.impact.evaluation import Plan, retrainings
     from oracles.impact.evaluation import evaluate as evaluate_impact
 
@@ -157,7 +171,7 @@ def evaluate(
             _documents(seed_corpus),
             provided,
             _documents(evaluation),
-            _parameters("unrolled", seeds, 0.5, None, epochs),
+            Parameters(recipe=Recipe(epochs=epochs), seeds=tuple(range(seeds))),
             plan,
             cache=cache,
             tick=lambda: progress.advance(task),
@@ -166,7 +180,9 @@ def evaluate(
     if json_:
         print_json(result)
         return
-    table = Table("predictor", "LDS", "95 % interval", "leave-one-out", "add-one", "seconds")
+    table = Table(
+        "predictor", "LDS", "95 % interval", "leave-one-out", "add-one", "seconds", "tokens/s"
+    )
     for row in result["rows"]:
         low, high = row["lds_interval"]
         table.add_row(
@@ -176,6 +192,7 @@ def evaluate(
             f"{row['leave_one_out']:.3f}",
             f"{row['add_one']:.3f}",
             f"{row['seconds']:.1f}",
+            f"{row['tokens_per_second']:,.0f}" if row["tokens_per_second"] else "–",
         )
     ceilings = result["ceilings"]
     table.add_row(
@@ -184,6 +201,5 @@ def evaluate(
         "",
         f"{ceilings['leave_one_out']:.3f}",
         f"{ceilings['add_one']:.3f}",
-        "",
     )
     stdout.print(table)

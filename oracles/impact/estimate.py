@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -57,13 +57,14 @@ class Pretrained:
     Attributes:
         directory: local directory, as written by `save_pretrained`, with its tokenizer.
         context: tokens in a sequence.
-        trainable: substrings of the names of the parameters that are trained.
+        trainable: substrings of the names of the parameters that are trained; by default the
+            attention projections, as common architectures name them.
         rank: rank of low-rank adapters on these layers; 0 trains the layers themselves.
     """
 
     directory: Path
     context: int = 128
-    trainable: tuple[str, ...] = ("q_proj", "v_proj")
+    trainable: tuple[str, ...] = ("q_proj", "v_proj", "qkv_proj", "query_key_value", "c_attn")
     rank: int = 0
 
 
@@ -132,13 +133,22 @@ def pinned_kernels() -> Iterator[None]:
         debugging.fill_uninitialized_memory = fill
 
 
-def make_model(choice: Architecture | Pretrained, seed: int) -> LanguageModel:
-    """The model that training starts from under one seed (a pretrained one ignores the seed)."""
+def make_model(choice: Architecture | Pretrained, seed: int, device: str = "cpu") -> LanguageModel:
+    """The model that training starts from under one seed (a pretrained one ignores the seed).
+
+    Raises:
+        InputError: the device is not there.
+    """
     if isinstance(choice, Pretrained):
-        return load_causal_lm(choice.directory, choice.trainable, choice.rank)
-    module = GPT(choice.vocabulary, choice.context, choice.width, choice.layers, choice.heads)
-    module.initialise(seed)
-    return LanguageModel(module)
+        model = load_causal_lm(choice.directory, choice.context, choice.trainable, choice.rank)
+    else:
+        module = GPT(choice.vocabulary, choice.context, choice.width, choice.layers, choice.heads)
+        module.initialise(seed)
+        model = LanguageModel(module)
+    try:
+        return model.to(device)
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(f"cannot compute on {device!r}: {error}; choose cpu") from error
 
 
 def make_pool(
@@ -178,6 +188,7 @@ def run_seed(
     seed: int,
     cache: Path | None = None,
     tick: Callable[[], None] | None = None,
+    device: str = "cpu",
 ) -> Influence:
     """One run of the estimator; read from the cache if the same run is there.
 
@@ -187,12 +198,12 @@ def run_seed(
         seed: one of `parameters.seeds`.
         cache: directory of finished runs.
         tick: called after every unit of work.
+        device: where to compute; only "cpu" is reproducible on other machines.
     """
     path = None
     if cache is not None:
-        key = hashlib.sha256(
-            json.dumps([code_digest(), parameters.to_json(), seed], sort_keys=True).encode()
-        )
+        facts = [code_digest(), parameters.to_json(), seed, device]
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for array in (pool.training.tokens, pool.training.document, pool.evaluation.tokens):
             key.update(np.ascontiguousarray(array).tobytes())
         if isinstance(parameters.model, Pretrained):
@@ -200,8 +211,8 @@ def run_seed(
         path = cache / f"influence-{key.hexdigest()}.safetensors"
         if path.exists():
             return _read(path)
-    with pinned_kernels():
-        model = make_model(parameters.model, seed)
+    with pinned_kernels() if device == "cpu" else nullcontext():
+        model = make_model(parameters.model, seed, device)
         problem = Problem(model, pool, parameters.recipe, seed, parameters.mix, tick=tick)
         influence = estimators.run(parameters.estimator, problem)
     if path is not None:
@@ -240,6 +251,7 @@ def run_seeds(
     workers: int = 1,
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    device: str = "cpu",
 ) -> list[Influence]:
     """Run the estimator under every seed, in processes if `workers` > 1.
 
@@ -251,8 +263,9 @@ def run_seeds(
         workers: processes; more than one needs an importable main module (`__main__` guard).
         cache: directory of finished runs, which are not repeated.
         progress: called with the number of finished runs.
+        device: see `run_seed`.
     """
-    run = partial(run_seed, pool, parameters, cache=cache)
+    run = partial(run_seed, pool, parameters, cache=cache, device=device)
     finished: list[Influence] = []
     if workers > 1 and len(parameters.seeds) > 1:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
@@ -288,6 +301,7 @@ def estimate(
     workers: int = 1,
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    device: str = "cpu",
 ) -> ImpactReport:
     """Estimate φ̂ of every provider jointly (Appendix D).
 
@@ -300,9 +314,12 @@ def estimate(
         workers: processes for the seeds; see `run_seeds`.
         cache: directory of finished runs, so that an interrupted estimate resumes.
         progress: called with the number of finished seeds.
+        device: where to compute. Anything but "cpu" is for exploration: it enters the version, so
+            that the result never carries the version of an auction.
 
     Raises:
-        InputError: there are no submissions, or no text in the seed corpus or evaluation set.
+        InputError: there are no submissions, no text in the seed corpus or evaluation set, or the
+            device is not there.
     """
     chosen = parameters or Parameters()
     if not submissions:
@@ -310,8 +327,10 @@ def estimate(
     if not chosen.seeds:
         raise InputError("no seeds are given: name at least one, two or more for standard errors")
     pool = make_pool(seed_corpus, submissions, evaluation, chosen.model)
-    runs = run_seeds(pool, chosen, workers=workers, cache=cache, progress=progress)
+    runs = run_seeds(pool, chosen, workers=workers, cache=cache, progress=progress, device=device)
     method = describe(pool, chosen)
+    if device != "cpu":
+        method["device"] = device
     version = hashlib.sha256(json.dumps(method, sort_keys=True).encode()).hexdigest()
     evidence = {**method, "torch": torch.__version__, "evaluation": pool.evaluation_digest}
     return summarise(

@@ -102,7 +102,7 @@ def document_derivatives(
         (slopes,) = torch.autograd.grad(gradient @ direction, weights)
         document = sequences.document[rows]
         real = document >= 0
-        np.add.at(sums, document[real], slopes.double().numpy()[real])
+        np.add.at(sums, document[real], slopes.double().cpu().numpy()[real])
     return sums
 
 
@@ -131,7 +131,7 @@ def unrolled(problem: Problem) -> Influence:
     )
     loss, _ = mean_loss(problem.model, theta, problem.pool.evaluation)
     log = {"evaluation_loss": loss, "steps": len(trainer.steps)}
-    return _found(problem, -derivative, log, {"theta": theta.numpy()})
+    return _found(problem, -derivative, log, {"theta": theta.cpu().numpy()})
 
 
 class Curvature:
@@ -148,14 +148,15 @@ class Curvature:
         total = len(problem.pool.training)
         rows = np.sort(rng.choice(total, min(sample, total), replace=False))
         self._tokens = torch.from_numpy(problem.pool.training.tokens[rows])
-        self._real = torch.from_numpy(problem.pool.training.document[rows] >= 0)
+        real = problem.pool.training.document[rows] >= 0
+        self._real = torch.from_numpy(real).to(theta.device)
         self._generator = torch.Generator().manual_seed(problem.seed)
         self.size = theta.numel()
         self.rows = rows
 
     def product(self, vector: Tensor, batch: int = 64) -> Tensor:
         """G·v, [P], summed in float64."""
-        total = torch.zeros(self.size, dtype=torch.float64)
+        total = torch.zeros_like(self._theta, dtype=torch.float64)
         for first in range(0, len(self._tokens), batch):
             inputs = self._tokens[first : first + batch, :-1]
             real = self._real[first : first + batch, :, None]
@@ -173,7 +174,7 @@ class Curvature:
 
     def diagonal(self, probes: int = 8) -> Tensor:
         """Hutchinson's estimate E[z ⊙ G z] of the diagonal, clipped at 0 (Bekas et al. 2007)."""
-        total = torch.zeros(self.size, dtype=torch.float64)
+        total = torch.zeros_like(self._theta, dtype=torch.float64)
         for _ in range(probes):
             z = torch.randint(0, 2, (self.size,), generator=self._generator).to(self._theta) * 2 - 1
             total += z * self.product(z)
@@ -188,7 +189,7 @@ def _along(problem: Problem, theta: Tensor, direction: Tensor, log: dict[str, An
     """Influence of each document along H⁻¹ḡ."""
     documents = document_derivatives(problem.model, theta, direction, problem.pool.training)
     documents = documents / float(problem.pool.training.sizes.sum())
-    tensors = {"theta": theta.numpy(), "direction": direction.numpy()}
+    tensors = {"theta": theta.cpu().numpy(), "direction": direction.cpu().numpy()}
     return _found(problem, documents, log, tensors)
 
 
@@ -282,8 +283,8 @@ def ekfac(problem: Problem) -> Influence:
         for first in range(0, len(sequences), 16):
             variable = theta.detach().requires_grad_()
             logits = model.logits(variable, sequences[first : first + 16, :-1])
-            flat = torch.softmax(logits.detach(), -1).flatten(0, 1)
-            drawn = torch.multinomial(flat, 1, generator=generator).view(logits.shape[:2])
+            flat = torch.softmax(logits.detach(), -1).flatten(0, 1).cpu()
+            drawn = torch.multinomial(flat, 1, generator=generator).to(theta.device)
             loss = nn.functional.cross_entropy(
                 logits.flatten(0, 1), drawn.flatten(), reduction="sum"
             )
@@ -300,20 +301,19 @@ def ekfac(problem: Problem) -> Influence:
     try:
         inputs: dict[str, Tensor] = {}
         outputs: dict[str, Tensor] = {}
-        square = torch.zeros(theta.shape, dtype=torch.float64)
+        square = torch.zeros_like(theta, dtype=torch.float64)
         for layers, full in passes():
             square += full.double().square()
             for name, (a, g) in layers.items():
                 a2, g2 = a.flatten(0, 1).double(), g.flatten(0, 1).double()
-                inputs[name] = inputs.get(name, torch.zeros(())) + a2.T @ a2
-                outputs[name] = outputs.get(name, torch.zeros(())) + g2.T @ g2
+                inputs[name] = inputs.get(name, 0) + a2.T @ a2
+                outputs[name] = outputs.get(name, 0) + g2.T @ g2
         bases = {
             name: (torch.linalg.eigh(inputs[name])[1], torch.linalg.eigh(outputs[name])[1])
             for name in inputs
         }
         eigenvalues = {
-            name: torch.zeros(out.shape[0], in_.shape[0], dtype=torch.float64)
-            for name, (in_, out) in bases.items()
+            name: out.new_zeros(out.shape[0], in_.shape[0]) for name, (in_, out) in bases.items()
         }
         for layers, _ in passes():
             for name, (a, g) in layers.items():

@@ -131,6 +131,12 @@ class LanguageModel:
         self.theta = torch.cat(parts).clone()
         self._sizes = [shape.numel() for shape in self.shapes]
 
+    def to(self, device: str) -> LanguageModel:
+        """Move all parameters to a device of torch; returns the model itself."""
+        self.module.to(device)
+        self.theta = self.theta.to(device)
+        return self
+
     def unflatten(self, theta: Tensor) -> dict[str, Tensor]:
         """Views of a flat vector [P] under the parameters' names and shapes."""
         parts = torch.split(theta, self._sizes)
@@ -141,36 +147,43 @@ class LanguageModel:
 
     def logits(self, theta: Tensor, tokens: Tensor) -> Tensor:
         """Logits [B, T, V] at parameters θ for token ids [B, T]."""
-        output: Any = functional_call(self.module, self.unflatten(theta), (tokens,))
+        output: Any = functional_call(
+            self.module, self.unflatten(theta), (tokens.to(theta.device),)
+        )
         return cast("Tensor", output if isinstance(output, Tensor) else output.logits)
 
     def token_losses(self, theta: Tensor, sequences: Tensor) -> Tensor:
         """Next-token cross-entropy in nats, [B, T], of sequences [B, T+1]."""
         log_probabilities = torch.log_softmax(self.logits(theta, sequences[:, :-1]), -1)
-        return -log_probabilities.gather(-1, sequences[:, 1:, None]).squeeze(-1)
+        targets = sequences[:, 1:, None].to(theta.device)
+        return -log_probabilities.gather(-1, targets).squeeze(-1)
 
     def digest(self) -> str:
         """SHA-256 of names, shapes and initial values of all weights."""
         state = hashlib.sha256()
         trainable = self.unflatten(self.theta)
         for name, value in sorted(self.module.named_parameters()):
-            data = trainable.get(name, value).detach().contiguous()
+            data = trainable.get(name, value).detach().cpu().contiguous()
             state.update(f"{name} {tuple(data.shape)} {data.dtype}".encode())
             state.update(data.view(-1).view(torch.uint8).numpy().tobytes())
         return state.hexdigest()
 
 
-def load_causal_lm(directory: Path, trainable: Sequence[str], rank: int = 0) -> LanguageModel:
+def load_causal_lm(
+    directory: Path, context: int, trainable: Sequence[str], rank: int = 0
+) -> LanguageModel:
     """Load any Hugging Face causal LM from a local directory.
 
     Args:
         directory: as written by `save_pretrained`.
+        context: tokens in a sequence.
         trainable: substrings of parameter names that are trained and differentiated.
         rank: if positive, low-rank adapters (LoRA, Hu et al. 2021) of this rank are added to the
             matching linear layers and only these are trained.
 
     Raises:
-        InputError: the directory holds no causal LM.
+        InputError: the directory holds no causal LM, it reads fewer tokens than `context`, or no
+            layer matches.
     """
     from transformers import AutoModelForCausalLM
 
@@ -180,26 +193,50 @@ def load_causal_lm(directory: Path, trainable: Sequence[str], rank: int = 0) -> 
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{directory} holds no Hugging Face causal LM: {error}") from error
+    positions = getattr(module.config, "max_position_embeddings", context)
+    if positions < context:
+        raise InputError(
+            f"the model in {directory} reads {positions} tokens at most: "
+            f"choose a context of {positions} instead of {context}"
+        )
     module.config.use_cache = False
     if rank <= 0:
         return LanguageModel(module, trainable)
     generator = torch.Generator().manual_seed(rank)
     for name, layer in list(module.named_modules()):
-        if isinstance(layer, nn.Linear) and any(part in name for part in trainable):
+        shape = _features(layer)
+        if shape and any(part in name for part in trainable):
             parent, _, leaf = name.rpartition(".")
-            setattr(module.get_submodule(parent), leaf, Adapter(layer, rank, generator))
+            setattr(module.get_submodule(parent), leaf, Adapter(layer, *shape, rank, generator))
+    if not any(isinstance(layer, Adapter) for layer in module.modules()):
+        raise InputError(
+            f"no linear layer of the model in {directory} matches {list(trainable)}: name layers"
+        )
     return LanguageModel(module, ["adapter_"])
+
+
+def _features(layer: nn.Module) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear layer, None for any other."""
+    from transformers.pytorch_utils import Conv1D
+
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    if isinstance(layer, Conv1D):  # GPT-2's linear layer, its weight transposed
+        return layer.weight.shape[0], layer.weight.shape[1]
+    return None
 
 
 class Adapter(nn.Module):
     """A linear layer plus a trainable low-rank update, zero at the start (LoRA)."""
 
-    def __init__(self, layer: nn.Linear, rank: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, layer: nn.Module, inputs: int, outputs: int, rank: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.layer = layer
-        down = torch.randn(rank, layer.in_features, generator=generator)
-        self.adapter_down = nn.Parameter(down / math.sqrt(layer.in_features))
-        self.adapter_up = nn.Parameter(torch.zeros(layer.out_features, rank))
+        down = torch.randn(rank, inputs, generator=generator)
+        self.adapter_down = nn.Parameter(down / math.sqrt(inputs))
+        self.adapter_up = nn.Parameter(torch.zeros(outputs, rank))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in] to [..., out]."""

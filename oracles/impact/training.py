@@ -35,12 +35,13 @@ class Recipe:
 
     Attributes:
         epochs: passes over the data (`e_0` in Appendix D), at least.
-        batch: sequences in a step, at least.
+        batch: sequences in a step, unless `steps` or `least` ask for another number.
         steps: steps in an epoch over the whole pool, at most: with more data the batch grows, since
             a longer training is a rougher function of its data than one with larger batches.
-        least: steps of a training on the whole pool, at least: a small pool is passed over more
-            often. Early in a training any data helps, random characters too, since it makes the
-            training longer; by then they harm.
+        least: steps of a training on the whole pool, at least: with less data the batch shrinks to
+            `smallest`, then passes are repeated. Early in a training any data helps, random
+            characters too, since it makes the training longer; by then they harm.
+        smallest: sequences in a step, at least.
         learning_rate: peak step size; linear warm-up, then linear decay to 0.
         warmup: share of the steps spent warming up.
         beta1: decay of Adam's first moment.
@@ -49,9 +50,10 @@ class Recipe:
     """
 
     epochs: int = 1
-    batch: int = 4
+    batch: int = 16
     steps: int = 160
-    least: int = 120
+    least: int = 96
+    smallest: int = 4
     learning_rate: float = 3e-3
     warmup: float = 0.25
     beta1: float = 0.9
@@ -60,7 +62,8 @@ class Recipe:
 
     def batch_size(self, sequences: int) -> int:
         """Sequences in a step for a pool of a given size, whichever subset is trained on."""
-        return max(self.batch, -(-sequences // self.steps))
+        small = max(self.smallest, min(self.batch, sequences // self.least))
+        return max(small, -(-sequences // self.steps))
 
     def passes(self, sequences: int) -> int:
         """Epochs for a pool of a given size, whichever subset is trained on."""
@@ -146,7 +149,7 @@ class Trainer:
         self._share_slope = per_document / (weights * tokens).sum()
         self._token_weight = 1 / (step_tokens * self._share)
         per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
-        self._weights = torch.from_numpy(per_token * self._token_weight).to(model.theta.dtype)
+        self._weights = torch.from_numpy(per_token * self._token_weight).to(model.theta)
 
     def initial(self) -> State:
         """State before the first step."""
@@ -290,7 +293,7 @@ class Trainer:
         hessian, tokens = torch.autograd.grad(product, (variable, weights))
         document = self._document[rows]
         real = document >= 0
-        per_token = tokens.double().numpy()[real] * self._token_weight
+        per_token = tokens.double().cpu().numpy()[real] * self._token_weight
         np.add.at(derivative, document[real], per_token)
         before_step = State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
         return before_step, float(product.detach())
@@ -307,7 +310,7 @@ def mean_loss(
             losses = model.token_losses(theta, torch.from_numpy(sequences.tokens[rows]))
             document = sequences.document[rows]
             real = document >= 0
-            np.add.at(sums, document[real], losses.double().numpy()[real])
+            np.add.at(sums, document[real], losses.double().cpu().numpy()[real])
     return float(sums.sum() / sequences.sizes.sum()), sums
 
 
@@ -315,13 +318,13 @@ def mean_gradient(
     model: LanguageModel, theta: Tensor, sequences: Sequences, batch: int = 64
 ) -> Tensor:
     """Gradient [P] of the mean token loss, summed over batches in float64."""
-    total = torch.zeros(theta.shape, dtype=torch.float64)
+    total = torch.zeros_like(theta, dtype=torch.float64)
     tokens = float(sequences.sizes.sum())
     for first in range(0, len(sequences), batch):
         rows = slice(first, first + batch)
         variable = theta.detach().requires_grad_()
         losses = model.token_losses(variable, torch.from_numpy(sequences.tokens[rows]))
-        real = torch.from_numpy(sequences.document[rows] >= 0)
+        real = torch.from_numpy(sequences.document[rows] >= 0).to(theta.device)
         (gradient,) = torch.autograd.grad((losses * real).sum(), variable)
         total += gradient
     return (total / tokens).to(theta.dtype)

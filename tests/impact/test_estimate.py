@@ -191,3 +191,10 @@ def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
 def test_estimate__nothing_to_do__input_error(submissions, parameters, message):
     with pytest.raises(InputError, match=message):
         estimate(SEED_CORPUS, submissions, EVALUATION, parameters)
+
+
+def test_estimate__another_device__explores_under_a_version_of_its_own(report):
+    found = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, device="cpu:0")
+    assert found.phi() == report.phi()
+    assert found.version != report.version
+    assert found.evidence["device"] == "cpu:0"

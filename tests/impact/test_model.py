@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from oracles.cli import main
 from oracles.errors import InputError
 from oracles.impact import Parameters, Pretrained, Recipe, estimate
 from oracles.impact.corpus import train_tokenizer
@@ -104,3 +107,36 @@ def test_pretrained__nothing_there__input_error(tmp_path):
         estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, Parameters(model=Pretrained(tmp_path)))
     with pytest.raises(InputError, match="no Hugging Face causal LM"):
         make_model(Pretrained(tmp_path), 0)
+
+
+def test_gpt2__its_transposed_layers_and_adapters__phi_by_the_command(tmp_path, capsys):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=300, n_positions=32, n_embd=16, n_layer=1, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    tokenizer = train_tokenizer((document.text for document in SEED_CORPUS), 300)
+    tokenizer.save(str(tmp_path / "gpt2" / "tokenizer.json"))
+    parts = {**SUBMISSIONS, "seed": SEED_CORPUS, "evaluation": EVALUATION}
+    for name, documents in parts.items():
+        lines = (json.dumps({"text": document.text}) + "\n" for document in documents)
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    files = [str(tmp_path / f"{name}.jsonl") for name in SUBMISSIONS]
+    corpora = ["--seed-corpus", str(tmp_path / "seed.jsonl")]
+    corpora += ["--evaluation", str(tmp_path / "evaluation.jsonl"), "--seeds", "1"]
+    model = ["--model", str(tmp_path / "gpt2"), "--rank", "2", "--json"]
+    for options, complaint in (
+        (["--context", "16"], None),
+        ([], "choose a context of 32"),
+        (["--context", "16", "--layers", "nothing"], "no linear layer"),
+        (["--context", "16", "--device", "cuda:7"], "choose cpu"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["impact", "estimate", *files, *corpora, *model, *options])
+        printed = capsys.readouterr()
+        if complaint is None:
+            report = json.loads(printed.out)
+            assert [provider["name"] for provider in report["providers"]] == list(SUBMISSIONS)
+        else:
+            assert stop.value.code == 2
+            assert complaint in " ".join(printed.err.split())
