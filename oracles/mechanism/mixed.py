@@ -184,5 +184,6 @@ def settlement_totals(clearing: Clearing, *, budget: int, pool: int, rho: Fracti
     for clock in clearing.paying:
         if clock.price is not None:
             cash += int(rho * clock.price * clock.weight)
-            allotment += int((1 - rho) * clock.price * clock.weight) + len(clock.winners)
+            if rho < 1:  # One unit a winner for rounding; where rewards have no MUT, none.
+                allotment += int((1 - rho) * clock.price * clock.weight) + len(clock.winners)
     return Totals(allotment, max(0, pool - allotment), cash, budget - cash)

@@ -372,10 +372,9 @@ class AuctionModel:
             tranche=Fraction(self.tranche, PPB),
         )
         totals = settlement_totals(self.cleared, budget=self.budget, pool=self.pool, rho=rho)
-        allotment = totals.allotment if rho < 1 else 0
         self.state, self.walked = SETTLED, walkers
-        self.refund, self.buyer_mut = totals.buyer_cash, max(0, self.pool - allotment)
-        self.mut_supply = allotment + self.buyer_mut
+        self.refund, self.buyer_mut = totals.buyer_cash, totals.buyer_mut
+        self.mut_supply = totals.allotment + self.buyer_mut
         revealed = len(self.revealed())
         lost = sealed * self.bond
         self.bonus = lost // GWEI // 2 // revealed * GWEI if revealed else 0

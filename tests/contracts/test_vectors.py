@@ -82,10 +82,8 @@ class TestClearing:
         assert outcome.winners == len(cleared.winners) == sum(len(c["winners"]) for c in paying)
         totals = settlement_totals(cleared, budget=case.budget, pool=case.pool, rho=case.rho)
         assert outcome.refund == totals.buyer_cash
-        # Where rewards have no MUT part the contract sets none aside, not even for rounding.
-        allotment = totals.allotment if case.rho < 1 else 0
-        assert outcome.buyerMut == max(0, case.pool - allotment)
-        assert outcome.mutSupply == outcome.buyerMut + allotment
+        assert outcome.buyerMut == totals.buyer_mut
+        assert outcome.mutSupply == totals.buyer_mut + totals.allotment
 
         winners = [index for clock in paying for index in clock["winners"]]
         for index in auction.entries:
