@@ -56,24 +56,14 @@ def compile_files(files: list[Path]) -> tuple[dict[str, Json], Json]:
     Raises:
       BuildError: an error, or a warning outside `node_modules`; two contracts have one name.
     """
-    config = compiler_settings()
+    version = compiler_settings()["version"]
     names = [file.relative_to(ROOT).as_posix() for file in files]
-    standard_input = {
-        "language": "Solidity",
-        "sources": {name: _source(name) for name in sorted(names)},
-        "settings": {
-            "remappings": sorted(config["import_remapping"]),
-            "optimizer": {"enabled": config["optimize"], "runs": config["optimization_runs"]},
-            "evmVersion": config["evm_version"],
-            "viaIR": config["via_ir"],
-            "outputSelection": {
-                "*": {
-                    "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"]
-                }
-            },
-        },
-    }
-    output = _compile_cached(config["version"], standard_input)
+    wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"]
+    standard_input = compile_input(
+        {name: (ROOT / name).read_text(encoding="utf8") for name in sorted(names)},
+        {"*": {"*": wanted}},
+    )
+    output = _compile_cached(version, standard_input)
 
     artifacts: dict[str, Json] = {}
     for name in names:
@@ -91,6 +81,40 @@ def compile_files(files: list[Path]) -> tuple[dict[str, Json], Json]:
             }
     everything = {name: _source(name) for name in sorted(output["sources"])}
     return artifacts, standard_input | {"sources": everything}
+
+
+def compile_input(texts: dict[str, str], selection: Json) -> Json:
+    """Return the Standard JSON input for texts by file name; imports are read from the project."""
+    config = compiler_settings()
+    return {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in texts.items()},
+        "settings": {
+            "remappings": sorted(config["import_remapping"]),
+            "optimizer": {"enabled": config["optimize"], "runs": config["optimization_runs"]},
+            "evmVersion": config["evm_version"],
+            "viaIR": config["via_ir"],
+            "outputSelection": selection,
+        },
+    }
+
+
+def compile_sources(standard_input: Json, *, cached: bool = False) -> Json:
+    """Return the compiler's output whatever it warns of; for changed sources.
+
+    Raises:
+      BuildError: an error.
+    """
+    version = compiler_settings()["version"]
+    if cached:
+        return _compile_cached(version, standard_input, strict=False)
+    return _compile(version, standard_input, strict=False)
+
+
+def compile_errors(standard_input: Json) -> list[Json]:
+    """Return the compiler's errors, as it gives them."""
+    output = _run(compiler_settings()["version"], standard_input)
+    return [problem for problem in output.get("errors", []) if problem["severity"] == "error"]
 
 
 def build() -> dict[str, str]:
@@ -135,7 +159,7 @@ def _source(name: str) -> dict[str, str]:
     return {"content": (ROOT / name).read_text(encoding="utf8")}
 
 
-def _compile_cached(version: str, standard_input: Json) -> Json:
+def _compile_cached(version: str, standard_input: Json, *, strict: bool = True) -> Json:
     """Return an earlier output for the same input, packages and imported sources, or a new one."""
     key = hashlib.sha256(json.dumps([version, standard_input], sort_keys=True).encode())
     # The lock file stands for the imported packages, so that they need not be read.
@@ -148,7 +172,7 @@ def _compile_cached(version: str, standard_input: Json) -> Json:
         ):
             output: Json = record["output"]
             return output
-    output = _compile(version, standard_input)
+    output = _compile(version, standard_input, strict=strict)
     own = {name: _sha(name) for name in output["sources"] if not name.startswith("node_modules/")}
     cached.parent.mkdir(parents=True, exist_ok=True)
     # Renamed into place: another process may read at the same time.
@@ -162,7 +186,7 @@ def _sha(name: str) -> str:
     return hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
 
 
-def _compile(version: str, standard_input: Json) -> Json:
+def _run(version: str, standard_input: Json) -> Json:
     try:
         executable = get_executable(version)
     except solcx.exceptions.SolcNotInstalled as error:
@@ -176,11 +200,19 @@ def _compile(version: str, standard_input: Json) -> Json:
     if not stdout.strip():
         raise BuildError(f"solc printed no output: {stderr}")
     output: Json = json.loads(stdout)
+    return output
+
+
+def _compile(version: str, standard_input: Json, *, strict: bool) -> Json:
+    output = _run(version, standard_input)
     problems = [
         problem["formattedMessage"]
         for problem in output.get("errors", [])
         if problem["severity"] == "error"
-        or not problem.get("sourceLocation", {}).get("file", "").startswith("node_modules/")
+        or (
+            strict
+            and not problem.get("sourceLocation", {}).get("file", "").startswith("node_modules/")
+        )
     ]
     if problems:
         raise BuildError("\n".join(problems))

@@ -1,27 +1,102 @@
-"""Break the contracts one line at a time and see whether the attack suite notices.
+"""Mutation score of the contracts: change one thing at a time and see whether a test notices.
 
-    python -m scripts.mutate [--only WORD]
+    python -m scripts.mutate [--sample 300] [--seed 1] [--only WORD] [--fresh] [--json]
 
-Each mutant removes or weakens one guard in a copy of the project and runs `tests/attacks` against
-it. Exit code 1 if a mutant survives.
+Mutants are made by the usual operators (conditions negated, guards removed, comparisons, arithmetic,
+assignments and constants changed, statements deleted, locks removed) at places chosen by a fixed
+seed, the same number per line of every contract, and by a list of weakenings thought out by hand.
+All of them are compiled together and told apart by PREVRANDAO (scripts/instrument.py). A mutant is
+tried on those tests that reach it, the fastest first, until one fails. Results are kept in
+`.build/mutants.json`, so that a broken run goes on where it stopped. Exit code 1 if less than 80 %
+die.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
-import shutil
-import subprocess
+import random
+import re
+import resource
+import signal
 import sys
-import tempfile
-from pathlib import Path
-from typing import NamedTuple
+import time
+import traceback
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from scripts.build import ROOT
+import pytest
+from rich.console import Console
+
+from scripts.build import ROOT, BuildError, compile_errors, compile_input
+from scripts.instrument import (
+    BASE,
+    Instrumented,
+    Node,
+    Source,
+    Tracer,
+    Wrap,
+    impure,
+    in_process,
+    marker,
+    save,
+    sources,
+    span,
+    statement_span,
+    walk,
+)
+from tests.support.auction import Protocol
+from tests.support.revm import Revm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+TESTS: Final = ("tests/contracts", "tests/attacks")
+RESULTS: Final = ROOT / ".build" / "mutants.json"
+REACH: Final = ROOT / ".build" / "mutants-reach.json"
+LEAST: Final = 80
+#: A mutant that runs for so long has lost its way: it counts as killed.
+PATIENCE: Final = 240
+
+_SWAPS: Final = {
+    "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
+    "+": "-", "-": "+", "*": "/", "/": "*", "%": "/",
+    "&": "|", "|": "&", "^": "&", "<<": ">>", ">>": "<<", "&&": "||", "||": "&&",
+    "+=": "-=", "-=": "+=", "|=": "&=", "*=": "/=", "&=": "|=",
+    "++": "--", "--": "++",
+}  # fmt: skip
+_YUL_SWAPS: Final = {
+    "lt": "gt", "gt": "lt", "add": "sub", "sub": "add", "mul": "add", "and": "or", "or": "and",
+    "xor": "or", "shl": "shr", "shr": "shl",
+}  # fmt: skip
 
 
 class Mutant(NamedTuple):
-    """One guard, gone."""
+    """One change of a file: at `place`, from byte to byte, `text` stands instead."""
+
+    file: str
+    operator: str
+    line: int
+    column: int
+    old: str
+    new: str
+    text: str
+    place: tuple[int, int]
+    kind: str
+
+    @property
+    def name(self) -> str:
+        """A name that is the same in every run."""
+        where = f"{self.file.removeprefix('contracts/')}:{self.line}:{self.column}"
+        return f"{where} {self.operator}: {self.old}" + (f" → {self.new}" if self.new else "")
+
+
+class Weakening(NamedTuple):
+    """A mutant thought out by hand: in `file`, `old`, which is there once, becomes `new`."""
 
     name: str
     file: str
@@ -34,107 +109,519 @@ ORACLE = "ScoreOracle.sol"
 BIDS = "libraries/Bids.sol"
 CLOCK = "libraries/Clock.sol"
 
-MUTANTS = (
-    Mutant("claim without its lock", AUCTION, "address payer, uint256 parts) external nonReentrant {", "address payer, uint256 parts) external {"),
-    Mutant("claims not marked", AUCTION, "        _bids[auction][index] = bid | paid;\n", ""),
-    Mutant("refund not cleared", AUCTION, "        (a.refund, a.buyerMut) = (0, 0);\n", ""),
-    Mutant("settlement without scores", AUCTION, "if (progress.revealed == 0 && progress.unrevealed != 0", "if (false && progress.unrevealed != 0"),
-    Mutant("payer not signed", AUCTION, "                msg.sender,\n                _useNonce", "                owner,\n                _useNonce"),
-    Mutant("nonce reused", AUCTION, "_useNonce(owner)", "nonces(owner)"),
-    Mutant("deadline ignored", AUCTION, "if (block.timestamp > deadline) revert SignatureExpired(deadline);", ""),
-    Mutant("amount received ignored", AUCTION, "if (received != terms.budget) revert", "if (false) revert"),
-    Mutant("rogue key", AUCTION, "if (signer != keyAddress) revert", "if (false) revert"),
-    Mutant("any owner", AUCTION, "if (bid >> 152 != Bids.tag(auction, index, owner, payer)) revert NotTheOwner(auction, index);", ""),
-    Mutant("reveal at the deadline", AUCTION, "block.timestamp >= to) revert OutOfPhase", "block.timestamp > to) revert OutOfPhase"),
-    Mutant("marginals that do not stand", AUCTION, "if (!bid.stands()) revert MarginalInvalid(marginal);", ""),
-    Mutant("unused marginal", AUCTION, "if (!o.split && unflagged.next != 0) revert MarginalInvalid(marginals.unflagged);", ""),
-    Mutant("one cursor for all proposals", AUCTION, "keccak256(abi.encode(auction, marginals));", "keccak256(abi.encode(auction));"),
-    Mutant("bonus stays", AUCTION, "(uint256(a.claimBondGwei) + a.price.bonusGwei)", "uint256(a.claimBondGwei)"),
-    Mutant("all forfeits to settlers", AUCTION, "o.revealed == 0 ? 0 :", "true ? 0 :"),
-    Mutant("stranger withdraws", AUCTION, "if (msg.sender != a.buyer) revert NotTheBuyer(msg.sender);", ""),
-    Mutant("failed transfer ignored", AUCTION, "if (!ok) revert TransferFailed(to, amount);", ""),
-    Mutant("abort at any time", AUCTION, "if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auction)) revert ScoresStanding();", ""),
-    Mutant("seal without owner", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), auction, cost, salt)"),
-    Mutant("seal without auction", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), owner, cost, salt)"),
-    Mutant("commitment keeps its low byte", BIDS, "& ~uint256(0xff)) | COMMITTED", ") | COMMITTED"),
-    Mutant("tie to the later bid", CLOCK, "lt(index, mload(add(walk, 0x40)))", "gt(index, mload(add(walk, 0x40)))"),
-    Mutant("too few winners pass", CLOCK, "if (walk.loserCost * (total + walk.loserWeight) <= budget * walk.loserWeight) {", "if (false) {"),
-    Mutant("too many winners pass", CLOCK, "walk.cost * total > budget * walk.weight", "false"),
-    Mutant("price above the loser's", CLOCK, "budget * walk.loserWeight < walk.loserCost * total", "true"),
-    Mutant("vector commitment without operator", ORACLE, "if (commitment != keccak256(abi.encode(digest, operator, s.salt))) revert NotTheCommitment(s.member);", ""),
-    Mutant("report of any signer", ORACLE, "if (signer != operator) revert SignerMismatch(s.member, signer);", ""),
-    Mutant("chosen subset", ORACLE, "if (mask != due) revert WrongMembers(mask, due);", ""),
-    Mutant("no threshold", ORACLE, "if (submissions.length < threshold) revert NoQuorum(submissions.length, threshold);", ""),
-    Mutant("doubled signers", ORACLE, "if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);\n            address signer", "address signer"),
-    Mutant("bonds not locked", ORACLE, "if (block.timestamp < o.lockedUntil) revert BondLocked(o.lockedUntil);", ""),
-    Mutant("equivocation with itself", ORACLE, "            digestA == digestB ||\n", ""),
-    Mutant("absence slashed twice", ORACLE, "r.slashed |= uint32(bit);", ""),
-    Mutant("credit kept", ORACLE, "        credit[msg.sender] = 0;\n", ""),
-    Mutant("mean instead of median", "libraries/Medians.sol", "shr(1, sub(n, 1))", "sub(n, 1)"),
-    Mutant("revenue claimed twice", "MutToken.sol", "        account.checkpoint = _revenue;\n        _settled[holder] = 0;\n", ""),
-    Mutant("revenue recounted", "MutToken.sol", "        _paid += uint112(amount);\n", ""),
+WEAKENINGS: Final = (
+    Weakening("claim without its lock", AUCTION, "address payer, uint256 parts) external nonReentrant {", "address payer, uint256 parts) external {"),
+    Weakening("claims not marked", AUCTION, "        _bids[auction][index] = bid | paid;\n", ""),
+    Weakening("refund not cleared", AUCTION, "        (a.refund, a.buyerMut) = (0, 0);\n", ""),
+    Weakening("settlement without scores", AUCTION, "if (progress.revealed == 0 && progress.unrevealed != 0", "if (false && progress.unrevealed != 0"),
+    Weakening("payer not signed", AUCTION, "                msg.sender,\n                _useNonce", "                owner,\n                _useNonce"),
+    Weakening("nonce reused", AUCTION, "_useNonce(owner)", "nonces(owner)"),
+    Weakening("deadline ignored", AUCTION, "if (block.timestamp > deadline) revert SignatureExpired(deadline);", ""),
+    Weakening("amount received ignored", AUCTION, "if (received != terms.budget) revert", "if (false) revert"),
+    Weakening("rogue key", AUCTION, "if (signer != keyAddress) revert", "if (false) revert"),
+    Weakening("any owner", AUCTION, "if (bid >> 152 != Bids.tag(auction, index, owner, payer)) revert NotTheOwner(auction, index);", ""),
+    Weakening("reveal at the deadline", AUCTION, "block.timestamp >= to) revert OutOfPhase", "block.timestamp > to) revert OutOfPhase"),
+    Weakening("marginals that do not stand", AUCTION, "if (!bid.stands()) revert MarginalInvalid(marginal);", ""),
+    Weakening("unused marginal", AUCTION, "if (!o.split && unflagged.next != 0) revert MarginalInvalid(marginals.unflagged);", ""),
+    Weakening("one cursor for all proposals", AUCTION, "keccak256(abi.encode(auction, marginals));", "keccak256(abi.encode(auction));"),
+    Weakening("bonus stays", AUCTION, "(uint256(a.claimBondGwei) + a.price.bonusGwei)", "uint256(a.claimBondGwei)"),
+    Weakening("all forfeits to settlers", AUCTION, "o.revealed == 0 ? 0 :", "true ? 0 :"),
+    Weakening("stranger withdraws", AUCTION, "if (msg.sender != a.buyer) revert NotTheBuyer(msg.sender);", ""),
+    Weakening("failed transfer ignored", AUCTION, "if (!ok) revert TransferFailed(to, amount);", ""),
+    Weakening("abort at any time", AUCTION, "if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auction)) revert ScoresStanding();", ""),
+    Weakening("seal without owner", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), auction, cost, salt)"),
+    Weakening("seal without auction", AUCTION, "abi.encode(block.chainid, address(this), auction, owner, cost, salt)", "abi.encode(block.chainid, address(this), owner, cost, salt)"),
+    Weakening("commitment keeps its low byte", BIDS, "& ~uint256(0xff)) | COMMITTED", ") | COMMITTED"),
+    Weakening("tie to the later bid", CLOCK, "lt(index, mload(add(walk, 0x40)))", "gt(index, mload(add(walk, 0x40)))"),
+    Weakening("too few winners pass", CLOCK, "if (walk.loserCost * (total + walk.loserWeight) <= budget * walk.loserWeight) {", "if (false) {"),
+    Weakening("too many winners pass", CLOCK, "walk.cost * total > budget * walk.weight", "false"),
+    Weakening("price above the loser's", CLOCK, "budget * walk.loserWeight < walk.loserCost * total", "true"),
+    Weakening("vector commitment without operator", ORACLE, "if (commitment != keccak256(abi.encode(digest, operator, s.salt))) revert NotTheCommitment(s.member);", ""),
+    Weakening("report of any signer", ORACLE, "if (signer != operator) revert SignerMismatch(s.member, signer);", ""),
+    Weakening("chosen subset", ORACLE, "if (mask != due) revert WrongMembers(mask, due);", ""),
+    Weakening("no threshold", ORACLE, "if (submissions.length < threshold) revert NoQuorum(submissions.length, threshold);", ""),
+    Weakening("doubled signers", ORACLE, "if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);\n            address signer", "address signer"),
+    Weakening("bonds not locked", ORACLE, "if (block.timestamp < o.lockedUntil) revert BondLocked(o.lockedUntil);", ""),
+    Weakening("equivocation with itself", ORACLE, "            digestA == digestB ||\n", ""),
+    Weakening("offence punished twice", ORACLE, "_punished[key] = true;", ""),
+    Weakening("credit kept", ORACLE, "        credit[msg.sender] = 0;\n", ""),
+    Weakening("mean instead of median", "libraries/Medians.sol", "shr(1, sub(n, 1))", "sub(n, 1)"),
+    Weakening("revenue claimed twice", "MutToken.sol", "account.checkpoint = _revenue;\n        _settled", "\n        _settled"),
+    Weakening("revenue recounted", "MutToken.sol", "_paid += uint112(amount);", ""),
 )  # fmt: skip
 
 
-def copy_project(folder: Path) -> None:
-    """Copy what the tests need; link the packages."""
-    for name in ("contracts", "oracles", "scripts", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("ape-config.yaml", "foundry.toml", "package-lock.json", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder)
-    # What is left of a weakened line may well be a warning.
-    build = folder / "scripts" / "build.py"
-    strict = build.read_text()
-    lax = strict.replace("        or not problem.get(", "        and not problem.get(")
-    build.write_text(lax)
-    (folder / "node_modules").symlink_to(ROOT / "node_modules")
+# WHERE A CHANGE CAN BE PUT IN
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Whether all attacks still fail against the mutant.
+class Place(NamedTuple):
+    """A piece of source that can be chosen as a whole when the contract runs."""
+
+    start: int
+    end: int
+    kind: str
+    node: Node
+
+
+def places(source: Source) -> Iterator[Place]:
+    """All places of a file; none inside another."""
+    for node, path in walk(source.tree):
+        kind = node["nodeType"]
+        header = path and path[-1][1] in {"initializationExpression", "loopExpression"}
+        if kind in {"ExpressionStatement", "EmitStatement", "RevertStatement", "Return"}:
+            if not header:
+                yield Place(*statement_span(source, node), "statement", node)
+        elif kind == "VariableDeclarationStatement":
+            if node.get("initialValue") and len(node["declarations"]) == 1:
+                yield Place(*span(node["initialValue"]), "value", node["initialValue"])
+        elif kind in {"IfStatement", "ForStatement", "WhileStatement"}:
+            yield Place(*span(node["condition"]), "value", node["condition"])
+        elif kind in {"YulAssignment", "YulExpressionStatement"}:
+            yield Place(*span(node), "yul statement", node)
+        elif kind in {"YulVariableDeclaration", "YulSwitch", "YulIf", "YulForLoop"}:
+            value = node.get("value") or node.get("expression") or node.get("condition")
+            if value and value["nodeType"] != "YulLiteral":
+                yield Place(*span(value), "yul value", value)
+        elif kind == "ModifierInvocation" and node["modifierName"]["name"] == "nonReentrant":
+            yield Place(*span(node), "lock", node)
+
+
+def put_in(
+    source: Source, place: tuple[int, int], kind: str, texts: Sequence[tuple[int, str]]
+) -> Wrap:
+    """The choice between a place's own text and its mutants', by number."""
+    own = source.text[place[0] : place[1]].decode()
+    if kind == "statement":
+        branches = "".join(f"if ({marker(n)}) {{ {text} }} else " for n, text in texts)
+        return Wrap(*place, f"{{ {branches} {{ ", " } }")
+    if kind == "value":
+        branches = "".join(f"{marker(n)} ? ({text}) : " for n, text in texts)
+        return Wrap(*place, f"({branches}(", "))")
+    if kind == "yul statement":
+        cases = "".join(f"case {BASE + n:#x} {{ {text} }} " for n, text in texts)
+        return Wrap(*place, f"switch prevrandao() {cases} default {{ ", " }")
+    if kind == "yul value":
+        before, after = "", ""
+        for n, text in texts:
+            before += "xor("
+            after += f", mul(xor({own}, {text}), eq(prevrandao(), {BASE + n:#x})))"
+        return Wrap(*place, before, after)
+    return Wrap(*place, f"lockedUnless({BASE + texts[0][0]:#x}) /* ", " */")
+
+
+#: OpenZeppelin's lock, but for one mutant.
+LOCK: Final = """
+    modifier lockedUnless(uint256 mutant) {
+        bytes32 slot = 0x9b779b17422d0df92223018b32b4d1fa46e071723d6817e2486d003becc55f00;
+        if (block.prevrandao != mutant) {
+            if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
+            assembly ("memory-safe") { tstore(slot, 1) }
+        }
+        _;
+        if (block.prevrandao != mutant) { assembly ("memory-safe") { tstore(slot, 0) } }
+    }
+"""
+
+
+# MUTANTS
+
+
+def mutants(source: Source, constants: set[int]) -> Iterator[Mutant]:
+    """Every mutant of a file by the usual operators."""
+    for place in places(source):
+        for operator, start, end, text in _changes(source, place, constants):
+            yield _mutant(source, place, operator, start, end, text)
+
+
+def _mutant(source: Source, place: Place, operator: str, start: int, end: int, text: str) -> Mutant:
+    whole = source.text[place.start : start] + text.encode() + source.text[end : place.end]
+    column = start - source.text.rfind(b"\n", 0, start)
+    old = " ".join(source.text[start:end].decode().split())
+    new = " ".join(text.split()) or "nothing"
+    return Mutant(
+        source.name, operator, source.line(start), column, old, new,
+        whole.decode(), (place.start, place.end), place.kind,
+    )  # fmt: skip
+
+
+def _changes(
+    source: Source, place: Place, constants: set[int]
+) -> Iterator[tuple[str, int, int, str]]:
+    """Operator, bytes, and what they become."""
+    text = source.text
+    if place.kind == "lock":
+        yield "lock removed", place.start, place.end, ""
+        return
+    deletable = {"ExpressionStatement", "EmitStatement", "YulAssignment", "YulExpressionStatement"}
+    if place.node["nodeType"] in deletable:
+        yield "statement deleted", place.start, place.end, ""
+    if place.node["nodeType"] in {"EmitStatement", "RevertStatement"}:
+        return
+    if place.kind == "value" and place.node["typeDescriptions"]["typeString"] == "bool":
+        own = text[place.start : place.end].decode()
+        yield "condition negated", place.start, place.end, f"!({own})"
+        if text[place.end :].lstrip(b") {\n").startswith(b"revert"):
+            yield "guard removed", place.start, place.end, "false"
+    for node, _ in walk(place.node):
+        start, end = span(node)
+        kind = node["nodeType"]
+        if kind in {"BinaryOperation", "Assignment"}:
+            left, right = ("leftExpression", "rightExpression")
+            if kind == "Assignment":
+                left, right = ("leftHandSide", "rightHandSide")
+            at = text.index(node["operator"].encode(), span(node[left])[1], span(node[right])[0])
+            if new := _SWAPS.get(node["operator"]):
+                yield "operator", at, at + len(node["operator"]), new
+        elif kind == "UnaryOperation" and node["operator"] in {"++", "--", "!"}:
+            at = text.index(node["operator"].encode(), start, end)
+            new = _SWAPS.get(node["operator"], "")
+            yield "operator", at, at + len(node["operator"]), new
+        elif kind == "Conditional":
+            inner = span(node["condition"])
+            own = text[slice(*inner)].decode()
+            yield "condition negated", *inner, f"!({own})"
+        elif kind == "Literal" and node["kind"] in {"number", "bool"}:
+            own = text[start:end].decode()
+            if node["kind"] == "bool":
+                yield "constant", start, end, "false" if own == "true" else "true"
+            elif match := re.match(r"0x[0-9a-fA-F]+|[0-9_]+(e[0-9]+)?", own):
+                digits = match[0].replace("_", "")
+                value = int(digits, 16) if digits.startswith("0x") else int(float(digits))
+                yield "constant", start, start + match.end(), str(value + 1)
+        elif kind in {"Identifier", "MemberAccess"}:
+            if node.get("referencedDeclaration") in constants:
+                yield "constant", start, end, f"({text[start:end].decode()} + 1)"
+        elif kind == "YulFunctionCall":
+            if new := _YUL_SWAPS.get(node["functionName"]["name"]):
+                inner = span(node["functionName"])
+                yield "operator", *inner, new
+        elif kind == "YulLiteral" and node["kind"] == "number":
+            yield "constant", start, end, str(int(text[start:end], 0) + 1)
+
+
+def by_hand(files: dict[str, Source], weakening: Weakening) -> Mutant:
+    """The mutant of a weakening.
 
     Raises:
-        SystemExit: its line is not in the contract any more.
+        SystemExit: its line is not there any more, or is no piece that can be chosen.
     """
-    file = folder / "contracts" / mutant.file
-    source = file.read_text()
-    if source.count(mutant.old) != 1:
-        sys.exit(f"{mutant.name}: {mutant.file} has its line {source.count(mutant.old)} times")
-    file.write_text(source.replace(mutant.old, mutant.new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/attacks"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    run = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+    source = files[f"contracts/{weakening.file}"]
+    old, new = weakening.old.encode(), weakening.new.encode()
+    if source.text.count(old) != 1:
+        sys.exit(f"{weakening.name}: {source.name} has its line {source.text.count(old)} times")
+    start = source.text.index(old)
+    before = _common(old, new)
+    old, new, start = old[before:], new[before:], start + before
+    after = _common(old[::-1], new[::-1])
+    old, new = old[: len(old) - after], new[: len(new) - after]
+    start += len(old) - len(old.lstrip())
+    end = start + len(old.strip())
+    for place in places(source):
+        guard = place.kind == "value" and source.text[start : place.start] == b"if ("
+        if guard and place.end < end and not new:
+            mutant = _mutant(source, place, "by hand", place.start, place.end, "false")
+            return mutant._replace(old=weakening.name, new="")
+        if place.start <= start and end <= place.end:
+            mutant = _mutant(source, place, "by hand", start, end, new.decode())
+            return mutant._replace(old=weakening.name, new="")
+    sys.exit(f"{weakening.name}: no single statement or condition of {source.name}")
+
+
+def _common(a: bytes, b: bytes) -> int:
+    """Length of the common beginning."""
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
     )
-    file.write_text(source)
-    if "BuildError" in run.stdout:
-        sys.exit(f"{mutant.name}: does not compile\n{run.stdout[-2000:]}")
-    return run.returncode == 0
+
+
+def choose(sample: int, seed: int) -> tuple[dict[str, Source], list[Mutant]]:
+    """The hand list and a random sample of all mutants that compile."""
+    files = sources()
+    constants = {
+        node["id"]
+        for source in files.values()
+        for node, _ in walk(source.tree)
+        if node["nodeType"] == "VariableDeclaration"
+        and node.get("constant")
+        and node["typeDescriptions"]["typeString"].startswith("uint")
+    }
+    pool = [
+        mutant
+        for source in files.values()
+        if "/local/" not in source.name
+        for mutant in mutants(source, constants)
+    ]
+    random.Random(seed).shuffle(pool)  # noqa: S311 - a sample, no secret
+    hand = [by_hand(files, weakening) for weakening in WEAKENINGS]
+    taken = {(m.file, m.text, m.place) for m in hand}
+    pool = [m for m in pool if (m.file, m.text, m.place) not in taken]
+    chosen = compiling(files, hand + pool[:sample])
+    return files, chosen
+
+
+def texts(files: dict[str, Source], chosen: Sequence[Mutant | None]) -> dict[str, str]:
+    """The sources with all chosen mutants in them, numbered by position; None is left out."""
+    groups: defaultdict[tuple[str, tuple[int, int], str], list[tuple[int, str]]] = defaultdict(list)
+    for number, mutant in enumerate(chosen):
+        if mutant:
+            groups[mutant.file, mutant.place, mutant.kind].append((number, mutant.text))
+    for source in files.values():
+        source.wraps = []
+    for (name, place, kind), found in groups.items():
+        files[name].wraps.append(put_in(files[name], place, kind, found))
+    out = {}
+    for name, source in files.items():
+        out[name] = source.wrapped()
+        if "lockedUnless" in out[name]:
+            body = out[name].index("ReentrancyGuardTransient {") + len("ReentrancyGuardTransient {")
+            out[name] = out[name][:body] + LOCK + out[name][body:]
+    return out
+
+
+def compiling(files: dict[str, Source], chosen: Sequence[Mutant]) -> list[Mutant]:
+    """Those that the compiler accepts; a change may well not type-check."""
+    left: list[Mutant | None] = list(chosen)
+    others = {
+        file.relative_to(ROOT).as_posix(): impure(file.read_text())
+        for file in (ROOT / "contracts" / "interfaces").glob("*.sol")
+    }
+    while True:
+        request = compile_input(others | texts(files, left), {"*": {"*": ["abi"]}})
+        errors = compile_errors(request)
+        wrong = {n for n in (_blamed(request, error) for error in errors) if n >= 0 and left[n]}
+        if not errors:
+            return [mutant for mutant in left if mutant]
+        if not wrong:
+            raise BuildError(errors[0]["formattedMessage"])
+        for number in wrong:
+            left[number] = None
+
+
+def _blamed(request: Node, error: Node) -> int:
+    """The mutant that an error is about: the first one marked within it, or the last before it."""
+    where = error.get("sourceLocation")
+    if not where or where["file"] not in request["sources"]:
+        return -1
+    text = request["sources"][where["file"]]["content"].encode()
+    mark = rb"0xc0ffee([0-9a-f]{6})"
+    found = re.search(mark, text[where["start"] : where["end"]])
+    if not found:
+        *_, found = [None, *re.finditer(mark, text[: where["start"]])]
+    return int(found[1], 16) if found else -1
+
+
+# TRYING THEM
+
+
+@dataclass(eq=False)  # pytest wants its plugins hashable
+class Runner:
+    """A pytest plugin that runs the collected tests once for coverage, then for each mutant."""
+
+    chosen: list[Mutant]
+    results: dict[str, Any]
+    limit: float
+    machine: bool
+    jobs: int
+    log: Console
+    failed: list[str] = field(default_factory=list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the failures."""
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of pytest's own loop."""
+        items = in_process(session.items)
+        slow = [item for item in items if "test_machine" in item.nodeid]
+        vectors = [item for item in items if "test_vectors" in item.nodeid]
+        # One in ten of the many vectors must do.
+        left_out = {*slow, *vectors} - set(vectors[::10])
+        items = [item for item in items if item not in left_out]
+        tests = self._tests(items)
+
+        def attempt(number: int) -> None:
+            mutant = self.chosen[number]
+            if mutant.name in self.results or time.monotonic() > self.limit:
+                return
+            killer, spent = _in_child(lambda: self._try(number, tests[number]), PATIENCE)
+            if killer is None and self.machine:
+                killer, more = _in_child(lambda: self._try(number, slow), PATIENCE)
+                spent += more
+            self.results[mutant.name] = {
+                "file": mutant.file,
+                "killer": killer,
+                "tests": len(tests[number]),
+                "seconds": round(spent, 1),
+            }
+            _keep(self.results)
+            self.log.print(f"{'killed  ' if killer else 'SURVIVES'} {mutant.name}", highlight=False)
+
+        with ThreadPoolExecutor(self.jobs) as pool:
+            list(pool.map(attempt, range(len(self.chosen))))
+        return True
+
+    def _tests(self, items: Sequence[pytest.Item]) -> dict[int, list[pytest.Item]]:
+        """By mutant, the tests that come by it, the fastest first."""
+        key = hashlib.sha256(
+            json.dumps([[m.text for m in self.chosen], [i.nodeid for i in items]]).encode()
+        ).hexdigest()
+        known = json.loads(REACH.read_text()) if REACH.is_file() else {}
+        if known.get("key") != key:
+            self.log.print(f"{len(items)} tests: which mutants does each of them come by?")
+            parts = [items[part :: self.jobs] for part in range(self.jobs)]
+            with ThreadPoolExecutor(self.jobs) as pool:
+                found = list(pool.map(lambda part: _in_child(lambda: self._reach(part)), parts))
+            reached = {name: numbers for part, _ in found for name, numbers in part.items()}
+            seconds = {name: spent for _, part in found for name, spent in part.items()}
+            known = {"key": key, "reached": reached, "seconds": seconds}
+            save(REACH, known)
+        tests: dict[int, list[pytest.Item]] = {n: [] for n in range(len(self.chosen))}
+        for item in sorted(items, key=lambda item: float(known["seconds"][item.nodeid])):
+            for number in known["reached"][item.nodeid]:
+                tests[number].append(item)
+        return tests
+
+    def _reach(self, items: Sequence[pytest.Item]) -> tuple[dict[str, list[int]], dict[str, float]]:
+        """By test, the mutants it comes by, and its seconds.
+
+        Raises:
+            RuntimeError: a test fails although no mutant is chosen.
+        """
+        tracer = Tracer()
+        # What the deployment comes by, every test depends on.
+        Protocol(Revm())
+        deployment = set(tracer.reached)
+        reached, seconds = {}, {}
+        for number, item in enumerate(items):
+            tracer.reached = set(deployment)
+            began = time.process_time()
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=_after(items, number))
+            seconds[item.nodeid] = time.process_time() - began
+            if self.failed:
+                raise RuntimeError(f"fails without a mutant: {self.failed}")
+            reached[item.nodeid] = sorted(tracer.reached)
+        return reached, seconds
+
+    def _try(self, number: int, items: Sequence[pytest.Item]) -> tuple[str | None, float]:
+        Revm.prevrandao = BASE + number
+        began = time.process_time()
+        for position, item in enumerate(items):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=_after(items, position))
+            if self.failed:
+                return self.failed[0], time.process_time() - began
+        return None, time.process_time() - began
+
+
+def _after(items: Sequence[pytest.Item], number: int) -> pytest.Item | None:
+    return items[number + 1] if number + 1 < len(items) else None
+
+
+def _in_child(work: Callable[[], Any], patience: int = 0) -> Any:
+    """What the work returns, done in a forked process, so that it leaves nothing behind.
+
+    A process that takes more seconds of CPU than `patience` dies: `("time", patience)`.
+
+    Raises:
+        RuntimeError: it ended otherwise.
+    """
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        if patience:
+            resource.setrlimit(resource.RLIMIT_CPU, (patience, patience))
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        status = 1
+        try:
+            with os.fdopen(write, "w") as pipe:
+                json.dump(work(), pipe)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
+        return "time", patience
+    if status:
+        raise RuntimeError("a test process ended by itself")
+    return json.loads(answer)
+
+
+# RESULTS
+
+
+def _sources_digest() -> str:
+    files = sorted((ROOT / "contracts").rglob("*.sol"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _kept() -> dict[str, Any]:
+    """Earlier results, if the contracts are still the same."""
+    if RESULTS.is_file():
+        record: dict[str, Any] = json.loads(RESULTS.read_text())
+        if record["contracts"] == _sources_digest():
+            kept: dict[str, Any] = record["mutants"]
+            return kept
+    return {}
+
+
+def _keep(results: dict[str, Any]) -> None:
+    save(RESULTS, {"contracts": _sources_digest(), "mutants": results})
 
 
 def main() -> None:
-    """Try every mutant and print its fate."""
+    """Try the mutants and print the score."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--sample", type=int, default=300, help="mutants made by operators (300)")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
-    word = parser.parse_args().only
-    survivors, tried = [], 0
-    with tempfile.TemporaryDirectory(prefix="qmia-mutants-") as folder:
-        copy_project(Path(folder))
-        for mutant in MUTANTS:
-            if word not in mutant.name:
-                continue
-            tried += 1
-            alive = survives(mutant, Path(folder))
-            survivors += [mutant.name] if alive else []
-            print(f"{'SURVIVES' if alive else 'killed'}  {mutant.name}", flush=True)
-    print(f"{tried - len(survivors)} of {tried} killed")
-    sys.exit(1 if survivors else 0)
+    parser.add_argument("--again", action="store_true", help="try the survivors once more")
+    parser.add_argument("--machine", action="store_true", help="survivors meet the state machine")
+    parser.add_argument("--minutes", type=float, default=600, help="stop after so long (600)")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (2)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args()
+    limit = time.monotonic() + 60 * args.minutes
+    log = Console(stderr=True, width=160)
+    results = _kept()
+    if args.again:
+        results = {name: result for name, result in results.items() if result["killer"]}
+    files, chosen = choose(args.sample, args.seed)
+    chosen = [mutant for mutant in chosen if args.only in mutant.name]
+    log.print(f"{len(chosen)} mutants")
+    if any(mutant.name not in results for mutant in chosen):
+        Instrumented(texts(files, chosen), optimize=True)
+        runner = Runner(chosen, results, limit, args.machine, args.jobs, log)
+        out = os.dup(1)
+        os.dup2(2, 1)
+        pytest.main(["-s", "-p", "no:cacheprovider", *TESTS], [runner])
+        os.dup2(out, 1)
+    tried = {mutant.name: results[mutant.name] for mutant in chosen if mutant.name in results}
+    _report(tried, as_json=args.json)
+    killed = sum(1 for result in tried.values() if result["killer"])
+    sys.exit(0 if 100 * killed >= LEAST * len(tried) else 1)
+
+
+def _report(tried: dict[str, Any], *, as_json: bool) -> None:
+    by_file: defaultdict[str, list[bool]] = defaultdict(list)
+    for result in tried.values():
+        by_file[result["file"]].append(result["killer"] is not None)
+        by_file["all"].append(result["killer"] is not None)
+    survivors = [name for name, result in tried.items() if result["killer"] is None]
+    score = {file: [sum(dead), len(dead)] for file, dead in sorted(by_file.items())}
+    if as_json:
+        print(json.dumps({"killed": score, "survivors": survivors}))
+        return
+    for file, (dead, count) in score.items():
+        print(f"{file:36} {dead:4} of {count:4} killed  {dead / count:.1%}")
+    for name in survivors:
+        print(f"SURVIVES {name}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
 
 from eth_utils.address import to_checksum_address
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
@@ -26,18 +27,38 @@ _FAUCET = "0x" + "fa" * 20
 
 
 class Revm(Chain):
-    """A chain in this process. Its journal is never closed: see `Receipt.gas_used`."""
+    """A chain in this process. Its journal is never closed: see `Receipt.gas_used`.
+
+    Attributes:
+      prevrandao: what PREVRANDAO answers on every chain (scripts/instrument.py).
+      code_limit: the most bytes of code, if not the usual; there is gas for it then.
+      traced: around every execution; chains made while there is one print their traces.
+    """
+
+    prevrandao: ClassVar[int] = 0
+    code_limit: ClassVar[int | None] = None
+    traced: ClassVar[AbstractContextManager[None] | None] = None
 
     def __init__(self) -> None:
         self._time = START
-        env = Env(cfg=CfgEnv(chain_id=CHAIN_ID), block=self._block())
-        self._evm = EVM(env=env, gas_limit=BLOCK_GAS, spec_id="CANCUN")
+        config = CfgEnv(chain_id=CHAIN_ID, limit_contract_code_size=self.code_limit)
+        self._evm = EVM(
+            env=Env(cfg=config, block=self._block()),
+            gas_limit=BLOCK_GAS if self.code_limit is None else 250 * self.code_limit,
+            tracing=self.traced is not None,
+            spec_id="CANCUN",
+        )
         self._evm.set_balance(_FAUCET, 2**200)
         for account in ACCOUNTS:
             self._evm.set_balance(account.address, START_BALANCE)
 
     def _block(self) -> BlockEnv:
-        return BlockEnv(number=1, timestamp=self._time, gas_limit=BLOCK_GAS)
+        return BlockEnv(
+            number=1,
+            timestamp=self._time,
+            prevrandao=self.prevrandao.to_bytes(32, "big"),
+            gas_limit=BLOCK_GAS,
+        )
 
     @property
     def time(self) -> int:
@@ -57,7 +78,7 @@ class Revm(Chain):
         if missing > 0:
             # A self-destructing creation reaches any address, and runs no code there.
             code = bytes.fromhex(f"73{address[2:]}ff")
-            self._evm.deploy(_FAUCET, code, value=missing)
+            self._create(_FAUCET, code, missing)
         elif missing < 0:
             self._run(address, _FAUCET, b"", -missing, BLOCK_GAS)
 
@@ -82,7 +103,8 @@ class Revm(Chain):
 
     def _create(self, sender: str, code: bytes, value: int) -> str:
         try:
-            return to_checksum_address(self._evm.deploy(sender, code, value=value))
+            with self.traced or nullcontext():
+                return to_checksum_address(self._evm.deploy(sender, code, value=value))
         except RuntimeError as error:
             raise _reverted(error) from None
         finally:
@@ -103,7 +125,8 @@ class Revm(Chain):
 
     def _run(self, sender: str, to: str, data: bytes, value: int, gas: int) -> bytes:
         try:
-            return self._evm.message_call(sender, to, calldata=data, value=value, gas=gas)
+            with self.traced or nullcontext():
+                return self._evm.message_call(sender, to, calldata=data, value=value, gas=gas)
         except RuntimeError as error:
             raise _reverted(error) from None
         finally:

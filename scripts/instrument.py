@@ -1,0 +1,199 @@
+"""The contracts with markers in them: what coverage and mutation both stand on.
+
+A marker is a comparison of PREVRANDAO with a number of its own. In a trace of the test suite the
+number appears on the stack exactly when the marker's place is reached: that is coverage, without
+source maps and whatever the optimizer does. And a test that sets PREVRANDAO to the number makes the
+marked place behave otherwise: that is a mutant, and a thousand of them need one compilation.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from scripts.build import CONTRACTS, ROOT, compile_input, compile_sources
+from tests.support import chain
+from tests.support.revm import Revm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pytest
+
+Node = dict[str, Any]
+
+#: The markers' numbers start here: nothing else in a trace has this beginning.
+BASE: Final = 0xC0FFEE000000
+_REACHED: Final = re.compile(rb'"0xc0ffee([0-9a-f]{6})"')
+#: Code with markers is larger than a chain allows.
+CODE_LIMIT: Final = 1 << 20
+
+
+class Wrap(NamedTuple):
+    """Text around the bytes `start` to `end` of a file; wraps nest, they do not cross."""
+
+    start: int
+    end: int
+    before: str
+    after: str
+
+
+def marker(number: int) -> str:
+    """True if PREVRANDAO is the number."""
+    return f"block.prevrandao == {BASE + number:#x}"
+
+
+@dataclass
+class Source:
+    """One Solidity file: its bytes, its syntax tree (`src` counts bytes), and what to put in."""
+
+    name: str
+    text: bytes
+    tree: Node
+    wraps: list[Wrap] = field(default_factory=list)
+
+    def line(self, offset: int) -> int:
+        """Line of a byte, from 1."""
+        return self.text.count(b"\n", 0, offset) + 1
+
+    def wrapped(self) -> str:
+        """The text with all wraps in it, and without `pure`, which may not read PREVRANDAO."""
+        closes = sorted(self.wraps, key=lambda w: (w.end, -w.start))
+        opens = sorted(self.wraps, key=lambda w: (w.start, -w.end))
+        events = [(w.end, 0, n, w.after) for n, w in enumerate(closes)]
+        events += [(w.start, 1, n, w.before) for n, w in enumerate(opens)]
+        out, at = [], 0
+        for position, _, _, text in sorted(events):
+            out += [self.text[at:position].decode(), text]
+            at = position
+        out.append(self.text[at:].decode())
+        return impure("".join(out))
+
+
+def impure(text: str) -> str:
+    """The text with `view` for `pure`."""
+    return re.sub(r"\bpure\b", "view", text)
+
+
+def span(node: Node) -> tuple[int, int]:
+    """First byte of a node, and the one after its last."""
+    start, length, _ = (int(part) for part in node["src"].split(":"))
+    return start, start + length
+
+
+def statement_span(source: Source, node: Node) -> tuple[int, int]:
+    """As `span`, with the semicolon."""
+    start, end = span(node)
+    if source.text[end - 1 : end] not in b"};":
+        end = source.text.index(b";", end) + 1
+    return start, end
+
+
+def walk(node: Any, path: tuple[tuple[Node, str], ...] = ()) -> Iterator[tuple[Node, Any]]:
+    """Every node below, with its ancestors (nearest last) and the field of each it is under."""
+    if isinstance(node, list):
+        for each in node:
+            yield from walk(each, path)
+    elif isinstance(node, dict):
+        if "nodeType" in node:
+            yield node, path
+        for key, value in node.items():
+            if isinstance(value, dict | list) and key != "typeDescriptions":
+                yield from walk(value, (*path, (node, key)) if "nodeType" in node else path)
+
+
+def sources() -> dict[str, Source]:
+    """The contracts, interfaces left out, by file name."""
+    names = [file.relative_to(ROOT).as_posix() for file in sorted(CONTRACTS.rglob("*.sol"))]
+    output = compile_sources(
+        compile_input({name: (ROOT / name).read_text() for name in names}, {"*": {"": ["ast"]}})
+    )
+    return {
+        name: Source(name, (ROOT / name).read_bytes(), output["sources"][name]["ast"])
+        for name in names
+        if "/interfaces/" not in name
+    }
+
+
+class Instrumented:
+    """Puts marked contracts in the place of those that the tests would compile.
+
+    Args:
+      changed: text by file name; other project files are taken as they are, less `pure`.
+      optimize: compile as for deployment; otherwise the code follows the source step by step.
+    """
+
+    def __init__(self, changed: dict[str, str], *, optimize: bool) -> None:
+        self.changed = changed
+        self.optimize = optimize
+        setattr(chain, "compile_files", self.compile_files)  # noqa: B010 - another module's name
+        Revm.code_limit = CODE_LIMIT
+
+    def compile_files(self, files: list[Path]) -> tuple[dict[str, Node], Node]:
+        """In place of `scripts.build.compile_files`."""
+        names = [file.relative_to(ROOT).as_posix() for file in files]
+        tests = (ROOT / "tests" / "contracts").glob("*.sol")
+        texts = {
+            file.relative_to(ROOT).as_posix(): impure(file.read_text())
+            for file in [*CONTRACTS.rglob("*.sol"), *tests]
+        }
+        wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+        request = compile_input(texts | self.changed, {name: {"*": wanted} for name in names})
+        if not self.optimize:
+            steps = {"stackAllocation": True, "optimizerSteps": ":"}
+            request["settings"]["optimizer"] = {
+                "enabled": False,
+                "details": {"yul": True, "yulDetails": steps},
+            }
+        output = compile_sources(request, cached=True)
+        artifacts = {
+            contract: {
+                "abi": result["abi"],
+                "bytecode": "0x" + result["evm"]["bytecode"]["object"],
+                "deployedBytecode": "0x" + result["evm"]["deployedBytecode"]["object"],
+            }
+            for name in names
+            for contract, result in output["contracts"].get(name, {}).items()
+            if result["evm"]["bytecode"]["object"]
+        }
+        return artifacts, request
+
+
+class Tracer:
+    """Reads revm's trace, which it prints to file descriptor 1, into the set of reached markers."""
+
+    def __init__(self) -> None:
+        self.reached: set[int] = set()
+        self._file = os.memfd_create("trace")
+        self._out = -1
+        Revm.traced = self
+
+    def __enter__(self) -> None:
+        self._out = os.dup(1)
+        os.dup2(self._file, 1)
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self._out, 1)
+        os.close(self._out)
+        if size := os.fstat(self._file).st_size:
+            with mmap.mmap(self._file, size, access=mmap.ACCESS_READ) as trace:
+                self.reached.update(int(found, 16) for found in _REACHED.findall(trace))
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+
+
+def in_process(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests whose chain is in this process: no node knows of the markers."""
+    nodes = {"anvil", "anvil_process", "ape"}
+    return [item for item in items if not nodes & set(getattr(item, "fixturenames", ()))]
+
+
+def save(path: Path, content: Any) -> None:
+    """Write JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
