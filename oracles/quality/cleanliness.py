@@ -7,18 +7,21 @@ word in fifty already gives 0, and clean text scores 0 (docs/quality.md has the 
 A word is checked only where the language of the text was detected and its words are known here,
 and only if it is no name, acronym, number or part of code. In English an unknown word is an error.
 In other languages, whose lists here cannot hold every inflection, it must also contain a letter
-trigram that the language does not have. Languages without a list are judged by characters alone.
+trigram that the language does not have. Languages without a list are judged by their characters:
+which ones there are, and whether they follow each other as in a language (`chance`).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from oracles.quality import chance
 from oracles.quality import text as texts
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 KINDS: Final = (
     "broken_words",
     "word_order",
+    "random_characters",
     "ocr",
     "mojibake",
     "nonstandard",
@@ -52,6 +56,7 @@ _OCR_LATIN = re.compile(
     r"\b[a-z]+[01356]+[a-z]{2,}\b|\b[a-z]{2,}[01356][a-z]+\b"  # digits for letters
     r"|(?<=[a-z]{2})[~^|\\*#$%!?;:¦§¬»«°]+[a-z]{2,}"  # specks inside words
 )
+_DIGIT_INSIDE = re.compile(r"(?<=[^\W\d_A-Z])\d+(?=[^\W\d_A-Z])")
 _MARKUP = re.compile(
     r"</?(?:a|b|i|p|u|br|hr|em|li|ol|td|th|tr|ul|div|img|pre|sub|sup|body|code|font|form|head|html"
     r"|link|meta|span|input|style|table|tbody|script|strong|center|blockquote|h[1-6])(?:\s[^<>]{0,2000})?/?>"
@@ -75,6 +80,12 @@ _NOT_PROSE = re.compile(  # addresses, quoted code, paths and dotted names
 #: Stands for what was taken out: a letter that is no word, so that its neighbours do not look like
 #: neighbours of each other.
 _GAP = " ʘ "
+# Longer than any word of scripts that put spaces between words, which were lost here.
+_GLUED = re.compile(r"[A-Za-zÀ-ɏͰ-ϿЀ-ӿ]{46,}")
+_GLUED_WORD = 5
+_LINE_BREAK = re.compile(r"([^\W\d_]{2,})-[ \t]*\n[ \t]*([^\W\d_]{2,})")
+_CAPITAL_INSIDE = re.compile(r"[a-z][A-Z]")
+_CLOSING = ".,;:!?)\"'”’"
 _STOP = re.compile(r"[.!?…]+\s")
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{4,}")
 
@@ -88,8 +99,13 @@ _STOP_WORDS = 120
 _COMMON_WORDS = 30_000
 #: Words in a row without a stop word or a mark that running text has.
 _LONGEST_RUN = 12
+#: Shares that clean text reaches: words of two that make another one ("any one"), and words with a
+#: capital inside ("GitHub").
+_SPLIT_SHARE, _CAPITAL_SHARE = Fraction(1, 100), Fraction(3, 100)
 #: Below this many words shares mean nothing.
 _FEW_WORDS = 20
+#: Digits between small letters, by words, that shorthand ("q6h") and tone digits reach.
+_DIGITS_INSIDE_SHARE = Fraction(5, 100)
 #: Scripts without spaces are compared in runs of characters instead.
 _UNSPACED_GRAM = 16
 #: A text with more unknown words than this is either damaged or another variety (Scots, Pidgin,
@@ -112,6 +128,8 @@ _ALIAS = {"no": "nb"}
 _LONGEST_WORD = 45
 #: Latin words in these are names and terms.
 _NOT_LATIN = frozenset({"bg", "el", "mk", "ru", "uk"})
+#: Compared without accents, which polytonic, monotonic and capital spelling set differently.
+_ACCENTLESS = frozenset({"el"})
 #: Written without spaces or without vowels: letter trigrams mean little.
 _NO_TRIGRAMS = frozenset({"ar", "bn", "fa", "he", "hi", "ja", "ko", "ta", "th", "ur", "zh"})
 
@@ -138,9 +156,10 @@ def cleanliness(counts: Counts, k: int = 50, per: Per = "character") -> Fraction
 
 
 class Lexicon(NamedTuple):
-    """Words of a language, its most frequent ones, and the letter trigrams that occur in it."""
+    """Words of a language, common and most frequent ones, and the letter trigrams that occur."""
 
     known: frozenset[str]
+    common: frozenset[str]
     stop: frozenset[str]
     trigrams: frozenset[str]
 
@@ -164,13 +183,21 @@ def lexicon(language: str) -> Lexicon | None:
         return None
     # Words come in classes of equal frequency, 10^(-n/100) for the n-th class.
     classes = wordfreq.get_frequency_list(language, wordlist="best")[: _RAREST + 1]
+    if language in _ACCENTLESS:
+        classes = [[_without_accents(word) for word in words] for words in classes]
     words = list(islice((w for words in classes for w in words if w.isalpha()), _COMMON_WORDS))
     seen = Counter(gram for word in words for gram in _trigrams(word))
     return Lexicon(
         frozenset(chain.from_iterable(classes)),
+        frozenset(words),
         frozenset(words[:_STOP_WORDS]),
         frozenset(gram for gram, times in seen.items() if times > 1),
     )
+
+
+def _without_accents(word: str) -> str:
+    parts = unicodedata.normalize("NFD", word)
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 @lru_cache(maxsize=1)
@@ -207,6 +234,8 @@ def _checked(text: str, language: str) -> list[str]:
         found = [part for word in found for part in re.split("['’]", word)]
     if language in _NOT_LATIN:
         found = [word for word in found if not word.isascii()]
+    if language in _ACCENTLESS:
+        found = [_without_accents(word) for word in found]
     return [
         word.casefold()
         for word in found
@@ -225,6 +254,9 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
     from ftfy.badness import BADNESS_RE
 
     errors = dict.fromkeys(KINDS, 0)
+    errors["random_characters"] = chance.errors(
+        chance.readable(text), recognised=language != texts.UNKNOWN
+    )
     errors["nonstandard"] = len(_NONSTANDARD.findall(text))
     body = _NONSTANDARD.sub(_GAP, text) if errors["nonstandard"] else text
     body = texts.prose(body)
@@ -234,6 +266,7 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
         errors["mojibake"] = len(BADNESS_RE.findall(body))
         body = BADNESS_RE.sub(_GAP, body)
     errors["boilerplate"] = len(_BOILERPLATE.findall(body))
+    errors["broken_words"] = sum(len(run) // _GLUED_WORD for run in _GLUED.findall(body))
     body = _NOT_PROSE.sub(_GAP, body)
     if texts.unspaced(body):
         errors["repetition"] = _repeated("".join(body.split()), _UNSPACED_GRAM)
@@ -245,16 +278,24 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
     if words is not None:
         errors["ocr"] += len(_OCR_LATIN.findall(body))
         body = _OCR_LATIN.sub(_GAP, body)
+        body, hyphens = _without_hyphenation(body, language)
+        errors["ocr"] += hyphens
+    elif language == texts.UNKNOWN:
+        inside = len(_DIGIT_INSIDE.findall(body))
+        errors["ocr"] += inside if inside > _DIGITS_INSIDE_SHARE * len(body.split()) else 0
     errors["repetition"] = _repeated(body.casefold().split(), _GRAM)
     errors["repetition"] += len(_LETTER_RUN.findall(body))
     found = texts.WORD.findall(_STOP.sub(_GAP, body))
     if words is not None:
-        errors["broken_words"] = _broken(body, language, words)
+        errors["broken_words"] += _broken(body, language, words)
         errors["stop_words"] = _stop_excess([word.casefold() for word in found], words)
+        capitals = sum(_CAPITAL_INSIDE.search(word) is not None for word in found)
+        errors["broken_words"] += max(0, int(capitals - _CAPITAL_SHARE * len(found)))
     if words is not None and language == "en":
         running = [w if w.isupper() else w.casefold() for w in found]  # WHO is not "who"
         errors["word_order"] = sum(pair in unlikely_pairs for pair in pairwise(running))
         errors["word_order"] += _salad(body, words)
+        errors["broken_words"] += _split(body.split(), words)
     return _counts(text, errors)
 
 
@@ -305,6 +346,30 @@ def _salad(body: str, words: Lexicon) -> int:
         run = run + 1 if token.isalpha() and token.islower() and token not in words.stop else 0
         errors += run > _LONGEST_RUN
     return errors
+
+
+def _without_hyphenation(body: str, language: str) -> tuple[str, int]:
+    """A text whose words go on across lines without hyphens, and how many did not."""
+    joined = 0
+
+    def join(match: re.Match[str]) -> str:
+        nonlocal joined
+        if not is_known((match[1] + match[2]).casefold(), language):
+            return match[0]  # a compound: well-known
+        joined += 1
+        return match[1] + match[2]
+
+    return _LINE_BREAK.sub(join, body), joined
+
+
+def _split(tokens: Sequence[str], words: Lexicon) -> int:
+    """Neighbours that make a common word together, beyond the share that running text has."""
+    errors = 0
+    for first, second in pairwise(tokens):
+        start, end = first.casefold(), second.rstrip(_CLOSING)
+        if start + end in words.common and end.islower():
+            errors += not words.stop.issuperset((start, end))
+    return max(0, int(errors - _SPLIT_SHARE * len(tokens)))
 
 
 def _stop_excess(lower: list[str], words: Lexicon) -> int:

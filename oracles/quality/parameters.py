@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Scores are integers on a grid of 1e-4.
 GRID = 10_000
 #: Bumped whenever the code may give another number for the same bytes.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 DiversityForm = Literal["entropy", "simpson"]
 Codebook = Literal["fixed", "fitted"]

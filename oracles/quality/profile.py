@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
+from oracles.quality import chance
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import Counts, cleanliness, count
 from oracles.quality.duplicates import signature
@@ -43,6 +44,7 @@ class Profile:
         sample: Sentences drawn for embedding.
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
+        unjudged: Text too short to tell a language from random characters; see `chance.readable`.
         excerpt: First characters, for evidence that shows examples.
     """
 
@@ -58,12 +60,18 @@ class Profile:
     sample: tuple[str, ...]
     recency: int
     valid: tuple[str, ...]
+    unjudged: str
     excerpt: str
 
     @property
     def counts(self) -> Counts:
         """The errors as the cleanliness metric takes them."""
         return Counts(self.characters, self.words, self.errors)
+
+    def as_random(self) -> Profile:
+        """The same, found to be random characters when read together with others."""
+        errors = {**self.errors, "random_characters": len(self.unjudged) // chance.WORD}
+        return replace(self, errors=errors, usable=0)
 
     def to_json(self) -> str:
         """All but key and signature."""
@@ -122,6 +130,7 @@ def _profile(
     own = cleanliness(counts, parameters.error_factor, parameters.error_per)
     tokens = token_count(text)
     distinct = set(texts.sentences(text))
+    body = chance.readable(text) if language == texts.UNKNOWN else ""
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
         signature=signature(text),
@@ -141,6 +150,7 @@ def _profile(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days
         ),
         valid=valid_fields(metadata, parameters.required_fields, parameters.today, text, language),
+        unjudged=body if 2 * len(body) < chance.PASSAGE else "",
         excerpt=" ".join(text[: 2 * _EXCERPT].split())[:_EXCERPT],
     )
 

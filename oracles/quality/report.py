@@ -15,6 +15,7 @@ _WORST = 8
 _ADVICE = {
     "broken_words": "Spell-check, and re-run text recognition on bad scans.",
     "word_order": "Look for shuffled or machine-made sequences of words.",
+    "random_characters": "Remove passages without language: keys, dumps, encoded or garbled data.",
     "ocr": "Re-run text recognition: digits stand for letters, or specks split words.",
     "mojibake": "Decode the files with the right character set; often UTF-8 read as Windows-1252.",
     "nonstandard": "Remove control, private-use and replacement characters.",

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import rfc8785
 
-from oracles.quality import embed, novelty
+from oracles.quality import chance, embed, novelty
 from oracles.quality import reference as references
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness
@@ -229,8 +229,11 @@ def _tally(
     pairs: list[list[str]] = []
     worst: list[tuple[Fraction, bytes, dict[str, Any]]] = []
     drawn: list[tuple[int, bytes]] = []
+    random = _random_characters(spool)
     for seen, (item, copies) in enumerate(spool.documents(), 1):
         tell("compare", seen, None)
+        if item.key in random:
+            item = item.as_random()
         dropped["copies"] += copies - 1
         dropped["sentences"] += (copies - 1) * item.sentences
         before = None if earlier is None else earlier.find(item.signature)
@@ -259,6 +262,7 @@ def _tally(
     if earlier is not None:
         earlier.update(own)
     sample = [spool.document(key) for key in sorted(key for _, key in drawn)]
+    sample = [item.as_random() if item.key in random else item for item in sample]
     return {
         "read": spool.position,
         "kept": dict(kept),
@@ -271,6 +275,26 @@ def _tally(
         "worst": [entry for _, _, entry in sorted(worst, reverse=True)],
         **_embedded(sample, spool, parameters, reference, embedder, tell),
     }
+
+
+def _random_characters(spool: Spool) -> set[bytes]:
+    """Keys of documents too short to judge that together are found to be random characters."""
+    found: set[bytes] = set()
+    group: dict[str, list[bytes]] = {}
+
+    def judge(least: int) -> None:
+        passage = " ".join(group)
+        if len(passage) >= least:
+            if chance.is_random(passage, recognised=False):
+                found.update(key for keys in group.values() for key in keys)
+            group.clear()
+
+    for item, _ in spool.documents():
+        if item.unjudged:
+            group.setdefault(item.unjudged, []).append(item.key)
+            judge(chance.PASSAGE)
+    judge(chance.PASSAGE // 2)
+    return found
 
 
 def _embedded(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracles.quality import chance
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness, count, is_known, total
 from oracles.quality.damage import noise, ocr
@@ -146,3 +147,69 @@ def test_count__when_text_is_arbitrary__then_counts_are_sane(text, language):
 )
 def test_count__when_a_pattern_is_repeated_for_long__then_it_ends_soon(unit):
     assert counted(unit * (60_000 // len(unit))).characters > 0
+
+
+@pytest.mark.parametrize(
+    "alphabet",
+    [
+        "abcdefghijklmnopqrstuvwxyz0123456789 #@%&",
+        "abcdefghijklmnopqrstuvwxyz",
+        "абвгдежзийклмнопрстуфхцчшщъыьэюя    ",
+        "".join(map(chr, range(0x4E00, 0x5200))),
+        "#@%&",
+    ],
+)
+@pytest.mark.parametrize("copies", [1, 3])
+def test_count__when_characters_are_random__then_they_are_errors_in_any_script(alphabet, copies):
+    rng = random.Random(2)
+    gibberish = "".join(rng.choice(alphabet) for _ in range(1500))
+    result = counted(" ".join([gibberish] * copies), texts.UNKNOWN)
+    assert result.errors["random_characters"] > 200 * copies
+    assert cleanliness(result) == 0
+
+
+@pytest.mark.parametrize("change", [ocr, noise])
+@pytest.mark.parametrize("rate", [0.4, 0.6, 0.8, 1])
+def test_cleanliness__when_damage_hides_the_language__then_it_stays_zero(
+    change, rate, golden_documents
+):
+    documents = [d.text for d in golden_documents if d.metadata.get("language") == "en-US"]
+    damaged = [texts.normalise(change(t, rate, random.Random(1))) for t in documents]
+    assert texts.UNKNOWN in map(texts.language, damaged)
+    assert cleanliness(total([counted(t, texts.language(t)) for t in damaged])) == 0
+
+
+def test_is_random__when_a_language_is_unknown_to_the_detector__then_it_is_not(golden_documents):
+    for document in golden_documents:
+        body = chance.readable(texts.normalise(document.text))
+        assert chance.errors(body, recognised=False) == 0
+
+
+def test_coincidences__when_counted_by_hand__then_they_agree():
+    letters = "abcdabcd" + "xyzw" + "abcd"
+    found, by_chance = chance.coincidences(letters)
+    # abcd three times: six ordered pairs. bcda, cdab, dabc and so on occur once; no 12-gram recurs.
+    assert found == 6
+    assert by_chance == Fraction(4 * 6 + 4 * 0, 16 * 15) ** 4 * 13 * 12
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (PROSE.replace("discussion", "discus-\nsion"), "ocr"),
+        (PROSE.replace("committee", "commi ttee").replace("bridge", "bri dge"), "broken_words"),
+        (PROSE.replace("e", "E"), "broken_words"),
+        (PROSE.replace(" ", ""), "broken_words"),
+    ],
+)
+def test_count__when_spaces_and_capitals_are_wrong__then_it_is_counted(text, kind):
+    assert counted(text).errors[kind] > 0
+
+
+def test_count__when_a_compound_ends_a_line__then_it_is_no_error():
+    assert only(PROSE.replace("new bridge", "well-\nknown bridge")) == {}
+
+
+def test_count__when_greek_is_polytonic__then_it_is_read_like_monotonic():
+    polytonic = "Ὅλοι οἱ ἄνθρωποι γεννιοῦνται ἐλεύθεροι καὶ ἴσοι στὴν ἀξιοπρέπεια. " * 3
+    assert counted(polytonic, "el").errors["broken_words"] == 0
