@@ -52,6 +52,9 @@ def run(
     listen: Annotated[
         str | None, typer.Option(help="host:port to serve on instead of the configured one.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Watch and score, but sign and send nothing.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every cycle.")] = False,
 ) -> None:
     """Follow the chain, score, commit, reveal, post, attest; until SIGTERM."""
@@ -63,7 +66,10 @@ def run(
     if listen is not None:
         settings.exchange.listen = listen
     configure(settings.log, verbose=verbose)
-    Operator(settings, load_signer(settings), load_encryption_keys(settings)).run()
+    signer = load_signer(settings)
+    if dry_run and signer is not None:
+        settings.address, signer = signer.address, None
+    Operator(settings, signer, load_encryption_keys(settings)).run()
 
 
 @app.command()
@@ -141,7 +147,14 @@ def register(
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
     oracle, public = _oracle(settings, sender), _public_key(settings)
-    receipt = sender.send(oracle.register(public), value=int(Web3.to_wei(bond, "ether")))
+    value = int(Web3.to_wei(bond, "ether"))
+    balance = sender.web3.eth.get_balance(Web3.to_checksum_address(sender.address))
+    if balance <= value:
+        raise ConfigError(
+            f"{sender.address} has {Web3.from_wei(balance, 'ether')} ether; send it the bond of"
+            f" {bond} and some for gas first"
+        )
+    receipt = sender.send(oracle.register(public), value=value)
     _show(
         {
             "operator": sender.address,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -26,8 +27,13 @@ from oracles.operator.settings import GIB, is_node
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from oracles.chain.client import Signer
     from oracles.chain.codec import Durations
+    from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings
+
+    LoadSigner = Callable[[], Signer | None]
+    LoadKeys = Callable[[], list[EncryptionKey]]
 
 #: Gas of one round in the worst case: commit, publish, post a chunk of 13 vectors.
 _ROUND_GAS: Final = 6_000_000
@@ -54,20 +60,23 @@ class Finding(NamedTuple):
 
 def preflight(settings: Settings) -> list[Finding]:
     """Run all checks; one that cannot be done counts as failed."""
-    checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
-        "rpc": _rpc,
-        "keys": _keys,
-        "operator": _operator,
-        "windows": _windows,
-        "scoring": _scoring,
-        "machine": _machine,
-        "stores": _stores,
-        "exchange": _exchange,
+    # Opened once: deriving a keystore's key is meant to be slow.
+    signer = cache(partial(load_signer, settings))
+    keys = cache(partial(load_encryption_keys, settings))
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "rpc": lambda: _rpc(settings),
+        "keys": lambda: _keys(signer, keys),
+        "operator": lambda: _operator(settings, signer, keys),
+        "windows": lambda: _windows(settings, signer),
+        "scoring": lambda: _scoring(settings),
+        "machine": lambda: _machine(settings),
+        "stores": lambda: _stores(settings),
+        "exchange": lambda: _exchange(settings),
     }
     findings = []
     for name, check in checks.items():
         try:
-            findings += list(check(settings))
+            findings += list(check())
         except (QmiaError, Web3Exception, httpx.HTTPError, OSError, ValueError) as error:
             findings.append(Finding(name, "failed", str(error)))
     return findings
@@ -101,8 +110,8 @@ def _rpc(settings: Settings) -> Iterator[Finding]:
         yield _verdict(f"clock ({name})", good, detail, bad="warning")
 
 
-def _keys(settings: Settings) -> Iterator[Finding]:
-    signer = load_signer(settings)
+def _keys(load: LoadSigner, load_keys: LoadKeys) -> Iterator[Finding]:
+    signer = load()
     if signer is None:
         yield Finding("signing key", "warning", "none: dry run, nothing is signed or sent")
     else:
@@ -114,13 +123,13 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         }
         signer.sign_typed(message)
         yield Finding("signing key", "ok", signer.address)
-    keys = load_encryption_keys(settings)
+    keys = load_keys()
     detail = f"0x{keys[0].public.hex()[:16]}…" if keys else "none: data sets cannot be opened"
     yield _verdict("encryption key", bool(keys), detail)
 
 
-def _operator(settings: Settings) -> Iterator[Finding]:
-    signer = load_signer(settings)
+def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iterator[Finding]:
+    signer = load()
     address = signer.address if signer else settings.address
     if address is None:
         return
@@ -137,7 +146,7 @@ def _operator(settings: Settings) -> Iterator[Finding]:
         for event in events
         if event.name == "OperatorRegistered" and event.args["operator"] == address
     ]
-    keys = load_encryption_keys(settings)
+    keys = load_keys()
     if published and keys:
         same = published[-1] == keys[0].public
         detail = "the one on chain" if same else "another one is on chain: `qmia oracle rotate`"
@@ -157,7 +166,7 @@ def _operator(settings: Settings) -> Iterator[Finding]:
     yield _verdict("balance", rounds >= _ROUNDS, detail, bad="warning")
 
 
-def _windows(settings: Settings) -> Iterator[Finding]:
+def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
     """How far `block` is behind, and whether the auctions to be served allow for it."""
     deployment = Deployment.load(settings.deployment)
     web3 = connect(settings.rpc, deployment.chain_id)
@@ -166,10 +175,10 @@ def _windows(settings: Settings) -> Iterator[Finding]:
     lag = measured * _LAG_MARGIN
     need = lag / settings.scoring.fetch_share
     detail = (
-        f"`{settings.block}` is {measured} s behind; scoring windows of {need:.0f} s allow for it"
+        f"`{settings.block}` is {measured} s behind; commit windows of {need:.0f} s allow for it"
     )
     yield _verdict("finality", measured <= _MOST_LAG_SECONDS, detail, bad="warning")
-    signer = load_signer(settings)
+    signer = load()
     address = signer.address if signer else settings.address
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
     for event in read_events(web3, [contract.address], deployment.block, head["number"]):
@@ -233,7 +242,7 @@ def _golden() -> Iterator[Finding]:
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     folder = settings.state
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     detail = f"{free / GIB:.1f} GiB free in {folder}"
     yield _verdict("disk", free >= _DISK_BYTES, detail, bad="warning")

@@ -153,7 +153,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, identity: dict[str, str]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(folder.parent)
         self._lock_file = (folder / "lock").open("w")
         try:

@@ -80,7 +80,7 @@ def connect(urls: Sequence[str], chain_id: int) -> Web3:
     try:
         actual = web3.eth.chain_id
     except (OSError, Web3Exception) as error:
-        raise ChainError(f"no node answers: {error}; start one or change `rpc`") from error
+        raise ChainError(f"{error}; start one or change `rpc`") from error
     if actual != chain_id:
         raise ChainError(f"the node is on chain {actual}, but the deployment is on {chain_id}")
     return web3

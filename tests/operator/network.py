@@ -87,10 +87,10 @@ class Daemon:
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *flags: str) -> None:
         with (self.state.parent / f"{self.state.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "run", "--config", str(self.config)],
+                [*COMMAND, "run", *flags, "--config", str(self.config)],
                 cwd=ROOT,
                 env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
                 stdout=log,

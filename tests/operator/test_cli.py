@@ -57,7 +57,12 @@ def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: N
     assert "cannot write the keystore" in again
     assert (keys / "signing.json").stat().st_mode & 0o077 == 0
 
-    # An encryption key in the clear spares the test a second slow derivation.
+    # An encryption key in the clear, and an easy derivation of the other, spare the test the time
+    # that an attacker is to be cost.
+    signing = keys / "signing.json"
+    secret = Account.decrypt(signing.read_text(), "correct horse battery staple")
+    easy = Account.encrypt(secret, "correct horse battery staple", "pbkdf2", 1)
+    signing.write_text(json.dumps(easy))
     config = folder / "new.toml"
     config.write_text(
         f'rpc = ["http://127.0.0.1:1", "{network.node.url}"]\ndeployment = "deployment.json"\n'
@@ -66,6 +71,8 @@ def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: N
         '[stores]\ndata = ["store"]\n'
         '[scoring]\nmetric = "tests.operator.scorer:Quick"\nallow_foreign = true\n'
     )
+    poor = qmia("register", "--bond", "1.5", "--config", str(config), code=2)
+    assert "has 0 ether" in poor
     network.node.set_balance(made["address"], 10 * ETHER)
     findings = qmia("check", "--config", str(config), "--json", code=1)
     results = {finding["name"]: finding["result"] for finding in findings}
@@ -144,6 +151,11 @@ def test_cli__dry_run__watches_and_sends_nothing(network: Network) -> None:
     assert daemon.stop() == 0
     # The same state with a key goes on from there: what was scored is not scored again.
     daemon.config.write_text(text)
+    told = len(daemon.events("dry run"))
+    daemon.start("--dry-run")
+    network.until(lambda: len(daemon.events("dry run")) > told, "a dry run", step=False)
+    assert network.committed(auction) == 0
+    assert daemon.stop() == 0
     daemon.start()
     network.score(auction, 1)
     network.check(auction)
