@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
+import structlog
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 from web3.providers import BaseProvider
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from web3.types import RPCEndpoint, RPCResponse
 
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: EIP-1474: limit exceeded.
 _LIMIT_EXCEEDED: Final = -32005
@@ -54,6 +57,8 @@ class FallbackProvider(BaseProvider):
                 refusal = answer
             except (requests.RequestException, OSError, ValueError) as error:
                 failure = error
+            if len(self._nodes) > 1:
+                log.warning("node left for the next one", node=self._current + 1)
             self._current = (self._current + 1) % len(self._nodes)
         if refusal is not None:
             return refusal

@@ -35,3 +35,25 @@ class Quick:
             )
             tell("quick", number, len(submissions))
         return Assessment(scores, {"texts": len(seen), "sample_key": task.sample_key.hex()})
+
+
+class Count(Quick):
+    """Reads one document at a time, and keeps none."""
+
+    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+        del task, tell
+        scores = {}
+        for submission in submissions:
+            count = sum(1 for _ in submission.documents())
+            scores[submission.index] = Score(1, 1, count, eligible=True)
+        return Assessment(scores, {})
+
+
+class Greedy(Quick):
+    """Wants all the memory there is."""
+
+    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+        del submissions, task, tell
+        kept: list[bytearray] = []
+        while True:
+            kept.append(bytearray(1 << 26))
