@@ -9,7 +9,7 @@ import pytest
 from oracles.chain.codec import check_salt
 from oracles.errors import InputError
 from oracles.mechanism import Bid, clear, withholding_bound
-from tests.attacks.play import apart, revealed
+from tests.attacks.play import apart, claimable, model, revealed
 from tests.support.auction import BUYER, RELAYER, SETTLER, Protocol, Score, person
 from tests.support.chain import ACCOUNTS, Reverted, reverts
 
@@ -63,6 +63,19 @@ def test_selective_reveal__by_one_with_two_identities__gains_less_than_the_state
     assert (profit, withheld.reward[0]) == (4, 8)
     # A bond above this makes it a loss; below, it is the residual risk of docs/security.md.
     assert withheld.reward[0] - profit <= withholding_bound(8, winning=2, kept=1, withheld=1)
+
+
+def test_sybil_split__of_a_bid_into_halves__is_paid_what_the_whole_is(protocol: Protocol) -> None:
+    """Weight and cost halved: the price stays, so the owner gains nothing by the second name."""
+    paid = []
+    for costs, qualities in (([40_000, 90_000], [8_000, 9_000]), ([20_000, 90_000, 20_000], None)):
+        scores = [Score(q=q, phi=10_000) for q in qualities or [4_000, 9_000, 4_000]]
+        auction = claimable(protocol, costs, scores, budget=100_000)
+        mine = [i for i in model(auction).winners if costs[i] != 90_000]
+        assert len(mine) == len(costs) - 1
+        paid.append(sum(auction.claim(i).event("Claimed").args["cash"] for i in mine))
+    whole, halves = paid
+    assert whole - 1 <= halves <= whole
 
 
 def test_late_reveal__at_the_deadline__is_refused_and_a_second_before_is_not(

@@ -1,4 +1,4 @@
-"""docs/protocol.md names every function, event and signed type of the contracts."""
+"""What the pages say of the contracts: functions, events, signed types, and tests by name."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE: Path = ROOT / "docs" / "protocol.md"
+SECURITY: Path = ROOT / "docs" / "security.md"
 ERC20 = {"name", "symbol", "decimals", "totalSupply", "balanceOf", "transfer", "transferFrom"}
 ERC20 |= {"approve", "allowance"}
 
@@ -35,3 +36,29 @@ def test_protocol_page__of_typed_data__has_the_exact_types() -> None:
     for type_ in (COMMIT_TYPE, KEY_TYPE, REPORT_TYPE, VERDICT_TYPE):
         assert f"`{type_}`" in page
         assert f'"{type_}"' in sources
+
+
+def test_security_page__of_tests__names_those_that_there_are() -> None:
+    suites = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "tests").rglob("*.t.sol")]
+    there = "\n".join(path.read_text() for path in suites)
+    named = re.findall(r"`(?:test_\w+::)?((?:test|check)_\w+)…?`", SECURITY.read_text())
+    assert len(named) > 60
+    files = {path.stem for path in suites}
+    missing = [n for n in named if n not in files and not re.search(rf"(def|function) {n}", there)]
+    assert missing == []
+
+
+def test_security_page__of_threats__names_every_attack() -> None:
+    named = re.findall(r"`(?:test_\w+::)?(test_\w+)…?`", SECURITY.read_text())
+    suites = (ROOT / "tests" / "attacks").glob("test_*.py")
+    there = {
+        name: path.stem
+        for path in suites
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    missing = [
+        name
+        for name, file in there.items()
+        if not any(name.startswith(each) or file == each for each in named)
+    ]
+    assert missing == []

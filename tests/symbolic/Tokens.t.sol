@@ -8,10 +8,10 @@ import {vm} from "./Vm.sol";
 
 /// @notice DST: each share is the rule's, rounded; whatever level passes the check, no more than the supply is issued.
 contract DstRounding is DstToken(IDataAuction(address(0))) {
-    /// @dev λ n = num n / den; num n below 2^10, den, floor and cap below 16. Divisors are told apart by path.
+    /// @dev λ n = num n / den; num below 32, n, den, floor and cap below 8. Divisors are told apart by path.
     function check_share_isTheRulesWithinOneUnit(uint8 num, uint8 n, uint8 den, uint8 floor, uint8 cap) external pure {
-        for (uint256 d = 1; d < 16; ++d) {
-            if (den == d) _shareOf(num & 63, n & 15, d, floor & 15, cap & 15);
+        for (uint256 d = 1; d < 8; ++d) {
+            if (den == d) _shareOf(num & 31, n & 7, d, floor & 7, cap & 7);
         }
     }
 
