@@ -194,18 +194,16 @@ def release_command(
     json_: JsonOption = False,
 ) -> None:
     """Publish the metrics and the volume with differential privacy."""
-    import hashlib
-
     from oracles.dataset import read_documents
     from oracles.quality.embed import Embedder
-    from oracles.quality.privacy import QUANTITIES, Budget, Ledger, release, values
+    from oracles.quality.privacy import QUANTITIES, Budget, Ledger, content_digest, release, values
 
     budget = Budget(**{name: scale * getattr(Budget(), name) for name in QUANTITIES})
     corpus, settings = _reference(reference), _parameters(parameters, today)
-    documents = read_documents(path, findings=[])
-    items = sorted(values(documents, settings, corpus, Embedder(threads)))
-    subject = hashlib.sha256(repr(items).encode()).hexdigest()
+    subject = content_digest(read_documents(path, findings=[]))
     Ledger(ledger, limit).charge(subject, budget)
+    documents = read_documents(path, findings=[])
+    items = list(values(documents, settings, corpus, Embedder(threads)))
     noisy = release(items, budget, len(corpus.centroids))
     if json_:
         print_json(noisy)

@@ -20,6 +20,7 @@ post-processing. The six releases read the same documents, so their ε add up.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracles.errors import ConfigError, InputError
 from oracles.quality import novelty, profile
+from oracles.quality import text as texts
 from oracles.quality.cleanliness import cleanliness
 from oracles.quality.diversity import assign, entropy, mean_vector
 from oracles.quality.parameters import GRID, to_grid
@@ -155,6 +157,15 @@ def release(items: Sequence[Values], budget: Budget, clusters: int) -> dict[str,
         "epsilon": {name: noisy[name].map(1) for name in QUANTITIES},
         "epsilon_total": sum(noisy[name].map(1) for name in QUANTITIES),
     }
+
+
+def content_digest(documents: Iterable[Document]) -> str:
+    """Hex digest of the texts in any order: under this name ε is added up in the ledger.
+
+    Parameters, metadata and file names do not matter, so none of them buys a fresh budget.
+    """
+    digests = sorted(texts.digest(texts.normalise(document.text)) for document in documents)
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 class Ledger:

@@ -74,7 +74,7 @@ def test_release__when_the_budget_is_spent__then_no_further_one_is_made(small, c
     code, output = run(capsys, *arguments)
     assert code == 0
     assert json.loads(output.out)["epsilon_total"] == pytest.approx(1.0)
-    code, output = run(capsys, *arguments)
+    code, output = run(capsys, *arguments, "--today", "2027-01-01")
     assert code == 2
     assert "exceeds" in output.err
     assert len(ledger.read_text().splitlines()) == 1

@@ -16,6 +16,7 @@ from oracles.quality.privacy import (
     Budget,
     Ledger,
     Values,
+    content_digest,
     measurements,
     release,
     values,
@@ -107,3 +108,10 @@ def test_ledger__when_releases_add_up__then_the_limit_holds_for_each_data_set(tm
     path.write_text("nonsense\n")
     with pytest.raises(InputError, match="damaged"):
         ledger.spent("a")
+
+
+def test_content_digest__when_order_metadata_and_line_ends_differ__then_it_is_the_same():
+    one, two = Document("one\n", {"title": "a"}), Document("two")
+    digest = content_digest([one, two])
+    assert content_digest([two, Document("one\r\n", {"date": "2020-01-01"})]) == digest
+    assert content_digest([one, two, two]) != digest
