@@ -111,7 +111,7 @@ def supply(steps: Sequence[Step], price: float, budget: int) -> str:
             if end - start > 16:
                 middle = (start + end) / 2
                 parts.append(
-                    f'<text x="{middle:.1f}" y="{y(0) - 5:.1f}" class="mid small">'
+                    f'<text x="{middle:.1f}" y="{y(0) - 5:.1f}" class="mid small on-{kind}">'
                     f"{step.number}</text>"
                 )
         reached += step.weight

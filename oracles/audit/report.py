@@ -48,7 +48,7 @@ svg .lost { fill: var(--lost); stroke: #fff; } svg .axis, svg .outline { fill: n
   stroke: var(--ink); } svg .budget { fill: none; stroke: var(--soft); stroke-dasharray: 5 4; }
 svg .price { stroke: var(--bad); stroke-width: 1.6; } svg .edge { stroke: var(--soft);
   stroke-dasharray: 2 3; } svg .cost { fill: var(--cost); } svg .cash { fill: var(--cash); }
-svg .face { fill: var(--face); }
+svg .face { fill: var(--face); } svg .on-won { fill: #fff; } svg .on-lost { fill: var(--ink); }
 .key span { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
 @media print { body { margin: 0; max-width: none; font-size: 10.5pt; } h2 { break-before: page; }
   h2.first { break-before: auto; } tr, svg { break-inside: avoid; }
