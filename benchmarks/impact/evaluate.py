@@ -10,19 +10,22 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import resource
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import corpora
 import peer
 
-from oracles.impact import Parameters, estimators
+from oracles.impact import Parameters
 from oracles.impact.attacks import ATTACKS, measure
-from oracles.impact.estimate import make_model, make_pool, pinned_kernels, run_seed
-from oracles.impact.estimators import Problem
+from oracles.impact.estimate import make_pool, run_seed
 from oracles.impact.evaluation import Plan, evaluate
 from oracles.quality import QualityParameters, score
 from oracles.quality.damage import well_described
@@ -31,11 +34,7 @@ from oracles.quality.embed import Embedder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from oracles.dataset import Document
-    from oracles.impact.corpus import Pool
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Characters: one provider (mean), seed corpus, evaluation set.
@@ -57,26 +56,30 @@ def note(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
-def scale(parameters: Parameters, cache: Path) -> list[dict[str, Any]]:
-    """Processor time of one run of the default estimator against training tokens."""
-    rows = []
-    for provider in (500, 1000, 2000):
-        drawn = corpora.load(cache / "corpora", provider=provider, seed=8000, evaluation=8000)
-        pool = make_pool(drawn.seed, drawn.submissions, drawn.evaluation, parameters.model)
-        start = time.process_time()
-        with pinned_kernels():
-            run_seed(pool, parameters, 0)
-        seconds = time.process_time() - start
-        tokens = int(pool.training.sizes.sum())
-        rows.append({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens / seconds})
-    return rows
+def cost(cache: Path, provider: int) -> dict[str, float]:
+    """Processor time and peak memory of one run of the default estimator, in a fresh process."""
+    drawn = corpora.load(cache / "corpora", provider=provider, seed=8000, evaluation=8000)
+    parameters = Parameters()
+    pool = make_pool(drawn.seed, drawn.submissions, drawn.evaluation, parameters.model)
+    start = time.process_time()
+    log = run_seed(pool, parameters, 0).log
+    seconds = time.process_time() - start
+    tokens = int(pool.training.sizes.sum())
+    return {
+        "tokens": tokens,
+        "steps": log["steps"],
+        "seconds": seconds,
+        "tokens_per_second": tokens / seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
-def shapley(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
-    """Monte-Carlo Shapley values [n], stopped early: each permutation trains once a provider."""
-    (seed,) = parameters.seeds
-    model = make_model(parameters.model, seed)
-    return estimators.shapley(Problem(model, pool, parameters.recipe, seed, 1.0), most=4).providers
+def scale(cache: Path) -> list[dict[str, float]]:
+    """Costs of auctions of growing size."""
+    sizes = (2500, 5000, 10_000, 20_000)
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as executor:
+        return list(executor.map(partial(cost, cache), sizes))
 
 
 def quality_of(documents: Sequence[Document], embedder: Embedder) -> float:
@@ -91,13 +94,21 @@ def attack_rows(cache: Path, results: Path, code: str) -> list[dict[str, Any]]:
     stored = results / f"attacks-{code[:16]}.json"
     if not stored.exists():
         small = corpora.load(
-            cache / "corpora", provider=4000, seed=12_000, evaluation=10_000, spread=1.2
+            cache / "corpora", provider=5000, seed=12_000, evaluation=10_000, spread=1.2
         )
         submissions = {name: small.submissions[name] for name in ATTACKED}
         attacker = submissions[ATTACKED[-1]]
         start = time.process_time()
         rows = list(
-            measure(small.seed, submissions, small.evaluation, Parameters(), ATTACKED[-1], note)
+            measure(
+                small.seed,
+                submissions,
+                small.evaluation,
+                Parameters(),
+                ATTACKED[-1],
+                note,
+                results / "attacks",
+            )
         )
         embedder = Embedder()
         for row in rows:
@@ -128,7 +139,6 @@ def run(cache: Path, seeds: int, plan: Plan, *, whole: bool) -> dict[str, Any]:
         extra={
             "kronfluence EK-FAC": (peer.kronfluence_ekfac, seeds),
             "kronfluence EK-FAC, one seed": (peer.kronfluence_ekfac, 1),
-            "shapley, 4 permutations": (shapley, 1),
         },
         note=note,
     )
@@ -137,7 +147,7 @@ def run(cache: Path, seeds: int, plan: Plan, *, whole: bool) -> dict[str, Any]:
         provider["licence"] = corpora.SOURCES[name].licence
     result["attacks"] = attack_rows(cache, results, result["code"]) if whole else []
     note("scale")
-    result["scale"] = scale(parameters, cache) if whole else []
+    result["scale"] = scale(cache) if whole else []
     return result
 
 
@@ -194,9 +204,14 @@ def tables(result: dict[str, Any]) -> str:
             f"| {row['literal_share']:.3f} | {literal} | {worth} | {row['q']:.2f} |"
         )
     if result["scale"]:
-        lines += ["", "| training tokens | seconds, one run | tokens/s |", "|---|---|---|"]
+        lines += [
+            "",
+            "| training tokens | steps | seconds, one run | tokens/s | peak memory, MB |",
+            "|---|---|---|---|---|",
+        ]
     lines += [
-        f"| {row['tokens']:,} | {row['seconds']:.1f} | {row['tokens_per_second']:,.0f} |"
+        f"| {row['tokens']:,} | {row['steps']} | {row['seconds']:.1f} "
+        f"| {row['tokens_per_second']:,.0f} | {row['megabytes']:,.0f} |"
         for row in result["scale"]
     ]
     return "\n".join(lines)

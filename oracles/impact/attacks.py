@@ -31,6 +31,7 @@ from oracles.impact.training import mean_loss, retrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from oracles.impact.corpus import Pool
 
@@ -140,6 +141,7 @@ def measure(
     parameters: Parameters,
     attacker: str,
     note: Callable[[str], None] = lambda _: None,
+    cache: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Share of all φ̂ that an attacker holds, honest and under every attack.
 
@@ -150,6 +152,7 @@ def measure(
         parameters: the method that is attacked.
         attacker: which provider attacks.
         note: called with the name of what is computed now.
+        cache: directory of finished runs of the methods, which are not repeated.
 
     Yields:
         One row an attack: the attacker's share of φ̂ under the method and under the literal
@@ -177,8 +180,8 @@ def measure(
         }
         return {
             "attack": name,
-            "share": _share(pools[True], parameters, len(mine)),
-            "literal_share": _share(pools[False], literal, len(mine)),
+            "share": _share(pools[True], parameters, len(mine), cache),
+            "literal_share": _share(pools[False], literal, len(mine), cache),
             "worth": _worth(pools[False], parameters, len(mine)),
         }
 
@@ -196,11 +199,11 @@ def _with_gains(row: dict[str, Any], honest: dict[str, Any]) -> dict[str, Any]:
     return {**row, **gains}
 
 
-def _share(pool: Pool, method: Parameters, attackers: int) -> float:
+def _share(pool: Pool, method: Parameters, attackers: int, cache: Path | None) -> float:
     """Part of all φ̂ that the last providers hold."""
     report = summarise(
         pool,
-        run_seeds(pool, method),
+        run_seeds(pool, method, cache=cache),
         bound=method.clip,
         m=method.m,
         rescaling=method.rescaling,

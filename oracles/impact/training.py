@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from oracles.impact.corpus import Sequences
     from oracles.impact.model import LanguageModel
 
+#: Sequences that one pass holds in memory; a larger batch is summed over several passes.
+CHUNK = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -156,12 +159,18 @@ class Trainer:
         zero = torch.zeros_like(self.model.theta)
         return State(self.model.theta, zero, zero)
 
-    def _gradient(self, theta: Tensor, step: int) -> Tensor:
+    def _chunks(self, step: int) -> list[NDArray[np.int64]]:
         rows = self.steps[step]
-        variable = theta.detach().requires_grad_()
-        losses = self.model.token_losses(variable, self._tokens[rows])
-        (gradient,) = torch.autograd.grad((losses * self._weights[rows]).sum(), variable)
-        return gradient
+        return [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+
+    def _gradient(self, theta: Tensor, step: int) -> Tensor:
+        total = torch.zeros_like(theta)
+        for rows in self._chunks(step):
+            variable = theta.detach().requires_grad_()
+            losses = self.model.token_losses(variable, self._tokens[rows])
+            (gradient,) = torch.autograd.grad((losses * self._weights[rows]).sum(), variable)
+            total += gradient
+        return total
 
     def _rate(self, step: int) -> float:
         return self._share * self.recipe.rate(step, len(self.steps))
@@ -280,23 +289,28 @@ class Trainer:
         second = adjoint.second + (0.5 * rate / unbias2) * adjoint.theta * after.first * (
             square.pow(-1.5)
         )
-        rows = self.steps[step]
-        variable = before.theta.detach().requires_grad_()
-        weights = self._weights[rows].requires_grad_()
-        losses = self.model.token_losses(variable, self._tokens[rows])
-        (gradient,) = torch.autograd.grad((losses * weights).sum(), variable, create_graph=True)
-        with torch.no_grad():
-            inner = (1 - recipe.beta1) * first + (2 * (1 - recipe.beta2)) * gradient * second
-        # gradient·inner is linear in the token weights: its derivative by them is each token's
-        # directional derivative along `inner`; its derivative by θ is the Hessian product.
-        product = gradient @ inner
-        hessian, tokens = torch.autograd.grad(product, (variable, weights))
-        document = self._document[rows]
-        real = document >= 0
-        per_token = tokens.double().cpu().numpy()[real] * self._token_weight
-        np.add.at(derivative, document[real], per_token)
-        before_step = State(adjoint.theta + hessian, recipe.beta1 * first, recipe.beta2 * second)
-        return before_step, float(product.detach())
+        chunks = self._chunks(step)
+        whole = self._gradient(before.theta, step) if len(chunks) > 1 else None
+        by_theta, scaled = adjoint.theta, 0.0
+        for rows in chunks:
+            variable = before.theta.detach().requires_grad_()
+            weights = self._weights[rows].requires_grad_()
+            losses = self.model.token_losses(variable, self._tokens[rows])
+            (gradient,) = torch.autograd.grad((losses * weights).sum(), variable, create_graph=True)
+            with torch.no_grad():
+                summed = gradient if whole is None else whole
+                inner = (1 - recipe.beta1) * first + (2 * (1 - recipe.beta2)) * summed * second
+            # gradient·inner is linear in the token weights: its derivative by them is each token's
+            # directional derivative along `inner`; its derivative by θ is the Hessian product.
+            product = gradient @ inner
+            hessian, tokens = torch.autograd.grad(product, (variable, weights))
+            by_theta = by_theta + hessian
+            scaled += float(product.detach())
+            document = self._document[rows]
+            real = document >= 0
+            per_token = tokens.double().cpu().numpy()[real] * self._token_weight
+            np.add.at(derivative, document[real], per_token)
+        return State(by_theta, recipe.beta1 * first, recipe.beta2 * second), scaled
 
 
 def mean_loss(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from oracles.impact import Recipe
+from oracles.impact import Recipe, training
 from oracles.impact.corpus import build_pool
 from oracles.impact.estimators import document_derivatives
 from oracles.impact.model import GPT, LanguageModel
@@ -52,6 +52,19 @@ def test_adjoint__hardly_any_memory__same_result_by_replay(pool, model):
     assert torch.equal(theta, replayed_theta)
     assert np.array_equal(plenty, replayed)
     assert torch.equal(theta, trainer.run())
+
+
+def test_adjoint__batch_summed_over_several_passes__same_result(pool, model, monkeypatch):
+    trainer = Trainer(model, pool.training, RECIPE, 0, np.array([1.0, 0.7, 1.0, 1.3]))
+
+    def end(theta):
+        return mean_gradient(model, theta, pool.evaluation)
+
+    theta, slopes = trainer.adjoint(end)
+    monkeypatch.setattr(training, "CHUNK", 5)
+    chunked_theta, chunked = trainer.adjoint(end)
+    assert torch.allclose(chunked_theta, theta, rtol=1e-9)
+    assert chunked == pytest.approx(slopes, rel=1e-7)
 
 
 def test_schedule__subset_under_one_seed__keeps_the_relative_order(pool):
