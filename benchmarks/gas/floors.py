@@ -2,7 +2,8 @@
 
 Prices of the Osaka rules. Storage counted: one new slot where state must be kept that was not
 there, one read (and write) of every other slot the step depends on. Calldata and events at their
-real length; no arithmetic, no hashing, no memory.
+real length; no arithmetic, no hashing, no memory: of reveals, scores and settlement these are
+measured apart (Arithmetic.sol).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ VALUE: Final = 6_700
 """Call with value, less the stipend that comes back."""
 CODE_BYTE: Final = 200
 CREATE: Final = 32_000
+SIGNATURE: Final = 3_000
+"""Recovery of a signer."""
 
 
 def _log(topics: int, size: int) -> int:
@@ -51,6 +54,10 @@ _MUT = {
     "MUT": ACCOUNT + ACCOUNT + NEW + READ + _log(3, 32),
 }
 
+#: Of five operators: signature, salt, evidence and hash, in calldata and event, and what they are
+#: checked against; and one contract and one pointer for the result.
+_CHUNK = TRANSACTION + CREATE + NEW + 5 * (SIGNATURE + READ + _calldata(161, 0) + 8 * 161)
+
 #: By step, as in `__main__`; per bid for settle, per provider for scores.
 FLOORS: Final[Mapping[str, Mapping[str, int]]] = {
     "commit": {
@@ -74,6 +81,7 @@ FLOORS: Final[Mapping[str, Mapping[str, int]]] = {
         "calldata": 5 * 8 * 16,
         "event": 5 * 8 * 8,
         "stored": 8 * CODE_BYTE,
+        "share of a chunk": _CHUNK // 1000,
     },
     "settle": {"bid": READ},
     "deliver": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -12,10 +13,11 @@ from eth_abi.abi import decode, encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from benchmarks.gas.node import CHAIN_ID, ETHER, ROOT, Node, Sent, Tx, calldata
+from benchmarks.gas.node import CHAIN_ID, ETHER, ROOT, TX_GAS_CAP, Node, Sent, Tx, calldata
 from oracles.chain import artifacts, codec
-from oracles.mechanism import Bid, Clearing, Proposal, clear, propose
+from oracles.mechanism import Bid, Proposal, clear, propose
 from scripts.build import compile_files
+from tests.support.auction import dst_proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +34,15 @@ UNIT: Final = 10**6
 PHASE: Final = 100_000
 DURATIONS: Final = codec.Durations(*[PHASE] * 9)
 METRIC: Final = keccak(text="metric version of the benchmark")
+DST: Final = codec.DstTerms(
+    supply=10**12,
+    cap=10**11,
+    volume_weight=codec.PPB // 2,
+    quality_weight=codec.PPB // 4,
+    impact_weight=codec.PPB // 4,
+)
+#: Bids walked by one transaction for the water level.
+DST_STEP: Final = 1000
 #: Length of a wrapped key (oracles.dataset.keys).
 WRAPPED_BYTES: Final = 81
 
@@ -125,6 +136,8 @@ class World:
         dissent: Dissent = "none",
         settlers: int = 1,
         step: int = 5000,
+        verdict: int = 0,
+        dst: bool = False,
         progress: Callable[[str], None] = lambda _: None,
     ) -> Life:
         """Take an auction with `n` bids through its whole life.
@@ -138,6 +151,8 @@ class World:
             dissent: how the operators' vectors differ.
             settlers: how many take turns; from three on, the last one is hostile.
             step: most bids walked by one transaction.
+            verdict: how many winners one verdict of all operators strikes out.
+            dst: whether participation tokens are issued.
             progress: told the phase.
         """
         rng = random.Random(f"{n} {seed}")
@@ -147,7 +162,7 @@ class World:
         call = self._caller(life)
         progress("create and commit")
         auction, providers = self._fill(
-            call, rng, n, budget=budget, pool=pool, rho=rho, tranche=tranche, eta=eta
+            call, rng, n, budget=budget, pool=pool, rho=rho, tranche=tranche, eta=eta, dst=dst
         )
         start = node.time
 
@@ -187,9 +202,16 @@ class World:
             ],
         )
 
+        if verdict:
+            node.time = start + 11 * PHASE
+            self._verdict(call, auction, life.winners[:verdict])
+
         progress("claim")
         node.time = start + 12 * PHASE
-        self._claim(call, auction, providers, outcome)
+        self._claim(call, auction, providers, sorted(set(life.winners[verdict:])), life.winners)
+        if dst:
+            progress("participation tokens")
+            self._dst(life, auction, providers, life.winners[verdict:])
         return life
 
     def second_round(self, n: int) -> dict[str, int]:
@@ -225,6 +247,53 @@ class World:
         self._score(life, rng, auction, [p.score for p in providers], "all")
         return life.gas["postScores"][0]
 
+    def arithmetic(self, n: int) -> dict[str, int]:
+        """Gas of what a reveal, a bid's settlement and a provider's score must calculate.
+
+        The libraries alone, in a contract without storage (Arithmetic.sol); by step, as in
+        `floors`.
+        """
+        rng, node = random.Random(n), self.node
+        file = ROOT / "benchmarks" / "gas" / "Arithmetic.sol"
+        built = compile_files([file])[0]["Arithmetic"]
+        to = node.deploy(self.deployer, built["bytecode"])
+
+        def gas(name: str, types: str, *args: Any) -> int:
+            selector = keccak(text=f"{name}(bool,{types})")[:4]
+            kinds = ["bool", *_split(types)]
+            data = [selector + encode(kinds, [on, *args]) for on in (True, False)]
+            request = keccak(text="difference(bytes,bytes)")[:4] + encode(["bytes"] * 2, data)
+            call = {"to": to, "data": "0x" + request.hex(), "gas": hex(TX_GAS_CAP)}
+            return int(node.rpc("eth_call", call, "latest"), 16)
+
+        provider = _provider(rng, "arithmetic", flags=False)
+        packed = codec.pack_vector([provider.score])
+        rule = codec.WeightTerms().encode()
+        owner, score = provider.account, int.from_bytes(packed, "big")
+        out = {
+            "reveal": gas(
+                "reveal",
+                "(uint8,uint64,uint64,uint64),address,uint256,bytes32,uint256",
+                rule,
+                owner,
+                provider.cost,
+                provider.salt,
+                score,
+            )
+        }
+        slots = [
+            rng.randint(1, 80 * UNIT) << 72 | rng.randint(1, 10**18) << 8 | 2 | rng.choice([0, 4])
+            for _ in range(n)
+        ]
+        for name, tranche in (("settle", False), ("settle, tranche", True)):
+            more, less = (gas("settle", "bool,uint256[]", tranche, slots[:m]) for m in (n, n // 2))
+            out[name] = round((more - less) / (n - n // 2))
+        scores = [_provider(rng, str(i), flags=True).score for i in range(n)]
+        for name, dissent in (("equal", "none"), ("step", "step"), ("different", "all")):
+            vectors = _vectors(rng, scores, len(self.operators), dissent)  # type: ignore[arg-type]
+            out[f"scores, {name}"] = gas("scores", "bytes[]", vectors) // n
+        return out
+
     def _caller(self, life: Life) -> Callable[..., list[Sent]]:
         def call(function: str, calls: Iterable[tuple[Any, ...]], name: str = "") -> list[Sent]:
             """Send calls `(sender, value, *arguments)` to the auction contract."""
@@ -250,6 +319,7 @@ class World:
         rho: Fraction = Fraction(1),
         tranche: Fraction = Fraction(0),
         eta: int = codec.WAD,
+        dst: bool = False,
     ) -> tuple[int, list[Provider]]:
         """Create an auction and commit `n` bids; return its id and the bids in their order."""
         self.node.time += 1
@@ -267,6 +337,7 @@ class World:
             metric_version=METRIC,
             evaluation=METRIC,
             durations=DURATIONS,
+            dst=DST if dst else codec.DstTerms(),
         )
         call("create", [(self.buyer, ETHER, terms.encode(), self._buyer_key())])
         auction = int(self.node.call(self.auction, "DataAuction", "auctionCount"))
@@ -296,15 +367,15 @@ class World:
         call: Callable[..., list[Sent]],
         auction: int,
         providers: Sequence[Provider],
-        outcome: Clearing,
+        winners: Sequence[int],
+        all_winners: Sequence[int],
     ) -> None:
         def claims(indices: Iterable[int], parts: int) -> list[tuple[Any, ...]]:
             return [
                 (p, 0, auction, i, p, p, parts) for i in indices for p in [providers[i].account]
             ]
 
-        winners = sorted(outcome.winners)
-        losers = sorted(set(range(len(providers))) - set(winners))
+        losers = sorted(set(range(len(providers))) - set(all_winners))
         # A tenth takes the parts apart: a cash-only claim is the peers' claim.
         apart = winners[: len(winners) // 10]
         call("claim", claims(apart, codec.CASH), "claim, cash")
@@ -313,6 +384,47 @@ class World:
         call("claim", claims(everything, codec.ALL_PARTS), "claim, all parts")
         call("claim", claims(losers, codec.ALL_PARTS), "claim, loser")
         call("withdrawBuyer", [(self.buyer, 0, auction, self.buyer)])
+
+    def _verdict(
+        self, call: Callable[..., list[Sent]], auction: int, indices: Sequence[int]
+    ) -> None:
+        """All operators find that these winners did not deliver."""
+        domain = codec.Domain.oracle(CHAIN_ID, self.oracle)
+        message = codec.verdict_message(domain, self.auction, auction, indices)
+        digest = codec.typed_digest(message)
+        signatures = [_sign(key, digest) for _, key in self.operators]
+        members = list(range(len(signatures)))
+        call("enterVerdict", [(self.buyer, 0, auction, list(indices), members, signatures)])
+
+    def _dst(
+        self, life: Life, auction: int, providers: Sequence[Provider], winners: Sequence[int]
+    ) -> None:
+        """Create the tokens, walk all bids for the water level, and let every winner claim."""
+        node = self.node
+        terms = DST.encode()
+        # As accepted: the medians of what the operators posted.
+        code = [
+            bytes.fromhex(node.rpc("eth_getCode", chunk, "latest")[2:])[1:]
+            for chunk in node.call(self.auction, "DataAuction", "scoreChunks", auction)
+        ]
+        accepted = codec.unpack_vector(b"".join(code))
+        scores = {i: accepted[i] for i in winners}
+        names = ("supply", "floor", "cap", "volumeWeight", "qualityWeight", "impactWeight")
+        _, proposal = dst_proposal(scores, **dict(zip(names, terms, strict=True)))  # type: ignore[arg-type]
+        level = tuple(proposal.values())
+
+        def send(name: str, to: str, contract: str, function: str, *args: Any) -> None:
+            data = calldata(contract, function, *args)
+            sent = node.send([Tx(self.buyer, to, data)])
+            life.gas.setdefault(name, []).extend(item.gas for item in sent)
+
+        send("DST create", self.factory, "DstFactory", "create", auction, terms)
+        token = str(node.call(self.factory, "DstFactory", "tokenOf", auction))
+        for _ in range(0, life.n, DST_STEP):
+            send("DST verify", token, "DstToken", "verify", level, DST_STEP)
+        for index in winners[:10]:
+            account = providers[index].account
+            send("DST claim", token, "DstToken", "claim", index, account, account)
 
     def _score(
         self,
@@ -456,6 +568,11 @@ def _vectors(
         ]
     off = codec.pack_vector([s._replace(q=s.q - 1) for s in scores])
     return [off if dissent == "step" and m % 2 else truth for m in range(operators)]
+
+
+def _split(types: str) -> list[str]:
+    """The outermost types of a list."""
+    return re.findall(r"\([^)]*\)|[^,]+", types)
 
 
 def _address(key: PrivateKey) -> str:
