@@ -1,16 +1,14 @@
 """The contracts with markers in them: what coverage and mutation both stand on.
 
-A marker is a comparison of PREVRANDAO with a number of its own. In a trace of the test suite the
-number appears on the stack exactly when the marker's place is reached: that is coverage, without
-source maps and whatever the optimizer does. And a test that sets PREVRANDAO to the number makes the
-marked place behave otherwise: that is a mutant, and a thousand of them need one compilation.
+A marker looks at the balance of an account of its own. The local chain knows afterwards which
+accounts were looked at, even in calls that reverted: that is coverage, without source maps or
+traces, whatever the optimizer does. And where the account has a wei, the marked place behaves
+otherwise: that is a mutant, and hundreds of them need one compilation.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
-import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,16 +18,16 @@ from tests.support import chain
 from tests.support.revm import Revm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pytest
 
 Node = dict[str, Any]
 
-#: The markers' numbers start here: nothing else in a trace has this beginning.
+#: The markers' accounts start here; there are none beyond the limit.
 BASE: Final = 0xC0FFEE000000
-_REACHED: Final = re.compile(rb'"0xc0ffee([0-9a-f]{6})"')
+LIMIT: Final = 1 << 24
 #: Code with markers is larger than a chain allows.
 CODE_LIMIT: Final = 1 << 20
 
@@ -43,9 +41,14 @@ class Wrap(NamedTuple):
     after: str
 
 
+def account(number: int) -> str:
+    """The account of a marker."""
+    return f"0x{BASE + number:040x}"
+
+
 def marker(number: int) -> str:
-    """True if PREVRANDAO is the number."""
-    return f"block.prevrandao == {BASE + number:#x}"
+    """True if the marker's account has a wei."""
+    return f"address({BASE + number:#x}).balance != 0"
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Source:
         return self.text.count(b"\n", 0, offset) + 1
 
     def wrapped(self) -> str:
-        """The text with all wraps in it, and without `pure`, which may not read PREVRANDAO."""
+        """The text with all wraps in it, and without `pure`, which may not read balances."""
         closes = sorted(self.wraps, key=lambda w: (w.end, -w.start))
         opens = sorted(self.wraps, key=lambda w: (w.start, -w.end))
         events = [(w.end, 0, n, w.after) for n, w in enumerate(closes)]
@@ -164,27 +167,10 @@ class Instrumented:
         return artifacts, request
 
 
-class Tracer:
-    """Reads revm's trace, which it prints to file descriptor 1, into the set of reached markers."""
-
-    def __init__(self) -> None:
-        self.reached: set[int] = set()
-        self._file = os.memfd_create("trace")
-        self._out = -1
-        Revm.traced = self
-
-    def __enter__(self) -> None:
-        self._out = os.dup(1)
-        os.dup2(self._file, 1)
-
-    def __exit__(self, *_: object) -> None:
-        os.dup2(self._out, 1)
-        os.close(self._out)
-        if size := os.fstat(self._file).st_size:
-            with mmap.mmap(self._file, size, access=mmap.ACCESS_READ) as trace:
-                self.reached.update(int(found, 16) for found in _REACHED.findall(trace))
-            os.ftruncate(self._file, 0)
-            os.lseek(self._file, 0, os.SEEK_SET)
+def reached(chains: Iterable[Revm]) -> set[int]:
+    """The markers that executions on these chains came by."""
+    addresses = (int(address, 16) for made in chains for address in made.accounts())
+    return {address - BASE for address in addresses if BASE <= address < BASE + LIMIT}
 
 
 def in_process(items: Sequence[pytest.Item]) -> list[pytest.Item]:

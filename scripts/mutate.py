@@ -5,7 +5,7 @@
 Mutants are made by the usual operators (conditions negated, guards removed, comparisons, arithmetic,
 assignments and constants changed, statements deleted, locks removed) at places chosen by a fixed
 seed, the same number per line of every contract, and by a list of weakenings thought out by hand.
-All of them are compiled together and told apart by PREVRANDAO (scripts/instrument.py). A mutant is
+All of them are compiled together and told apart by an account each (scripts/instrument.py). A mutant is
 tried on those tests that reach it, the fastest first, until one fails. Results are kept in
 `.build/mutants.json`, so that a broken run goes on where it stopped. Exit code 1 if less than 80 %
 die.
@@ -38,18 +38,19 @@ from scripts.instrument import (
     Instrumented,
     Node,
     Source,
-    Tracer,
     Wrap,
+    account,
     impure,
     in_process,
     marker,
+    reached,
     save,
     sources,
     span,
     statement_span,
     walk,
 )
-from tests.support.auction import Protocol
+from tests.support.chain import artifact
 from tests.support.revm import Revm
 
 if TYPE_CHECKING:
@@ -198,27 +199,30 @@ def put_in(
         branches = "".join(f"{marker(n)} ? ({text}) : " for n, text in texts)
         return Wrap(*place, f"({branches}(", "))")
     if kind == "yul statement":
-        cases = "".join(f"case {BASE + n:#x} {{ {text} }} " for n, text in texts)
-        return Wrap(*place, f"switch prevrandao() {cases} default {{ ", " }")
+        before = "".join(
+            f"switch iszero(balance({BASE + n:#x})) case 0 {{ {text} }} default {{ "
+            for n, text in texts
+        )
+        return Wrap(*place, before, " }" * len(texts))
     if kind == "yul value":
         before, after = "", ""
         for n, text in texts:
             before += "xor("
-            after += f", mul(xor({own}, {text}), eq(prevrandao(), {BASE + n:#x})))"
+            after += f", mul(xor({own}, {text}), iszero(iszero(balance({BASE + n:#x}))))"
         return Wrap(*place, before, after)
-    return Wrap(*place, f"lockedUnless({BASE + texts[0][0]:#x}) /* ", " */")
+    return Wrap(*place, f"lockedUnless(address({BASE + texts[0][0]:#x})) /* ", " */")
 
 
 #: OpenZeppelin's lock, but for one mutant.
 LOCK: Final = """
-    modifier lockedUnless(uint256 mutant) {
+    modifier lockedUnless(address mutant) {
         bytes32 slot = 0x9b779b17422d0df92223018b32b4d1fa46e071723d6817e2486d003becc55f00;
-        if (block.prevrandao != mutant) {
+        if (mutant.balance == 0) {
             if (_reentrancyGuardEntered()) revert ReentrancyGuardReentrantCall();
             assembly ("memory-safe") { tstore(slot, 1) }
         }
         _;
-        if (block.prevrandao != mutant) { assembly ("memory-safe") { tstore(slot, 0) } }
+        if (mutant.balance == 0) { assembly ("memory-safe") { tstore(slot, 0) } }
     }
 """
 
@@ -438,6 +442,10 @@ class Runner:
         # One in ten of the many vectors must do.
         left_out = {*slow, *vectors} - set(vectors[::10])
         items = [item for item in items if item not in left_out]
+        # Compiled once, for all processes.
+        for file in (ROOT / "tests" / "contracts").glob("*.sol"):
+            artifact(file.stem)
+        artifact("DataAuction")
         tests = self._tests(items)
 
         def attempt(number: int) -> None:
@@ -472,9 +480,9 @@ class Runner:
             parts = [items[part :: self.jobs] for part in range(self.jobs)]
             with ThreadPoolExecutor(self.jobs) as pool:
                 found = list(pool.map(lambda part: _in_child(lambda: self._reach(part)), parts))
-            reached = {name: numbers for part, _ in found for name, numbers in part.items()}
+            numbers = {name: each for part, _ in found for name, each in part.items()}
             seconds = {name: spent for _, part in found for name, spent in part.items()}
-            known = {"key": key, "reached": reached, "seconds": seconds}
+            known = {"key": key, "reached": numbers, "seconds": seconds}
             save(REACH, known)
         tests: dict[int, list[pytest.Item]] = {n: [] for n in range(len(self.chosen))}
         for item in sorted(items, key=lambda item: float(known["seconds"][item.nodeid])):
@@ -488,23 +496,24 @@ class Runner:
         Raises:
             RuntimeError: a test fails although no mutant is chosen.
         """
-        tracer = Tracer()
-        # What the deployment comes by, every test depends on.
-        Protocol(Revm())
-        deployment = set(tracer.reached)
-        reached, seconds = {}, {}
-        for number, item in enumerate(items):
-            tracer.reached = set(deployment)
-            began = time.process_time()
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=_after(items, number))
-            seconds[item.nodeid] = time.process_time() - began
-            if self.failed:
-                raise RuntimeError(f"fails without a mutant: {self.failed}")
-            reached[item.nodeid] = sorted(tracer.reached)
-        return reached, seconds
+        numbers: dict[str, list[int]] = {}
+        seconds: dict[str, float] = {}
+        for item in items:
+            # In a process of its own, whose chains know of no other test.
+            found, spent, failed = _in_child(lambda item=item: self._one(item))  # type: ignore[misc]
+            if failed:
+                raise RuntimeError(f"fails without a mutant: {failed}")
+            numbers[item.nodeid], seconds[item.nodeid] = found, spent
+        return numbers, seconds
+
+    def _one(self, item: pytest.Item) -> tuple[list[int], float, list[str]]:
+        Revm.made = []
+        began = time.process_time()
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        return sorted(reached(Revm.made)), time.process_time() - began, self.failed
 
     def _try(self, number: int, items: Sequence[pytest.Item]) -> tuple[str | None, float]:
-        Revm.prevrandao = BASE + number
+        Revm.endowed = account(number)
         began = time.process_time()
         for position, item in enumerate(items):
             item.ihook.pytest_runtest_protocol(item=item, nextitem=_after(items, position))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from eth_utils.address import to_checksum_address
@@ -30,14 +29,14 @@ class Revm(Chain):
     """A chain in this process. Its journal is never closed: see `Receipt.gas_used`.
 
     Attributes:
-      prevrandao: what PREVRANDAO answers on every chain (scripts/instrument.py).
       code_limit: the most bytes of code, if not the usual; there is gas for it then.
-      traced: around every execution; chains made while there is one print their traces.
+      endowed: an account that has a wei on every chain (scripts/instrument.py).
+      made: keeps the chains that are made, if it is a list.
     """
 
-    prevrandao: ClassVar[int] = 0
     code_limit: ClassVar[int | None] = None
-    traced: ClassVar[AbstractContextManager[None] | None] = None
+    endowed: ClassVar[str | None] = None
+    made: ClassVar[list[Revm] | None] = None
 
     def __init__(self) -> None:
         self._time = START
@@ -45,9 +44,12 @@ class Revm(Chain):
         self._evm = EVM(
             env=Env(cfg=config, block=self._block()),
             gas_limit=BLOCK_GAS if self.code_limit is None else 250 * self.code_limit,
-            tracing=self.traced is not None,
             spec_id="CANCUN",
         )
+        if self.made is not None:
+            self.made.append(self)
+        if self.endowed:
+            self._evm.set_balance(self.endowed, 1)
         self._evm.set_balance(_FAUCET, 2**200)
         for account in ACCOUNTS:
             self._evm.set_balance(account.address, START_BALANCE)
@@ -56,7 +58,6 @@ class Revm(Chain):
         return BlockEnv(
             number=1,
             timestamp=self._time,
-            prevrandao=self.prevrandao.to_bytes(32, "big"),
             gas_limit=BLOCK_GAS,
         )
 
@@ -86,6 +87,10 @@ class Revm(Chain):
         code = self._evm.get_code(address)
         return code[:-_PADDING] if code else b""
 
+    def accounts(self) -> set[str]:
+        """Return all accounts that any execution looked at, even one that reverted."""
+        return set(self._evm.db_accounts)
+
     def storage(self, address: str, slot: int) -> int:
         """Return the word in a storage slot."""
         return self._evm.storage(address, slot)
@@ -103,8 +108,7 @@ class Revm(Chain):
 
     def _create(self, sender: str, code: bytes, value: int) -> str:
         try:
-            with self.traced or nullcontext():
-                return to_checksum_address(self._evm.deploy(sender, code, value=value))
+            return to_checksum_address(self._evm.deploy(sender, code, value=value))
         except RuntimeError as error:
             raise _reverted(error) from None
         finally:
@@ -125,8 +129,7 @@ class Revm(Chain):
 
     def _run(self, sender: str, to: str, data: bytes, value: int, gas: int) -> bytes:
         try:
-            with self.traced or nullcontext():
-                return self._evm.message_call(sender, to, calldata=data, value=value, gas=gas)
+            return self._evm.message_call(sender, to, calldata=data, value=value, gas=gas)
         except RuntimeError as error:
             raise _reverted(error) from None
         finally:
