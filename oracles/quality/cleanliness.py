@@ -99,8 +99,8 @@ _STOP_WORDS = 120
 _COMMON_WORDS = 30_000
 #: Words in a row without a stop word or a mark that running text has.
 _LONGEST_RUN = 12
-#: Shares that clean text reaches: words of two that make another one ("any one"), and words with a
-#: capital inside ("GitHub").
+#: Shares that clean text reaches: words of two that make another one ("any one"), and common words
+#: with a capital inside ("JavaScript"); other such words are identifiers.
 _SPLIT_SHARE, _CAPITAL_SHARE = Fraction(1, 100), Fraction(3, 100)
 #: Below this many words shares mean nothing.
 _FEW_WORDS = 20
@@ -289,7 +289,10 @@ def count(text: str, language: str, unlikely_pairs: frozenset[tuple[str, str]]) 
     if words is not None:
         errors["broken_words"] += _broken(body, language, words)
         errors["stop_words"] = _stop_excess([word.casefold() for word in found], words)
-        capitals = sum(_CAPITAL_INSIDE.search(word) is not None for word in found)
+        capitals = sum(
+            _CAPITAL_INSIDE.search(word) is not None and word.casefold() in words.common
+            for word in found
+        )
         errors["broken_words"] += max(0, int(capitals - _CAPITAL_SHARE * len(found)))
     if words is not None and language == "en":
         running = [w if w.isupper() else w.casefold() for w in found]  # WHO is not "who"
