@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 SOLC_VERSION := $(shell sed -n 's/^  version: \(0\.8\.[0-9]*\)$$/\1/p' ape-config.yaml)
 SOLC := $(or $(SOLCX_BINARY_PATH),$(HOME)/.solcx)/solc-v$(SOLC_VERSION)
-SOLIDITY := 'contracts/**/*.sol' 'tests/contracts/**/*.sol'
+SOLIDITY := 'contracts/**/*.sol' 'tests/contracts/**/*.sol' 'tests/symbolic/*.sol' 'benchmarks/gas/*.sol'
 WORKERS ?= 2
 
 # Ape finds anvil here, and the compiler finds Node.
@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check test slow demo bench lint fmt lock ci clean
+.PHONY: help setup build build-check test slow nightly coverage mutants symbolic demo bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -46,6 +46,18 @@ test: setup ## run the tests
 
 slow: setup ## run the long tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) -m slow $(ARGS)
+
+nightly: setup ## drive contracts and model through 300,000 calls
+	@QMIA_PROFILE=nightly OMP_NUM_THREADS=1 $(PY) -m pytest -s -m slow tests/contracts/test_machine.py
+
+coverage: setup ## statement and branch coverage of the contracts
+	@$(PY) -m scripts.coverage $(ARGS)
+
+mutants: setup ## mutation score of the contracts
+	@$(PY) -m scripts.mutate $(ARGS)
+
+symbolic: setup ## check the contracts' arithmetic symbolically (halmos)
+	@$(PY) -m scripts.symbolic $(ARGS)
 
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo
