@@ -26,6 +26,14 @@ RpcOption = Annotated[
 ]
 
 
+@app.callback()
+def _logs() -> None:
+    # To standard error, also of commands that say little: standard output is for data.
+    from oracles.operator.logs import configure
+
+    configure("console")
+
+
 def _load(config: Path | None, **flags: Any) -> Settings:
     from oracles.operator.settings import load
 

@@ -146,6 +146,8 @@ def write_keystore(path: Path, secret: bytes, passphrase: str) -> None:
     Raises:
         ConfigError: the file exists already, or cannot be written.
     """
+    if path.exists():
+        raise ConfigError(f"cannot write the keystore {path}: it exists")
     content = json.dumps(Account.encrypt(secret, passphrase))
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

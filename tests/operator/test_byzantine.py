@@ -160,6 +160,7 @@ def test_operators__two_of_five_misbehave__round_stands_without_them_and_they_ar
         network.close()
 
 
+@pytest.mark.slow
 def test_operators__two_of_five_lie__medians_are_the_honest_ones(tmp_path: Path) -> None:
     network = Network(tmp_path, operators=5, threshold=3)
     try:

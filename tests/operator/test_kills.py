@@ -1,7 +1,7 @@
 """Daemons killed at chosen steps and at random times; what must hold, holds.
 
-`pytest -m "" -s tests/operator/test_kills.py` runs all schedules and prints how often each step was
-a process's last.
+`pytest -m slow -s tests/operator/test_kills.py` runs all schedules and prints how often each step
+was a process's last.
 """
 
 from __future__ import annotations
@@ -98,7 +98,11 @@ class Schedule:
         self.network.until(happened, what, step=step)
 
 
-def run(network: Network, seed: int, kills: Counter[str]) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_kills__at_any_step__one_score_set_and_all_funds_accounted_for(
+    network: Network, seed: int, kills: Counter[str]
+) -> None:
     network.since = network.web3.eth.block_number
     schedule = Schedule(network, seed, kills)
     auction, providers = network.auction()
@@ -127,18 +131,3 @@ def run(network: Network, seed: int, kills: Counter[str]) -> None:
     network.collect(auction, providers)
     network.check(auction)
     network.audit()
-
-
-@pytest.mark.parametrize("seed", range(1))
-def test_kills__at_any_step__one_score_set_and_all_funds_accounted_for(
-    network: Network, seed: int, kills: Counter[str]
-) -> None:
-    run(network, seed, kills)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 60))
-def test_kills__many_schedules__one_score_set_and_all_funds_accounted_for(
-    network: Network, seed: int, kills: Counter[str]
-) -> None:
-    run(network, seed, kills)
