@@ -188,6 +188,11 @@ def tables(result: dict[str, Any]) -> str:
     for name, key in (("noise ceiling", "ceilings"), ("two seeds of the truth", "agreement")):
         values = ["–" if value is None else f"{value:.2f}" for value in result[key].values()]
         lines.append(f"| *{name}* | {' | '.join(values)} | | | |")
+    if not result["attacks"]:
+        lines += [
+            "",
+            "Not measured in this run (`--quick`): the attack set, and cost against size.",
+        ]
     if result["attacks"]:
         lines += [
             "",
