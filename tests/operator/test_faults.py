@@ -224,7 +224,8 @@ def test_ipfs__node_down__scores_come_and_evidence_waits(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("announced", [False, True])
+def test_http__reports_travel_and_health_shows(tmp_path: Path, announced: bool) -> None:
     ports = [free_port() for _ in range(3)]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     network = Network(tmp_path)
@@ -234,12 +235,19 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path) -> None:
             text = re.sub(r"^exchange.directory = .*\n", "", text, flags=re.M)
             text = text.replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"')
             peers = ", ".join(f'"{url}"' for url in urls if not url.endswith(str(port)))
-            daemon.config.write_text(f"{text}exchange.peers = [{peers}]\n")
+            known = f"exchange.peers = [{peers}]\n"
+            on_chain = (
+                f'exchange.announce = true\nexchange.public_url = "http://127.0.0.1:{port}"\n'
+                "exchange.private_networks = true\n"
+            )
+            daemon.config.write_text(text + (on_chain if announced else known))
         network.start()
         auction, providers = network.auction()
         network.await_commitments(auction, 3)
         network.until(lambda: network.complete(auction), "scoring")
         assert not network.events("VectorPublished")
+        locations = {e.args["location"] for e in network.events("VectorAnnounced")}
+        assert locations == (set(urls) if announced else set())
         assert httpx.get(f"{urls[0]}/livez").status_code == 200
         network.until(lambda: httpx.get(f"{urls[0]}/readyz").status_code == 200, "readiness")
         metrics = httpx.get(f"{urls[0]}/metrics").text
