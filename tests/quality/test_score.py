@@ -178,3 +178,29 @@ def test_score__when_sentences_differ_in_one_slot__then_they_repeat_each_other(e
     ]
     report = score(letters, embedder=embedder)
     assert report.evidence["tally"]["sample"]["repeated_sentences"] >= 3
+
+
+def test_score__when_short_documents_are_random_characters__then_they_are_judged_together(embedder):
+    rng = random.Random(3)
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789 #@%&"
+    noisy = [Document("".join(rng.choice(letters) for _ in range(150))) for _ in range(20)]
+    words = [
+        "llapan",
+        "runakuna",
+        "qispisqa",
+        "paqarinku",
+        "allin",
+        "kawsayniyuq",
+        "hinallataq",
+        "sapa",
+        "runa",
+    ]
+    short = [Document(f"{' '.join(rng.choices(words, k=9))}. {n}") for n in range(20)]
+    assert (
+        score(noisy, embedder=embedder).cleanliness,
+        score(noisy, embedder=embedder).volume,
+    ) == (
+        0,
+        0,
+    )
+    assert score(short, embedder=embedder).cleanliness > 5000
