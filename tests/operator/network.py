@@ -309,10 +309,18 @@ class Network:
 
     def settle(self, auction: int, providers: Sequence[Provider]) -> None:
         """Reveal all, and let everybody win."""
+        self.reveal(auction, providers)
+        self.clear(auction)
+
+    def reveal(self, auction: int, providers: Sequence[Provider]) -> None:
+        """Reveal all bids."""
         self.mine(self.auctions.phases(auction).reveal_start)
         for p in providers:
             owner = p.sender.address
             self.buyer.send(self.auctions.reveal(auction, p.index, p.cost, p.salt, owner, owner))
+
+    def clear(self, auction: int) -> None:
+        """Settle, so that every bid that stands wins."""
         self.mine(self.auctions.phases(auction).reveal_end)
         bids = self.auctions.bids(auction, 0, self.auctions.bid_count(auction))
         standing = [(b.cost / b.weight, i) for i, b in enumerate(bids) if b.stands]

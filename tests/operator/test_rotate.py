@@ -96,8 +96,11 @@ def test_rotate__auctions_live__each_is_served_with_the_key_it_was_wrapped_for(
     assert [score.eligible for score in network.scores(late)] == [True]
     # Attesting a delivery needs the key that opened the data.
     network.check(early)
-    network.settle(early, early_providers)
-    network.settle(late, late_providers)
+    # Their phases are seconds apart: each step is done for both before the next.
+    network.reveal(early, early_providers)
+    network.reveal(late, late_providers)
+    network.clear(early)
+    network.clear(late)
     good, wrong = early_providers
     network.deliver(early, good)
     network.deliver(early, wrong, wrapped=bytes(81))
