@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scripts.build import CONTRACTS, ROOT, compile_input, compile_sources
@@ -139,32 +140,38 @@ class Instrumented:
 
     def compile_files(self, files: list[Path]) -> tuple[dict[str, Node], Node]:
         """In place of `scripts.build.compile_files`."""
-        names = [file.relative_to(ROOT).as_posix() for file in files]
-        tests = (ROOT / "tests" / "contracts").glob("*.sol")
-        texts = {
-            file.relative_to(ROOT).as_posix(): impure(file.read_text())
-            for file in [*CONTRACTS.rglob("*.sol"), *tests]
-        }
-        wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
-        request = compile_input(texts | self.changed, {name: {"*": wanted} for name in names})
-        if not self.optimize:
-            steps = {"stackAllocation": True, "optimizerSteps": ":"}
-            request["settings"]["optimizer"] = {
-                "enabled": False,
-                "details": {"yul": True, "yulDetails": steps},
-            }
-        output = compile_sources(request, cached=True)
+        request, output = self._compiled
         artifacts = {
             contract: {
                 "abi": result["abi"],
                 "bytecode": "0x" + result["evm"]["bytecode"]["object"],
                 "deployedBytecode": "0x" + result["evm"]["deployedBytecode"]["object"],
             }
-            for name in names
-            for contract, result in output["contracts"].get(name, {}).items()
+            for file in files
+            for contract, result in output["contracts"]
+            .get(file.relative_to(ROOT).as_posix(), {})
+            .items()
             if result["evm"]["bytecode"]["object"]
         }
         return artifacts, request
+
+    @cached_property
+    def _compiled(self) -> tuple[Node, Node]:
+        """All contracts and the tests' own, compiled together."""
+        tests = (ROOT / "tests" / "contracts").glob("*.sol")
+        texts = {
+            file.relative_to(ROOT).as_posix(): impure(file.read_text())
+            for file in [*CONTRACTS.rglob("*.sol"), *tests]
+        }
+        wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+        request = compile_input(texts | self.changed, {name: {"*": wanted} for name in texts})
+        if not self.optimize:
+            steps = {"stackAllocation": True, "optimizerSteps": ":"}
+            request["settings"]["optimizer"] = {
+                "enabled": False,
+                "details": {"yul": True, "yulDetails": steps},
+            }
+        return request, compile_sources(request, cached=True)
 
 
 def reached(chains: Iterable[Revm]) -> set[int]:

@@ -442,10 +442,7 @@ class Runner:
         # One in ten of the many vectors must do.
         left_out = {*slow, *vectors} - set(vectors[::10])
         items = [item for item in items if item not in left_out]
-        # Compiled once, for all processes.
-        for file in (ROOT / "tests" / "contracts").glob("*.sol"):
-            artifact(file.stem)
-        artifact("DataAuction")
+        artifact("DataAuction")  # Compiles everything, once for all processes.
         tests = self._tests(items)
 
         def attempt(number: int) -> None:

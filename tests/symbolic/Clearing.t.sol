@@ -8,32 +8,37 @@ import {vm} from "./Vm.sol";
 /// @dev The rule by its definition: in the order of (ψ, index), bid k affords its own price if `ψ_k <= β / W_k`, W_k
 /// being the weight up to and with it; the last that does is the marginal winner; the price is `min(β / W, ψ of the
 /// first loser)`. Written without jumps, so that a check has the contract's own branches only. Products of unknowns
-/// are hard, so widths are bounded: see the assumptions. Ties, cost 0 and budget 0 are within them.
+/// are hard, so widths are bounded: one bid with cost and budget below 64 and weight up to 7; two with 32 and 3; three
+/// with 16 and 2. Ties, cost 0 and budget 0 are within them.
 contract Clearing {
     using Clock for Clock.Walk;
 
     uint256 internal constant N = 3;
 
+    // Costs and budget are unknowns; weights are told apart by path, so that all products are with constants.
+
     function check_oneBid(uint8[N] memory costs, uint8[N] memory weights, uint8 budget, uint8 m) external view {
-        _bound(costs, weights, 1, 63, 31);
+        _bound(costs, weights, 1, 63, 7);
         _each(costs, weights, 1, budget & 63, m);
     }
 
     function check_twoBids(uint8[N] memory costs, uint8[N] memory weights, uint8 budget, uint8 m) external view {
-        _bound(costs, weights, 2, 15, 7);
+        _bound(costs, weights, 2, 31, 3);
         _each(costs, weights, 2, budget & 31, m);
     }
 
     function check_threeBids(uint8[N] memory costs, uint8[N] memory weights, uint8 budget, uint8 m) external view {
-        _bound(costs, weights, 3, 7, 3);
+        _bound(costs, weights, 3, 15, 2);
         _each(costs, weights, 3, budget & 15, m);
     }
 
     function _bound(uint8[N] memory costs, uint8[N] memory weights, uint256 n, uint8 cost, uint8 weight) internal pure {
         for (uint256 i = 0; i < n; ++i) {
             costs[i] &= cost;
-            weights[i] &= weight;
-            vm.assume(weights[i] != 0);
+            vm.assume(weights[i] != 0 && weights[i] <= weight);
+            for (uint8 w = 1; w <= weight; ++w) {
+                if (weights[i] == w) weights[i] = w;
+            }
         }
     }
 
@@ -96,7 +101,12 @@ contract Clearing {
         uint256 k
     ) internal pure returns (bool) {
         unchecked {
-            return uint256(c[k]) * _total(c, w, n, k) <= budget * w[k];
+            // c_k W_k, bid by bid.
+            uint256 due = 0;
+            for (uint256 j = 0; j < n; ++j) {
+                due += _only(j == k || !_after(c, w, j, k), uint256(c[k]) * w[j]);
+            }
+            return due <= budget * w[k];
         }
     }
 
@@ -104,7 +114,7 @@ contract Clearing {
     function _total(uint8[N] memory c, uint8[N] memory w, uint256 n, uint256 k) internal pure returns (uint256 sum) {
         unchecked {
             for (uint256 j = 0; j < n && k < n; ++j) {
-                sum += j == k ? w[j] : w[j] * _bit(!_after(c, w, j, k));
+                sum += _only(j == k || !_after(c, w, j, k), w[j]);
             }
         }
     }
@@ -146,9 +156,9 @@ contract Clearing {
         }
     }
 
-    function _bit(bool a) internal pure returns (uint256 bit) {
+    function _only(bool when, uint256 a) internal pure returns (uint256 b) {
         assembly ("memory-safe") {
-            bit := a
+            b := and(sub(0, when), a)
         }
     }
 }
