@@ -206,9 +206,10 @@ def _settle(writer: Writer, claims: list[Bid], budget: int) -> Iterator[Record]:
     yield from writer.log(AUCTION, "Walked", 1, proposal, BUYER, 0, len(claims))
     cleared = clear(claims, budget=budget, pool=0, rho=Fraction(1))
     totals = settlement_totals(cleared, budget=budget, pool=0, rho=Fraction(1))
-    weights = sum(claims[i].weight for i in cleared.winners)
+    winners = set(cleared.winners)
+    weights = sum(claims[i].weight for i in winners)
     # The contract's fraction is not reduced: β / W, or the first loser's cost / weight.
-    lost = [bid for bid in claims if bid.index not in set(cleared.winners)]
+    lost = [bid for bid in claims if bid.index not in winners]
     price = (budget, weights)
     if lost:
         first = min(lost, key=lambda bid: (Fraction(bid.cost, bid.weight), bid.index))
