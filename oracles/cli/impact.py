@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.output import ClusterOption, JsonOption, print_json, stderr, stdout
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def estimate(
     device: Annotated[
         str, typer.Option(help="cpu, or cuda for exploration: its results cannot be signed.")
     ] = "cpu",
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the result is the same.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Seeds at once.")] = 2,
+    cluster: ClusterOption = None,
     cache: CacheOption = None,
     tensors: Annotated[
         Path | None, typer.Option(help="Write the evidence's tensors to this safetensors file.")
@@ -90,6 +91,7 @@ def estimate(
     json_: JsonOption = False,
 ) -> None:
     """Estimate φ̂ of all submissions jointly."""
+    from oracles.engine import open_map
     from oracles.impact import Parameters, Pretrained, Recipe
     from oracles.impact import estimate as estimate_impact
 
@@ -108,14 +110,17 @@ def estimate(
             chosen = replace(chosen, trainable=tuple(layers))
         parameters = replace(parameters, model=chosen)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=stderr, transient=True) as progress:
+    with (
+        Progress(*columns, console=stderr, transient=True) as progress,
+        open_map(min(processes, seeds), cluster=cluster, batch=1) as mapper,
+    ):
         task = progress.add_task(f"{estimator}: seed 0 of {seeds} done")
         report = estimate_impact(
             _documents(seed_corpus),
             _submissions(submissions),
             _documents(evaluation),
             parameters,
-            workers=workers,
+            mapper=mapper,
             cache=cache,
             device=device,
             progress=lambda done: progress.update(

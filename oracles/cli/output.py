@@ -15,6 +15,10 @@ stderr = Console(stderr=True)
 stdout = Console()
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster to spread the work over: its address, or `local`."),
+]
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.output import ClusterOption, JsonOption, print_json, stderr, stdout
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,14 +112,15 @@ def score_command(
         str | None, typer.Option("--text-field", help="Field or column that is the text.")
     ] = None,
     processes: Annotated[int, typer.Option("--processes", min=1, help="For reading.")] = 1,
+    cluster: ClusterOption = None,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,
 ) -> None:
     """Score a data set: q, its four metrics, volume, and what lowered them."""
     from oracles.dataset import Finding, read_documents
+    from oracles.engine import open_map
     from oracles.quality import DuplicateIndex, score
     from oracles.quality.embed import Embedder
-    from oracles.quality.engine import local_map
     from oracles.quality.metadata import read_card
 
     settings = _parameters(parameters, today, examples="hash" if hide else "show")
@@ -128,7 +129,7 @@ def score_command(
     index = DuplicateIndex(settings.duplicate_threshold)
     for previous in earlier or []:
         index.read(read_documents(previous, findings=[], text_field=text_field))
-    with _progress(path.name) as tell, local_map(processes) as mapper:
+    with _progress(path.name) as tell, open_map(processes, cluster=cluster) as mapper:
         result = score(
             read_documents(path, findings=findings, text_field=text_field),
             settings,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from oracles.dataset import Document
+    from oracles.engine import Mapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,34 +247,27 @@ def run_seeds(
     pool: Pool,
     parameters: Parameters,
     *,
-    workers: int = 1,
+    mapper: Mapper = map,
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
     device: str = "cpu",
 ) -> list[Influence]:
-    """Run the estimator under every seed, in processes if `workers` > 1.
+    """Run the estimator under every seed.
 
-    The result does not depend on `workers`: each run is single-threaded and complete in itself.
+    The result does not depend on `mapper`: each run is single-threaded and complete in itself.
 
     Args:
         pool: documents of the auction.
         parameters: of the method.
-        workers: processes; more than one needs an importable main module (`__main__` guard).
+        mapper: see `oracles.engine`.
         cache: directory of finished runs, which are not repeated.
         progress: called with the number of finished runs.
         device: see `run_seed`.
     """
     run = partial(run_seed, pool, parameters, cache=cache, device=device)
     finished: list[Influence] = []
-    if workers > 1 and len(parameters.seeds) > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-            for influence in executor.map(run, parameters.seeds):
-                finished.append(influence)
-                if progress:
-                    progress(len(finished))
-        return finished
-    for seed in parameters.seeds:
-        finished.append(run(seed))
+    for influence in mapper(run, parameters.seeds):
+        finished.append(influence)
         if progress:
             progress(len(finished))
     return finished
@@ -298,7 +290,7 @@ def estimate(
     evaluation: Iterable[Document],
     parameters: Parameters | None = None,
     *,
-    workers: int = 1,
+    mapper: Mapper = map,
     cache: Path | None = None,
     progress: Callable[[int], None] | None = None,
     device: str = "cpu",
@@ -311,7 +303,7 @@ def estimate(
             keeps the credit for shared text.
         evaluation: held-out documents that no provider sees.
         parameters: of the method; the defaults if None.
-        workers: processes for the seeds; see `run_seeds`.
+        mapper: how the seeds are spread; see `oracles.engine`.
         cache: directory of finished runs, so that an interrupted estimate resumes.
         progress: called with the number of finished seeds.
         device: where to compute. Anything but "cpu" is for exploration: it enters the version, so
@@ -327,7 +319,7 @@ def estimate(
     if not chosen.seeds:
         raise InputError("no seeds are given: name at least one, two or more for standard errors")
     pool = make_pool(seed_corpus, submissions, evaluation, chosen.model)
-    runs = run_seeds(pool, chosen, workers=workers, cache=cache, progress=progress, device=device)
+    runs = run_seeds(pool, chosen, mapper=mapper, cache=cache, progress=progress, device=device)
     method = describe(pool, chosen)
     if device != "cpu":
         method["device"] = device

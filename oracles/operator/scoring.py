@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import rfc8785
 
 from oracles.chain.codec import Score
+from oracles.engine import open_map
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -147,14 +148,15 @@ class FullScorer:
         if gated:
             evaluation = self._evaluation(task)
             seeds = len(impact.Parameters().seeds)
-            estimate = impact.estimate(
-                _read(task.settings.seed_corpus, "seed_corpus"),
-                {str(submission.index): submission.documents() for submission in gated},
-                _read(evaluation, "evaluations"),
-                workers=task.settings.workers,
-                cache=task.workspace / "impact",
-                progress=lambda done: tell("impact", done, seeds),
-            )
+            with open_map(min(task.settings.workers, seeds), batch=1) as mapper:
+                estimate = impact.estimate(
+                    _read(task.settings.seed_corpus, "seed_corpus"),
+                    {str(submission.index): submission.documents() for submission in gated},
+                    _read(evaluation, "evaluations"),
+                    mapper=mapper,
+                    cache=task.workspace / "impact",
+                    progress=lambda done: tell("impact", done, seeds),
+                )
             if estimate.evaluation_digest != task.evaluation.hex():
                 raise ConfigError(f"{evaluation} is not the held-out set that its name says")
         phi = estimate.phi() if estimate else {}

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from oracles.dataset import Document
+    from oracles.engine import Mapper
     from oracles.quality.reference import Reference
 
 METRICS = ("cleanliness", "diversity", "novelty", "metadata")
@@ -66,16 +67,6 @@ class Progress(Protocol):
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Show it."""
-        ...
-
-
-class Mapper(Protocol):
-    """An ordered map: built-in `map`, a process pool's `imap`, or a cluster's."""
-
-    def __call__(
-        self, function: Callable[[Document], list[Profile]], items: Iterable[Document], /
-    ) -> Iterator[list[Profile]]:
-        """Results of the function on the items, in their order."""
         ...
 
 

@@ -25,7 +25,7 @@ def files(tmp_path):
 
 def test_estimate__json__one_entry_a_file_and_tensors_written(files, tmp_path, capsys):
     tensors = tmp_path / "tensors.safetensors"
-    options = ["--estimator", "gradient", "--seeds", "2", "--workers", "1", "--json"]
+    options = ["--estimator", "gradient", "--seeds", "2", "--processes", "1", "--json"]
     with pytest.raises(SystemExit) as stop:
         main(["impact", "estimate", *files, *options, "--tensors", str(tensors)])
     assert stop.value.code in (0, None)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from oracles.dataset import Document
+from oracles.engine import open_map
 from oracles.errors import InputError
 from oracles.impact import Parameters, estimate
 from oracles.impact.estimate import describe, make_pool, run_seeds
@@ -90,7 +91,8 @@ def test_estimate__other_order_and_threads__same_bytes(report):
 
 @pytest.mark.slow
 def test_estimate__seeds_in_two_processes__same_bytes(report):
-    again = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, workers=2)
+    with open_map(2, batch=1) as mapper:
+        again = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, mapper=mapper)
     assert again.phi() == report.phi()
     assert np.array_equal(again.tensors["documents"], report.tensors["documents"])
 

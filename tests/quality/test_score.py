@@ -6,12 +6,12 @@ import random
 import pytest
 
 from oracles.dataset import Document
+from oracles.engine import open_map
 from oracles.errors import InputError
 from oracles.quality import DuplicateIndex, QualityParameters, metric_version, score
 from oracles.quality import reference as references
 from oracles.quality.damage import noise
 from oracles.quality.embed import Embedder
-from oracles.quality.engine import local_map
 from oracles.quality.parameters import to_grid
 from oracles.quality.score import METRICS, combine, metrics
 
@@ -35,7 +35,7 @@ def test_score__when_threads_and_batch_differ__then_nothing_changes(golden, gold
 def test_score__when_profiled_by_processes__then_nothing_changes(
     golden, golden_documents, embedder
 ):
-    with local_map(2) as mapper:
+    with open_map(2) as mapper:
         again = score(golden_documents, embedder=embedder, mapper=mapper)
     assert again == golden
 

@@ -1,4 +1,4 @@
-"""How the first pass is spread: this process, local processes, or a Ray cluster.
+"""How work on many items is spread: this process, local processes, or a Ray cluster.
 
 Each is an ordered map with a bounded number of batches under way, so memory stays bounded and the
 result is the same whichever is used.
@@ -11,20 +11,51 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from oracles.quality.score import Mapper
-
 T = TypeVar("T")
 R = TypeVar("R")
-_BATCH = 32
+#: Items sent at once, unless each is a long piece of work.
+BATCH: Final = 32
 #: Batches under way for each worker.
 _AHEAD = 3
+
+
+class Mapper(Protocol):
+    """An ordered map: the built-in one, or one over processes or a cluster."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        """Results of the function on the items, in their order."""
+        ...
+
+
+@contextmanager
+def open_map(
+    processes: int = 1, *, cluster: str | None = None, batch: int = BATCH
+) -> Iterator[Mapper]:
+    """A map over this machine, or over a cluster where one is named.
+
+    Args:
+        processes: of this machine; one is plain `map`.
+        cluster: address of a Ray cluster, or "local" to start one on this machine.
+        batch: items sent at once; 1 for long pieces of work.
+
+    Raises:
+        ConfigError: Ray is not installed, or does not answer.
+    """
+    if cluster is not None:
+        with _ray_map(None if cluster == "local" else cluster, batch) as mapper:
+            yield mapper
+    elif processes == 1:
+        yield map
+    else:
+        with _process_map(processes, batch) as mapper:
+            yield mapper
 
 
 def _apply(function: Callable[[T], R], batch: Sequence[T]) -> list[R]:
@@ -35,32 +66,30 @@ def _windowed(
     submit: Callable[[Callable[[T], R], Sequence[T]], Any],
     wait: Callable[[Any], list[R]],
     window: int,
+    batch: int,
     function: Callable[[T], R],
     items: Iterable[T],
 ) -> Iterator[R]:
     """Results in order, with at most `window` batches submitted and not yet taken."""
     source, pending = iter(items), deque[Any]()
     while True:
-        while len(pending) < window and (batch := list(islice(source, _BATCH))):
-            pending.append(submit(function, batch))
+        while len(pending) < window and (taken := list(islice(source, batch))):
+            pending.append(submit(function, taken))
         if not pending:
             return
         yield from wait(pending.popleft())
 
 
 @contextmanager
-def local_map(processes: int) -> Iterator[Mapper]:
-    """A map over processes of this machine; one process is plain `map`."""
-    if processes == 1:
-        yield map
-        return
+def _process_map(processes: int, batch: int) -> Iterator[Mapper]:
     with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
 
         def spread(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
             return _windowed(
-                lambda f, batch: executor.submit(_apply, f, batch),
+                lambda f, taken: executor.submit(_apply, f, taken),
                 lambda future: future.result(),
                 _AHEAD * processes,
+                batch,
                 function,
                 items,
             )
@@ -69,17 +98,16 @@ def local_map(processes: int) -> Iterator[Mapper]:
 
 
 @contextmanager
-def ray_map(address: str | None = None) -> Iterator[Mapper]:
-    """A map over a Ray cluster; without an address one is started on this machine.
-
-    Raises:
-        ConfigError: Ray is not installed.
-    """
+def _ray_map(address: str | None, batch: int) -> Iterator[Mapper]:
     try:
         import ray
     except ImportError as error:
         raise ConfigError("Ray is not installed; pip install 'qmia[cluster]'") from error
-    ray.init(address=address, logging_level="ERROR", include_dashboard=False)
+    started = {} if address else {"include_dashboard": False}
+    try:
+        ray.init(address=address, logging_level="ERROR", **started)
+    except ConnectionError as error:
+        raise ConfigError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         task = ray.remote(_apply)
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -87,9 +115,10 @@ def ray_map(address: str | None = None) -> Iterator[Mapper]:
         def spread(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
             shared = ray.put(function)
             return _windowed(
-                lambda _, batch: task.remote(shared, batch),
+                lambda _, taken: task.remote(shared, taken),
                 ray.get,
                 _AHEAD * workers,
+                batch,
                 function,
                 items,
             )
