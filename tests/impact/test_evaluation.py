@@ -113,7 +113,8 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
     rows = {row["predictor"]: row for row in result["rows"]}
     assert {"unrolled", "cg", "volume", "constant", "embedding × volume"} <= rows.keys()
     assert rows["constant"]["lds"] == 0
-    assert rows["unrolled"]["lds"] > 0.8
+    # Over ten halves a correlation above 0.56 is no accident (p < 0.05).
+    assert rows["unrolled"]["lds"] > max(0.56, rows["volume"]["lds"])
     assert rows["unrolled"]["top_k_removal"] > rows["random"]["top_k_removal"]
     assert len(ticks) == retrainings(8, plan) + 2 * len(rows)
 
