@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,15 +34,22 @@ ETHER = 10**18
 @click.command(cls=Command)
 @account_option()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("deployment.json"))
-@click.option("--min-bond", type=float, default=1.0, help="Smallest operator bond, ether.")
-@click.option("--challenge-bond", type=float, default=0.5, help="Bond of a challenge, ether.")
+@click.option(
+    "--min-bond", type=click.FloatRange(min=0), default=1.0, help="Smallest operator bond, ether."
+)
+@click.option(
+    "--challenge-bond",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    help="Bond of a challenge, ether.",
+)
 @click.option("--salt", default=SCHEMA, help="Any text; another one gives other addresses.")
 def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float, salt: str) -> None:
     """Deploy ScoreOracle, DataAuction and DstFactory."""
     deployment: Deployment = deploy(
         sender(account),
-        min_bond=int(min_bond * ETHER),
-        challenge_bond=int(challenge_bond * ETHER),
+        min_bond=_wei(min_bond),
+        challenge_bond=_wei(challenge_bond),
         salt=keccak(text=salt),
     )
     deployment.save(out)
@@ -52,3 +60,8 @@ def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float, 
     for name, contract in deployment.contracts.items():
         click.echo(f"{name:12} {contract.address}{'' if contract.transaction else ' (already)'}")
     click.echo(f"written to {out}, {folder}")
+
+
+def _wei(ether: float) -> int:
+    # The shortest decimal that reads as this float is what was typed.
+    return int(Decimal(str(ether)) * ETHER)
