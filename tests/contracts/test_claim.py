@@ -106,10 +106,18 @@ class TestVerdict:
     def test_enter_verdict__on_what_was_not_delivered_or_twice__reverts(
         self, protocol: Protocol
     ) -> None:
-        auction = protocol.lead("deliver")
+        auction = protocol.create()
+        for cost in (100_000, 200_000, 900_000, 50_000):
+            auction.commit(cost)
+        auction.score([Score()] * 4)
+        auction.go("reveal")
+        for index in range(3):
+            auction.reveal(index)
+        auction.go("settle")
+        auction.settle()
         auction.deliver(0)
         auction.go("verdict")
-        for indices in ([1], [2], [0, 0]):
+        for indices in ([1], [2], [3], [0, 0]):
             with reverts("NotForfeitable", auction.id, indices[-1]):
                 auction.verdict(indices, [0, 1, 2])
         auction.verdict([0], [0, 1, 2])

@@ -526,6 +526,10 @@ class TestSlashing:
         again = [auction.report(1, [Score(q=q)] * 3, 2).signed(2) for q in (1, 2)]
         auction.ask("slashEquivocation", operator, *again)
         assert bond(protocol, 1) == 0
+        assert [each.name for each in protocol.ask("exit", sender=operator).logs] == [
+            "OperatorExited"
+        ]
+        assert credit(protocol, operator) == 0
 
     def test_slash_deviator__after_a_challenge_that_moved__pays_the_challenger(
         self, five: Protocol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +167,35 @@ class TestMut:
         auction.claim(1)
         assert mut.ask("revenueOf", first) == mut.ask("revenueOf", second)
         assert mut.ask("revenueOf", second) == 999_999 * mut.ask("balanceOf", second) // supply
+
+    @pytest.mark.parametrize("revenue", [999_999, 1])
+    def test_second_claim__by_who_was_paid_revenue__brings_that_of_its_new_tokens(
+        self, protocol: Protocol, revenue: int
+    ) -> None:
+        auction = protocol.create(**MIXED)
+        for cost in (100_000, 200_000):
+            auction.commit(cost, ALICE)
+        auction.commit(900_000)
+        auction.score([Score()] * 3)
+        auction.go("reveal")
+        for index in range(3):
+            auction.reveal(index)
+        auction.go("settle")
+        auction.settle()
+        for index in range(2):
+            auction.deliver(index)
+        auction.go("claim")
+        mut = Mut(auction)
+        supply = mut.ask("totalSupply")
+        auction.claim(0)
+        mut.deposit(revenue)
+        before = protocol.held(ALICE)
+        mut.do("claimFor", ALICE)
+        mut.do("transfer", ALICE, 0, sender=ALICE)
+        paid = protocol.held(ALICE) - before
+        auction.claim(1)
+        exact = Fraction(revenue * mut.ask("balanceOf", ALICE), supply)
+        assert exact - 2 < paid + mut.ask("revenueOf", ALICE) <= exact
 
     @pytest.mark.parametrize("seed", range(6))
     def test_revenue__under_any_transfers_and_claims__is_the_models_up_to_rounding(
