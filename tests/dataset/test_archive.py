@@ -250,8 +250,9 @@ def test_forged__when_lines_are_not_canonical_documents__then_refused(tmp_path, 
         b"not zstd",
         zstd.compress(b"".join(LINES))[:-3],
         zstd.compress(b"".join(LINES)) + b"rest",
-        gzip.compress(b"".join(LINES)),
+        gzip.compress(b"".join(LINES), mtime=0),
     ],
+    ids=["empty", "no zstd", "cut off", "more behind", "gzip"],
 )
 def test_forged__when_body_does_not_decompress__then_refused(tmp_path, body):
     with pytest.raises(IntegrityError):
