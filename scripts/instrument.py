@@ -183,7 +183,12 @@ def reached(chains: Iterable[Revm]) -> set[int]:
 def in_process(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests whose chain is in this process: no node knows of the markers."""
     nodes = {"anvil", "anvil_process", "ape"}
-    return [item for item in items if not nodes & set(getattr(item, "fixturenames", ()))]
+
+    def asks(item: pytest.Item) -> set[str]:
+        chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        return {*getattr(item, "fixturenames", ()), *filter(nodes.__contains__, map(str, chosen))}
+
+    return [item for item in items if not nodes & asks(item)]
 
 
 def save(path: Path, content: Any) -> None:
