@@ -28,10 +28,11 @@ from eth_utils.crypto import keccak
 from oracles.audit import Archive, Block, Header, Log, replay
 from oracles.audit.archive import write_records
 from oracles.audit.hashes import created_by
-from oracles.chain import artifacts, codec
+from oracles.chain import codec
 from oracles.chain.codec import GWEI, NONE, PPB, Score
 from oracles.chain.deployment import Deployed, Deployment
 from oracles.mechanism import Bid, WeightRule, clear, propose, settlement_totals
+from tests.support.logs import encode_log, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,6 @@ class Writer:
     def __init__(self) -> None:
         self.number = 0
         self.time = START
-        self._entries = {entry["name"]: entry for entry in artifacts.events().values()}
-        self._topics = {entry["name"]: topic for topic, entry in artifacts.events().items()}
         self._in_block = BLOCK
 
     def log(self, address: str, name: str, *values: Any) -> Iterator[Record]:
@@ -62,12 +61,10 @@ class Writer:
         if self._in_block == BLOCK:
             yield self.block()
         self._in_block += 1
-        entry = self._entries[name]
-        pairs = list(zip(entry["inputs"], values, strict=True))
-        topics = tuple(encode([item["type"]], [v]) for item, v in pairs if item["indexed"])
-        plain = [(item, value) for item, value in pairs if not item["indexed"]]
-        data = encode([_kind(item) for item, _ in plain], [value for _, value in plain])
-        yield Log(address, (self._topics[name], *topics), data, bytes(32), self._in_block)
+        _, inputs = entries()[name]
+        names = (item["name"] for item in inputs)
+        topics, data = encode_log(name, dict(zip(names, values, strict=True)))
+        yield Log(address, topics, data, bytes(32), self._in_block)
 
     def block(self) -> Block:
         """The next block."""
@@ -78,13 +75,6 @@ class Writer:
     def jump(self, timestamp: int) -> None:
         """Let time pass; the next log opens a block."""
         self.time, self._in_block = timestamp, BLOCK
-
-
-def _kind(item: dict[str, Any]) -> str:
-    kind: str = item["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(map(_kind, item['components']))}){kind.removeprefix('tuple')}"
 
 
 def _address(label: str) -> str:

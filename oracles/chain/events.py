@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import decode
+from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_checksum_address
 from web3.exceptions import Web3Exception
 
@@ -95,7 +96,7 @@ def _decode_args(entry: dict[str, Any], topics: Sequence[bytes], data: bytes) ->
         if next(words, None) is not None:
             raise ValueError("data after the last argument")
         return args
-    values = iter(decode([_kind(item) for item in plain], data, strict=True))
+    values = iter(decode([collapse_if_tuple(item) for item in plain], data, strict=True))
     return {
         item["name"]: _row(item, indexed) if item["indexed"] else _present(item, next(values))
         for item in entry["inputs"]
@@ -132,13 +133,6 @@ def _row(item: dict[str, Any], words: Iterator[bytes]) -> Any:
     if value >> bits:
         raise ValueError(f"{item['name']} is above {bits} bits")
     return value
-
-
-def _kind(item: dict[str, Any]) -> str:
-    kind: str = item["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(map(_kind, item['components']))}){kind.removeprefix('tuple')}"
 
 
 def _present(item: dict[str, Any], value: Any) -> Any:

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eth_abi.abi import encode
-
 from oracles.audit import Block, Log
 from oracles.audit.recompute import packed
 from oracles.audit.replay import Replay, follow
-from oracles.chain import artifacts
 from oracles.chain.events import Event, decode_log
 from tests.support.auction import BUYER
+from tests.support.logs import encode_log, entries
 
 if TYPE_CHECKING:
     from oracles.audit.records import Record
@@ -28,28 +26,8 @@ Change = Callable[[dict[str, Any]], None]
 
 def _encode(event: Event, log: Log) -> Log:
     """The log of an event with changed arguments."""
-    entry = next(e for e in artifacts.events().values() if e["name"] == event.name)
-    plain = [item for item in entry["inputs"] if not item["indexed"]]
-    data = encode([_kind(i) for i in plain], [_value(i, event.args[i["name"]]) for i in plain])
-    indexed = [item for item in entry["inputs"] if item["indexed"]]
-    topics = [encode([item["type"]], [event.args[item["name"]]]) for item in indexed]
-    return log._replace(topics=(log.topics[0], *topics), data=data)
-
-
-def _kind(item: dict[str, Any]) -> str:
-    kind: str = item["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(map(_kind, item['components']))}){kind.removeprefix('tuple')}"
-
-
-def _value(item: dict[str, Any], value: Any) -> Any:
-    if item["type"].endswith("]"):
-        element = item | {"type": item["type"][: item["type"].rindex("[")]}
-        return [_value(element, each) for each in value]
-    if item["type"] == "tuple":
-        return tuple(_value(part, value[part["name"]]) for part in item["components"])
-    return value
+    topics, data = encode_log(event.name, event.args)
+    return log._replace(topics=topics, data=data)
 
 
 @dataclass(frozen=True)
@@ -276,7 +254,7 @@ def unknown_event(records: list[Record]) -> list[Record]:
 def _is(record: Record, event: str) -> bool:
     if isinstance(record, Block):
         return False
-    return artifacts.events()[record.topics[0]]["name"] == event
+    return record.topics[0] == entries()[event][0]
 
 
 def minted(args: dict[str, Any]) -> bool:

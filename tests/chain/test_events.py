@@ -5,24 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles.chain import artifacts
 from oracles.chain.events import decode_log
 from oracles.errors import ChainError
+from tests.support.logs import encode_log, entries
 
 ADDRESS = "0x" + "11" * 20
-EVENTS = {entry["name"]: (topic, entry) for topic, entry in artifacts.events().items()}
-
-
-def kind_of(item: dict[str, Any]) -> str:
-    kind: str = item["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    return f"({','.join(map(kind_of, item['components']))}){kind.removeprefix('tuple')}"
+EVENTS = entries()
 
 
 def values(item: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -44,36 +36,13 @@ def values(item: dict[str, Any]) -> st.SearchStrategy[Any]:
     ]
 
 
-def plain(item: dict[str, Any], value: Any) -> Any:
-    """The same value as the encoder wants it."""
-    if item["type"].endswith("]"):
-        element = item | {"type": item["type"][: item["type"].rindex("[")]}
-        return [plain(element, each) for each in value]
-    if item["type"] == "tuple":
-        return tuple(plain(part, value[part["name"]]) for part in item["components"])
-    return value
-
-
-def log_of(name: str, args: dict[str, Any]) -> tuple[list[bytes], bytes]:
-    topic, entry = EVENTS[name]
-    topics, kinds, data = [topic], [], []
-    for item in entry["inputs"]:
-        value = plain(item, args[item["name"]])
-        if item["indexed"]:
-            topics.append(encode([item["type"]], [value]))
-        else:
-            kinds.append(kind_of(item))
-            data.append(value)
-    return topics, encode(kinds, data)
-
-
 @pytest.mark.parametrize("name", sorted(EVENTS))
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_decode_log__of_any_event__gives_what_was_encoded(name: str, data: st.DataObject) -> None:
-    inputs = EVENTS[name][1]["inputs"]
+    _, inputs = EVENTS[name]
     args = data.draw(st.fixed_dictionaries({item["name"]: values(item) for item in inputs}))
-    event = decode_log(ADDRESS, *log_of(name, args))
+    event = decode_log(ADDRESS, *encode_log(name, args))
     assert event is not None
     assert (event.name, event.args) == (name, args)
 
@@ -88,9 +57,9 @@ def test_decode_log__of_any_event__gives_what_was_encoded(name: str, data: st.Da
     ],
 )
 def test_decode_log__of_a_word_out_of_range__is_refused(name: str, word: int, value: int) -> None:
-    topic, entry = EVENTS[name]
-    topics = [topic, *[bytes(32) for item in entry["inputs"] if item["indexed"]]]
-    count = sum(len(item.get("components", [0])) for item in entry["inputs"] if not item["indexed"])
+    topic, inputs = EVENTS[name]
+    topics = [topic, *[bytes(32) for item in inputs if item["indexed"]]]
+    count = sum(len(item.get("components", [0])) for item in inputs if not item["indexed"])
     row = [0] * max(count, word + 1)
     assert decode_log(ADDRESS, topics, bytes(32 * count)) is not None
     row[word] = value
