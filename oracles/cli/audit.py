@@ -13,9 +13,10 @@ from oracles.cli.output import JsonOption, print_json, stderr, stdout
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
-    from oracles.audit import Replay, Source
+    from collections.abc import Iterable
+
+    from oracles.audit import Finding, Replay, Source
     from oracles.operator.scoring import Submission
-    from oracles.operator.settings import Scoring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -145,11 +146,15 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
     stdout.print(table)
     for each in summary["auctions"]:
         stdout.print(_line(each), highlight=False)
-    for finding in state.findings(auction):
-        stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
+    _print_findings(state.findings(auction))
     made = sum(counts["made"] for counts in summary["checks"].values())
     verdict = "[green]passed[/]" if summary["passed"] else "[red]has findings[/]"
     stdout.print(f"{summary['events']} events, {made} checks: {verdict}")
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
 
 
 def _line(each: dict[str, Any]) -> str:
@@ -193,6 +198,7 @@ def scores(
 
     from oracles.audit.evidence import check_bundles, check_scores
     from oracles.audit.replay import replay as run
+    from oracles.operator.settings import load_scoring
     from oracles.operator.worker import open_stores
 
     state = run(_source(archive, rpc, deployment, block_tag, cache))
@@ -210,7 +216,7 @@ def scores(
                 chosen,
                 content,
                 submissions,
-                _scoring(config),
+                load_scoring(config),
                 Path(folder),
                 chosen=provider or [each.index for each in submissions],
                 tell=lambda stage, done, total: progress.update(
@@ -230,8 +236,7 @@ def scores(
             }
         )
     else:
-        for finding in findings:
-            stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
+        _print_findings(findings)
         made = sum(n for name, n in state.checks.made.items() if name.startswith("evidence."))
         stdout.print(f"{made} checks of evidence, {len(again)} bids scored again")
         stdout.print("[green]passed[/]" if not findings else "[red]has findings[/]")
@@ -251,22 +256,3 @@ def _submissions(folder: Path, count: int) -> list[Submission]:
                 found.append(Submission(index, "", partial(read_documents, path)))
                 break
     return found
-
-
-def _scoring(config: Path | None) -> Scoring:
-    import tomllib
-
-    from pydantic import ValidationError
-
-    from oracles.operator.settings import Scoring
-
-    if config is None:
-        return Scoring()
-    try:
-        values = tomllib.loads(config.read_text()).get("scoring", {})
-        for name in ("seed_corpus", "evaluations"):
-            if name in values:
-                values[name] = config.parent / values[name]
-        return Scoring(**values)
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise ConfigError(f"cannot read [scoring] in {config}: {error}") from error

@@ -224,13 +224,7 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or a setting is missing or wrong.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"cannot read the settings in {path}: {error}") from error
-        _anchor(Settings, values, path.resolve().parent)
+    values = {} if path is None else _read(path)
 
     class FromFile(Settings):
         @classmethod
@@ -244,12 +238,37 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as error:
-        # Not `str(error)`: it repeats the input, which may be a secret.
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_context=False)
-        )
-        raise ConfigError(f"settings are wrong: {problems}") from error
+        raise _wrong(error) from error
+
+
+def load_scoring(path: Path | None = None) -> Scoring:
+    """Read the scoring settings alone, for who scores without being an operator.
+
+    Raises:
+        ConfigError: see `load`.
+    """
+    try:
+        return Scoring(**({} if path is None else _read(path).get("scoring", {})))
+    except ValidationError as error:
+        raise _wrong(error) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the settings in {path}: {error}") from error
+    _anchor(Settings, values, path.resolve().parent)
+    return values
+
+
+def _wrong(error: ValidationError) -> ConfigError:
+    # Not `str(error)`: it repeats the input, which may be a secret.
+    problems = "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_context=False)
+    )
+    return ConfigError(f"settings are wrong: {problems}")
 
 
 def is_node(address: str) -> bool:
