@@ -97,7 +97,7 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
         f"p{k}": write(40 + k, NORTH if k % 2 else SOUTH, int(rng.integers(2, 6))) for k in range(8)
     }
     plan = Plan(
-        subsets=10, truth_seeds=(100, 101), single_seeds=(100, 101), removed=2, bootstrap=50
+        subsets=24, truth_seeds=(100, 101, 102), single_seeds=(100, 101), removed=2, bootstrap=50
     )
     ticks: list[int] = []
     result = evaluate(
@@ -113,8 +113,7 @@ def test_evaluate__small_world__one_row_a_predictor(tmp_path):
     rows = {row["predictor"]: row for row in result["rows"]}
     assert {"unrolled", "cg", "volume", "constant", "embedding × volume"} <= rows.keys()
     assert rows["constant"]["lds"] == 0
-    # Over ten halves a correlation above 0.56 is no accident (p < 0.05).
-    assert rows["unrolled"]["lds"] > max(0.56, rows["volume"]["lds"])
+    assert rows["unrolled"]["lds"] > 0.8
     assert rows["unrolled"]["top_k_removal"] > rows["random"]["top_k_removal"]
     assert len(ticks) == retrainings(8, plan) + 2 * len(rows)
 
