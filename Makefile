@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check test slow nightly coverage mutants symbolic demo bench lint fmt lock ci clean
+.PHONY: help setup build build-check test slow nightly coverage mutants slither symbolic demo bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +55,15 @@ coverage: setup ## statement and branch coverage of the contracts
 
 mutants: setup ## mutation score of the contracts
 	@$(PY) -m scripts.mutate $(ARGS)
+
+.build/slither/bin/slither: Makefile | .venv/.installed
+	@echo "==> slither"
+	@$(PY) -m venv --clear .build/slither
+	@.build/slither/bin/pip -q install slither-analyzer==0.11.6
+	@touch $@
+
+slither: setup .build/slither/bin/slither ## static analysis of the contracts (slither.config.json)
+	@.build/slither/bin/slither .
 
 symbolic: setup ## check the contracts' arithmetic symbolically (halmos)
 	@$(PY) -m scripts.symbolic $(ARGS)

@@ -119,6 +119,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     uint256 public auctionCount;
+    // slither-disable-next-line uninitialized-state (written through storage pointers)
     mapping(uint256 auction => Auction) internal _auctions;
     mapping(uint256 auction => uint256[1 << 32]) internal _bids;
     mapping(uint256 auction => mapping(uint256 chunk => address)) internal _scores;
@@ -183,6 +184,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     /// @dev β = min(B / ρ, U / (1-ρ)), a term with a zero denominator dropped.
+    // slither-disable-next-line msg-value-in-nonpayable (called from create alone, which is payable)
     function _checkTerms(Terms calldata terms) internal view returns (uint256 beta, uint256 reserve) {
         if (terms.rho > PPB) revert TermsInvalid("rho above 1e9");
         if (terms.tranche > PPB) revert TermsInvalid("tranche above 1e9");
@@ -601,6 +603,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.proposal = proposal;
 
         if (o.mutSupply != 0) {
+            // slither-disable-next-line reentrancy-events (the auction's own token)
             MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))).initialize(
                 auction,
                 a.token,
@@ -654,9 +657,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         ORACLE.recordVerdict(auction, indices, members, signatures);
         for (uint256 i = 0; i < indices.length; ++i) {
             uint256 bid = _bids[auction][indices[i]];
-            if (!bid.is_(Bids.REVEALED) || !bid.is_(Bids.DELIVERED) || bid.is_(Bids.FORFEITED)) {
-                revert NotForfeitable(auction, indices[i]);
-            }
+            if (!bid.is_(Bids.DELIVERED)) revert NotForfeitable(auction, indices[i]);
             --a.delivered;
             _forfeit(a, auction, indices[i], bid, true);
         }
@@ -692,6 +693,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             Bids.BOND_PAID;
         ++a.forfeited;
         a.refund += uint80(cash);
+        // slither-disable-next-line calls-loop,reentrancy-events (the auction's own token)
         if (face != 0) MutToken(mutToken(auction)).reduce(face);
         emit Forfeited(auction, index, cash, face, verdict);
     }
@@ -887,6 +889,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     ) internal view returns (uint256 cash, uint256 face, uint256 bonusGwei) {
         PaidPrice memory price = bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
         uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
+        // slither-disable-next-line divide-before-multiply (the rule rounds the reward, then splits it)
         cash = (reward * price.rho) / PPB;
         face = reward - cash;
         bonusGwei = price.bonusGwei;

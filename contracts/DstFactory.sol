@@ -24,6 +24,7 @@ contract DstFactory {
     function create(uint256 auction, IDataAuction.DstTerms calldata terms) external returns (address token) {
         if (keccak256(abi.encode(terms)) != AUCTION.dstTermsHash(auction)) revert IDstToken.TermsDiffer(auction);
         token = Clones.cloneDeterministicWithImmutableArgs(IMPLEMENTATION, abi.encode(auction), bytes32(auction));
+        // slither-disable-next-line reentrancy-events (a clone of the factory's own token)
         IDstToken(token).initialize(terms);
         emit DstCreated(auction, token);
     }

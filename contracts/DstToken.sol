@@ -123,7 +123,7 @@ contract DstToken is IDstToken, ERC20 {
         uint256[] memory bids = AUCTION.bids(id, from, to);
         address[] memory chunks = AUCTION.scoreChunks(id);
         for (uint256 i = from; i < to; ++i) {
-            if (!bids[i - from].is_(Bids.DELIVERED) || !bids[i - from].is_(Bids.REVEALED)) continue;
+            if (!bids[i - from].is_(Bids.DELIVERED)) continue;
             uint256 score = Scores.read(chunks[i / Scores.CHUNK], i % Scores.CHUNK);
             p.volumeSum += uint64(Scores.volume(score));
             p.qualitySum += uint32(Scores.q(score));
@@ -221,7 +221,7 @@ contract DstToken is IDstToken, ERC20 {
         Proposal memory p = _level;
         uint256 id = auctionId();
         uint256 bid = AUCTION.bids(id, index, index + 1)[0];
-        if (!bid.is_(Bids.REVEALED) || !bid.is_(Bids.DELIVERED)) return 0;
+        if (!bid.is_(Bids.DELIVERED)) return 0;
         uint256 score = Scores.read(AUCTION.scoreChunks(id)[index / Scores.CHUNK], index % Scores.CHUNK);
         (uint256 share, uint256 remainder, bool free) = _share(t, p, _score(t, p, score));
         return free && _roundsUp(p, remainder, index) ? share + 1 : share;

@@ -50,6 +50,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @inheritdoc IMutToken
     function initialize(uint256 auction, address token, uint256 supply) external onlyAuction {
+        // slither-disable-next-line missing-zero-check,events-maths (checked by the auction; in Settled)
         (_auction, _token, _supply) = (uint32(auction), token, uint96(supply));
     }
 
@@ -81,6 +82,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     /// @inheritdoc IMutToken
     function deposit(uint256 amount) external nonReentrant {
         IERC20(_token).safeTransferFrom(msg.sender, address(this), amount);
+        // slither-disable-next-line incorrect-equality (an own sum, no balance)
         if (_accrue() == 0) revert NothingDeposited();
     }
 
@@ -93,6 +95,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     function claimFor(address holder) external nonReentrant returns (uint256 amount) {
         Account storage account = _accounts[holder];
         amount = _settled[holder] + _due(account, _revenue);
+        // slither-disable-next-line incorrect-equality (an own sum, no balance)
         if (amount == 0) return 0;
         account.checkpoint = _revenue;
         _settled[holder] = 0;
@@ -108,6 +111,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
 
     /// @dev Counts by balance, so fees and direct transfers come out right.
     function _accrue() internal returns (uint256 amount) {
+        // slither-disable-next-line incorrect-equality (an own sum, no balance)
         if (_revenue == 0 && !AUCTION.deliveriesResolved(_auction)) revert DeliveriesPending();
         // Without a holder, now or ever, nobody could claim it.
         if (_supply == 0) return 0;
@@ -120,6 +124,7 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     }
 
     function _due(Account memory account, uint256 revenue) internal view returns (uint256) {
+        // slither-disable-next-line incorrect-equality (own sums, no balance)
         if (account.balance == 0 || revenue == account.checkpoint) return 0;
         return (account.balance * (revenue - account.checkpoint)) / _supply;
     }

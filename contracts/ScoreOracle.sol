@@ -71,6 +71,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     mapping(address account => Operator) internal _operators;
     mapping(uint256 operatorSet => Set) internal _sets;
     mapping(address account => uint256) public credit;
+    // slither-disable-next-line uninitialized-state (written through storage pointers)
     mapping(address consumer => mapping(uint256 id => Feed)) internal _feeds;
     /// @dev Commitments, by keccak256(consumer, id, round, member).
     mapping(bytes32 => bytes32) internal _commitments;
@@ -124,6 +125,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         if (amount == 0) revert NothingDue(msg.sender);
         credit[msg.sender] = 0;
         emit CreditWithdrawn(msg.sender, amount);
+        // slither-disable-next-line missing-zero-check (the caller's own money)
         (bool ok, ) = to.call{value: amount}("");
         if (!ok) revert NothingDue(to);
     }
@@ -366,13 +368,12 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Report calldata a,
         Report calldata b
     ) external nonReentrant {
-        Feed storage feed = _feed(consumer, id);
+        _feed(consumer, id);
         bytes32 digestA = reportDigest(consumer, id, a.round, a.root, a.evidence);
         bytes32 digestB = reportDigest(consumer, id, b.round, b.root, b.evidence);
         if (
             a.round != b.round ||
             digestA == digestB ||
-            feed.request.start == 0 ||
             ECDSA.recoverCalldata(digestA, a.signature) != operator ||
             ECDSA.recoverCalldata(digestB, b.signature) != operator
         ) revert NotSlashable(operator);

@@ -5,8 +5,9 @@ pragma solidity 0.8.37;
 /// @notice From the lowest bit: status 8 | weight 64 | cost 80 | tag 104.
 ///
 /// Before the reveal the upper 248 bits are a hash and the status is COMMITTED alone; only code that has checked the
-/// hash sets REVEALED, so a commitment can never be read as a bid. `tag` is a hash of index, owner and payer: a claim
-/// names them and is checked against it, so that no slot is spent on addresses. A second preimage costs 2^104 work.
+/// hash sets REVEALED, so a commitment can never be read as a bid. DELIVERED is set on revealed winners alone, and
+/// taken back where one is struck out. `tag` is a hash of index, owner and payer: a claim names them and is checked
+/// against it, so that no slot is spent on addresses. A second preimage costs 2^104 work.
 library Bids {
     uint256 internal constant COMMITTED = 0x01;
     uint256 internal constant REVEALED = 0x02;
