@@ -158,7 +158,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.weights = terms.weights;
         a.token = terms.token;
         a.price.rho = terms.rho;
-        a.flaggedPrice.rho = terms.rho;
         a.pool = terms.pool;
         a.buyer = msg.sender;
         a.bounty = uint96(msg.value);

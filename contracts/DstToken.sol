@@ -43,7 +43,6 @@ contract DstToken is IDstToken, ERC20 {
         uint32 roundedUp;
         uint96 issued;
         uint96 bounds;
-        uint32 free;
         uint32 capped;
         uint192 freeScore;
     }
@@ -134,7 +133,6 @@ contract DstToken is IDstToken, ERC20 {
             if (n != 0) ++p.positive;
             (uint256 share, uint256 remainder, bool free) = _share(t, proposal, n);
             if (free) {
-                ++p.free;
                 p.freeScore += uint192(n);
                 if (_roundsUp(proposal, remainder, i)) {
                     ++p.roundedUp;

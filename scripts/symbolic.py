@@ -66,7 +66,7 @@ def prepare() -> None:
 
 
 def run(
-    root: Path, seconds: int, contract: str = "", checks: str = "check_"
+    root: Path, seconds: int, contract: str = "", checks: str = "check_", *extra: str
 ) -> tuple[dict[str, str], str]:
     """Run checks in a project folder; return the outcome of each, and what halmos printed."""
     version = compiler_settings()["version"]
@@ -81,6 +81,7 @@ def run(
     command += ["--function", checks, "--loop", "16"]
     command += ["--solver-timeout-assertion", str(seconds * 1000)]
     command += ["--contract", contract] if contract else []
+    command += extra
     done = subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
@@ -105,7 +106,7 @@ def broken(case: Broken, seconds: int) -> tuple[dict[str, str], str]:
         if text.count(case.old) != 1:
             sys.exit(f"{case.file} has {case.old!r} {text.count(case.old)} times")
         file.write_text(text.replace(case.old, case.new))
-        return run(folder, seconds, case.contract, case.checks)
+        return run(folder, seconds, case.contract, case.checks, "--early-exit")
 
 
 def main() -> None:

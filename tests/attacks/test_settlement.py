@@ -123,6 +123,10 @@ EDGES: dict[str, tuple[list[Bid], dict[str, Any]]] = {
         [Bid(i, i, 2, flagged=i == 0) for i in range(3)],
         {"budget": 2, "tranche": 1},
     ),
+    "reserve rounded up, to the harm of the others": (
+        [Bid(0, 6, 1), Bid(1, 0, 4), Bid(2, 3, 2, flagged=True), Bid(3, 1, 1, flagged=True)],
+        {"budget": 6, "tranche": PPB // 2},
+    ),
     "all ineligible": ([Bid(i, i, 0) for i in range(3)], {"budget": 8}),
     "no cash": ([Bid(i, i, 2) for i in range(3)], {"budget": 0, "pool": 9, "rho": 0}),
 }

@@ -9,14 +9,20 @@ import pytest
 from tests.support.auction import (
     ABORTED,
     BOND,
+    BOND_PAID,
     BURN,
     BUYER,
     CASH,
+    CASH_PAID,
+    DELIVERED,
+    FORFEITED,
     GWEI,
     MUT,
+    MUT_PAID,
     OPEN,
     PPB,
     RELAYER,
+    REVEALED,
     SETTLER,
     VERDICT_TYPE,
     Protocol,
@@ -87,6 +93,9 @@ class TestVerdict:
         assert (event["index"], event["verdict"]) == (1, True)
         assert (event["cash"], event["face"]) == (450_000, 450_000)
         assert protocol.chain.balance(BURN) - burned == auction.bond
+        paid = FORFEITED | CASH_PAID | MUT_PAID | BOND_PAID
+        assert auction.slots()[1] & 0xFF == REVEALED | paid
+        assert auction.slots()[0] & 0xFF == REVEALED | DELIVERED
         assert protocol.chain.call(mut, "totalSupply") == supply - 450_000
         assert receipt.event("SupplyReduced").args == {
             "amount": 450_000,
@@ -143,9 +152,10 @@ class TestVerdict:
         view = (protocol.oracle, "verdictDigest", protocol.auction, auction.id, [0])
         assert protocol.chain.call(*view) == digest
         good = [sign(operator, digest) for operator in protocol.operators]
-        with reverts("SignerMismatch", 2, ALICE.address):
-            forged = [*good[:2], sign(ALICE, digest)]
-            protocol.do("enterVerdict", auction.id, [0], [0, 1, 2], forged)
+        for member in range(3):
+            forged = [*good[:member], sign(ALICE, digest), *good[member + 1 :]]
+            with reverts("SignerMismatch", member, ALICE.address):
+                protocol.do("enterVerdict", auction.id, [0], [0, 1, 2], forged)
         with pytest.raises(Reverted, match="SignerMismatch"):
             protocol.do("enterVerdict", auction.id, [1], [0, 1, 2], good)
         with reverts("NotAMember"):

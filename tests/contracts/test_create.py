@@ -85,6 +85,11 @@ def test_create__for_any_liquidity__spends_what_both_purses_allow(
     assert protocol.create(rho=rho, budget=budget, pool=pool).beta == beta
 
 
+def test_create__with_the_largest_weight_there_may_be__passes(protocol: Protocol) -> None:
+    auction = protocol.lead("settle", weights=weights(eta=0, kappa=2**63 - WAD))
+    assert [bid.weight for bid in auction.bids()] == [2**63] * 3
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -96,6 +101,7 @@ def test_create__for_any_liquidity__spends_what_both_purses_allow(
         ({"budget": 0}, "beta"),
         ({"rho": PPB // 2, "pool": 0}, "beta"),
         ({"rho": 1, "pool": 2**80 - 1, "budget": 2**80 - 1}, "beta"),
+        ({"weights": weights(eta=0, kappa=2**63 - WAD + 1)}, "weights exceed 2^63"),
         ({"weights": weights(kappa=83 * WAD // 10)}, "weights exceed 2^63"),
         ({"weights": weights(gamma=2**64 - 1, kappa=2**64 - 1)}, "weights exceed 2^63"),
         ({"dst": DST | {"cap": 9}}, "dst"),

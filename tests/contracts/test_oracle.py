@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.support.auction import Auction, Protocol, Report
 
 ALICE = person("alice")
+CROWD = 1_100
 SCORES = [Score(), Score(q=5_000, phi=20), Score(7, 300, 9_999, ELIGIBLE | UNDERSERVED)]
 
 
@@ -60,6 +61,14 @@ def reports(auction: Auction, *vectors: Sequence[Score], round_: int = 1) -> lis
         auction.commit_vector(report)
     auction.go("open" + suffix)
     return signed
+
+
+def crowd(protocol: Protocol) -> Auction:
+    """Bids of Alice for two chunks of scores, without bonds."""
+    auction = protocol.create(bondGwei=0)
+    for _ in range(CROWD):
+        auction.commit(0, ALICE.address)
+    return auction
 
 
 def challenge(auction: Auction) -> None:
@@ -277,6 +286,7 @@ class TestRound:
                 continue
             event = auction.ask("slashMissing", 1, member).event("OperatorSlashed").args
             assert (event["amount"], event["reward"]) == (MIN_BOND // 10, 0)
+            assert event["beneficiary"] == "0x" + "00" * 20
             assert event["offence"] == b"missing".ljust(32, b"\0")
             assert bond(five, member) == before - MIN_BOND // 10
             with reverts("AlreadySlashed", five.operators[member].address):
@@ -367,12 +377,15 @@ class TestRound:
     def test_post_scores__of_two_chunks__completes_with_the_last_in_any_order(
         self, protocol: Protocol
     ) -> None:
-        count = 1_100
-        auction = protocol.create(bondGwei=0)
-        for _ in range(count):
-            auction.commit(0, ALICE.address)
-        scores = [Score(volume=i) for i in range(count)]
+        auction = crowd(protocol)
+        scores = [Score(volume=i) for i in range(CROWD)]
         signed = reports(auction, *[scores] * 3)
+        assert auction.publish(signed[0]).event("VectorPublished").args["round"] == 1
+        for changed in (0, CROWD * 8 - 1):
+            vector = bytearray(signed[1].vector)
+            vector[changed] ^= 1
+            with reverts("NotTheVector", 1):
+                auction.ask("publishVector", signed[1].submission() | {"vector": bytes(vector)})
         for chunk in (1, 0):
             parts = [report.submission(chunk) for report in signed]
             receipt = auction.ask("postScores", chunk, parts)
@@ -385,6 +398,33 @@ class TestRound:
         )
         codes = [protocol.chain.code(pointer)[1:] for pointer in pointers]
         assert codes == chunks_of(pack(scores))
+
+    def test_challenge__that_moves_the_second_chunk__is_the_last_word_for_its_bids(
+        self, protocol: Protocol
+    ) -> None:
+        auction = crowd(protocol)
+        last = CROWD - 1
+        scores = [Score(q=i) for i in range(CROWD)]
+        signed = auction.score(scores)
+        challenge(auction)
+        auction.score([*scores[:-1], Score(q=9_000)], round_=2)
+        event = auction.ask("resolve").event("ChallengeResolved").args
+        assert (event["finalRound"], event["movedIndex"]) == (2, last)
+
+        def slash(index: int) -> Any:
+            report = signed[1]
+            proof = (report.evidence, report.signature, report.chunk_hashes)
+            vector = chunks_of(report.vector)[index // 1024]
+            return auction.ask("slashDeviator", 1, index, *proof, vector)
+
+        for equal in (0, last - 1):
+            with reverts("NotSlashable"):
+                slash(equal)
+        assert slash(last).event("OperatorSlashed").args["offence"].startswith(b"deviation")
+        auction.go("reveal")
+        for index, q in ((1_023, 1_023), (1_024, 1_024), (last, 9_000)):
+            weight = auction.reveal(index).event("Revealed").args["weight"]
+            assert weight == q * 10**14
 
     def test_failed__without_a_quorum__is_true_after_round_one_only(self, five: Protocol) -> None:
         auction = five.lead("score")

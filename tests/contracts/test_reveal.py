@@ -112,6 +112,15 @@ def test_lower__of_any_number_of_vectors__is_the_lower_median_of_each_field(
             assert [Score.unpack(medians[i : i + 8]) for i in range(0, len(medians), 8)] == expected
 
 
+@pytest.mark.parametrize("operators", [1, 3])
+def test_lower__of_bits_in_no_field__drops_them_even_where_all_agree(
+    evm: Revm, libraries: Contract, operators: int
+) -> None:
+    vector = pack([Score(flags=15), Score(), Score(flags=4), Score(flags=9)])
+    medians = evm.call(libraries, "lower", [vector] * operators)
+    assert medians == pack([Score(flags=3), Score(), Score(flags=0), Score(flags=1)])
+
+
 def test_item__of_a_vector__reads_the_fields_where_they_were_packed(
     evm: Revm, libraries: Contract
 ) -> None:

@@ -162,11 +162,22 @@ class TestMut:
         mut = Mut(auction)
         supply = mut.ask("totalSupply")
         first, second = (auction.entries[i].owner for i in (0, 1))
-        auction.claim(0)
+        args = {"from": "0x" + "00" * 20, "to": first, "value": 450_000}
+        assert auction.claim(0).events("Transfer")[0].args == args
         mut.deposit(999_999)
         auction.claim(1)
         assert mut.ask("revenueOf", first) == mut.ask("revenueOf", second)
         assert mut.ask("revenueOf", second) == 999_999 * mut.ask("balanceOf", second) // supply
+
+    def test_transfer__where_one_unit_is_due__leaves_it_with_the_sender(
+        self, protocol: Protocol
+    ) -> None:
+        mut, (first, *_) = ready(protocol)
+        # The first holds a quarter: of five units it is due one.
+        mut.deposit(5)
+        assert mut.ask("revenueOf", first) == 1
+        mut.do("transfer", ALICE, mut.ask("balanceOf", first), sender=first)
+        assert (mut.ask("revenueOf", first), mut.ask("revenueOf", ALICE)) == (1, 0)
 
     @pytest.mark.parametrize("revenue", [999_999, 1])
     def test_second_claim__by_who_was_paid_revenue__brings_that_of_its_new_tokens(
@@ -395,6 +406,30 @@ class TestDst:
         assert event["proposal"]._asdict() == right
         with reverts("AlreadyVerified"):
             chain.transact(token, "verify", right, 1)
+
+    def test_verify__of_two_chunks_of_scores__reads_each_bids_own(self, protocol: Protocol) -> None:
+        delivered = {1_023: Score(1_500), 1_024: Score(2_500), 1_030: Score(3_000)}
+        auction = protocol.create(bondGwei=0, dst=DST)
+        for _ in range(1_100):
+            auction.commit(0, ALICE)
+        auction.score([delivered.get(index, Score(7)) for index in range(1_100)])
+        auction.go("reveal")
+        for index in delivered:
+            auction.reveal(index)
+        auction.go("settle")
+        auction.settle()
+        for index in delivered:
+            auction.deliver(index)
+        auction.go("claim")
+        shares, proposal = auction.dst_shares()
+        token, chain = auction.dst(), protocol.chain
+        assert sum(shares.values()) == DST["supply"]
+        assert len(set(shares.values())) == 3
+        chain.transact(token, "verify", proposal, 1_100)
+        assert {i: chain.call(token, "shareOf", i) for i in delivered} == shares
+        owner = auction.entries[1_030].owner
+        event = chain.transact(token, "claim", 1_030, owner, owner).event("DstClaimed")
+        assert event.args["amount"] == shares[1_030]
 
     def test_claim__of_a_share__mints_once_to_the_owner(self, protocol: Protocol) -> None:
         auction = enrolled(protocol)

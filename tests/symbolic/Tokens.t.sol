@@ -101,8 +101,10 @@ contract DstRounding is DstToken(IDataAuction(address(0))) {
 
 /// @notice MUT: claims never exceed the revenue, and a transfer moves no past revenue.
 contract MutAccrual is MutToken {
-    address internal constant A = address(0xa);
-    address internal constant B = address(0xb);
+    // No constants: the compiler would compute their accounts' slots itself, and halmos would take those for others than
+    // the slots that it sees computed.
+    address internal immutable A = address(uint160(msg.sender) + 1);
+    address internal immutable B = address(uint160(msg.sender) + 2);
 
     /// @dev Any balances, checkpoints and amount of full width; the supply is a power of two, so that the quotient is
     /// a shift and the question decidable.
