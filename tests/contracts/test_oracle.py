@@ -489,6 +489,25 @@ class TestChallenge:
         event = auction.reveal(1).event("ScoresAccepted").args
         assert event["round"] == 1 + moved
 
+    @pytest.mark.parametrize(("volume", "moved"), [(9_900, False), (9_899, True)])
+    def test_resolve__of_volumes_a_hundredth_apart__is_exact(
+        self, protocol: Protocol, volume: int, moved: bool
+    ) -> None:
+        auction = protocol.lead("score")
+        auction.score([Score(volume)] * 3)
+        challenge(auction)
+        auction.score([Score(10_000)] * 3, round_=2)
+        assert auction.ask("resolve").event("ChallengeResolved").args["moved"] == moved
+
+    def test_commit_vector__in_a_second_round_that_nobody_asked_for__reverts(
+        self, protocol: Protocol
+    ) -> None:
+        auction = protocol.lead("score")
+        auction.score(SCORES)
+        auction.go("score2")
+        with reverts("OutOfWindow"):
+            auction.commit_vector(auction.report(0, SCORES, 2))
+
     def test_resolve__without_a_second_quorum__lets_round_one_stand(
         self, protocol: Protocol
     ) -> None:
@@ -595,7 +614,11 @@ class TestSlashing:
             slash(signed[0], 1)
         auction.ask("resolve")
         had = credit(five, CHALLENGER.address)
-        event = slash(signed[0], 1).event("OperatorSlashed").args
+        receipt = slash(signed[0], 1)
+        proof = receipt.event("DeviationProved").args
+        assert (proof["operator"], proof["index"]) == (five.operators[0].address, 1)
+        assert (proof["signature"], proof["vector"]) == (signed[0].signature, pack(wrong))
+        event = receipt.event("OperatorSlashed").args
         assert (event["amount"], event["reward"]) == (MIN_BOND // 2, MIN_BOND // 4)
         assert event["beneficiary"] == CHALLENGER.address
         assert credit(five, CHALLENGER.address) - had == MIN_BOND // 4

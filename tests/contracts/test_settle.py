@@ -51,6 +51,8 @@ def test_settle__without_any_reveal__gives_all_bonds_to_the_settlers(protocol: P
     auction = protocol.lead("reveal", bounty=100)
     protocol.do("acceptScores", auction.id)
     auction.go("settle")
+    for count, done in ((2, False), (3, True)):
+        assert protocol.view("settle", auction.id, (NONE, NONE, NONE), count) == done
     outcome = auction.settle().event("Settled").args["outcome"]
     assert (outcome.revealed, outcome.unrevealed, outcome.bonusGwei) == (0, 3, 0)
     assert outcome.bounty == 100 + 3 * auction.bond

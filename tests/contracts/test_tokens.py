@@ -179,6 +179,12 @@ class TestMut:
         mut.do("transfer", ALICE, mut.ask("balanceOf", first), sender=first)
         assert (mut.ask("revenueOf", first), mut.ask("revenueOf", ALICE)) == (1, 0)
 
+    def test_revenue__of_a_single_unit_of_mut__is_paid(self, protocol: Protocol) -> None:
+        mut, (first, *_) = ready(protocol)
+        mut.do("transfer", ALICE, 1, sender=first)
+        mut.deposit(3 * mut.ask("totalSupply"))
+        assert mut.do("claimFor", ALICE).event("RevenueClaimed").args["amount"] == 3
+
     @pytest.mark.parametrize("revenue", [999_999, 1])
     def test_second_claim__by_who_was_paid_revenue__brings_that_of_its_new_tokens(
         self, protocol: Protocol, revenue: int
@@ -430,6 +436,8 @@ class TestDst:
         owner = auction.entries[1_030].owner
         event = chain.transact(token, "claim", 1_030, owner, owner).event("DstClaimed")
         assert event.args["amount"] == shares[1_030]
+        with reverts("NothingToClaim", 1_030):
+            chain.transact(token, "claim", 1_030, owner, owner)
 
     def test_claim__of_a_share__mints_once_to_the_owner(self, protocol: Protocol) -> None:
         auction = enrolled(protocol)
