@@ -19,9 +19,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.gas import peers
 from benchmarks.gas.floors import floor
 from benchmarks.gas.life import Life, World
 from benchmarks.gas.node import ROOT, TX_GAS_CAP, Node
+from benchmarks.gas.peer_auctions import FEW
 from benchmarks.gas.picture import growth_svg
 
 HALF: Final = Fraction(1, 2)
@@ -29,13 +31,6 @@ HALF: Final = Fraction(1, 2)
 VERDICT: Final = 500
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 PICTURE: Final = ROOT / "docs" / "gas-growth.svg"
-#: Published figures of other contracts, not measured here.
-PEERS: Final = {
-    "commit": "EasyAuction 176k, CCA 150k, a16z 58k",
-    "reveal": "a16z 47k",
-    "settle, a bid": "EasyAuction 2.6k (3.7k at n = 100), Axis 6.8k",
-    "claim, cash": "EasyAuction 101k; CCA 84k exit + 67k claim",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class Row:
         return None if self.floor is None else self.gas / self.floor - 1
 
 
-def steady(world: World, n: int) -> list[Row]:
+def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
     """Measure each step in auctions of `n` bids, one for each set of terms."""
     cash = world.run(n, step=n)
     mixed = world.run(n, rho=HALF, step=n, dissent="step")
@@ -63,6 +58,7 @@ def steady(world: World, n: int) -> list[Row]:
     less = n // 2
     cash_less = world.run(less, step=less)
     flagged_less = world.run(less, tranche=HALF, step=less)
+    few = world.run(FEW, step=FEW)
 
     def mean(life: Life, step: str) -> int:
         return round(life.mean(step))
@@ -98,6 +94,7 @@ def steady(world: World, n: int) -> list[Row]:
             3_000,
             floor("settle") + must["settle, tranche"],
         ),
+        Row(peers.SETTLE_FEW, round(sum(few.gas["settle, last"]) / few.n)),
         Row("deliver", mean(cash, "deliver"), None, floor("deliver")),
         Row("claim, cash", mean(cash, "claim, cash"), 75_000, floor("claim, cash")),
         Row(
@@ -122,7 +119,7 @@ def steady(world: World, n: int) -> list[Row]:
         life = shared + by_name[f"claim, {claim}"]
         rows.append(Row(f"winner's life, {name}", life, 215_000))
         rows.append(Row(f"winner's life, {name}, with deliver", life + by_name["deliver"]))
-    return [Row(r.step, r.gas, r.target, r.floor, PEERS.get(r.step, "")) for r in rows]
+    return [Row(r.step, r.gas, r.target, r.floor, peers.beside(figures, r.step)) for r in rows]
 
 
 def limits(life: Life, extra: dict[str, int]) -> dict[str, int]:
@@ -143,10 +140,12 @@ def main() -> None:
     log = Console(stderr=True)
     sizes = [n for n in (10, 100, 1000, 10_000) if n < args.largest] + [args.largest]
 
+    log.print("auctions of other projects …")
+    figures = peers.measure(log)
     with Node() as node:
         world = World(node)
         log.print("one auction of 1,000 bids for each set of terms …")
-        rows = steady(world, 1000)
+        rows = steady(world, 1000, figures)
         lives = []
         for n in sizes:
 
@@ -177,8 +176,10 @@ def main() -> None:
 
     most = limits(lives[-1], extra)
     totals = [{"n": life.n, **{k: sum(v) for k, v in life.gas.items()}} for life in lives]
+    peer_lines = peers.cells(figures, {row.step: row.gas for row in rows})
     result: dict[str, Any] = {
         "steps": [asdict(row) for row in rows],
+        "peers": [asdict(figure) for figure in figures],
         "totals": totals,
         "largest": most,
         "walked": lives[-1].walked,
@@ -188,11 +189,12 @@ def main() -> None:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
         console = Console()
-        for table in (_steps(rows), _largest(most), _totals(totals)):
+        tables = (_steps(rows), peers.table(peer_lines), _largest(most), _totals(totals))
+        for table in tables:
             console.print(table)
     if args.write:
         PICTURE.write_text(growth_svg(totals))
-        _write(rows, most, totals, lives[-1])
+        _write(rows, peer_lines, most, totals, lives[-1])
 
 
 def _cells(row: Row) -> list[str]:
@@ -206,7 +208,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-_HEAD: Final = ("step", "gas", "target", "floor", "above floor", "others (published)")
+_HEAD: Final = ("step", "gas", "target", "floor", "above floor", "others")
 
 
 def _steps(rows: list[Row]) -> Table:
@@ -236,12 +238,19 @@ def _markdown(head: tuple[str, ...], rows: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _write(rows: list[Row], most: dict[str, int], totals: list[dict[str, int]], life: Life) -> None:
+def _write(
+    rows: list[Row],
+    peer_lines: list[list[str]],
+    most: dict[str, int],
+    totals: list[dict[str, int]],
+    life: Life,
+) -> None:
     """Replace what stands between the marks in docs/benchmarks.md."""
     steps = [step for step in totals[-1] if step != "n"]
     walked = ", ".join(f"{count:,}" for count in life.walked.values())
     parts = {
         "gas-steps": _markdown(_HEAD, [_cells(row) for row in rows]),
+        "gas-peers": _markdown(peers.HEAD, peer_lines),
         "gas-largest": _markdown(
             ("step", "most gas", "of the cap"),
             [[step, f"{gas:,}", f"{gas / TX_GAS_CAP:.0%}"] for step, gas in most.items()],
