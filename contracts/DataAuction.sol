@@ -89,7 +89,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         address token;
         uint40 verdictEnd;
         uint40 claimBondGwei;
-        // prices, of flagged and of other bids
+        bool split;
+        // prices, of flagged bids (where split) and of others
         PaidPrice flaggedPrice;
         PaidPrice price;
         // buyer
@@ -414,14 +415,21 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (to == from && a.count != 0) revert NothingToWalk();
         _walk(auction, from, to, a.tranche != 0, progress, all, flagged, unflagged);
 
-        _walked[proposal][msg.sender] += to - from;
         emit Walked(auction, proposal, msg.sender, from, to);
-        if (to == a.count) {
-            _finish(auction, proposal, marginals, progress, all, flagged, unflagged);
-            return true;
+        done = to == a.count;
+        if (!done) {
+            progress.cursor = uint32(to);
+            _save(proposal, progress, all, flagged, unflagged);
+        } else {
+            _finish(auction, marginals, progress, all, flagged, unflagged);
+            // Who walked alone is paid at once, and nothing need be kept for it.
+            if (from == 0) {
+                if (to != 0) _payBounty(auction, a.bounty);
+                return true;
+            }
+            a.proposal = proposal;
         }
-        progress.cursor = uint32(to);
-        _save(proposal, progress, all, flagged, unflagged);
+        _walked[proposal][msg.sender] += to - from;
     }
 
     function _resume(
@@ -529,7 +537,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     function _finish(
         uint256 auction,
-        bytes32 proposal,
         Marginals calldata marginals,
         Progress memory progress,
         Clock.Walk memory all,
@@ -590,16 +597,17 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
         a.state = State.Settled;
         PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), uint32(rho), uint48(o.bonusGwei));
-        a.flaggedPrice = paid;
-        a.lastFlagged = o.split ? marginals.flagged : marginals.all;
-        if (o.split) (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
+        if (o.split) {
+            (a.split, a.flaggedPrice) = (true, paid);
+            (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
+        }
         a.price = paid;
+        a.lastFlagged = o.split ? marginals.flagged : marginals.all;
         a.lastUnflagged = o.split ? marginals.unflagged : marginals.all;
         a.winners = uint32(o.winners);
         a.refund = uint80(o.refund);
         a.buyerMut = uint80(o.buyerMut);
         a.bounty = uint96(o.bounty);
-        a.proposal = proposal;
 
         if (o.mutSupply != 0) {
             // slither-disable-next-line reentrancy-events (the auction's own token)
@@ -762,7 +770,10 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint256 walked = _walked[a.proposal][msg.sender];
         if (walked == 0) revert NothingToClaim(auction, 0);
         _walked[a.proposal][msg.sender] = 0;
-        uint256 amount = (uint256(a.bounty) * walked) / a.count;
+        _payBounty(auction, (uint256(a.bounty) * walked) / a.count);
+    }
+
+    function _payBounty(uint256 auction, uint256 amount) internal {
         emit BountyClaimed(auction, msg.sender, amount);
         _sendNative(msg.sender, amount);
     }
@@ -886,7 +897,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a,
         uint256 bid
     ) internal view returns (uint256 cash, uint256 face, uint256 bonusGwei) {
-        PaidPrice memory price = bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
+        PaidPrice memory price = a.split && bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
         uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
         // slither-disable-next-line divide-before-multiply (the rule rounds the reward, then splits it)
         cash = (reward * price.rho) / PPB;

@@ -87,6 +87,7 @@ def _step(name: str, text: str, action: Callable[[Buyer, int], object]) -> None:
 
 _step("settle", "Propose the marginal winners and walk the bids. Anyone may.", Buyer.settle)
 _step("forfeit", "Strike out winners who posted no key. Anyone may.", Buyer.forfeit_missing)
+_step("bounty", "Collect your part of the bounty, if several walked the bids.", Buyer.bounty)
 _step("withdraw", "Take back unspent cash, MUT and bounty.", Buyer.withdraw)
 _step("dst", "Issue the participation tokens. Anyone may.", Buyer.issue_dst)
 

@@ -236,7 +236,7 @@ interface IDataAuction {
     function acceptScores(uint256 auction) external;
 
     /// @notice Propose the marginal winners and verify up to `count` further bids of the proposal. Where nobody
-    /// revealed, scores must have been accepted.
+    /// revealed, scores must have been accepted. Who walks all bids in one call gets the bounty with it.
     /// @return done True when the auction is settled by this call.
     function settle(uint256 auction, Marginals calldata marginals, uint256 count) external returns (bool done);
 
@@ -262,7 +262,7 @@ interface IDataAuction {
     /// @notice After an abort: return the bond of a bid that was never revealed.
     function reclaim(uint256 auction, uint256 index, bytes32 sealedBid, address owner, address payer) external;
 
-    /// @notice The caller's part of the settlement bounty.
+    /// @notice The caller's part of the settlement bounty, where several calls walked the bids.
     function claimBounty(uint256 auction) external;
 
     /// @notice The buyer's unspent cash, share of MUT, and bounty where it is due back.

@@ -108,6 +108,13 @@ def forfeit(context: typer.Context, auction: AuctionArgument, json: JsonOption =
 
 
 @app.command()
+def bounty(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
+    """Collect your part of the bounty, if you were one of several who walked the bids."""
+    amount = _buyer(context).bounty(auction)
+    print_values({"auction": auction, "native": str(amount)}, json=json)
+
+
+@app.command()
 def withdraw(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Take back unspent cash, your MUT, and the bounty where it is due back."""
     amounts = _buyer(context).withdraw(auction)

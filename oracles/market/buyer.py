@@ -90,6 +90,8 @@ class Buyer:
     def settle(self, auction: int, *, on_walk: Callable[[int, int], None] | None = None) -> None:
         """Compute the marginal winners and walk the proposal to its end; resumes what others began.
 
+        Whoever walks all bids in one transaction gets the bounty with it; else see `bounty`.
+
         Args:
             auction: id.
             on_walk: called with bids walked so far and their number.
@@ -179,6 +181,19 @@ class Buyer:
         )
         (event,) = [e for e in decode_receipt(receipt) if e.name == "BuyerWithdrawn"]
         return {name: int(event.args[name]) for name in ("amount", "face", "native")}
+
+    def bounty(self, auction: int) -> int:
+        """Collect the caller's part of the bounty, after a settlement in several transactions.
+
+        Returns:
+            Wei received.
+
+        Raises:
+            ChainError: nothing is due: the caller walked no bid, or has been paid.
+        """
+        receipt = self._sender.send(self._auction.claim_bounty(auction))
+        (event,) = [e for e in decode_receipt(receipt) if e.name == "BountyClaimed"]
+        return int(event.args["amount"])
 
     def forfeit_missing(self, auction: int) -> list[int]:
         """Past the deadline: strike out every winner who delivered no key.

@@ -35,7 +35,9 @@ def test_withheld_reveal__of_one_of_three__pays_revealers_and_settlers_not_the_b
     auction.go("reveal")
     auction.reveal(0)
     auction.reveal(1)
+    had = protocol.chain.balance(SETTLER.address)
     outcome = auction.go("settle").settle().event("Settled").args["outcome"]
+    assert protocol.chain.balance(SETTLER.address) - had == outcome.bounty
     bonus = auction.bond // 4
     assert outcome.bonusGwei * 10**9 == bonus
     assert outcome.bounty == 5 + auction.bond - 2 * bonus
@@ -45,7 +47,6 @@ def test_withheld_reveal__of_one_of_three__pays_revealers_and_settlers_not_the_b
     before = protocol.chain.balance(BUYER.address)
     protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
     assert protocol.chain.balance(BUYER.address) == before
-    protocol.do("claimBounty", auction.id, sender=SETTLER.address)
     for index in (0, 1):
         payer = auction.entries[index].payer
         had = protocol.chain.balance(payer)

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from tests.attacks.play import apart, claim_all, claimable, model, revealed
-from tests.support.auction import BOND, BURN, BUYER, MIN_BOND, PPB, SETTLER, Score
+from tests.support.auction import BOND, BURN, BUYER, MIN_BOND, PPB, Score
 from tests.support.chain import ACCOUNTS, ETHER, Reverted, reverts
 
 if TYPE_CHECKING:
@@ -122,7 +122,6 @@ def test_reentry__into_everything_that_pays__fails_and_pays_once(
     aimed(mine, attacker, "0x" + "00" * 20, b"")
     auction.claim(0)
     mine.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
-    mine.do("claimBounty", auction.id, sender=SETTLER.address)
     assert mine.chain.balance(mine.auction.address) == 0
 
 
@@ -249,7 +248,6 @@ def test_forced_ether_and_tokens__sent_straight_in__change_nothing(protocol: Pro
     auction.deliver(0)
     auction.go("claim")
     claim_all(auction)
-    protocol.do("claimBounty", auction.id, sender=SETTLER.address)
     assert protocol.chain.balance(protocol.auction.address) == ETHER
     assert protocol.held(protocol.auction.address) == 12345
     assert protocol.held(auction.entries[0].owner) == 100
@@ -260,7 +258,6 @@ def test_two_auctions__in_one_token__never_touch_each_others_money(protocol: Pro
     two = protocol.create(budget=777, bounty=9)
     two.commit(3)
     claim_all(one)
-    protocol.do("claimBounty", one.id, sender=SETTLER.address)
     dust = protocol.held(protocol.auction.address) - 777
     assert 0 <= dust <= 2
     assert protocol.chain.balance(protocol.auction.address) == 9 + two.bond
@@ -298,7 +295,6 @@ def test_forfeits__by_silence_and_by_verdict__burn_bonds_and_return_the_cash(
             auction.claim(index)
     auction.claim(0)
     protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
-    protocol.do("claimBounty", auction.id, sender=SETTLER.address)
     assert protocol.held(BUYER.address) >= outcome.cash[1] + outcome.cash[2]
     assert protocol.held(protocol.auction.address) <= 3
     assert protocol.chain.balance(protocol.auction.address) == 0
@@ -342,6 +338,41 @@ def test_phases_out_of_order__anything_early_or_late__is_refused(protocol: Proto
     with reverts("OutOfPhase"):
         auction.verdict([0], (0, 1, 2))
     auction.claim(0)
+
+
+@pytest.mark.parametrize("call", ["settle", "bounty", "buyer"])
+def test_reentry__from_the_bounty_of_who_settles_alone__fails_and_pays_once(
+    protocol: Protocol, call: str
+) -> None:
+    attacker = protocol.chain.deploy("ZooAttacker")
+    auction = revealed(protocol, [1, 2], bounty=1000)
+    right = auction.proposal()
+    settle = data("settle(uint256,(uint32,uint32,uint32),uint256)", auction.id, right, 9)
+    inner = {
+        "settle": settle,
+        "bounty": data("claimBounty(uint256)", auction.id),
+        "buyer": data("withdrawBuyer(uint256,address)", auction.id, attacker.address),
+    }[call]
+    aimed(protocol, attacker, protocol.auction.address, inner)
+    protocol.chain.transact(attacker, "execute", protocol.auction, 0, settle)
+    assert attempts(protocol, attacker) == (1, 0)
+    assert protocol.chain.balance(attacker.address) == 1000
+    with reverts("NothingToClaim"):
+        execute = (protocol.auction, 0, data("claimBounty(uint256)", auction.id))
+        protocol.chain.transact(attacker, "execute", *execute)
+
+
+def test_settler__that_refuses_ether__can_still_settle_in_two_calls(protocol: Protocol) -> None:
+    wallet = protocol.chain.deploy("Wallet", MALLORY)
+    protocol.chain.transact(wallet, "refuse", True)
+    auction = revealed(protocol, [1, 2], bounty=1000)
+    right = auction.proposal()
+    with reverts("TransferFailed", wallet.address, 1000):
+        protocol.through(wallet, "settle", auction.id, right, 9)
+    protocol.through(wallet, "settle", auction.id, right, 1)
+    protocol.through(wallet, "settle", auction.id, right, 1).event("Settled")
+    with reverts("TransferFailed", wallet.address, 1000):
+        protocol.through(wallet, "claimBounty", auction.id)
 
 
 def test_strangers__asking_for_the_buyers_or_settlers_part__get_nothing(protocol: Protocol) -> None:

@@ -359,6 +359,9 @@ class AuctionModel:
             except IntegrityError:
                 return {"CertificateFailed", "MarginalInvalid"}
             self._finish(walkers, sealed)
+            if step == len(self.places):
+                # Who walked alone is paid at once.
+                self.claim_bounty(who)
         self.walks[key] = walk, walkers
         return None
 

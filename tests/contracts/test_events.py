@@ -150,16 +150,16 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
     protocol: Protocol, recorded: list[Event], seed: int
 ) -> None:
     rng = random.Random(f"events {seed}")
-    auction, walkers = random_auction(protocol, rng)
+    auction, unpaid = random_auction(protocol, rng)
     for index, slot in enumerate(auction.slots()):
         if slot & REVEALED and not slot & FORFEITED:
             auction.claim(index)
-    for who in walkers:
+    for who in unpaid or ():
         protocol.do("claimBounty", auction.id, sender=who)
     protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
 
     replay = Replay(protocol, recorded)
-    assert replay.state == ("settled" if walkers else "aborted")
+    assert replay.state == ("aborted" if unpaid is None else "settled")
     assert replay.indices == list(range(protocol.view("bidCount", auction.id)))
     assert replay.cash["contract"] == protocol.held(protocol.auction)
     assert replay.native["contract"] == protocol.chain.balance(protocol.auction.address)
@@ -170,7 +170,7 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
             assert stored == (bid.cost, bid.weight, bid.flagged)
         else:
             assert bool(slot) == (index in replay.open)
-    if walkers:
+    if unpaid is not None:
         won = set(replay.cleared.winners) - replay.forfeited
         for index, paid in replay.claimed.items():
             due = replay.cleared.cash.get(index), replay.cleared.face.get(index)

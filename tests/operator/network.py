@@ -347,8 +347,6 @@ class Network:
             elif status & Status.COMMITTED and aborted:
                 sealed = contract.seal_bid(auction, owner, p.cost, p.salt)
                 p.sender.send(contract.reclaim(auction, p.index, sealed, owner, owner))
-        if not aborted:
-            buyer.send(contract.claim_bounty(auction))
         buyer.send(contract.withdraw_buyer(auction, buyer.address))
 
     def conclude(
