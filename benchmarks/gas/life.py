@@ -511,7 +511,9 @@ class World:
             life.walked[settler] = life.walked.get(settler, 0) + count
             cursor += count
             turn += 1
-        call("claimBounty", [(settler, 0, auction) for settler in life.walked])
+        # Who walks alone is paid with the last step.
+        if turn > 1:
+            call("claimBounty", [(settler, 0, auction) for settler in life.walked])
 
     def _oracle(
         self, life: Life, function: str, calls: Sequence[tuple[Any, ...]], value: int = 0

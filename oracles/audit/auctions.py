@@ -78,6 +78,7 @@ class Auction:
         refund, buyer_mut: due to the buyer.
         winners: how many won.
         happened: first and last time of each event.
+        alone: who walked all bids in the last step, or nobody.
         ends: of the phases.
     """
 
@@ -105,6 +106,7 @@ class Auction:
     )
     cursors: dict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     last_walk: bytes = b""
+    alone: str = ""
     mut: MutLedger | None = None
     dst: DstLedger | None = None
     happened: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -176,6 +178,8 @@ class Auctions:
         self.muts: dict[str, tuple[Auction, MutLedger]] = {}
         self.dsts: dict[str, tuple[Auction, DstLedger]] = {}
         self.tokens: set[str] = set()
+        # Auction and settler, if the next event must be the payment of a bounty.
+        self._owed: tuple[int, str] | None = None
         cash.holders.add(address)
         # The constructor makes the implementation first of all.
         self._mut_implementation = hashes.created_by(address, 1)
@@ -207,6 +211,10 @@ class Auctions:
 
     def apply(self, name: str, args: dict[str, Any], time: int) -> bool:
         """Check one event of the contract and follow it; False where it has no such event."""
+        if self._owed:
+            paid = (args.get("auction"), args.get("settler")) if name == "BountyClaimed" else name
+            self.checks.equal("bounty.alone", self._owed, paid)
+            self._owed = None
         if name == "AuctionCreated":
             self._created(args, time)
             return True
@@ -365,6 +373,7 @@ class Auctions:
         auction.cursors[proposal] = end
         auction.walked[proposal][args["settler"]] += end - start
         auction.last_walk = proposal
+        auction.alone = args["settler"] if start == 0 < end == count else ""
 
     def _settled(self, auction: Auction, args: dict[str, Any], time: int) -> None:
         checks, terms, count = self.checks, auction.terms, len(auction.bids)
@@ -394,6 +403,7 @@ class Auctions:
         scored = expected["revealed"] or not expected["unrevealed"] or auction.accepted
         checks.true("settle.scored", scored, "scores accepted, or nobody to lose a bond")
 
+        self._owed = (auction.id, auction.alone) if auction.alone else None
         auction.state, auction.outcome, auction.settled = SETTLED, outcome, dict(found)
         auction.settled_at = time
         auction.bonus, auction.bounty = expected["bonusGwei"], expected["bounty"]
@@ -580,6 +590,7 @@ class Auctions:
 
     def finish(self) -> None:
         """What must not be open at the end of the logs."""
+        self.checks.true("bounty.alone", not self._owed, "a bounty paid at once", self._owed)
         for number, auction in self.auctions.items():
             self.checks.auction = number
             for token in (auction.mut, auction.dst):

@@ -463,6 +463,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("a claim paid twice", "", "reward.cash", records=double("Claimed")),
     Mutation("who was paid", "Claimed", "claim.owner", put("owner", STRANGER)),
     Mutation("a bounty", "BountyClaimed", "bounty.split", add("amount")),
+    Mutation(
+        "the bounty of who settled alone is missing",
+        "BountyClaimed",
+        "bounty.alone",
+        where=lambda args: args["auction"] == 2,
+    ),
     Mutation("the buyer's refund", "BuyerWithdrawn", "buyer.refund", add("amount", -1)),
     Mutation("the buyer's MUT", "BuyerWithdrawn", "buyer.mut", add("face")),
     Mutation("the buyer's bounty", "BuyerWithdrawn", "buyer.bounty", add("native")),
