@@ -40,7 +40,6 @@ contract DstToken is IDstToken, ERC20 {
         uint32 qualitySum;
         uint32 impactSum;
         uint32 positive;
-        uint32 roundedUp;
         uint96 issued;
         uint96 bounds;
         uint32 capped;
@@ -134,10 +133,7 @@ contract DstToken is IDstToken, ERC20 {
             (uint256 share, uint256 remainder, bool free) = _share(t, proposal, n);
             if (free) {
                 p.freeScore += uint192(n);
-                if (_roundsUp(proposal, remainder, i)) {
-                    ++p.roundedUp;
-                    ++share;
-                }
+                if (_roundsUp(proposal, remainder, i)) ++share;
             } else {
                 p.bounds += uint96(share);
                 if (n != 0 && share == t.cap) ++p.capped;

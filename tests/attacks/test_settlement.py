@@ -132,14 +132,15 @@ EDGES: dict[str, tuple[list[Bid], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.parametrize("chunk", [1, NONE])
 @pytest.mark.parametrize("case", EDGES.values(), ids=EDGES)
 def test_edge__of_every_kind__settles_as_the_reference_says_and_pays_out_to_nothing(
-    protocol: Protocol, case: tuple[list[Bid], dict[str, Any]]
+    protocol: Protocol, case: tuple[list[Bid], dict[str, Any]], chunk: int
 ) -> None:
     bids, terms = case
     auction = revealed(protocol, [0] * len(bids), **terms)
     auction.overwrite(bids)
-    check(auction)
+    check(auction, chunk)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -172,6 +173,8 @@ def check(auction: Auction, chunk: int = NONE) -> None:
     last = auction.settle(chunk)
     event = last.event("Settled").args["outcome"]
     assert (event.split, event.winners) == (outcome.split, len(outcome.winners))
+    if not event.split:
+        assert (event.unflaggedNum, event.unflaggedDen) == (0, 1)
     assert sum(outcome.cash.values()) <= auction.terms["budget"]
     for index in outcome.winners:
         assert outcome.reward[index] >= bids[index].cost

@@ -85,6 +85,10 @@ def test_create__for_any_liquidity__spends_what_both_purses_allow(
     assert protocol.create(rho=rho, budget=budget, pool=pool).beta == beta
 
 
+def test_create__with_equal_floor_and_cap__passes(protocol: Protocol) -> None:
+    protocol.create(dst=DST | {"cap": DST["floor"]})
+
+
 def test_create__with_the_largest_weight_there_may_be__passes(protocol: Protocol) -> None:
     auction = protocol.lead("settle", weights=weights(eta=0, kappa=2**63 - WAD))
     assert [bid.weight for bid in auction.bids()] == [2**63] * 3

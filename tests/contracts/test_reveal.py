@@ -121,6 +121,14 @@ def test_lower__of_bits_in_no_field__drops_them_even_where_all_agree(
     assert medians == pack([Score(flags=3), Score(), Score(flags=0), Score(flags=1)])
 
 
+def test_lower__of_vectors_that_differ_in_the_last_bit_alone__sees_it(
+    evm: Revm, libraries: Contract
+) -> None:
+    low, high = [Score(8)] * 4, [*[Score(8)] * 3, Score(9)]
+    for vectors, median in (([low, high, high], high), ([high, low, low], low)):
+        assert evm.call(libraries, "lower", [pack(v) for v in vectors]) == pack(median)
+
+
 def test_item__of_a_vector__reads_the_fields_where_they_were_packed(
     evm: Revm, libraries: Contract
 ) -> None:

@@ -76,6 +76,12 @@ class TestMut:
     def test_transfer__of_tokens__follows_erc_20(self, protocol: Protocol) -> None:
         mut, (first, _, _) = ready(protocol)
         balance = mut.ask("balanceOf", first)
+        for call in (
+            ("transfer", first, 0),
+            ("approve", ALICE, 1),
+            ("transferFrom", BOB, ALICE, 0),
+        ):
+            assert mut.ask(*call) is True
         args = {"from": first, "to": ALICE, "value": 10}
         assert mut.do("transfer", ALICE, 10, sender=first).event("Transfer").args == args
         assert mut.ask("balanceOf", ALICE) == 10
@@ -357,7 +363,12 @@ class TestDst:
 
     def test_verify__of_any_other_proposal__reverts(self, protocol: Protocol) -> None:
         auction = enrolled(protocol)
+        receipt = protocol.chain.transact(
+            protocol.factory, "create", auction.id, auction.terms["dst"]
+        )
         token = auction.dst()
+        created = receipt.event("DstCreated").args
+        assert (created["auction"], created["token"]) == (auction.id, token.address)
         shares, right = auction.dst_shares()
         assert right["tieIndex"] != NONE
         assert sum(shares.values()) == 10_000
@@ -381,6 +392,8 @@ class TestDst:
         for changes in (
             {"levelNum": right["levelNum"] + 1},
             {"levelNum": right["levelNum"] - 1},
+            # Everybody at the floor: nobody at the cap, so what is left is not left over.
+            {"levelNum": 1, "levelDen": 2**150},
             {"levelDen": right["levelDen"] + 1},
             {"levelDen": right["levelDen"] - 1},
             {"tieIndex": NONE},
@@ -503,6 +516,26 @@ class TestDst:
         _, nothing = dst_proposal({}, **auction.terms["dst"])
         with reverts("ProposalInvalid"):
             protocol.chain.transact(auction.dst(), "verify", nothing | {"levelDen": 1}, NONE)
+
+    @pytest.mark.parametrize(
+        "scores",
+        [
+            [Score()] * 3,
+            [Score(volume, 3_000, 5_000) for volume in (0, 0)],
+            [Score(5, 0, q) for q in (2_000, 8_000)],
+        ],
+        ids=["equal", "no volume", "no impact"],
+    )
+    def test_verify__of_ties_and_of_sums_of_zero__issues_the_models_shares(
+        self, protocol: Protocol, scores: list[Score]
+    ) -> None:
+        auction = enrolled(protocol, scores, supply=10_001)
+        token = auction.dst()
+        shares, right = auction.dst_shares()
+        protocol.chain.transact(token, "verify", right, NONE)
+        for index, share in shares.items():
+            assert protocol.chain.call(token, "shareOf", index) == share
+        assert sum(shares.values()) == 10_001
 
     @pytest.mark.parametrize("seed", range(12))
     def test_verify__of_any_scores_and_bounds__issues_the_models_shares(
