@@ -61,7 +61,7 @@ RESULTS: Final = ROOT / ".build" / "mutants.json"
 REACH: Final = ROOT / ".build" / "mutants-reach.json"
 LEAST: Final = 80
 #: A mutant that runs for so long has lost its way: it counts as killed.
-PATIENCE: Final = 240
+PATIENCE: Final = 120
 
 _SWAPS: Final = {
     "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",

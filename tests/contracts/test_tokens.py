@@ -285,6 +285,24 @@ def test_auction__in_any_standard_token__pays_everybody(protocol: Protocol, toke
     assert protocol.held(protocol.auction) <= 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "decimals"),
+    [
+        (b"", 18),
+        (bytes([6] * 31), 18),
+        ((255).to_bytes(32, "big"), 255),
+        ((256).to_bytes(32, "big"), 18),
+    ],
+    ids=["nothing", "too short", "largest", "too large"],
+)
+def test_decimals__of_a_token_with_odd_ones__are_a_guess(
+    protocol: Protocol, answer: bytes, decimals: int
+) -> None:
+    token = protocol.chain.deploy("Parrot", answer).address
+    terms = {"enrolment": True, "rho": 0, "budget": 0, "pool": 100, "token": token}
+    assert Mut(protocol.lead("deliver", **terms)).ask("decimals") == decimals
+
+
 def test_any_paying_call__back_from_the_token__reverts(protocol: Protocol) -> None:
     protocol.token = protocol.chain.deploy("CallbackToken")
     auction = protocol.lead("claim", **MIXED)
