@@ -258,10 +258,12 @@ def test_abort__no_scores__bonds_and_budget_return(market: Market) -> None:
     assert market.web3.eth.get_balance(market.deployment.address("DataAuction")) == 0  # type: ignore[arg-type]
 
 
-def test_enrolment__no_bids__pool_shared_by_weight(market: Market) -> None:
+def test_enrolment__no_bids__pool_shared_by_weight(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
     buyer = Buyer(market.sender("buyer"), market.deployment)
     terms = market.terms(enrolment=True, rho=0, budget=0, dst=DstTerms())
-    auction = buyer.create(terms, EncryptionKey.generate())
+    auction = buyer.create(terms, EncryptionKey.generate(), bounty=ETHER)
     phases = market.deployment.auction(market.web3).phases(auction)
     providers = [market.provider(name) for name in COSTS]
     for name, provider in zip(COSTS, providers, strict=True):
@@ -271,7 +273,9 @@ def test_enrolment__no_bids__pool_shared_by_weight(market: Market) -> None:
     for provider in providers:
         provider.reveal(auction)
     market.jump(phases.reveal_end)
+    monkeypatch.setattr("oracles.market.buyer.WALK", 2)  # Two transactions for three bids.
     buyer.settle(auction)
+    assert buyer.bounty(auction) == ETHER
     view = buyer.view(auction)
     for provider in providers:
         provider.deliver(auction)
