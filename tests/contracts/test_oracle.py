@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.support.auction import Auction, Protocol, Report
+    from tests.support.chain import Receipt
 
 ALICE = person("alice")
 #: One more than a chunk of scores.
@@ -72,9 +73,9 @@ def crowd(protocol: Protocol) -> Auction:
     return auction
 
 
-def challenge(auction: Auction) -> None:
+def challenge(auction: Auction) -> Receipt:
     auction.go("challenge")
-    auction.ask("challenge", sender=CHALLENGER.address, value=CHALLENGE_BOND)
+    return auction.ask("challenge", sender=CHALLENGER.address, value=CHALLENGE_BOND)
 
 
 class TestOperators:
@@ -563,7 +564,8 @@ class TestChallenge:
         auction.go("challenge")
         with reverts("ChallengeBondMismatch", CHALLENGE_BOND - 1, CHALLENGE_BOND):
             auction.ask("challenge", value=CHALLENGE_BOND - 1)
-        challenge(auction)
+        event = challenge(auction).event("Challenged").args
+        assert (event["challenger"], event["bond"]) == (CHALLENGER.address, CHALLENGE_BOND)
         with reverts("RequestExists", protocol.auction.address, auction.id):
             challenge(auction)
 
@@ -597,6 +599,8 @@ class TestSlashing:
         assert event["beneficiary"] == RELAYER.address
         assert bond(protocol, 1) == 0
         assert credit(protocol, RELAYER.address) == MIN_BOND // 2
+        added = {"account": RELAYER.address, "amount": MIN_BOND // 2}
+        assert receipt.event("CreditAdded").args == added
         assert protocol.chain.balance(BURN) - burned == MIN_BOND // 2
         with reverts("AlreadySlashed", operator):
             slash(first.signed(1), second.signed(1))
