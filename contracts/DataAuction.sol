@@ -417,19 +417,17 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
         emit Walked(auction, proposal, msg.sender, from, to);
         done = to == a.count;
-        if (!done) {
+        // Who walks alone is paid at once, and nothing need be kept for it.
+        bool alone = done && from == 0;
+        if (!alone) _walked[proposal][msg.sender] += to - from;
+        if (done) {
+            if (!alone) a.proposal = proposal;
+            _finish(auction, marginals, progress, all, flagged, unflagged);
+            if (alone && to != 0) _payBounty(auction, a.bounty);
+        } else {
             progress.cursor = uint32(to);
             _save(proposal, progress, all, flagged, unflagged);
-        } else {
-            _finish(auction, marginals, progress, all, flagged, unflagged);
-            // Who walked alone is paid at once, and nothing need be kept for it.
-            if (from == 0) {
-                if (to != 0) _payBounty(auction, a.bounty);
-                return true;
-            }
-            a.proposal = proposal;
         }
-        _walked[proposal][msg.sender] += to - from;
     }
 
     function _resume(
