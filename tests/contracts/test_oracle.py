@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from tests.support.chain import Receipt
 
 ALICE = person("alice")
-#: One more than a chunk of scores.
-CROWD = 1_025
+CHUNK = 1_024
 SCORES = [Score(), Score(q=5_000, phi=20), Score(7, 300, 9_999, ELIGIBLE | UNDERSERVED)]
 
 
@@ -65,10 +64,10 @@ def reports(auction: Auction, *vectors: Sequence[Score], round_: int = 1) -> lis
     return signed
 
 
-def crowd(protocol: Protocol) -> Auction:
-    """Bids of Alice for two chunks of scores, without bonds."""
+def crowd(protocol: Protocol, bids: int) -> Auction:
+    """Bids of Alice without bonds."""
     auction = protocol.create(bondGwei=0)
-    for _ in range(CROWD):
+    for _ in range(bids):
         auction.commit(0, ALICE.address)
     return auction
 
@@ -408,19 +407,20 @@ class TestRound:
         with reverts("NotTheVector", 1):
             auction.ask("publishVector", bad)
 
-    def test_post_scores__of_two_chunks__completes_with_the_last_in_any_order(
-        self, protocol: Protocol
+    @pytest.mark.parametrize("bids", [CHUNK, CHUNK + 1])
+    def test_post_scores__of_a_chunk_or_two__completes_with_the_last_in_any_order(
+        self, protocol: Protocol, bids: int
     ) -> None:
-        auction = crowd(protocol)
-        scores = [Score(volume=i) for i in range(CROWD)]
+        auction = crowd(protocol, bids)
+        scores = [Score(volume=i) for i in range(bids)]
         signed = reports(auction, *[scores] * 3)
         assert auction.publish(signed[0]).event("VectorPublished").args["round"] == 1
-        for changed in (0, CROWD * 8 - 1):
+        for changed in (0, bids * 8 - 1):
             vector = bytearray(signed[1].vector)
             vector[changed] ^= 1
             with reverts("NotTheVector", 1):
                 auction.ask("publishVector", signed[1].submission() | {"vector": bytes(vector)})
-        for chunk in (1, 0):
+        for chunk in (1, 0) if bids > CHUNK else (0,):
             parts = [report.submission(chunk) for report in signed]
             receipt = auction.ask("postScores", chunk, parts)
             assert bool(receipt.events("RoundCompleted")) == (chunk == 0)
@@ -436,9 +436,9 @@ class TestRound:
     def test_challenge__that_moves_the_second_chunk__is_the_last_word_for_its_bids(
         self, protocol: Protocol
     ) -> None:
-        auction = crowd(protocol)
-        last = CROWD - 1
-        scores = [Score(q=i) for i in range(CROWD)]
+        auction = crowd(protocol, CHUNK + 2)
+        last = CHUNK + 1
+        scores = [Score(q=i) for i in range(CHUNK + 2)]
         signed = auction.score(scores)
         challenge(auction)
         auction.score([*scores[:-1], Score(q=9_000)], round_=2)
@@ -448,7 +448,7 @@ class TestRound:
         def slash(index: int) -> Any:
             report = signed[1]
             proof = (report.evidence, report.signature, report.chunk_hashes)
-            vector = chunks_of(report.vector)[index // 1024]
+            vector = chunks_of(report.vector)[index // CHUNK]
             return auction.ask("slashDeviator", 1, index, *proof, vector)
 
         for equal in (0, last - 1):
@@ -456,7 +456,7 @@ class TestRound:
                 slash(equal)
         assert slash(last).event("OperatorSlashed").args["offence"].startswith(b"deviation")
         auction.go("reveal")
-        for index, q in ((1_022, 1_022), (1_023, 1_023), (last, 9_000)):
+        for index, q in ((1_023, 1_023), (1_024, 1_024), (last, 9_000)):
             weight = auction.reveal(index).event("Revealed").args["weight"]
             assert weight == q * 10**14
 
