@@ -127,6 +127,10 @@ EDGES: dict[str, tuple[list[Bid], dict[str, Any]]] = {
         [Bid(0, 6, 1), Bid(1, 0, 4), Bid(2, 3, 2, flagged=True), Bid(3, 1, 1, flagged=True)],
         {"budget": 6, "tranche": PPB // 2},
     ),
+    "first of all bids sets the price outside the tranche": (
+        [Bid(0, 2, 3), Bid(1, 1, 1, flagged=True), Bid(2, 0, 1), Bid(3, 1, 1, flagged=True)],
+        {"budget": 3, "tranche": PPB // 2},
+    ),
     "all ineligible": ([Bid(i, i, 0) for i in range(3)], {"budget": 8}),
     "no cash": ([Bid(i, i, 2) for i in range(3)], {"budget": 0, "pool": 9, "rho": 0}),
 }

@@ -657,7 +657,7 @@ class TestSlashing:
         assert (proof["signature"], proof["vector"]) == (signed[0].signature, pack(wrong))
         event = receipt.event("OperatorSlashed").args
         assert (event["amount"], event["reward"]) == (MIN_BOND // 2, MIN_BOND // 4)
-        assert event["beneficiary"] == CHALLENGER.address
+        assert (event["beneficiary"], event["round"]) == (CHALLENGER.address, 1)
         assert credit(five, CHALLENGER.address) - had == MIN_BOND // 4
         assert bond(five, 0) == MIN_BOND // 2
         with reverts("AlreadySlashed", five.operators[0].address):
@@ -674,6 +674,8 @@ class TestSlashing:
                 slash(signed[2], index, **changes)
         with reverts("NotSlashable", five.operators[1].address):
             slash(signed[1], 1)
+        with reverts("NotSlashable", five.operators[1].address):  # It never signed these.
+            slash(signed[1], 1, vector=pack(wrong))
         with pytest.raises(Reverted, match="Panic"):
             slash(signed[2], 1_024)
         slash(signed[2], 1)
