@@ -190,6 +190,8 @@ class TestMut:
         mut.do("transfer", ALICE, 1, sender=first)
         mut.deposit(3 * mut.ask("totalSupply"))
         assert mut.do("claimFor", ALICE).event("RevenueClaimed").args["amount"] == 3
+        assert mut.ask("revenueOf", ALICE) == 0
+        assert mut.do("claimFor", ALICE).events("RevenueClaimed") == []
 
     @pytest.mark.parametrize("revenue", [999_999, 1])
     def test_second_claim__by_who_was_paid_revenue__brings_that_of_its_new_tokens(
