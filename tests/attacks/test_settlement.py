@@ -177,6 +177,8 @@ def check(auction: Auction, chunk: int = NONE) -> None:
     last = auction.settle(chunk)
     event = last.event("Settled").args["outcome"]
     assert (event.split, event.winners) == (outcome.split, len(outcome.winners))
+    if not any(bid.weight for bid in bids.values()):
+        assert (event.num, event.den) == (0, 1)
     if not event.split:
         assert (event.unflaggedNum, event.unflaggedDen) == (0, 1)
     assert sum(outcome.cash.values()) <= auction.terms["budget"]
