@@ -221,7 +221,8 @@ class TestMut:
         mut.deposit(revenue)
         auction.claim(1)
         exact = Fraction(2 * revenue * mut.ask("balanceOf", ALICE), supply)
-        assert exact - 2 < paid + mut.ask("revenueOf", ALICE) <= exact
+        # One unit is lost to rounding by the payment, and two by the second claim.
+        assert exact - 3 < paid + mut.ask("revenueOf", ALICE) <= exact
 
     @pytest.mark.parametrize("seed", range(6))
     def test_revenue__under_any_transfers_and_claims__is_the_models_up_to_rounding(
