@@ -1,6 +1,6 @@
 """Mutation score of the contracts: change one thing at a time and see whether a test notices.
 
-    python -m scripts.mutate [--sample 300] [--seed 1] [--only WORD] [--fresh] [--json]
+    python -m scripts.mutate [--sample 1000] [--seed 1] [--only WORD] [--fresh] [--json]
 
 Mutants are made by the usual operators (conditions negated, guards removed, comparisons, arithmetic,
 assignments and constants changed, statements deleted, locks removed) at places chosen by a fixed
@@ -27,6 +27,7 @@ import traceback
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
@@ -445,6 +446,8 @@ class Runner:
         artifact("DataAuction")  # Compiles everything, once for all processes.
         tests = self._tests(items)
 
+        keeping = Lock()
+
         def attempt(number: int) -> None:
             mutant = self.chosen[number]
             if mutant.name in self.results or time.monotonic() > self.limit:
@@ -453,13 +456,14 @@ class Runner:
             if killer is None and self.machine:
                 killer, more = _in_child(lambda: self._try(number, slow), PATIENCE)
                 spent += more
-            self.results[mutant.name] = {
-                "file": mutant.file,
-                "killer": killer,
-                "tests": len(tests[number]),
-                "seconds": round(spent, 1),
-            }
-            _keep(self.results)
+            with keeping:
+                self.results[mutant.name] = {
+                    "file": mutant.file,
+                    "killer": killer,
+                    "tests": len(tests[number]),
+                    "seconds": round(spent, 1),
+                }
+                _keep(self.results)
             self.log.print(f"{'killed  ' if killer else 'SURVIVES'} {mutant.name}", highlight=False)
 
         with ThreadPoolExecutor(self.jobs) as pool:
@@ -584,7 +588,7 @@ def _keep(results: dict[str, Any]) -> None:
 def main() -> None:
     """Try the mutants and print the score."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--sample", type=int, default=300, help="mutants made by operators (300)")
+    parser.add_argument("--sample", type=int, default=1000, help="mutants made by operators (1000)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--again", action="store_true", help="try the survivors once more")
@@ -606,10 +610,14 @@ def main() -> None:
         runner = Runner(chosen, results, limit, args.machine, args.jobs, log)
         out = os.dup(1)
         os.dup2(2, 1)
-        pytest.main(["-s", "-p", "no:cacheprovider", *TESTS], [runner])
+        ended = pytest.main(["-s", "-p", "no:cacheprovider", *TESTS], [runner])
         os.dup2(out, 1)
+        if ended == pytest.ExitCode.INTERNAL_ERROR:
+            sys.exit("the run broke off, see above; the same command goes on where it stopped")
     tried = {mutant.name: results[mutant.name] for mutant in chosen if mutant.name in results}
     _report(tried, as_json=args.json)
+    if len(tried) < len(chosen):
+        log.print(f"{len(chosen) - len(tried)} mutants are left: the same command goes on")
     killed = sum(1 for result in tried.values() if result["killer"])
     sys.exit(0 if 100 * killed >= LEAST * len(tried) else 1)
 
