@@ -456,7 +456,7 @@ class TestRound:
                 slash(equal)
         assert slash(last).event("OperatorSlashed").args["offence"].startswith(b"deviation")
         auction.go("reveal")
-        for index, q in ((1_023, 1_023), (1_024, 1_024), (last, 9_000)):
+        for index, q in ((1_024, 1_024), (1_023, 1_023), (last, 9_000)):
             weight = auction.reveal(index).event("Revealed").args["weight"]
             assert weight == q * 10**14
 
@@ -476,6 +476,9 @@ class TestRound:
             five.chain.call(five.oracle, "finalScores", five.auction, auction.id)
         with reverts("NoRound", 1):
             challenge(auction)
+        auction.go("reveal")
+        with reverts("NoRound", 2):  # Not by this door either.
+            auction.ask("resolve")
 
 
 class TestChallenge:
