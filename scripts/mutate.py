@@ -474,6 +474,7 @@ class Runner:
         """By mutant, the tests that come by it, the fastest first."""
         key = hashlib.sha256(
             json.dumps([[m.text for m in self.chosen], [i.nodeid for i in items]]).encode()
+            + b"".join(file.read_bytes() for file in sorted((ROOT / "tests").rglob("*.py")))
         ).hexdigest()
         known = json.loads(REACH.read_text()) if REACH.is_file() else {}
         if known.get("key") != key:
