@@ -1,6 +1,6 @@
 """Mutation score of the contracts: change one thing at a time and see whether a test notices.
 
-    python -m scripts.mutate [--sample 1000] [--seed 1] [--only WORD] [--fresh] [--json]
+    python -m scripts.mutate [--sample 1000] [--seed 1] [--only WORD] [--again] [--json]
 
 Mutants are made by the usual operators (conditions negated, guards removed, comparisons, arithmetic,
 assignments and constants changed, statements deleted, locks removed) at places chosen by a fixed

@@ -63,9 +63,6 @@ def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
     def mean(life: Life, step: str) -> int:
         return round(life.mean(step))
 
-    def marginal(more: Life, fewer: Life, step: str) -> int:
-        return round((sum(more.gas[step]) - sum(fewer.gas[step])) / (more.n - fewer.n))
-
     must = world.arithmetic(n)
 
     def scores(life: Life, agree: str) -> tuple[int, int]:
@@ -84,13 +81,13 @@ def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
         Row("scores, all five different", different[0], None, different[1]),
         Row(
             "settle, a bid",
-            marginal(cash, cash_less, "settle, last"),
+            cash.marginal(cash_less, "settle, last"),
             2_600,
             floor("settle") + must["settle"],
         ),
         Row(
             "settle, a bid, tranche",
-            marginal(flagged, flagged_less, "settle, last"),
+            flagged.marginal(flagged_less, "settle, last"),
             3_000,
             floor("settle") + must["settle, tranche"],
         ),

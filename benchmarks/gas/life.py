@@ -89,6 +89,10 @@ class Life:
         values = self.gas[step][1:] or self.gas[step]
         return sum(values) / len(values)
 
+    def marginal(self, fewer: Life, step: str) -> int:
+        """Gas of a step for one bid more: what is paid once an auction drops out."""
+        return round((sum(self.gas[step]) - sum(fewer.gas[step])) / (self.n - fewer.n))
+
 
 class World:
     """The contracts on a node, a set of operators and a token."""

@@ -226,8 +226,7 @@ def own(world: World) -> dict[str, int]:
     """Our gas of the steps that have a peer, cash terms."""
     more, fewer, few = (world.run(n, step=n) for n in (MANY, MANY // 2, FEW))
     gas = {step: round(more.mean(step)) for step in ("commit", "reveal", "claim, cash")}
-    settled = [sum(life.gas["settle, last"]) for life in (more, fewer)]
-    gas["settle, a bid"] = round((settled[0] - settled[1]) / (more.n - fewer.n))
+    gas["settle, a bid"] = more.marginal(fewer, "settle, last")
     gas[SETTLE_FEW] = round(sum(few.gas["settle, last"]) / FEW)
     scores = sum(more.gas["postScores"]) // more.n
     claim = round(more.mean("claim, all parts"))

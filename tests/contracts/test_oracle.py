@@ -11,6 +11,7 @@ from tests.support.auction import (
     BURN,
     CHALLENGE_BOND,
     CHALLENGER,
+    CHUNK,
     ELIGIBLE,
     MIN_BOND,
     RELAYER,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tests.support.chain import Receipt
 
 ALICE = person("alice")
-CHUNK = 1_024
 SCORES = [Score(), Score(q=5_000, phi=20), Score(7, 300, 9_999, ELIGIBLE | UNDERSERVED)]
 
 
@@ -62,14 +62,6 @@ def reports(auction: Auction, *vectors: Sequence[Score], round_: int = 1) -> lis
         auction.commit_vector(report)
     auction.go("open" + suffix)
     return signed
-
-
-def crowd(protocol: Protocol, bids: int) -> Auction:
-    """Bids of Alice without bonds."""
-    auction = protocol.create(bondGwei=0)
-    for _ in range(bids):
-        auction.commit(0, ALICE.address)
-    return auction
 
 
 def challenge(auction: Auction) -> Receipt:
@@ -330,7 +322,6 @@ class TestRound:
         words = (protocol.auction, auction.id, 1, keccak(b"".join(hashes)), plain.evidence)
         digest = protocol.chain.call(protocol.oracle, "reportDigest", *words)
         signature = sign(protocol.operators[0], digest)
-        auction.go("score")
         auction.commit_vector(plain._replace(digest=digest))
         auction.go("open")
         more = plain.submission() | {"chunkHashes": hashes, "signature": signature}
@@ -411,7 +402,7 @@ class TestRound:
     def test_post_scores__of_a_chunk_or_two__completes_with_the_last_in_any_order(
         self, protocol: Protocol, bids: int
     ) -> None:
-        auction = crowd(protocol, bids)
+        auction = protocol.crowd(bids)
         scores = [Score(volume=i) for i in range(bids)]
         signed = reports(auction, *[scores] * 3)
         assert auction.publish(signed[0]).event("VectorPublished").args["round"] == 1
@@ -436,7 +427,7 @@ class TestRound:
     def test_challenge__that_moves_the_second_chunk__is_the_last_word_for_its_bids(
         self, protocol: Protocol
     ) -> None:
-        auction = crowd(protocol, CHUNK + 2)
+        auction = protocol.crowd(CHUNK + 2)
         last = CHUNK + 1
         scores = [Score(q=i) for i in range(CHUNK + 2)]
         signed = auction.score(scores)

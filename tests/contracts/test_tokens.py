@@ -450,9 +450,7 @@ class TestDst:
 
     def test_verify__of_two_chunks_of_scores__reads_each_bids_own(self, protocol: Protocol) -> None:
         delivered = {1_023: Score(1_500), 1_024: Score(2_500), 1_030: Score(3_000)}
-        auction = protocol.create(bondGwei=0, dst=DST)
-        for _ in range(1_100):
-            auction.commit(0, ALICE)
+        auction = protocol.crowd(1_100, dst=DST)
         auction.score([delivered.get(index, Score(7)) for index in range(1_100)])
         auction.go("reveal")
         for index in delivered:

@@ -315,6 +315,13 @@ class Protocol:
         event = receipt.event("AuctionCreated")
         return Auction(self, event.args["auction"], terms, self.chain.time, buyer, receipt)
 
+    def crowd(self, bids: int, **changes: Any) -> Auction:
+        """Create an auction without bonds and commit so many bids of one owner."""
+        auction = self.create(bondGwei=0, **changes)
+        for _ in range(bids):
+            auction.commit(0, person("crowd").address)
+        return auction
+
     def lead(
         self,
         phase: str,
