@@ -1,0 +1,43 @@
+"""Moments and spans of time as people read them: local time, and how long until then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def span(seconds: int) -> str:
+    """A length of time by its two largest units.
+
+    >>> span(79_800)
+    '22 h 10 min'
+    """
+    parts = []
+    for name, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
+def moment(timestamp: int, now: int) -> str:
+    """A moment in local time with its zone, and how far it is from now.
+
+    Args:
+        timestamp: unix seconds.
+        now: unix seconds on the clock that decides, which is the chain's.
+    """
+    distance = f"in {span(timestamp - now)}" if timestamp > now else f"{span(now - timestamp)} ago"
+    return f"{local(timestamp)} ({distance})"
+
+
+def local(timestamp: int) -> str:
+    """A moment in local time with its zone; beyond the calendar, its unix seconds."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).astimezone().strftime("%a %d %b %Y %H:%M %Z")
+    except (OverflowError, ValueError, OSError):
+        return f"unix second {timestamp}"
