@@ -1,18 +1,32 @@
-"""What every command shares: tables for people, JSON for programs, one way to fail."""
+"""What every command shares: values and tables for people, JSON for programs, one way to fail."""
 
 from __future__ import annotations
 
-import json
+import json as json_format
 import sys
-from typing import Annotated, Any, NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+#: Where output goes to a file or a program, no line is cut or broken, however long.
+_UNBOUNDED: Final = 1 << 16
+
+
+def _console(*, to_stderr: bool) -> Console:
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(stderr=to_stderr, width=None if stream.isatty() else _UNBOUNDED)
+
 
 #: For people: progress, notes and errors. Data goes to standard output.
-stderr = Console(stderr=True)
-stdout = Console()
+stderr = _console(to_stderr=True)
+stdout = _console(to_stderr=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ClusterOption = Annotated[
@@ -23,7 +37,79 @@ ClusterOption = Annotated[
 
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output; integers beyond 2^53 must already be strings."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_format.dumps(value, ensure_ascii=False) + "\n")
+
+
+def show(values: Mapping[str, Any], *, json: bool) -> None:
+    """Print one record: a line for each value, or JSON."""
+    if json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        stdout.print(
+            f"{_title(name)}: {_plain(value)}", highlight=False, markup=False, soft_wrap=True
+        )
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], *, json: bool, empty: str) -> None:
+    """Print records of one kind as a table, or as a JSON list.
+
+    Args:
+        rows: all with the same keys, which are the columns.
+        json: print JSON instead.
+        empty: sentence for people where there are no rows.
+    """
+    if json:
+        print_json(rows)
+    elif rows:
+        stdout.print(table(rows))
+    else:
+        stdout.print(empty, soft_wrap=True)
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> Table:
+    """A table of records that all have the keys of the first."""
+    made = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        made.add_column(_title(name), overflow="fold")
+    for row in rows:
+        made.add_row(*(escape(_plain(value)) for value in row.values()))
+    return made
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Progress bars on standard error: yields a function that takes (stage, done, total).
+
+    Each stage has a bar of its own; without a total it shows how much was done. Where standard
+    error is no terminal nothing is drawn.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=stderr, transient=True) as progress:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int | None = None) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield advance
 
 
 def fail(message: str, exit_code: int = 2) -> NoReturn:

@@ -1,0 +1,89 @@
+"""What commands print: whole values for pipes, plain words for people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from oracles.cli.explain import explain
+from oracles.cli.output import show, show_rows
+from oracles.cli.when import moment, span
+
+DIGEST = "0x" + "ab" * 64
+
+
+def piped(program: str) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_table__piped__no_value_is_cut_or_broken() -> None:
+    rows = f"[{{'digest': '{DIGEST}', 'owner': '{DIGEST}', 'path': '/very/long' * 40}}]"
+    out = piped(
+        f"from oracles.cli.output import show_rows; show_rows({rows}, json=False, empty='')"
+    )
+    assert out.count(DIGEST) == 2
+    assert "/very/long" * 40 in out
+
+
+def test_show__record__plain_words(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"had_bid": True, "price": None, "indices": [0, 2], "none": []}, json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "had bid: yes",
+        "price: -",
+        "indices: 0, 2",
+        "none: none",
+    ]
+
+
+def test_show__markup_of_a_stranger__is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"symbol": "[red]X[/]"}, json=False)
+    assert capsys.readouterr().out == "symbol: [red]X[/]\n"
+
+
+def test_show_rows__json__is_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows([{"a": True}], json=True, empty="")
+    assert json.loads(capsys.readouterr().out) == [{"a": True}]
+
+
+def test_show_rows__no_rows__says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    show_rows([], json=False, empty="The chain has no bid of this key.")
+    assert capsys.readouterr().out == "The chain has no bid of this key.\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (3_600, "1 h"), (90_061, "1 d 1 h"), (86_405, "1 d")],
+)
+def test_span__seconds__two_largest_units(seconds: int, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_moment__after_and_before_now__says_how_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    assert moment(1_800_000_000, 1_799_999_940).endswith("(in 1 min)")
+    assert moment(1_800_000_000, 1_800_000_060).endswith("(1 min ago)")
+    assert moment(1 << 80, 0).startswith("unix second")
+
+
+def test_explain__out_of_phase__says_when_and_which_way() -> None:
+    early = explain("OutOfPhase", {"now_": 100, "from": 340, "to": 400})
+    late = explain("OutOfPhase", {"now_": 460, "from": 340, "to": 400})
+    assert early is not None
+    assert "opens" in early
+    assert "in 4 min" in early
+    assert late is not None
+    assert "too late" in late
+    assert "1 min ago" in late
+
+
+def test_explain__amounts__in_ether() -> None:
+    said = explain("BondMismatch", {"sent": 0, "due": 10**16})
+    assert said == "the bond is 0.01 ETH, but 0 ETH was sent"
+
+
+def test_explain__unknown_error__is_left_to_speak_for_itself() -> None:
+    assert explain("Unheard", {}) is None
