@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 from ape import networks
-from ape.cli import ConnectedProviderCommand
+from ape.cli import ConnectedProviderCommand, account_option
 from eth_account.messages import encode_typed_data
 from hexbytes import HexBytes
 
 from oracles.chain.client import Sender
+from oracles.cli.options import Session
 from oracles.errors import ConfigError, QmiaError
 
 if TYPE_CHECKING:
+    import typer
     from ape.api import AccountAPI
     from web3 import Web3
     from web3.types import TxParams
@@ -72,7 +76,51 @@ class ApeSigner:
         return bytes(signature.encode_rsv())
 
 
-def sender(account: AccountAPI) -> Sender:
+def sender(account: AccountAPI, *, max_fee_gwei: float | None = None) -> Sender:
     """A sender for an Ape account on the connected network."""
     web3: Web3 = networks.provider.web3
-    return Sender(web3, ApeSigner(account))
+    return Sender(web3, ApeSigner(account), max_fee_gwei=max_fee_gwei)
+
+
+@dataclass(frozen=True, slots=True)
+class ApeSession(Session):
+    """A session whose key is an Ape account, and whose node is the connected network's."""
+
+    account: AccountAPI = field(kw_only=True)
+
+    def connect(self) -> Web3:
+        """The connected network, if it is the deployment's."""
+        web3: Web3 = networks.provider.web3
+        chain_id = self.deployment().chain_id
+        if web3.eth.chain_id != chain_id:
+            raise ConfigError(
+                f"the network is chain {web3.eth.chain_id}, but the deployment is on chain"
+                f" {chain_id}: pass another --network"
+            )
+        return web3
+
+    def sender(self) -> Sender:
+        """A connection with the account's key."""
+        self.connect()
+        return sender(self.account, max_fee_gwei=self.max_fee_gwei)
+
+
+def role(app: typer.Typer, name: str) -> click.Command:
+    """One of the `qmia` roles as an Ape command: its own commands, with Ape's account.
+
+    Args:
+        app: the role's commands.
+        name: of the role, for its help.
+    """
+
+    @click.command(
+        cls=Command,
+        help=f"The commands of `qmia {name}` with an Ape account; `{name} COMMAND --help` too.",
+        context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    )
+    @account_option()
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(account: AccountAPI, arguments: tuple[str, ...]) -> None:
+        app(args=list(arguments), prog_name=name, obj=partial(ApeSession, account=account))
+
+    return command

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from oracles.chain import codec
 from oracles.chain.client import ContractAt
+from oracles.errors import ChainError
+from oracles.money import Currency, token_currency
 
 if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
@@ -44,6 +46,17 @@ class _Token(ContractAt):
 
 class Erc20(_Token):
     """Any ERC-20 (EIP-20), such as the settlement token."""
+
+    def currency(self) -> Currency:
+        """What amounts of the token are counted in.
+
+        A token without a readable symbol or decimals (both are optional in EIP-20) is counted in
+        its smallest unit and called by its address.
+        """
+        try:
+            return token_currency(self.symbol(), self.decimals(), self.address)
+        except ChainError:
+            return Currency(self.address, 0)
 
 
 class Mut(_Token):

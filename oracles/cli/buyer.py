@@ -54,9 +54,13 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Escrow the budget and create an auction; its terms can never be changed."""
+    from oracles.chain.tokens import Erc20
     from oracles.market.terms import load_terms
 
-    auction = _buyer(context).create(load_terms(terms_file), _key(key_file), bounty=bounty)
+    session: Session = context.obj
+    web3 = session.connect()
+    terms = load_terms(terms_file, lambda token: Erc20(web3, token).currency())
+    auction = _buyer(context).create(terms, _key(key_file), bounty=bounty)
     phases = show_phases(context.obj, auction)
     print_values({"auction": auction, **phases}, json=json)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from oracles.cli.when import local, moment
-from oracles.market.money import ETHER
+from oracles.money import ETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -97,8 +97,12 @@ def open_session(
         typer.Option(envvar="QMIA_MAX_FEE_GWEI", help="Never pay more for a unit of gas."),
     ] = None,
 ) -> None:
-    """Callback of a role's group: keep the session for the command that follows."""
-    context.obj = Session(rpc, deployment, keystore, passphrase_file, store, max_fee_gwei)
+    """Callback of a role's group: keep the session for the command that follows.
+
+    A program that runs these commands with keys of its own passes its kind of session as `obj`.
+    """
+    make = context.obj or Session
+    context.obj = make(rpc, deployment, keystore, passphrase_file, store, max_fee_gwei)
 
 
 def read_secret(path: Path) -> str:

@@ -1,93 +1,217 @@
-"""The buyer's terms as a TOML file: what is fixed for ever can be read and reviewed first."""
+"""The buyer's terms as a TOML file: what can never be changed is read and reviewed first."""
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
-from dataclasses import fields
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+
+from eth_utils.address import is_hex_address, to_checksum_address
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from oracles.chain.codec import GWEI, PPB, WAD, DstTerms, Durations, Terms, WeightTerms
 from oracles.errors import InputError
+from oracles.money import ETHER, Currency
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-FAMILIES = ("power", "sqrt", "log1p")
+Family = Literal["power", "sqrt", "log1p"]
+
+_DST: Final = Currency("DST", 18)
+_DURATION: Final = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)?", re.ASCII)
+_SECONDS: Final = {None: 1, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
 
-def load_terms(path: Path) -> Terms:
-    """Read terms.
-
-    Shares and exponents are decimals or fractions ("0.75", "1/3"), amounts whole token units, times
-    seconds. `docs/buyers.md` has a commented example.
-
-    Raises:
-        InputError: unreadable, a field is missing, unknown, or out of range.
-    """
+def _scaled(unit: int, value: object) -> int:
+    """A decimal or a fraction ("0.75", "3/4") as a whole number of 1/unit."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError('write it as "3/4" or "0.75"')
     try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the terms {path}: {error}") from error
-    try:
-        return _terms(content)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(f"{path}: {error!r} is missing, unknown or no number") from error
-
-
-def _terms(content: dict[str, Any]) -> Terms:
-    weights = content.pop("weights", {})
-    durations = content.pop("durations")
-    dst = content.pop("dst", {})
-    terms = Terms(
-        token=content.pop("token"),
-        budget=int(content.pop("budget")),
-        pool=int(content.pop("pool", 0)),
-        rho=_scaled(content.pop("rho", "1"), PPB),
-        tranche=_scaled(content.pop("tranche", "0"), PPB),
-        weights=WeightTerms(
-            FAMILIES.index(weights.pop("family", "power")),
-            _scaled(weights.pop("eta", "1"), WAD),
-            _scaled(weights.pop("kappa", "0"), WAD),
-            _scaled(weights.pop("gamma", "1"), WAD),
-        ),
-        bond_gwei=_whole_gwei(int(content.pop("bond_wei"))),
-        max_bids=int(content.pop("max_bids", 10_000)),
-        enrolment=bool(content.pop("enrolment", False)),
-        operator_set=int(content.pop("operator_set")),
-        metric_version=_bytes32(content.pop("metric_version")),
-        evaluation=_bytes32(content.pop("evaluation")),
-        durations=Durations(*(int(durations.pop(field.name)) for field in fields(Durations))),
-        dst=DstTerms(
-            int(dst.pop("supply", 0)),
-            int(dst.pop("floor", 0)),
-            int(dst.pop("cap", 0)),
-            _scaled(dst.pop("volume_weight", "0"), PPB),
-            _scaled(dst.pop("quality_weight", "0"), PPB),
-            _scaled(dst.pop("impact_weight", "0"), PPB),
-        ),
-    )
-    for left in (content, weights, durations, dst):
-        if left:
-            raise KeyError(next(iter(left)))
-    return terms
-
-
-def _scaled(value: str | int, unit: int) -> int:
-    scaled = Fraction(str(value)) * unit
+        # A TOML float is taken by its text: 0.1 is a tenth.
+        scaled = Fraction(str(value)) * unit
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{value!r} is no number") from error
     if scaled.denominator != 1:
-        raise ValueError(f"{value} is finer than 1/{unit}")
+        raise ValueError(f"{value} is finer than 1/{unit:,}")
+    if scaled < 0:
+        raise ValueError(f"{value} is negative")
     return scaled.numerator
 
 
-def _whole_gwei(wei: int) -> int:
+def _share(value: object) -> int:
+    share = _scaled(PPB, value)
+    if share > PPB:
+        raise ValueError(f"{value} is more than 1")
+    return share
+
+
+def _wad(value: object) -> int:
+    return _scaled(WAD, value)
+
+
+def _seconds(value: object) -> int:
+    found = _DURATION.fullmatch(str(value)) if isinstance(value, int | str) else None
+    if found is None or isinstance(value, bool):
+        raise ValueError(f'{value!r} is no length of time: write seconds, or "90 min", "7 d"')
+    return int(found[1].replace("_", "")) * _SECONDS[found[2]]
+
+
+def _amount(currency: Currency, value: str | int) -> int:
+    try:
+        return currency.parse(str(value))
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
+def _bond_gwei(value: str | int) -> int:
+    wei = _amount(ETHER, value)
     if wei % GWEI:
         raise ValueError(f"a bond is a whole number of gwei, not {wei} wei")
     return wei // GWEI
 
 
+def _address(text: str) -> str:
+    if not is_hex_address(text):
+        raise ValueError(f"{text!r} is no address: 0x and 40 hexadecimal digits are needed")
+    address = to_checksum_address(text)
+    if text != address and text.removeprefix("0x").lower() != text.removeprefix("0x"):
+        raise ValueError(f"{text} has a wrong checksum, so a digit is wrong; copy it again")
+    return address
+
+
 def _bytes32(text: str) -> bytes:
-    value = bytes.fromhex(text.removeprefix("0x"))
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not hexadecimal") from error
     if len(value) != 32:
-        raise ValueError(f"{text} is not 32 bytes")
+        raise ValueError(f"{text} has {len(value)} bytes, not 32")
     return value
+
+
+Share = Annotated[int, BeforeValidator(_share)]
+Wad = Annotated[int, BeforeValidator(_wad)]
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+Bytes32 = Annotated[str, AfterValidator(_bytes32)]
+DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(_DST, value))]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Weights(_Section):
+    family: Family = "power"
+    eta: Wad = WAD
+    kappa: Wad = 0
+    gamma: Wad = WAD
+
+
+class _Durations(_Section):
+    commit: Seconds
+    score_commit: Seconds
+    score_open: Seconds
+    score_post: Seconds
+    challenge: Seconds
+    reveal: Seconds
+    settle: Seconds
+    deliver: Seconds
+    verdict: Seconds
+
+
+class _Dst(_Section):
+    supply: DstAmount = 0
+    floor: DstAmount = 0
+    cap: DstAmount = 0
+    volume_weight: Share = 0
+    quality_weight: Share = 0
+    impact_weight: Share = 0
+
+
+class _TermsFile(_Section):
+    token: Annotated[str, AfterValidator(_address)]
+    budget: int | str
+    pool: int | str = 0
+    rho: Share = PPB
+    tranche: Share = 0
+    bond: Annotated[int, BeforeValidator(_bond_gwei)]
+    max_bids: Annotated[int, Field(gt=0)] = 10_000
+    enrolment: bool = False
+    operator_set: Annotated[int, Field(gt=0)]
+    metric_version: Bytes32
+    evaluation: Bytes32
+    weights: _Weights = _Weights()
+    durations: _Durations
+    dst: _Dst = _Dst()
+
+
+def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
+    """Read terms.
+
+    Shares and exponents are decimals or fractions ("0.75", "1/3"); amounts are `"450 USDC"` or
+    whole numbers of the token's smallest unit; times are seconds or `"7 d"`, `"12 h"`, `"90 min"`.
+    `docs/buyers.md` has a commented example.
+
+    Args:
+        path: TOML file.
+        currency: the currency of the token at an address.
+
+    Raises:
+        InputError: unreadable, or a field is missing, unknown or out of range; all such fields are
+            named.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the terms {path}: {error}") from error
+    try:
+        file = _TermsFile.model_validate(content)
+        token = currency(file.token)
+        return Terms(
+            token=file.token,
+            budget=_amount(token, file.budget),
+            pool=_amount(token, file.pool),
+            rho=file.rho,
+            tranche=file.tranche,
+            weights=WeightTerms(
+                get_args(Family).index(file.weights.family),
+                file.weights.eta,
+                file.weights.kappa,
+                file.weights.gamma,
+            ),
+            bond_gwei=file.bond,
+            max_bids=file.max_bids,
+            enrolment=file.enrolment,
+            operator_set=file.operator_set,
+            metric_version=file.metric_version,  # type: ignore[arg-type]
+            evaluation=file.evaluation,  # type: ignore[arg-type]
+            durations=Durations(**file.durations.model_dump()),
+            dst=DstTerms(**file.dst.model_dump()),
+        )
+    except ValidationError as error:
+        raise InputError(f"{path}: {'; '.join(map(_sentence, error.errors()))}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _sentence(problem: Any) -> str:
+    """One of pydantic's findings as a person would say it."""
+    *parents, name = (str(part) for part in problem["loc"])
+    where = ".".join((*parents, name))
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, _names(parents), n=1)
+        return f"{where} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _names(parents: list[str]) -> list[str]:
+    section: Any = _TermsFile
+    for parent in parents:
+        section = section.model_fields[parent].annotation
+    return list(section.model_fields)

@@ -12,6 +12,7 @@ from oracles.chain.codec import check_salt, new_salt
 from oracles.errors import ConfigError, InputError
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.terms import load_terms
+from oracles.money import Currency
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +31,15 @@ RECORD = BidRecord(
     archive="bafk2",
 )
 
+DOLLAR = Currency("USDC", 6)
+
 TERMS = """
 token = "0x1111111111111111111111111111111111111111"
 budget = 450_000_000
 pool = 150_000_000
 rho = "3/4"
 tranche = "0.1"
-bond_wei = 10_000_000_000_000_000
+bond = "0.01 ether"
 operator_set = 1
 metric_version = "0x{0}"
 evaluation = "0x{0}"
@@ -87,19 +90,59 @@ def test_salt__guessable__refused() -> None:
 def test_terms__file__scaled_exactly(tmp_path: Path) -> None:
     path = tmp_path / "terms.toml"
     path.write_text(TERMS)
-    terms = load_terms(path)
+    terms = load_terms(path, lambda _: DOLLAR)
     assert (terms.rho, terms.tranche) == (750_000_000, 100_000_000)
     assert (terms.weights.kappa, terms.weights.gamma) == (5 * 10**16, 5 * 10**17)
     assert (terms.bond_gwei, terms.max_bids, terms.enrolment) == (10_000_000, 10_000, False)
+    assert (terms.budget, terms.pool) == (450_000_000, 150_000_000)
     assert terms.durations.encode() == tuple(range(1, 10))
     assert terms.dst.supply == 0
+
+
+def test_terms__as_people_write_them__mean_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "terms.toml"
+    path.write_text(TERMS)
+    plain = load_terms(path, lambda _: DOLLAR)
+    path.write_text(
+        "\ufeff"
+        + TERMS.replace("450_000_000", '"450 USDC"')
+        .replace("150_000_000", '"150.0 usdc"')
+        .replace('"3/4"', "0.75")
+        .replace("commit = 1\n", 'commit = "1 s"\n', 1)
+    )
+    assert load_terms(path, lambda _: DOLLAR) == plain
+    path.write_text(TERMS.replace("commit = 1\n", 'commit = "7 d"\n', 1))
+    assert load_terms(path, lambda _: DOLLAR).durations.commit == 604_800
+
+
+def test_terms__several_faults__all_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "terms.toml"
+    path.write_text(TERMS.replace("budget", "budgett").replace("verdict", "verdikt"))
+    with pytest.raises(InputError) as refusal:
+        load_terms(path, lambda _: DOLLAR)
+    said = str(refusal.value)
+    assert "budget is missing" in said
+    assert "budgett is unknown; did you mean budget?" in said
+    assert "durations.verdict is missing" in said
+    assert "durations.verdikt is unknown; did you mean verdict?" in said
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("budget = 450_000_000", "budget = -5"),
+        ("budget = 450_000_000", 'budget = "450 EUR"'),
+        ('rho = "3/4"', 'rho = "3/0"'),
+        ('rho = "3/4"', "rho = 1.5"),
+        (
+            "0x1111111111111111111111111111111111111111",
+            "0xA111111111111111111111111111111111111111",
+        ),
+        ("0x1111111111111111111111111111111111111111", "0x11"),
+        ("commit = 1", 'commit = "1 fortnight"'),
+        ("operator_set = 1", "operator_set = 0"),
         ('rho = "3/4"', 'rho = "1/3"'),  # finer than the contract can hold
-        ("bond_wei = 10_000_000_000_000_000", "bond_wei = 1"),
+        ('bond = "0.01 ether"', "bond = 1"),
         ("budget", "bugdet"),
         ('family = "power"', 'family = "cubic"'),
         ("verdict = 9", ""),
@@ -113,4 +156,4 @@ def test_terms__something_wrong__refused(tmp_path: Path, old: str, new: str) -> 
     assert old in TERMS
     path.write_text(TERMS.replace(old, new, 1))
     with pytest.raises(InputError):
-        load_terms(path)
+        load_terms(path, lambda _: DOLLAR)

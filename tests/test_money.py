@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.errors import InputError
-from oracles.market.money import ETHER, Currency, token_currency
+from oracles.money import ETHER, Currency, token_currency
 
 DOLLAR = Currency("USDC", 6)
 currencies = st.builds(Currency, st.just("TOK"), st.integers(0, 36))
