@@ -1,0 +1,238 @@
+"""Which passages of a text are new, however a copy is disguised.
+
+Texts are compared as *letters*: compatibility forms and case folded (NFKC), accents, punctuation,
+white space, invisible characters and percent codes gone, and digits where they stick to a word.
+Two comparisons are made for each passage, and either is enough to call it a copy:
+
+- **Runs** of 20 letters that were seen anywhere before (shingles). They find what was copied and
+  cut up, put together in another order, or glued.
+- **Pairs** of words at most four apart (sparse bigrams), looked for in one earlier block of text at
+  a time. They find what was copied and had every second to eighth word replaced, dropped or
+  inserted. Pairs that are found in many blocks are common phrases and tell nothing.
+
+Both are containments, not Jaccard similarities: wrapping a copy in new text does not hide it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+#: Letters in a run, about four words of English.
+RUN = 20
+#: Letters of a passage, which is kept or dropped as a whole: about 48 words of English.
+PASSAGE = 240
+#: A passage is a copy when more than this share of its runs was seen before, ...
+RUNS_SEEN = 0.3
+#: ... or more than this share of its telling pairs in one block of earlier text.
+PAIRS_SEEN = 0.25
+#: Words between which pairs are made.
+WINDOW = 4
+#: Words in a block; pairs in more blocks than `COMMON` tell nothing; one pair in `SAMPLE` is kept.
+BLOCK = 512
+COMMON = 8
+SAMPLE = 4
+#: Pairs without which a passage cannot be called a copy by its pairs.
+LEAST_PAIRS = 8
+
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x3400, 0x9FFF),
+)
+#: Odd multipliers of polynomial hashes modulo 2^64 (Knuth's MMIX, SplitMix64).
+_RUN_MULTIPLIER = np.uint64(6364136223846793005)
+_WORD_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@lru_cache(1 << 16)
+def _folded(character: str) -> str:
+    """Letters and digits that a character stands for; empty for all others."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", character).casefold())
+    return "".join(part for part in decomposed if part.isalnum())
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """A text as it is compared.
+
+    Attributes:
+        codes: code points of the folded letters, [L].
+        places: index in the text of the character that each came from, [L].
+        words: index in `codes` at which each word starts, [W]. In scripts without spaces every
+            letter starts a word of three letters.
+        hashes: one 64-bit hash of each word, [W].
+    """
+
+    codes: NDArray[np.uint64]
+    places: NDArray[np.int64]
+    words: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+
+    def runs(self, length: int = RUN) -> NDArray[np.uint64]:
+        """Hash of every run of `length` letters (of the whole text, if it is shorter)."""
+        return _polynomial(self.codes, min(length, len(self.codes)), _RUN_MULTIPLIER)
+
+    def pairs(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Hashes of the sampled word pairs, and the letter at which each starts."""
+        hashes, places = [], []
+        for gap in range(1, WINDOW + 1):
+            left = self.hashes[:-gap]
+            value = _mixed(left * _RUN_MULTIPLIER + self.hashes[gap:])
+            sampled = value % np.uint64(SAMPLE) == 0
+            hashes.append(value[sampled])
+            places.append(self.words[: len(left)][sampled])
+        return np.concatenate(hashes), np.concatenate(places)
+
+
+def fold(text: str) -> Letters:
+    """Fold a text, percent codes already decoded, to the form in which copies are looked for."""
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    distinct, which = np.unique(characters, return_inverse=True)
+    folded = [_folded(chr(code)) for code in distinct]
+    lengths = np.array([len(letters) for letters in folded], np.int64)
+    table = np.array([ord(letter) for letters in folded for letter in letters], np.uint64)
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    places = np.repeat(np.arange(len(characters)), lengths[which])
+    offset = np.arange(len(places)) - np.repeat(
+        np.cumsum(lengths[which]) - lengths[which], lengths[which]
+    )
+    codes = table[starts[which[places]] + offset] if len(places) else table[:0]
+    # Words are what stands between white space; one that has letters loses its digits.
+    space = np.array([chr(code).isspace() for code in distinct], bool)[which]
+    word = np.cumsum(space)[places] if len(places) else places
+    digits = [ord(letter) for letter in set("".join(folded)) if letter.isdecimal()]
+    digit = np.isin(codes, np.array(digits, np.uint64))
+    has_letter = np.bincount(word, ~digit, minlength=1) > 0
+    keep = ~(digit & has_letter[word]) if len(places) else np.zeros(0, bool)
+    codes, places, word = codes[keep], places[keep], word[keep]
+    unspaced = np.zeros(len(codes), bool)
+    for first, last in _UNSPACED:
+        unspaced |= (codes >= first) & (codes <= last)
+    new = np.ones(len(codes), bool)
+    new[1:] = (word[1:] != word[:-1]) | unspaced[1:] | (unspaced[:-1] & ~unspaced[1:])
+    words = np.flatnonzero(new)
+    return Letters(codes, places, words, _word_hashes(codes, words, unspaced))
+
+
+def decoded(text: str) -> str:
+    """The text with percent codes (`%41%42`) decoded as UTF-8."""
+    return _PERCENT.sub(lambda match: unquote(match[0], errors="replace"), text)
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread hashes evenly over their low bits too (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _polynomial(
+    values: NDArray[np.uint64], length: int, multiplier: np.uint64
+) -> NDArray[np.uint64]:
+    hashes = np.zeros(max(0, len(values) - length + 1), np.uint64)
+    for offset in range(length):
+        hashes = hashes * multiplier + values[offset : offset + len(hashes)]
+    return hashes
+
+
+def _word_hashes(
+    codes: NDArray[np.uint64], words: NDArray[np.int64], unspaced: NDArray[np.bool_]
+) -> NDArray[np.uint64]:
+    """Polynomial hash of each word; three letters from its start on in scripts without spaces."""
+    lengths = np.diff(np.append(words, len(codes)))
+    lengths = np.where(unspaced[words], np.minimum(3, len(codes) - words), lengths)
+    hashes = np.zeros(len(words), np.uint64)
+    active, offset = np.arange(len(words)), 0
+    while len(active):
+        hashes[active] = hashes[active] * _WORD_MULTIPLIER + codes[words[active] + offset]
+        offset += 1
+        active = active[lengths[active] > offset]
+    return _mixed(hashes)
+
+
+class Passages:
+    """Remembers text and tells, passage by passage, how much of the next one is a copy.
+
+    One pass in the order of commitments gives the credit for shared text to the earliest. Memory is
+    two 64-bit hashes for every new letter run and word, at most.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self._runs: set[int] = set()
+        self._pairs: dict[int, tuple[int, ...]] = {}
+        self._blocks = 0
+
+    def judge(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Cut a text into passages and remember it.
+
+        Yields:
+            A passage, percent codes decoded, and whether it is a copy of what was seen before, in
+            this text or an earlier one. A text without letters has none.
+        """
+        text = decoded(text)
+        letters = fold(text)
+        runs = letters.runs().tolist()
+        pairs, at = letters.pairs()
+        order = np.argsort(at, kind="stable")
+        pair_list, pair_places = pairs[order].tolist(), at[order]
+        total = len(letters.codes)
+        place_of = letters.places.tolist()
+        words_before = np.searchsorted(letters.words, np.arange(0, total, PASSAGE)).tolist()
+        for number, first in enumerate(range(0, total, PASSAGE)):
+            after = min(first + PASSAGE, total)
+            # The last runs of a text belong to the passage in which they start.
+            own = runs[first:after] or runs[-1:]
+            low, high = np.searchsorted(pair_places, [first, after])
+            mine = pair_list[low:high]
+            block = self._blocks + words_before[number] // BLOCK
+            copied = self._seen_runs(own) or self._seen_pairs(mine, block)
+            self._runs.update(own)
+            for pair in mine:
+                known = self._pairs.get(pair, ())
+                if len(known) <= COMMON and block not in known:
+                    self._pairs[pair] = (*known, block)
+            start = place_of[first] if first else 0
+            end = place_of[after] if after < total else len(text)
+            yield text[start:end], copied
+        self._blocks += len(letters.words) // BLOCK + 1
+
+    def keep(self, text: str) -> str:
+        """The new passages of a text, joined; remembers all of it."""
+        return "".join(passage for passage, copied in self.judge(text) if not copied)
+
+    def _seen_runs(self, own: list[int]) -> bool:
+        seen = sum(value in self._runs for value in own)
+        return seen > RUNS_SEEN * len(own) or seen == len(own)
+
+    def _seen_pairs(self, own: list[int], block: int) -> bool:
+        """Whether one earlier block holds enough of the telling pairs, not counting its own."""
+        found: Counter[int] = Counter()
+        telling = 0
+        for pair in own:
+            known = self._pairs.get(pair, ())
+            if len(known) <= COMMON:
+                telling += 1
+                found.update(known)
+        found.pop(block, None)
+        if telling < LEAST_PAIRS or not found:
+            return False
+        # A copy may lie across the border of two blocks.
+        best = max(count + found.get(other + 1, 0) for other, count in found.items())
+        return best > PAIRS_SEEN * telling
