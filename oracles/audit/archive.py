@@ -19,6 +19,7 @@ from eth_utils.address import to_checksum_address
 from oracles.audit.records import Block, Header, Log, Record, Source
 from oracles.chain.deployment import Deployment
 from oracles.errors import InputError, IntegrityError
+from oracles.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,15 +43,13 @@ def write_archive(path: Path, source: Source) -> int:
 
 def write_records(path: Path, header: Header, records: Iterable[Record]) -> int:
     """Write records under a header; see `write_archive`."""
-    draft = path.with_name(path.name + ".part")
     digest, count = hashlib.sha256(), 0
-    with zstd.open(draft, "wb", level=_LEVEL) as out:
+    with atomic_write(path) as file, zstd.open(file, "wb", level=_LEVEL) as out:
         for line in _lines(header, records):
             out.write(line)
             digest.update(line)
             count += 1
         out.write(_line(["end", count, digest.hexdigest()]))
-    draft.replace(path)
     return count
 
 

@@ -27,6 +27,7 @@ from oracles.chain.auction import AuctionContract
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
 from oracles.errors import ChainError, ConfigError
+from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,9 +138,7 @@ class Deployment:
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(self.to_json(), indent=2) + "\n")
-        draft.replace(path)
+        write_file(path, json.dumps(self.to_json(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Deployment:

@@ -35,11 +35,11 @@ from oracles.dataset.streams import (
     BombError,
     Budget,
     Frames,
-    atomic_write,
     metered,
     zstd_decoder,
 )
 from oracles.errors import InputError, IntegrityError
+from oracles.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

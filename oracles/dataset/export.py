@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import rfc8785
 
 from oracles.dataset.digest import encode_document
-from oracles.dataset.streams import atomic_write
 from oracles.errors import InputError
+from oracles.files import atomic_write
 
 if TYPE_CHECKING:
     import os

@@ -7,8 +7,6 @@ import contextlib
 import gzip
 import io
 import lzma
-import os
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,7 +16,6 @@ from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from _typeshed import WriteableBuffer
 
@@ -230,21 +227,6 @@ class Forward:
         self._position += len(data)
         self._behind = data[-1:] or self._behind
         return data
-
-
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Write beside the path, flush to disk, then rename: all of the file appears, or nothing."""
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        with beside.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def unsafe_name(name: str) -> bool:

@@ -8,18 +8,17 @@ One JSON file a record, readable by its owner only.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from oracles.errors import ConfigError
+from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SCHEMA: Final = "qmia/bid/1"
-_NEW_PRIVATE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +82,8 @@ class BidBook:
         for name, value in asdict(record).items():
             content[name] = "0x" + value.hex() if isinstance(value, bytes) else value
         content["cost"] = str(record.cost)
-        draft = path.with_suffix(".tmp")
         try:
-            with os.fdopen(os.open(draft, _NEW_PRIVATE, 0o600), "w") as file:
-                file.write(json.dumps(content, indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            self._flush_directory()
+            write_file(path, json.dumps(content, indent=2) + "\n", private=True)
         except OSError as error:
             raise ConfigError(
                 f"cannot write the bid book {path}: {error}. Nothing was sent; make room and retry"
@@ -133,10 +126,3 @@ class BidBook:
 
     def _path(self, record: BidRecord) -> Path:
         return self._root / f"{record.auction}-{record.sealed_bid.hex()[:16]}.json"
-
-    def _flush_directory(self) -> None:
-        directory = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

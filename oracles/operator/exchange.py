@@ -11,7 +11,6 @@ import base64
 import ipaddress
 import json
 import os
-import secrets
 import socket
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +27,7 @@ from eth_utils.exceptions import ValidationError
 from oracles.chain import codec
 from oracles.errors import InputError, IntegrityError, QmiaError
 from oracles.evidence import Cid, IpfsStore
+from oracles.files import write_file
 from oracles.operator.journal import Heard
 
 if TYPE_CHECKING:
@@ -249,9 +249,7 @@ class DirectoryExchange:
         """
         folder = self._root / operator.lower()
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f".{secrets.token_hex(8)}"
-        beside.write_text(json.dumps(message))
-        beside.replace(folder / topic.file(self._contract))
+        write_file(folder / topic.file(self._contract), json.dumps(message))
 
     def read(self, operator: str, topic: Topic, limit: int) -> list[Message]:
         """What an operator wrote, if anything sensible."""

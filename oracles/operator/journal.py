@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracles.chain.events import Event
 from oracles.errors import ConfigError, QmiaError
-from oracles.evidence.store import sync_folder
+from oracles.files import sync_folder
 from oracles.operator.duties import about
 
 if TYPE_CHECKING:

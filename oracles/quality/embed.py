@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oracles.errors import ConfigError, IntegrityError
+from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,16 +47,6 @@ def cache_directory() -> Path:
         return Path(explicit)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "qmia"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that readers see either nothing or all of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    Path(handle.name).replace(path)
 
 
 def sha256_file(path: Path) -> str:
@@ -208,7 +198,8 @@ def graph_path() -> Path:
             f"the embedding graph came out as {digest}, not {GRAPH_SHA256}; install the pinned "
             "versions of onnx and protobuf"
         )
-    write_atomically(path, data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, data)
     return path
 
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oracles.errors import InputError, IntegrityError
+from oracles.files import write_file
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import lexicon
 from oracles.quality.diversity import assign, fit, mean_vector
-from oracles.quality.embed import SCALE, WIDTH, Embedder, sha256_file, write_atomically
+from oracles.quality.embed import SCALE, WIDTH, Embedder, sha256_file
 from oracles.quality.index import NeighbourIndex
 from oracles.quality.novelty import nearest, to_micro
 
@@ -242,7 +243,8 @@ def _embed_in_shards(
         path = shards / f"{texts.digest(chr(0).join(chunk)).hex()[:32]}.i16"
         size = 2 * WIDTH * len(chunk)
         if not (path.is_file() and path.stat().st_size == size):
-            write_atomically(path, embedder(chunk).astype("<i2").tobytes())
+            shards.mkdir(parents=True, exist_ok=True)
+            write_file(path, embedder(chunk).astype("<i2").tobytes())
         parts.append(np.frombuffer(path.read_bytes(), "<i2").reshape(-1, WIDTH))
         if advance is not None:
             advance(start + len(chunk), len(sentences))

@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all, and survive a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Write beside the path, flush to disk, then rename.
+
+    Args:
+        path: Where the file appears when the block ends without an exception.
+        private: Only the owner may read it, from the first byte on.
+
+    Raises:
+        OSError: The disk refuses; nothing changed.
+    """
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with os.fdopen(os.open(beside, flags, 0o600 if private else 0o666), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_file(path: Path, content: str | bytes, *, private: bool = False) -> None:
+    """Write a whole file with `atomic_write`; text is written as UTF-8.
+
+    Raises:
+        OSError: The disk refuses; nothing changed.
+    """
+    with atomic_write(path, private=private) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder to disk, so that a new name in it survives a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
