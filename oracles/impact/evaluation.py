@@ -18,8 +18,8 @@ import numpy as np
 
 from oracles.impact import baselines
 from oracles.impact.estimate import (
+    CODE_VERSION,
     Parameters,
-    code_digest,
     make_model,
     make_pool,
     pinned_kernels,
@@ -233,7 +233,7 @@ def predictors(
     state = hashlib.sha256(
         json.dumps(
             [
-                code_digest(("corpus", "estimators", "model", "training")),
+                CODE_VERSION,
                 parameters.to_json(),
                 pool_digest(pool),
             ]
@@ -378,7 +378,7 @@ def evaluate(
         "plan": asdict(plan),
         "parameters": parameters.to_json(),
         "parameter_count": int(make_model(parameters.model, 0).theta.numel()),
-        "code": code_digest(),
+        "code": CODE_VERSION,
         "truth": {
             "retrainings": len(truth._known),
             "seconds": truth.seconds,
