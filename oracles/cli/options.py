@@ -62,12 +62,14 @@ class Session:
         return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei)
 
     def store(self) -> Store:
-        """Where archives are published: a directory, or `ipfs:` and a node's multiaddr."""
-        from oracles.evidence import DirectoryStore, IpfsStore
+        """Where archives are published and fetched.
 
-        if self.store_name.startswith("ipfs:"):
-            return IpfsStore(self.store_name.removeprefix("ipfs:"))
-        return DirectoryStore(Path(self.store_name))
+        Raises:
+            InputError: its name is neither a folder's nor an IPFS node's.
+        """
+        from oracles.evidence import open_store
+
+        return open_store(self.store_name)
 
 
 def open_session(
@@ -89,7 +91,7 @@ def open_session(
         str,
         typer.Option(
             envvar="QMIA_STORE",
-            help="Where archives are published: a directory, or ipfs:MULTIADDR of a node's RPC.",
+            help="Where archives are: a folder, or a node, as ipfs:/ip4/127.0.0.1/tcp/5001/http",
         ),
     ] = "store",
     max_fee_gwei: Annotated[

@@ -24,6 +24,8 @@ from oracles.evidence.store import (
     Retention,
     Store,
     StoreError,
+    is_node,
+    open_store,
     read,
 )
 
@@ -43,6 +45,8 @@ __all__ = [
     "bytes_cid",
     "canonical_json",
     "file_cid",
+    "is_node",
+    "open_store",
     "read",
     "read_bundle",
     "stream_cid",

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
 
 from oracles.errors import InputError, IntegrityError, QmiaError
 from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
+from oracles.files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 #: A path, bytes, or an open file that can seek (such as another store's `open` returns).
 Source = str | os.PathLike[str] | bytes | BinaryIO
 _RANGE: Final = 8 << 20
+_IPFS: Final = "ipfs:"
+#: What nobody means as a folder: a URL, or a multiaddr without the prefix.
+_NO_FOLDER: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|.*://|/(ip4|ip6|dns[a-z0-9]*)(/|$)")
 
 
 class StoreError(QmiaError):
@@ -73,6 +78,32 @@ def read(store: Store, cid: Cid, *, limit: int) -> bytes:
     """
     with store.open(cid, limit=limit) as file:
         return file.read()
+
+
+def is_node(name: str) -> bool:
+    """Whether a store's name is an IPFS node's, `ipfs:/ip4/…`, rather than a folder's.
+
+    Raises:
+        InputError: it is neither; a folder of such a name is never what was meant.
+    """
+    if name.startswith(_IPFS + "/") and "://" not in name:
+        return True
+    if _NO_FOLDER.match(name):
+        raise InputError(
+            f"{name} is not a store: give a folder, or the RPC address of an IPFS node as "
+            "ipfs:/ip4/127.0.0.1/tcp/5001/http"
+        )
+    return False
+
+
+def open_store(name: str) -> Store:
+    """The store of a name: a folder, created if missing, or an IPFS node (`ipfs:/ip4/…`).
+
+    Raises:
+        InputError: the name is neither.
+        StoreError: the folder cannot be created.
+    """
+    return IpfsStore(name) if is_node(name) else DirectoryStore(name)
 
 
 @contextlib.contextmanager
@@ -243,15 +274,6 @@ class DirectoryStore:
         return deleted
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextlib.contextmanager
 def _disk_errors(root: Path) -> Iterator[None]:
     try:
@@ -280,7 +302,7 @@ class IpfsStore:
     """An IPFS node over its RPC (Kubo, js-ipfs): adds and pins, reads in ranges.
 
     Args:
-        address: Multiaddr of the RPC, for example `/ip4/127.0.0.1/tcp/5001/http`.
+        address: `ipfs:` and the multiaddr of the RPC: `ipfs:/ip4/127.0.0.1/tcp/5001/http`.
         timeout: Seconds until one request is given up.
     """
 
@@ -290,9 +312,13 @@ class IpfsStore:
         self._errors = ipfshttpclient.exceptions
         # Not `connect`: it refuses every node released after 2021.
         try:
-            self._client: Any = ipfshttpclient.Client(address, timeout=timeout)
+            multiaddr = address.removeprefix(_IPFS) if is_node(address) else ""
+            self._client: Any = ipfshttpclient.Client(multiaddr, timeout=timeout)
         except (ValueError, TypeError, self._errors.Error) as error:
-            raise InputError(f"{address} is not the multiaddr of an IPFS node: {error}") from error
+            raise InputError(
+                f"{address!r} does not name an IPFS node: write ipfs: and its multiaddr, as in "
+                f"ipfs:/ip4/127.0.0.1/tcp/5001/http ({error})"
+            ) from error
 
     def put(self, source: Source) -> Cid:
         """Add and pin, and insist on the CID that was computed here."""

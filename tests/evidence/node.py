@@ -80,7 +80,7 @@ def js_ipfs(folder: Path, port: int):
                 if daemon.poll() is not None:
                     raise NodeUnavailableError((folder / "log").read_text()[-300:])
                 time.sleep(0.1)
-            yield f"{address}/http"
+            yield f"ipfs:{address}/http"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(daemon.pid, signal.SIGKILL)

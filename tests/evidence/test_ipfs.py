@@ -120,14 +120,14 @@ def test_ipfs__when_node_stores_something_else__then_refused(store, monkeypatch)
 
 @pytest.mark.slow
 def test_ipfs__when_node_is_down__then_store_error():
-    store = IpfsStore(f"/ip4/127.0.0.1/tcp/{free_port()}/http", timeout=2)
+    store = IpfsStore(f"ipfs:/ip4/127.0.0.1/tcp/{free_port()}/http", timeout=2)
     cid = bytes_cid(b"x")
     for action in (lambda: store.put(b"x"), lambda: store.open(cid), lambda: store.has(cid)):
         with pytest.raises(StoreError, match="does not answer"):
             action()
 
 
-@pytest.mark.parametrize("address", ["nonsense", "/ip4/300.0.0.1/tcp/1/http", ""])
+@pytest.mark.parametrize("address", ["nonsense", "ipfs:/ip4/300.0.0.1/tcp/1/http", ""])
 def test_ipfs__when_address_is_no_multiaddr__then_said(address):
     with pytest.raises(InputError, match="multiaddr"):
         IpfsStore(address)

@@ -9,11 +9,14 @@ import pytest
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import (
     DirectoryStore,
+    IpfsStore,
     MissingError,
     QuorumStore,
     Retention,
     StoreError,
     bytes_cid,
+    is_node,
+    open_store,
     read,
 )
 
@@ -232,3 +235,36 @@ def test_quorum__when_source_is_an_open_file__then_every_store_gets_all_of_it(tm
 def test_quorum__when_impossible__then_refused(tmp_path, quorum):
     with pytest.raises(InputError, match="impossible"):
         QuorumStore([Broken(), DirectoryStore(tmp_path)], quorum)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://ipfs.example/api",
+        "https:/ipfs.example",
+        "ipfs://bafy",
+        "ipfs:bafy",
+        "/ip4/127.0.0.1/tcp/5001/http",
+        "/ip6/::1/tcp/5001",
+        "/dns/ipfs/tcp/5001",
+        "/dnsaddr/ipfs.example",
+        "s3:bucket",
+    ],
+)
+def test_open_store__when_name_is_neither_folder_nor_node__then_refused_and_nothing_made(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"is not a store: give a folder, or .* ipfs:/ip4/"):
+        open_store(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["store", "./a:b", "srv/ip4/x", "ip4", "/ip4nodes/x", "dns"])
+def test_is_node__when_a_folder__then_no(name):
+    assert not is_node(name)
+
+
+def test_open_store__when_named__then_folder_or_node(tmp_path):
+    assert isinstance(open_store(str(tmp_path / "store")), DirectoryStore)
+    assert isinstance(open_store("ipfs:/ip4/127.0.0.1/tcp/5001/http"), IpfsStore)

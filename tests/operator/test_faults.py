@@ -203,7 +203,7 @@ def test_disk__full_at_one_operator__it_waits_and_others_go_on(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_ipfs__node_down__scores_come_and_evidence_waits(tmp_path: Path) -> None:
-    dead = f"/ip4/127.0.0.1/tcp/{free_port()}/http"
+    dead = f"ipfs:/ip4/127.0.0.1/tcp/{free_port()}/http"
     network = Network(
         tmp_path,
         **{
