@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oracles.audit import recompute
 from oracles.chain.codec import CHUNK, SCORE_BYTES, Score, unpack_score
+from oracles.dataset import content_digest
 from oracles.errors import ConfigError, IntegrityError
 from oracles.evidence import Cid, MissingError, Store, read_bundle
 from oracles.evidence.cid import DAG_PB, RAW
+from oracles.progress import silent
+from oracles.scoring import EVIDENCE_SCHEMA, NOTHING, Scoring, Submission, Task, load_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,10 +25,8 @@ if TYPE_CHECKING:
     from oracles.audit.auctions import Auction
     from oracles.audit.operators import Feed, Round
     from oracles.audit.replay import Replay
-    from oracles.operator.scoring import Submission, Tell
-    from oracles.operator.settings import Scoring
+    from oracles.progress import Progress
 
-SCHEMA: Final = "qmia/auction-scores/1"
 #: Honest machines may differ by this many grid steps.
 GRID_STEP: Final = 1
 
@@ -84,7 +85,7 @@ def _compare(
 ) -> None:
     checks, round_ = state.checks, feed.rounds[feed.final_round - 1]
     expected = {
-        "schema": SCHEMA,
+        "schema": EVIDENCE_SCHEMA,
         "chain_id": str(state.header.chain_id),
         "contract": state.auctions.address.lower(),
         "auction": str(auction.id),
@@ -131,7 +132,7 @@ def check_scores(
     workspace: Path,
     *,
     chosen: Collection[int],
-    tell: Tell = lambda *_, **__: None,
+    progress: Progress = silent,
 ) -> dict[int, tuple[Score, Score]]:
     """Score plain data again and compare with what was accepted.
 
@@ -146,7 +147,7 @@ def check_scores(
         settings: of scoring; the metric version must be the auction's.
         workspace: folder for intermediate results.
         chosen: indices to report on.
-        tell: told about progress.
+        progress: called after each unit of work.
 
     Returns:
         Accepted and recomputed score by index.
@@ -155,9 +156,6 @@ def check_scores(
         ConfigError: another metric version, or data is missing.
         IntegrityError: a data set is not the one that was committed to.
     """
-    from oracles.dataset import content_digest
-    from oracles.operator.scoring import NOTHING, Task, load_scorer
-
     scorer = load_scorer(settings)
     version = scorer.metric_version(settings)
     if version != auction.terms.metric_version:
@@ -181,7 +179,7 @@ def check_scores(
         bytes.fromhex(content["sample_key"]),
         workspace,
     )
-    scores = scorer.assess(sorted(used, key=lambda each: each.index), task, tell).scores
+    scores = scorer.assess(sorted(used, key=lambda each: each.index), task, progress).scores
     checks, out = state.checks, {}
     for index in sorted(chosen):
         accepted, again = auction.score(index), scores.get(index, NOTHING)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.audit import Finding, Replay, Source
-    from oracles.operator.scoring import Submission
+    from oracles.scoring import Submission
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -175,7 +175,7 @@ def _line(each: dict[str, Any]) -> str:
 def scores(
     auction: Annotated[int, typer.Option(help="Which auction.")],
     evidence: Annotated[
-        list[str], typer.Option(help="Where bundles are: a folder, or an IPFS node's multiaddr.")
+        list[str], typer.Option(help="Where bundles are: a folder, or an IPFS node as ipfs:/ip4/….")
     ],
     archive: Annotated[Path | None, typer.Argument(metavar="[ARCHIVE]")] = None,
     rpc: RpcOption = None,
@@ -198,14 +198,14 @@ def scores(
 
     from oracles.audit.evidence import check_bundles, check_scores
     from oracles.audit.replay import replay as run
-    from oracles.operator.settings import load_scoring
-    from oracles.operator.worker import open_stores
+    from oracles.evidence import open_store
+    from oracles.scoring import load_scoring
 
     state = run(_source(archive, rpc, deployment, block_tag, cache))
     chosen = state.auctions.auctions.get(auction)
     if chosen is None:
         raise ConfigError(f"there is no auction {auction}")
-    content = check_bundles(state, chosen, open_stores(evidence))
+    content = check_bundles(state, chosen, [open_store(name) for name in evidence])
     again = {}
     if data is not None and content:
         submissions = _submissions(data, len(chosen.bids))
@@ -219,7 +219,7 @@ def scores(
                 load_scoring(config),
                 Path(folder),
                 chosen=provider or [each.index for each in submissions],
-                tell=lambda stage, done, total: progress.update(
+                progress=lambda stage, done, total: progress.update(
                     task, description=stage, completed=done, total=total
                 ),
             )
@@ -247,7 +247,7 @@ def _submissions(folder: Path, count: int) -> list[Submission]:
     from functools import partial
 
     from oracles.dataset import read_documents
-    from oracles.operator.scoring import Submission
+    from oracles.scoring import Submission
 
     found = []
     for index in range(count):

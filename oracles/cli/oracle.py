@@ -239,7 +239,7 @@ def status(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
 @app.command()
 def metric(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Print the metric version that this program and these settings compute."""
-    from oracles.operator.scoring import load_scorer
+    from oracles.scoring import load_scorer
 
     settings = _load(config).scoring
     with stderr.status("reading the seed corpus"):
@@ -254,7 +254,7 @@ def evaluation(
     json: JsonOption = False,
 ) -> None:
     """Print a held-out set's digest, which buyers put into the terms; with --config, install it."""
-    from oracles.operator.scoring import evaluation_digest, install_evaluation
+    from oracles.scoring import evaluation_digest, install_evaluation
 
     if config is None:
         _show({"evaluation": "0x" + evaluation_digest(file).hex()}, json=json)

@@ -18,9 +18,9 @@ from oracles.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oracles.progress import Progress as Tell
     from oracles.quality import QualityParameters, QualityReport
     from oracles.quality.reference import Reference
-    from oracles.quality.score import Progress as Tell
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 reference_app = typer.Typer(no_args_is_help=True, help="The public reference corpus.")
@@ -320,8 +320,9 @@ def reference_build(
     json_: JsonOption = False,
 ) -> None:
     """Fetch the sources, embed them, and write a reference file; goes on where it was stopped."""
+    from oracles.files import write_file
     from oracles.quality import reference
-    from oracles.quality.embed import Embedder, cache_directory, write_atomically
+    from oracles.quality.embed import Embedder, cache_directory
     from oracles.quality.sources import SOURCES, passages, provenance
 
     folder = _source_folder()
@@ -346,7 +347,8 @@ def reference_build(
             sentences,
             lambda done, total: tell("embed", done, total),
         )
-    write_atomically(output, data)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_file(output, data)
     if lists:
         from oracles.quality.index import build as build_index
 

@@ -18,11 +18,10 @@ from oracles.chain.codec import Terms
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
 from oracles.errors import QmiaError
-from oracles.evidence import IpfsStore, StoreError, bytes_cid
+from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
 from oracles.operator.keys import load_encryption_keys, load_signer
 from oracles.operator.rpc import connect
-from oracles.operator.scoring import load_scorer
-from oracles.operator.settings import GIB, is_node
+from oracles.scoring import GIB, load_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

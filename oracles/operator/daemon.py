@@ -26,7 +26,15 @@ from oracles.dataset import Binding, WrapContext, check_wrap
 from oracles.dataset.keys import derive
 from oracles.dataset.manifest import MAX_BYTES, Manifest
 from oracles.errors import ChainError, ConfigError, IntegrityError, QmiaError
-from oracles.evidence import Cid, DirectoryStore, IpfsStore, Retention, StoreError, bundle_parts
+from oracles.evidence import (
+    Cid,
+    DirectoryStore,
+    IpfsStore,
+    Retention,
+    StoreError,
+    bundle_parts,
+    open_store,
+)
 from oracles.evidence.cid import RAW
 from oracles.operator import exchange
 from oracles.operator.chainview import ChainIndex
@@ -48,7 +56,7 @@ from oracles.operator.metrics import Metrics
 from oracles.operator.outbox import Outbox
 from oracles.operator.rpc import connect
 from oracles.operator.serve import Server
-from oracles.operator.worker import DataSetRef, Fetcher, Job, open_stores, unwrap_with_any
+from oracles.operator.worker import DataSetRef, Fetcher, Job, unwrap_with_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -727,7 +735,7 @@ class Operator:
     def _opens(self, view: AuctionView, index: int, wrapped: bytes) -> bool:
         commitment = view.commitments[index]
         chain_id, contract = self._deployment.chain_id, self._auctions.address
-        stores = open_stores(self.settings.stores.data)
+        stores = [open_store(name) for name in self.settings.stores.data]
         fetcher = Fetcher(stores, self.settings.state / "cache")
         path = fetcher.path(Cid(RAW, commitment.data_set.cid), MAX_BYTES)
         binding = Binding(chain_id, contract, view.id, commitment.provider)

@@ -6,11 +6,17 @@ Relative paths in the file are relative to the file.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -18,37 +24,54 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from oracles.errors import ConfigError
-
-MIB = 1 << 20
-GIB = 1 << 30
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+from oracles.config import read_toml, settings_error
+from oracles.errors import InputError
+from oracles.evidence.store import is_node
+from oracles.scoring import GIB, Scoring
 
 
-class Stores(_Section):
+def _store(name: str) -> str:
+    try:
+        is_node(name)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+def _node(name: str) -> str:
+    if not is_node(_store(name)):
+        raise ValueError(f"{name} is no IPFS node: write ipfs:/ip4/127.0.0.1/tcp/5001/http")
+    return name
+
+
+#: A folder, or an IPFS node: see `oracles.evidence.open_store`.
+StoreName = Annotated[str, AfterValidator(_store)]
+#: An IPFS node.
+NodeName = Annotated[str, AfterValidator(_node)]
+
+
+class Stores(BaseModel, extra="forbid"):
     """Where data sets come from and evidence goes to.
 
     Attributes:
-        data: directories, or multiaddrs of IPFS nodes (`/ip4/…/tcp/5001/http`), in order.
+        data: folders or IPFS nodes (`ipfs:/ip4/…/tcp/5001/http`), in the order of asking.
         pins: IPFS nodes that pin evidence besides the local directory.
         pin_quorum: of these, how many must have a bundle before it counts as pinned.
         evidence_days: evidence of closed auctions is kept this long.
-        evidence_bytes: and beyond that as long as all of it is smaller than this.
-        cache_bytes: fetched files older than a month go beyond this.
+        evidence_bytes: older evidence is kept too while the total stays below this.
+        cache_bytes: while the total is larger than this, fetched files older than a month are
+            deleted, the oldest first.
     """
 
-    data: list[str] = Field(default_factory=list, json_schema_extra={"paths": True})
-    pins: list[str] = Field(default_factory=list)
+    data: list[StoreName] = Field(default_factory=list, json_schema_extra={"stores": True})
+    pins: list[NodeName] = Field(default_factory=list)
     pin_quorum: int = Field(default=1, ge=1)
     evidence_days: float = Field(default=365, ge=0)
     evidence_bytes: int = Field(default=10 * GIB, ge=0)
     cache_bytes: int = Field(default=20 * GIB, ge=0)
 
 
-class Exchange(_Section):
+class Exchange(BaseModel, extra="forbid"):
     """How signed reports travel between operators.
 
     Attributes:
@@ -56,7 +79,7 @@ class Exchange(_Section):
         listen: `host:port` of this operator's HTTP server; empty for none.
         peers: base URLs of other operators' servers.
         public_url: where others reach this server; announced on chain if `announce` is set.
-        ipfs: multiaddr of a node, to publish on and to read announced `ipfs://` locations with.
+        ipfs: IPFS node to publish on, and to read announced `ipfs://` locations with.
         announce: send an announcement transaction a round (costs gas).
         follow: fetch from locations that members of the set announced on chain.
         private_networks: announced locations may be on private or loopback addresses.
@@ -67,41 +90,11 @@ class Exchange(_Section):
     listen: str = "127.0.0.1:9464"
     peers: list[str] = Field(default_factory=list)
     public_url: str | None = None
-    ipfs: str | None = None
+    ipfs: NodeName | None = None
     announce: bool = False
     follow: bool = True
     private_networks: bool = False
     timeout: float = Field(default=20, gt=0)
-
-
-class Scoring(_Section):
-    """How data sets are scored. What is marked (m) is part of the metric version.
-
-    Attributes:
-        metric: (m) `full`, or `package.module:function` for another scorer, which must be allowed
-            by setting `allow_foreign` too.
-        allow_foreign: load scorers from outside this package.
-        seed_corpus: (m) documents that the base model is trained on.
-        evaluations: folder of held-out sets, each named `<digest>.jsonl`.
-        q_min: (m) least q of an eligible provider, in 1e-4.
-        max_archive_bytes: (m) larger archives are not accepted.
-        max_plain_bytes: (m) nor such as decompress to more.
-        memory_bytes: address space of the scoring process.
-        workers: processes that a scorer may use.
-        fetch_share: share of the commit window after which a data set that cannot be fetched is
-            scored as missing.
-    """
-
-    metric: str = "full"
-    allow_foreign: bool = False
-    seed_corpus: Path | None = None
-    evaluations: Path | None = None
-    q_min: int = Field(default=1000, ge=0, le=10_000)
-    max_archive_bytes: int = Field(default=8 * GIB, gt=0)
-    max_plain_bytes: int = Field(default=64 * GIB, gt=0)
-    memory_bytes: int = Field(default=16 * GIB, gt=0)
-    workers: int = Field(default=1, ge=1)
-    fetch_share: float = Field(default=0.4, gt=0, lt=1)
 
 
 class Settings(BaseSettings):
@@ -224,7 +217,7 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or a setting is missing or wrong.
     """
-    values = {} if path is None else _read(path)
+    values = {} if path is None else read_toml(path, Settings)
 
     class FromFile(Settings):
         @classmethod
@@ -238,57 +231,4 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as error:
-        raise _wrong(error) from error
-
-
-def load_scoring(path: Path | None = None) -> Scoring:
-    """Read the scoring settings alone, for who scores without being an operator.
-
-    Raises:
-        ConfigError: see `load`.
-    """
-    try:
-        return Scoring(**({} if path is None else _read(path).get("scoring", {})))
-    except ValidationError as error:
-        raise _wrong(error) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the settings in {path}: {error}") from error
-    _anchor(Settings, values, path.resolve().parent)
-    return values
-
-
-def _wrong(error: ValidationError) -> ConfigError:
-    # Not `str(error)`: it repeats the input, which may be a secret.
-    problems = "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_context=False)
-    )
-    return ConfigError(f"settings are wrong: {problems}")
-
-
-def is_node(address: str) -> bool:
-    """Whether a store's address is a node's multiaddr rather than a folder."""
-    return address.split("/")[1:2] in (["ip4"], ["ip6"], ["dns"], ["dns4"], ["dns6"])
-
-
-def _anchor(model: type[BaseModel], values: dict[str, Any], base: Path) -> None:
-    """Make the relative paths in a file absolute."""
-    for name, field in model.model_fields.items():
-        value, kind = values.get(name), field.annotation
-        extra = field.json_schema_extra
-        paths = isinstance(extra, dict) and extra.get("paths")
-        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
-            _anchor(kind, value, base)
-        elif isinstance(value, str) and (kind is Path or Path in get_args(kind)):
-            values[name] = str(base / value)
-        elif isinstance(value, list) and (
-            paths or (get_origin(kind) is list and Path in get_args(kind))
-        ):
-            values[name] = [
-                each if paths and is_node(str(each)) else str(base / str(each)) for each in value
-            ]
+        raise settings_error(error) from error

@@ -24,26 +24,33 @@ from typing import TYPE_CHECKING, Any, Final
 from oracles.chain.codec import Score, pack_vector
 from oracles.dataset import Binding, EncryptionKey, Limits, unpack, verify
 from oracles.dataset.manifest import MAX_BYTES, Manifest
-from oracles.dataset.streams import CHUNK, atomic_write
+from oracles.dataset.streams import CHUNK
 from oracles.errors import ConfigError, InputError, IntegrityError, QmiaError
 from oracles.evidence import (
     Bundle,
     Cid,
     DirectoryStore,
-    IpfsStore,
     Store,
     StoreError,
     canonical_json,
+    open_store,
     write_bundle,
 )
 from oracles.evidence.cid import RAW
-from oracles.operator.scoring import NOTHING, Submission, Task, load_scorer, score_auction
-from oracles.operator.settings import Scoring, is_node
+from oracles.files import write_file
+from oracles.scoring import (
+    EVIDENCE_SCHEMA,
+    NOTHING,
+    Scoring,
+    Submission,
+    Task,
+    load_scorer,
+    score_auction,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA: Final = "qmia/auction-scores/1"
 #: Exit codes (sysexits.h): try again later; nothing but the operator can help.
 TEMPORARY: Final = 75
 CONFIGURATION: Final = 78
@@ -109,11 +116,6 @@ class Job:
         values = json.loads(text)
         values["data_sets"] = [DataSetRef(**each) for each in values["data_sets"]]
         return cls(**values)
-
-
-def open_stores(addresses: Sequence[str]) -> list[Store]:
-    """Stores by address: folders and IPFS nodes."""
-    return [IpfsStore(each) if is_node(each) else DirectoryStore(each) for each in addresses]
 
 
 class Fetcher:
@@ -212,7 +214,7 @@ def unwrap_with_any(
 
 def _open_all(job: Job) -> tuple[list[Submission], dict[int, str]]:
     """What can be opened, and for the rest the reason, by index."""
-    fetcher = Fetcher(open_stores(job.stores), Path(job.cache))
+    fetcher = Fetcher([open_store(name) for name in job.stores], Path(job.cache))
     opened: dict[int, Submission] = {}
     problems: dict[int, str] = {}
     waiting = [ref for ref in job.data_sets if not ref.withdrawn]
@@ -273,7 +275,7 @@ def run(job: Job) -> None:
     scores, assessment = score_auction(submissions, task, _tell)
     vector = pack_vector([scores.get(ref.index, NOTHING) for ref in job.data_sets])
     content = {
-        "schema": SCHEMA,
+        "schema": EVIDENCE_SCHEMA,
         "chain_id": str(job.chain_id),
         "contract": job.contract,
         "auction": str(job.auction),
@@ -298,8 +300,7 @@ def run(job: Job) -> None:
         "assessment": assessment.evidence,
     }
     cid = write_bundle(DirectoryStore(job.evidence), Bundle(content, assessment.tensors))
-    with atomic_write(Path(job.result)) as file:
-        file.write(canonical_json({"vector": vector.hex(), "evidence": str(cid)}))
+    write_file(Path(job.result), canonical_json({"vector": vector.hex(), "evidence": str(cid)}))
 
 
 def _plain(score: Score) -> dict[str, Any]:

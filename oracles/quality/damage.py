@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from oracles.progress import Progress
     from oracles.quality.embed import Embedder
     from oracles.quality.reference import Reference
-    from oracles.quality.score import Progress
 
 Damage = "Callable[[list[Document], float, random.Random], list[Document]]"
 _CONFUSED = {

@@ -18,11 +18,12 @@ from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rfc8785
 
+from oracles.progress import silent
 from oracles.quality import chance, embed, novelty
 from oracles.quality import reference as references
 from oracles.quality import text as texts
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from oracles.dataset import Document
     from oracles.engine import Mapper
+    from oracles.progress import Progress
     from oracles.quality.reference import Reference
 
 METRICS = ("cleanliness", "diversity", "novelty", "metadata")
@@ -60,14 +62,6 @@ _EMBED_BATCH = 256
 _EXAMPLES = 20
 #: A value this close to a rounding point, in grid steps, may round the other way elsewhere.
 _CONTESTED = Fraction(1, 100)
-
-
-class Progress(Protocol):
-    """Told how far a stage is: its name, units done, units in all if known."""
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Show it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +140,7 @@ def score(
     card: Mapping[str, Any] | None = None,
     mapper: Mapper = map,
     workspace: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> QualityReport:
     """Score a data set.
 
@@ -160,14 +154,13 @@ def score(
         card: Licence, language and source of the whole set (see `metadata.read_card`).
         mapper: How the first pass is spread over processes or machines.
         workspace: Folder that keeps an interrupted run; by default a temporary one.
-        progress: Told how far it is.
+        progress: Called as documents are read and compared.
 
     Returns:
         The report. An empty set scores 0 with a finding that says so.
     """
     parameters = parameters or QualityParameters()
     reference = reference or references.default()
-    tell = progress or (lambda _stage, _done, _total: None)
     digest = metric_version(parameters, reference)
     with tempfile.TemporaryDirectory(prefix="qmia-quality-") as temporary:
         folder = workspace or Path(temporary)
@@ -177,8 +170,8 @@ def score(
             function = partial(
                 profile, parameters=parameters, unlikely_pairs=reference.unlikely_pairs, card=card
             )
-            _collect(documents, function, mapper, spool, tell)
-            tally = _tally(spool, parameters, reference, embedder, earlier, tell)
+            _collect(documents, function, mapper, spool, progress)
+            tally = _tally(spool, parameters, reference, embedder, earlier, progress)
         finally:
             spool.close()
     return _report(tally, parameters, reference, digest)
@@ -189,7 +182,7 @@ def _collect(
     function: Callable[[Document], list[Profile]],
     mapper: Mapper,
     spool: Spool,
-    tell: Progress,
+    progress: Progress,
 ) -> None:
     """First pass: profile what the spool does not have yet."""
     position = spool.position
@@ -197,7 +190,7 @@ def _collect(
     while batch := list(islice(results, _BATCH)):
         position += len(batch)
         spool.store((part for parts in batch for part in parts), position)
-        tell("read", position, None)
+        progress("read", position, None)
 
 
 def _tally(
@@ -206,7 +199,7 @@ def _tally(
     reference: Reference,
     embedder: embed.Embedder | None,
     earlier: DuplicateIndex | None,
-    tell: Progress,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Second pass: the integers that the metrics are made of, and what an auditor wants to see."""
     own = DuplicateIndex(parameters.duplicate_threshold)
@@ -222,7 +215,7 @@ def _tally(
     drawn: list[tuple[int, bytes]] = []
     random = _random_characters(spool)
     for seen, (item, copies) in enumerate(spool.documents(), 1):
-        tell("compare", seen, None)
+        progress("compare", seen, None)
         if item.key in random:
             item = item.as_random()
         dropped["copies"] += copies - 1
@@ -264,7 +257,7 @@ def _tally(
         "cleanliness_histogram": histogram,
         "duplicate_pairs": pairs,
         "worst": [entry for _, _, entry in sorted(worst, reverse=True)],
-        **_embedded(sample, spool, parameters, reference, embedder, tell),
+        **_embedded(sample, spool, parameters, reference, embedder, progress),
     }
 
 
@@ -294,7 +287,7 @@ def _embedded(
     parameters: QualityParameters,
     reference: Reference,
     embedder: embed.Embedder | None,
-    tell: Progress,
+    progress: Progress,
 ) -> dict[str, Any]:
     """What the drawn documents contribute: topic clusters, duplication and recency."""
     missing = spool.missing(sentence for item in sample for sentence in item.sample)
@@ -304,7 +297,7 @@ def _embedded(
         chunk = missing[start : start + _EMBED_BATCH]
         assert embedder is not None  # noqa: S101 - there is something to embed
         spool.store_vectors(chunk, embedder(chunk))
-        tell("embed", start + len(chunk), len(missing))
+        progress("embed", start + len(chunk), len(missing))
 
     means = np.zeros((len(sample), embed.WIDTH), np.int16)
     seen = novelty.Seen(sum(len(item.sample) for item in sample))
@@ -345,7 +338,7 @@ def _embedded(
                 heapq.heappush(closest, (int(cosines[i]), sentences[i]))
                 if len(closest) > _EXAMPLES:
                     heapq.heappop(closest)
-        tell("compare with reference", start + len(batch), len(sample))
+        progress("compare with reference", start + len(batch), len(sample))
 
     centroids = reference.centroids
     if parameters.codebook == "fitted":

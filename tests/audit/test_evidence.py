@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracles.audit import replay
-from oracles.audit.evidence import SCHEMA, check_bundles, check_scores
+from oracles.audit.evidence import check_bundles, check_scores
 from oracles.chain.codec import Domain, pack_vector, report_message, typed_digest
 from oracles.chain.codec import Score as Grid
 from oracles.dataset import Document, content_digest
 from oracles.errors import ConfigError, IntegrityError
 from oracles.evidence import Bundle, DirectoryStore, write_bundle
-from oracles.operator.scoring import Submission
-from oracles.operator.settings import Scoring
+from oracles.scoring import EVIDENCE_SCHEMA, Scoring, Submission
 from tests.audit.recorder import Recorded, Story
 from tests.operator.scorer import Quick
 from tests.support.auction import Auction, Protocol, Score, sign
@@ -58,7 +57,7 @@ def scored(store: DirectoryStore, **changes: Any) -> Story:
     a = Sold(**{name: getattr(created, name) for name in Auction.__dataclass_fields__})
     for cost in (1, 2, 3):
         a.commit(cost)
-    from oracles.operator.scoring import Task
+    from oracles.scoring import Task
 
     task: Any = Task(SETTINGS, bytes(32), None, bytes(32), None)  # type: ignore[arg-type]
     scores = Quick().assess(submissions(), task, lambda *_: None).scores
@@ -79,7 +78,7 @@ def scored(store: DirectoryStore, **changes: Any) -> Story:
             for i, score in enumerate(grid)
         ]
         content = {
-            "schema": SCHEMA,
+            "schema": EVIDENCE_SCHEMA,
             "chain_id": str(CHAIN_ID),
             "contract": p.auction.address,
             "auction": str(a.id),

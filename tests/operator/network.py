@@ -26,7 +26,7 @@ from oracles.chain.events import read_events
 from oracles.dataset import Binding, Document, EncryptionKey, WrapContext, pack, wrap
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
-from oracles.operator.settings import Scoring
+from oracles.scoring import Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
 from tests.support.anvil import Anvil

@@ -6,20 +6,22 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from oracles.chain.codec import Score
-from oracles.operator.scoring import Assessment
+from oracles.scoring import Assessment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oracles.operator.scoring import Submission, Task, Tell
-    from oracles.operator.settings import Scoring
+    from oracles.progress import Progress
+    from oracles.scoring import Scoring, Submission, Task
 
 
 class Quick:
     def metric_version(self, settings: Scoring) -> bytes:
         return hashlib.sha256(f"quick {settings.q_min}".encode()).digest()
 
-    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+    def assess(
+        self, submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> Assessment:
         seen: set[str] = set()
         scores = {}
         for number, submission in enumerate(submissions, 1):
@@ -33,15 +35,17 @@ class Quick:
                 volume=characters,
                 eligible=2 * len(new) >= len(texts),
             )
-            tell("quick", number, len(submissions))
+            progress("quick", number, len(submissions))
         return Assessment(scores, {"texts": len(seen), "sample_key": task.sample_key.hex()})
 
 
 class Count(Quick):
     """Reads one document at a time, and keeps none."""
 
-    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
-        del task, tell
+    def assess(
+        self, submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> Assessment:
+        del task, progress
         scores = {}
         for submission in submissions:
             count = sum(1 for _ in submission.documents())
@@ -52,8 +56,10 @@ class Count(Quick):
 class Greedy(Quick):
     """Wants all the memory there is."""
 
-    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
-        del submissions, task, tell
+    def assess(
+        self, submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> Assessment:
+        del submissions, task, progress
         kept: list[bytearray] = []
         while True:
             kept.append(bytearray(1 << 26))

@@ -16,8 +16,7 @@ from oracles.chain import codec
 from oracles.chain.codec import DataSet, Score
 from oracles.dataset import Binding, Document, Limits, pack
 from oracles.dataset.manifest import Manifest
-from oracles.operator.scoring import Submission, Task
-from oracles.operator.settings import Scoring
+from oracles.scoring import Scoring, Submission, Task
 from tests.operator.network import ETHER, Network, texts
 from tests.operator.rogue import Rogue
 from tests.operator.scorer import Quick

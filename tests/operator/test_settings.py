@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oracles.errors import ConfigError
-from oracles.operator.settings import is_node, load
+from oracles.operator.settings import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +25,15 @@ def config(tmp_path: Path) -> Path:
 def test_load__relative_paths_in_the_file__are_relative_to_it(config: Path) -> None:
     config.write_text(
         MINIMAL + 'old_encryption_keystores = ["o.json"]\n'
-        '[stores]\ndata = ["data", "/ip4/127.0.0.1/tcp/5001/http"]\n'
+        '[stores]\ndata = ["data", "ipfs:/ip4/127.0.0.1/tcp/5001/http"]\n'
     )
     settings = load(config)
     assert settings.deployment == config.parent / "d.json"
     assert settings.old_encryption_keystores == [config.parent / "o.json"]
-    assert settings.stores.data == [str(config.parent / "data"), "/ip4/127.0.0.1/tcp/5001/http"]
+    assert settings.stores.data == [
+        str(config.parent / "data"),
+        "ipfs:/ip4/127.0.0.1/tcp/5001/http",
+    ]
 
 
 def test_load__flags_before_environment_before_file(
@@ -65,6 +68,8 @@ def test_load__secret_from_a_file__is_read_and_never_shown(
     [
         ("rpx = 1\n", "rpx"),
         ("[scoring]\nworker = 2\n", "scoring.worker"),
+        ('[stores]\ndata = ["https://x.example"]\n', "stores.data.0: .* not a store"),
+        ('[stores]\npins = ["folder"]\n', "stores.pins.0: .* no IPFS node"),
         ('block = "newest"\n', "block"),
         ("poll_seconds = 0\n", "poll_seconds"),
         ('keystore = "k"\nprivate_key = "hush"\n', "exclude"),
@@ -88,16 +93,3 @@ def test_load__missing_file_or_setting__said(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="deployment"):
         load(rpc=["http://x"], state=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("address", "node"),
-    [
-        ("/ip4/127.0.0.1/tcp/5001/http", True),
-        ("/dns/ipfs/tcp/5001/http", True),
-        ("/srv/ip4/x", False),
-        ("ip4", False),
-    ],
-)
-def test_is_node__multiaddr_or_folder(address: str, node: bool) -> None:
-    assert is_node(address) is node

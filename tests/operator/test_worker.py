@@ -17,8 +17,8 @@ from oracles.dataset import Binding, Document, EncryptionKey, pack
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
 from oracles.operator.jobs import read_result
-from oracles.operator.settings import GIB, MIB, Scoring
 from oracles.operator.worker import CONFIGURATION, TEMPORARY, DataSetRef, Job
+from oracles.scoring import GIB, Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
 
@@ -103,7 +103,7 @@ def test_worker__data_set_fifty_times_as_large__needs_no_more_memory(tmp_path: P
         assert unpack_vector(result.vector)[0].volume == documents
         peaks.append(peak)
     # There are 15 MiB more of text, and 8 MiB more of archive.
-    assert peaks[1] < peaks[0] + 4 * MIB
+    assert peaks[1] < peaks[0] + 4 * 1024 * 1024
 
 
 def test_worker__scorer_wants_more_memory_than_configured__ends_and_says_so(

@@ -1,6 +1,8 @@
-"""From data sets to scores: the one place where quality, impact and the daemon meet.
+"""From data sets to scores: the one place where quality and impact meet.
 
-A scorer is any object with `metric_version` and `assess`; `full` is the one that auctions use.
+The daemon scores with it, and an audit scores again with it. A scorer is any object with
+`metric_version` and `assess`; `full` is the one that auctions use. Quality and impact are imported
+where they are used, because torch takes seconds to load and most commands do not need it.
 """
 
 from __future__ import annotations
@@ -8,26 +10,69 @@ from __future__ import annotations
 import hashlib
 import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import rfc8785
+from pydantic import BaseModel, Field, ValidationError
 
 from oracles.chain.codec import Score
+from oracles.config import read_toml, settings_error
+from oracles.dataset import encode_document, read_documents
 from oracles.engine import open_map
 from oracles.errors import ConfigError
+from oracles.files import atomic_write
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import numpy as np
 
     from oracles.dataset import Document
-    from oracles.operator.settings import Scoring
+    from oracles.progress import Progress
 
+GIB: Final = 1 << 30
+#: Schema of the evidence behind the scores of one auction.
+EVIDENCE_SCHEMA: Final = "qmia/auction-scores/1"
 #: What a broken, missing or withdrawn data set gets.
 NOTHING: Final = Score(0, 0, 0, eligible=False)
+
+
+class Scoring(BaseModel, extra="forbid"):
+    """How data sets are scored. What is marked (m) is part of the metric version.
+
+    Attributes:
+        metric: (m) `full`, or `package.module:function` for another scorer, which must be allowed
+            by setting `allow_foreign` too.
+        allow_foreign: load scorers from outside this package.
+        seed_corpus: (m) documents that the base model is trained on.
+        evaluations: folder of held-out sets, each named `<digest>.jsonl`.
+        q_min: (m) least q of an eligible provider, in 1e-4.
+        max_archive_bytes: (m) larger archives are not accepted.
+        max_plain_bytes: (m) archives that decompress to more are not accepted either.
+        memory_bytes: address space of the scoring process.
+        workers: processes that a scorer may use.
+        fetch_share: share of the commit window after which a data set that cannot be fetched is
+            scored as missing.
+    """
+
+    metric: str = "full"
+    allow_foreign: bool = False
+    seed_corpus: Path | None = None
+    evaluations: Path | None = None
+    q_min: int = Field(default=1000, ge=0, le=10_000)
+    max_archive_bytes: int = Field(default=8 * GIB, gt=0)
+    max_plain_bytes: int = Field(default=64 * GIB, gt=0)
+    memory_bytes: int = Field(default=16 * GIB, gt=0)
+    workers: int = Field(default=1, ge=1)
+    fetch_share: float = Field(default=0.4, gt=0, lt=1)
+
+
+class _File(BaseModel, extra="ignore"):
+    """What an auditor needs of an operator's settings file."""
+
+    scoring: Scoring = Field(default_factory=Scoring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +118,15 @@ class Assessment:
     tensors: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
 
-class Tell(Protocol):
-    """Told how far a stage is."""
-
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Show it."""
-
-
 class Scorer(Protocol):
     """Turns data sets into scores, the same on every machine up to one grid step."""
 
     def metric_version(self, settings: Scoring) -> bytes:
         """32 bytes that change whenever a score may."""
 
-    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+    def assess(
+        self, submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> Assessment:
         """Score all data sets of an auction, given in the order of commitment."""
 
 
@@ -97,7 +137,7 @@ class FullScorer:
         """Digest over both methods, the seed corpus and the limits."""
         from oracles import quality
         from oracles.impact import Parameters, corpus_digest
-        from oracles.impact.estimate import code_digest
+        from oracles.impact.estimate import CODE_VERSION
         from oracles.quality import reference
 
         seed = corpus_digest(
@@ -108,7 +148,7 @@ class FullScorer:
             # The day and the sample's key are the auction's own, by the rule in `Task`.
             "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
             "impact": {
-                "code": code_digest(),
+                "code": CODE_VERSION,
                 "parameters": Parameters().to_json(),
                 "seed_corpus": seed,
             },
@@ -120,7 +160,9 @@ class FullScorer:
         }
         return hashlib.sha256(rfc8785.dumps(facts)).digest()
 
-    def assess(self, submissions: Sequence[Submission], task: Task, tell: Tell) -> Assessment:
+    def assess(
+        self, submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> Assessment:
         """Quality in the order of commitment: the earliest keeps the credit. Then impact."""
         from oracles import impact, quality
         from oracles.quality.embed import Embedder
@@ -137,7 +179,7 @@ class FullScorer:
                 earlier=earlier,
                 workspace=task.workspace / f"quality-{submission.index}",
             )
-            tell("quality", number, len(submissions))
+            progress("quality", number, len(submissions))
         gated = [
             submission
             for submission in submissions
@@ -155,7 +197,7 @@ class FullScorer:
                     _read(evaluation, "evaluations"),
                     mapper=mapper,
                     cache=task.workspace / "impact",
-                    progress=lambda done: tell("impact", done, seeds),
+                    progress=lambda done: progress("impact", done, seeds),
                 )
             if estimate.evaluation_digest != task.evaluation.hex():
                 raise ConfigError(f"{evaluation} is not the held-out set that its name says")
@@ -194,8 +236,6 @@ class FullScorer:
 
 
 def _read(path: Path | None, name: str) -> Iterator[Document]:
-    from oracles.dataset import read_documents
-
     if path is None:
         raise ConfigError(f"the setting scoring.{name} is needed by this metric")
     return read_documents(path)
@@ -203,7 +243,6 @@ def _read(path: Path | None, name: str) -> Iterator[Document]:
 
 def evaluation_digest(file: Path) -> bytes:
     """Digest of a held-out set, as auctions commit to it: the same for any order of documents."""
-    from oracles.dataset import read_documents
     from oracles.impact import corpus_digest
     from oracles.impact.corpus import canonical
 
@@ -216,9 +255,6 @@ def install_evaluation(file: Path, settings: Scoring) -> tuple[bytes, Path]:
     Raises:
         ConfigError: the settings name no folder for it.
     """
-    from oracles.dataset import encode_document, read_documents
-    from oracles.dataset.streams import atomic_write
-
     if settings.evaluations is None:
         raise ConfigError("set scoring.evaluations to a folder for held-out sets")
     digest = evaluation_digest(file)
@@ -228,6 +264,18 @@ def install_evaluation(file: Path, settings: Scoring) -> tuple[bytes, Path]:
         for document in read_documents(file):
             out.write(encode_document(document) + b"\n")
     return digest, path
+
+
+def load_scoring(path: Path | None = None) -> Scoring:
+    """Read the section `scoring` of an operator's settings file; the defaults without a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is wrong.
+    """
+    try:
+        return _File(**({} if path is None else read_toml(path, _File))).scoring
+    except ValidationError as error:
+        raise settings_error(error) from error
 
 
 def load_scorer(settings: Scoring) -> Scorer:
@@ -252,19 +300,19 @@ def load_scorer(settings: Scoring) -> Scorer:
 
 
 def score_auction(
-    submissions: Sequence[Submission], task: Task, tell: Tell
+    submissions: Sequence[Submission], task: Task, progress: Progress
 ) -> tuple[dict[int, Score], Assessment]:
     """Score what could be opened.
 
     Args:
         submissions: verified data sets, in the order of commitment.
         task: the rest.
-        tell: told about progress.
+        progress: called after each unit of work.
 
     Returns:
         Scores by index, and the assessment they come from.
     """
     if not submissions:
         return {}, Assessment({}, {})
-    assessment = load_scorer(task.settings).assess(submissions, task, tell)
+    assessment = load_scorer(task.settings).assess(submissions, task, progress)
     return dict(assessment.scores), assessment
