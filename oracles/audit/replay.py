@@ -169,7 +169,15 @@ def replay(source: Source, *, progress: Callable[[int], Any] = lambda _: None) -
 
     Args:
         source: archive or node.
-        progress: told the number of each block reached.
+        progress: called with the number of each block reached.
+
+    Example:
+        `qmia audit archive` writes the archive of a deployment.
+
+        >>> import qmia
+        >>> replayed = qmia.replay(qmia.Archive("market.qmia-archive"))
+        >>> replayed.findings()
+        []
     """
     state = Replay.start(source.header)
     follow(state, source.records(), progress)

@@ -1,4 +1,4 @@
-"""The `qmia` command. One module a role, imported only when its command is called.
+"""The `qmia` command. One module per role, imported only when its command is called.
 
 Exit codes: 0 done or passed, 1 a check found something, 2 could not do it (the message says why),
 130 interrupted.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_roles()
         sys.exit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        stdout.print(f"qmia {version('qmia')}", highlight=False)
+        sys.exit(0)
     role, *rest = arguments
     if role not in ROLES:
         fail(f"there is no role {role!r}; the roles are {', '.join(ROLES)}")

@@ -284,6 +284,14 @@ def pack(
     Raises:
         InputError: there is no document, or the data compress so well that a reader with the same
             limits would take the archive for a decompression bomb.
+
+    Example:
+        >>> import qmia
+        >>> from oracles.dataset import Binding
+        >>> binding = Binding(1, "0x" + "11" * 20, 5, "0x" + "22" * 20)
+        >>> packed = qmia.pack([qmia.Document("A note.")], "note.qmia", binding)
+        >>> [document.text for document in qmia.unpack("note.qmia", packed.key, binding)]
+        ['A note.']
     """
     data_key = os.urandom(DATA_KEY_BYTES) if key is None else key
     commitment, header_key, body_key = _keys(data_key)

@@ -124,6 +124,15 @@ def clear(
 
     Raises:
         InputError: a parameter is out of range, or two bids share an index.
+
+    Example:
+        Three bids of equal weight. Two win, and each is paid 30: with any lower cost than the
+        first loser's it would have won too.
+
+        >>> import qmia
+        >>> bids = [qmia.Bid(0, 10, 1), qmia.Bid(1, 20, 1), qmia.Bid(2, 30, 1)]
+        >>> qmia.clear(bids, budget=75).cash
+        {0: 30, 1: 30}
     """
     rho, tranche = Fraction(rho), Fraction(tranche)
     beta = spendable(budget, pool, rho)

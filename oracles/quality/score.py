@@ -158,6 +158,12 @@ def score(
 
     Returns:
         The report. An empty set scores 0 with a finding that says so.
+
+    Example:
+        >>> import qmia
+        >>> report = qmia.score([qmia.Document("The patient slept well and has no fever.")])
+        >>> 0 < report.q <= 10_000
+        True
     """
     parameters = parameters or QualityParameters()
     reference = reference or references.default()
