@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.anvil import Anvil
+    from tests.support.auction import Protocol
     from tests.support.chain import Chain
     from tests.support.revm import Revm
 
@@ -28,6 +30,24 @@ def evm() -> Revm:
     from tests.support.revm import Revm
 
     return Revm()
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Protocol:
+    """Return the protocol with three operators, threshold 3 of 3; do not change its state."""
+    from tests.support.auction import Protocol
+    from tests.support.revm import Revm
+
+    return Protocol(Revm())
+
+
+@pytest.fixture
+def protocol(deployed: Protocol) -> Iterator[Protocol]:
+    """Return the protocol in this process; the test's effects are undone."""
+    mine = copy(deployed)
+    mine.funded = set(deployed.funded)
+    with deployed.chain.rollback():
+        yield mine
 
 
 @pytest.fixture(scope="session")
