@@ -82,6 +82,8 @@ class Currency:
         return f"`12.5 {self.symbol}`, or a whole number of the smallest unit"
 
 
+#: Participation tokens of any auction (DstToken).
+DST: Final = Currency("DST", 18)
 #: The chain's own coin: bonds, bounties and fees are paid in it.
 ETHER: Final = Currency("ETH", 18, (("ether", 18), ("gwei", 9), ("wei", 0)))
 

@@ -99,6 +99,10 @@ class ApeSession(Session):
             )
         return web3
 
+    def address(self) -> str:
+        """The account's address."""
+        return str(self.account.address)
+
     def sender(self) -> Sender:
         """A connection with the account's key."""
         self.connect()

@@ -42,7 +42,9 @@ from oracles.errors import ChainError, IntegrityError, QmiaError
 from oracles.evidence import DirectoryStore, read_bundle
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from oracles.market.provider import Provider
+from oracles.market.provider import Limits, Provider
+from oracles.market.settler import Settler
+from oracles.market.shares import issue_dst
 from oracles.market.view import final_scores, wins
 from oracles.mechanism import Bid, certify, paper
 from scripts import demo_data
@@ -129,21 +131,22 @@ def run(folder: Path) -> dict[str, Any]:
         scored(stage, auction)
         stage.jump(phases.reveal_start)
         step("revealing costs (the bot stays away and loses its bond)")
-        in_parallel(providers[:-1], lambda provider: provider.reveal(auction))
+        in_parallel(providers[:-1], lambda provider: provider.bids(auction).reveal())
         stage.jump(phases.reveal_end)
         step("settling")
-        buyer.settle(auction)
+        Settler(stage.sender(1), deployment).settle(auction)
         view = buyer.view(auction)
         winners = [i for i in sorted(view.revealed) if wins(view, i)]
         step(f"{len(winners)} winners deliver their keys; the buyer opens and verifies the data")
-        in_parallel([providers[i] for i in winners], lambda provider: provider.deliver(auction))
+        chosen = [providers[i] for i in winners]
+        in_parallel(chosen, lambda provider: provider.bids(auction).deliver())
         store = DirectoryStore(folder / "store")
         received = list(buyer.receive(auction, key, store, folder / "received"))
         stage.jump(phases.verdict_end)
         step("claiming cash, MUT and bonds; participation tokens; revenue")
-        in_parallel(providers[:-1], lambda provider: provider.claim(auction))
+        in_parallel(providers[:-1], lambda provider: provider.bids(auction).claim())
         buyer.withdraw(auction)
-        buyer.issue_dst(auction)
+        issue_dst(stage.sender(1), deployment, auction)
         buyer.deposit_revenue(auction, REVENUE)
         mut = Mut(stage.web3, deployment.auction(stage.web3).mut_token(auction))
         for i in winners:
@@ -355,9 +358,10 @@ def commit(stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int)
         demo_data.write_jsonl(source, person.records)
         # By bid, as `qmia audit scores --data` wants it.
         (plain / f"{number}.jsonl").symlink_to(source)
-        provider = Provider(
-            stage.sender(5 + number), stage.deployment, BidBook(home / "bids"), store
-        )
+        # The test network's phases last seconds: nobody would accept that elsewhere.
+        limits = Limits(window=1)
+        book = BidBook(home / "bids")
+        provider = Provider(stage.sender(5 + number), stage.deployment, book, store, limits)
         provider.commit(provider.prepare(auction, source, person.cost * UNIT))
         providers.append(provider)
     step(f"{len(people)} providers committed encrypted data and sealed costs")

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
-from oracles.cli.options import (
-    AuctionArgument,
-    Session,
-    open_session,
-    print_values,
-    read_secret,
-    show_phases,
-)
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.options import AuctionArgument, Session, open_session, phases_of, read_secret
+from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
+from oracles.cli.when import moment
+from oracles.market.standing import highest_cost
+from oracles.money import DST, ETHER
+
+if TYPE_CHECKING:
+    from oracles.market.buyer import Buyer
+    from oracles.market.settler import Settler
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
 
@@ -42,7 +40,7 @@ def keygen(key_file: KeyOption = DEFAULT_KEY, json: JsonOption = False) -> None:
         raise InputError(f"cannot write {key_file}: {error}; a key is never overwritten") from error
     with os.fdopen(descriptor, "w") as file:
         file.write(key.secret.hex() + "\n")
-    print_values({"key_file": str(key_file), "public": "0x" + key.public.hex()}, json=json)
+    show({"key_file": str(key_file), "public": "0x" + key.public.hex()}, json=json)
 
 
 @app.command()
@@ -50,34 +48,68 @@ def create(
     context: typer.Context,
     terms_file: Annotated[Path, typer.Argument(metavar="TERMS", help="TOML file.")],
     key_file: KeyOption = DEFAULT_KEY,
-    bounty: Annotated[int, typer.Option(help="Wei for whoever settles.")] = 0,
+    bounty: Annotated[str, typer.Option(help="For whoever settles: `0.01 ether`.")] = "0 ether",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Explain the terms and stop; nothing is sent.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Escrow the budget and create an auction; its terms can never be changed."""
-    from oracles.chain.tokens import Erc20
+    from oracles.market.explain import explain_terms
     from oracles.market.terms import load_terms
+    from oracles.market.view import chain_time
 
     session: Session = context.obj
     web3 = session.connect()
-    terms = load_terms(terms_file, lambda token: Erc20(web3, token).currency())
-    auction = _buyer(context).create(terms, _key(key_file), bounty=bounty)
-    phases = show_phases(context.obj, auction)
-    print_values({"auction": auction, **phases}, json=json)
+    terms = load_terms(terms_file, session.currency)
+    if dry_run:
+        operators = session.deployment().oracle(web3).operator_set(terms.operator_set)
+        currency, now = session.currency(terms.token), chain_time(web3)
+        explained = explain_terms(terms, currency, operators, ETHER.parse(bounty))
+        if json:
+            print_json(explained)
+            return
+        show(explained, json=False)
+        rows = [
+            {"phase": name, "ends": moment(end, now)}
+            for name, end in terms.durations.schedule(now).items()
+        ]
+        stdout.print(table(rows, title="If it were created now"))
+        return
+    auction = _buyer(context).create(terms, _key(key_file), bounty=ETHER.parse(bounty))
+    _show_phases(session, {"auction": auction}, auction, json=json)
 
 
 @app.command()
 def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Clear an auction: propose the marginal winners and walk the bids. Anyone may."""
-    buyer = _buyer(context)
-    with Progress(console=stderr, transient=True) as progress:
-        task = progress.add_task("bids walked", total=None)
-        buyer.settle(
-            auction, on_walk=lambda done, total: progress.update(task, completed=done, total=total)
-        )
-    view = buyer.view(auction)
+    from oracles.market.view import load_auction, wins
+
+    session: Session = context.obj
+    with bars() as progress:
+        _settler(context).settle(auction, progress=progress)
+    view = load_auction(session.connect(), session.deployment(), auction)
     outcome = (view.settled or {}).get("outcome", {})
-    shown = {name: str(value) for name, value in outcome.items()}
-    print_values({"auction": auction, **shown}, json=json)
+    winners = [index for index in sorted(view.revealed) if wins(view, index)]
+    if json:
+        raw = {name: str(value) for name, value in outcome.items()}
+        print_json({"auction": auction, "winners": winners, **raw})
+        return
+    currency = session.currency(view.terms.token)
+    paid = {index: highest_cost(view, index) or 0 for index in winners}
+    show(
+        {
+            "auction": auction,
+            "winners": winners,
+            "rewards": [
+                f"bid {index}: {currency.format(amount)}" for index, amount in paid.items()
+            ],
+            "returns_to_the_buyer": currency.format(int(outcome.get("refund", 0))),
+            "next": f"winners deliver their keys (qmia provider deliver {auction}), then"
+            f" qmia buyer receive {auction}",
+        },
+        json=False,
+    )
 
 
 @app.command()
@@ -94,71 +126,79 @@ def receive(
         {"index": r.index, "owner": r.owner, "path": str(r.path), "documents": r.documents}
         for r in _buyer(context).receive(auction, _key(key_file), session.store(), out)
     ]
-    if json:
-        print_json(rows)
-        return
-    table = Table("index", "owner", "documents", "path")
-    for row in rows:
-        table.add_row(str(row["index"]), row["owner"], str(row["documents"]), row["path"])
-    stdout.print(table)
+    show_rows(rows, json=json, empty="Nothing was delivered yet.")
 
 
 @app.command()
 def forfeit(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Past the delivery deadline: strike out winners who posted no key. Anyone may."""
-    print_values(
-        {"auction": auction, "indices": _buyer(context).forfeit_missing(auction)}, json=json
-    )
+    show({"auction": auction, "indices": _settler(context).forfeit_missing(auction)}, json=json)
 
 
 @app.command()
 def bounty(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Collect your part of the bounty, if you were one of several who walked the bids."""
-    amount = _buyer(context).bounty(auction)
-    print_values({"auction": auction, "native": str(amount)}, json=json)
+    amount = _settler(context).bounty(auction)
+    show({"auction": auction, "native": str(amount) if json else ETHER.format(amount)}, json=json)
 
 
 @app.command()
 def withdraw(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Take back unspent cash, your MUT, and the bounty where it is due back."""
-    amounts = _buyer(context).withdraw(auction)
-    print_values(
-        {"auction": auction, **{name: str(value) for name, value in amounts.items()}}, json=json
+    buyer = _buyer(context)
+    amounts = buyer.withdraw(auction)
+    if json:
+        print_json({"auction": auction, **{name: str(v) for name, v in amounts.items()}})
+        return
+    currency = context.obj.currency(buyer.view(auction).terms.token)
+    show(
+        {
+            "auction": auction,
+            "cash": currency.format(amounts["amount"]),
+            "mut": f"{currency.format(amounts['face'])} at face value",
+            "bounty": ETHER.format(amounts["native"]),
+        },
+        json=False,
     )
 
 
 @app.command()
 def abort(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """End an auction whose scores failed or that nobody settled in time. Anyone may."""
-    session: Session = context.obj
-    sender = session.sender()
-    sender.send(session.deployment().auction(sender.web3).abort(auction))
-    print_values({"auction": auction, **show_phases(session, auction)}, json=json)
+    _settler(context).abort(auction)
+    _show_phases(context.obj, {"auction": auction}, auction, json=json)
 
 
 @app.command()
 def deposit(
     context: typer.Context,
     auction: AuctionArgument,
-    amount: Annotated[int, typer.Argument(help="Revenue, token units.")],
+    amount: Annotated[
+        str, typer.Argument(help="Revenue: `240 USDC`, or a whole number of smallest units.")
+    ],
     json: JsonOption = False,
 ) -> None:
     """Pay revenue to the holders of an auction's MUT. Anyone may."""
-    _buyer(context).deposit_revenue(auction, amount)
-    print_values({"auction": auction, "deposited": str(amount)}, json=json)
+    buyer = _buyer(context)
+    currency = context.obj.currency(buyer.view(auction).terms.token)
+    units = currency.parse(amount)
+    buyer.deposit_revenue(auction, units)
+    shown = str(units) if json else currency.format(units)
+    show({"auction": auction, "deposited": shown}, json=json)
 
 
 @app.command()
 def dst(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Issue the participation tokens of an auction. Anyone may."""
-    shares = _buyer(context).issue_dst(auction)
-    if json:
-        print_json({str(index): str(share) for index, share in shares.items()})
-        return
-    table = Table("index", "DST")
-    for index, share in shares.items():
-        table.add_row(str(index), str(share))
-    stdout.print(table)
+    from oracles.market.shares import issue_dst
+
+    session: Session = context.obj
+    shares = issue_dst(session.sender(), session.deployment(), auction)
+    rows = [
+        {"index": index, "dst": str(share) if json else DST.format(share)}
+        for index, share in shares.items()
+    ]
+    show_rows(rows, json=json, empty="Nobody has a share.")
 
 
 @app.command()
@@ -168,20 +208,41 @@ def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
 
     session: Session = context.obj
     view = load_auction(session.connect(), session.deployment(), auction)
+    beta = str(view.beta) if json else session.currency(view.terms.token).format(view.beta)
     values: dict[str, Any] = {
         "auction": auction,
-        **show_phases(session, auction),
         "buyer": view.buyer,
-        "beta": str(view.beta),
+        "beta": beta,
         "committed": len(view.commitments),
         "revealed": len(view.revealed),
         "delivered": len(view.delivered),
         "forfeited": len(view.forfeited),
     }
-    print_values(values, json=json)
+    _show_phases(session, values, auction, json=json)
 
 
-def _buyer(context: typer.Context) -> Any:
+def _show_phases(session: Session, values: dict[str, Any], auction: int, *, json: bool) -> None:
+    """Show values, the auction's state, and its deadlines in local time."""
+    from oracles.market.view import chain_time
+
+    phases = phases_of(session, auction)
+    state = {"state": phases.state.name.lower()}
+    times = {name: end for name, end in phases._asdict().items() if name != "state"}
+    if json:
+        print_json({**values, **state, **times})
+        return
+    now = chain_time(session.connect())
+    show({**values, **state, **{name: moment(end, now) for name, end in times.items()}}, json=False)
+
+
+def _settler(context: typer.Context) -> Settler:
+    from oracles.market.settler import Settler
+
+    session: Session = context.obj
+    return Settler(session.sender(), session.deployment())
+
+
+def _buyer(context: typer.Context) -> Buyer:
     from oracles.market.buyer import Buyer
 
     session: Session = context.obj

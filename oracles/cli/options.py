@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from eth_utils.address import is_hex_address, to_checksum_address
 
-from oracles.cli.output import print_json, stdout
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
     from web3 import Web3
 
+    from oracles.chain.auction import Phases
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
     from oracles.evidence import Store
+    from oracles.money import Currency
 
 AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
 
@@ -60,6 +63,22 @@ class Session:
             raise ConfigError("this needs a key: pass --keystore and --passphrase-file")
         signer = LocalSigner.from_keystore(self.keystore, read_secret(self.passphrase_file))
         return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei)
+
+    def address(self) -> str | None:
+        """The key's address as its file says, without opening it; None where it does not say."""
+        if self.keystore is None:
+            return None
+        try:
+            stated = json.loads(self.keystore.read_text("utf-8-sig")).get("address")
+        except (OSError, ValueError, AttributeError) as error:
+            raise ConfigError(f"cannot read the keystore {self.keystore}: {error}") from error
+        return to_checksum_address(stated) if is_hex_address(stated) else None
+
+    def currency(self, token: str) -> Currency:
+        """What amounts of a token are counted in, by the token's own word."""
+        from oracles.chain.tokens import Erc20
+
+        return Erc20(self.connect(), token).currency()
 
     def store(self) -> Store:
         """Where archives are published and fetched.
@@ -119,16 +138,6 @@ def read_secret(path: Path) -> str:
         raise ConfigError(f"cannot read a secret from {path}: {error}") from error
 
 
-def show_phases(session: Session, auction: int) -> dict[str, Any]:
-    """State and deadlines of an auction, as JSON: the state's name, unix seconds."""
-    phases = session.deployment().auction(session.connect()).phases(auction)
-    return {**phases._asdict(), "state": phases.state.name.lower()}
-
-
-def print_values(values: dict[str, Any], *, json: bool) -> None:
-    """Print a flat record: a line a value, or JSON."""
-    if json:
-        print_json(values)
-        return
-    for name, value in values.items():
-        stdout.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
+def phases_of(session: Session, auction: int) -> Phases:
+    """State and deadlines of an auction."""
+    return session.deployment().auction(session.connect()).phases(auction)

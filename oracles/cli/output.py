@@ -13,7 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from oracles.progress import Progress as ProgressCallback
 
 #: Where output goes to a file or a program, no line is cut or broken, however long.
 _UNBOUNDED: Final = 1 << 16
@@ -92,7 +94,7 @@ def _plain(value: Any) -> str:
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+def bars() -> Iterator[ProgressCallback]:
     """Progress bars on standard error: yields a function that takes (stage, done, total).
 
     Each stage has a bar of its own; without a total it shows how much was done. Where standard

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from oracles.cli.options import (
-    AuctionArgument,
-    Session,
-    open_session,
-    print_values,
-    show_phases,
-)
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.options import AuctionArgument, Session, open_session, phases_of
+from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout, table
+from oracles.cli.when import duration, moment
+from oracles.money import ETHER
+
+if TYPE_CHECKING:
+    from oracles.market.bids import Bids, Done
+    from oracles.market.provider import Provider
+    from oracles.market.schedule import Step
+    from oracles.money import Currency
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
 
@@ -60,37 +61,96 @@ def commit(
     context: typer.Context,
     auction: AuctionArgument,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder to sell.")],
-    cost: Annotated[int, typer.Option(help="Your cost, token units; stays sealed.")] = 0,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="Your cost, which stays sealed: `120 USDC`, or a whole number of the token's"
+            " smallest unit. Required, but in an enrolment, which takes no bids."
+        ),
+    ] = None,
+    max_bond: Annotated[
+        str, typer.Option(help="Refuse an auction that asks for a larger bond.")
+    ] = "0.1 ether",
+    min_window: Annotated[
+        str, typer.Option(help="Refuse an auction that gives less time to reveal or to deliver.")
+    ] = "1 h",
+    calendar: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the deadlines (iCalendar); beside the book by default."),
+    ] = None,
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Encrypt and publish a data set, seal a bid, commit both with the bond."""
-    provider = _provider(context, book)
+    """Encrypt and publish a data set, seal a bid, commit both with the bond.
+
+    The same command once more finishes an interrupted commitment and pays only once.
+    """
+    from oracles.market.calendar import deadlines
+    from oracles.market.provider import Limits
+    from oracles.market.view import chain_time, load_auction
+
+    session: Session = context.obj
+    limits = Limits(ETHER.parse(max_bond), duration(min_window))
+    provider = _provider(context, book, limits)
+    view = load_auction(session.connect(), session.deployment(), auction)
+    currency = session.currency(view.terms.token)
+    units = None if cost is None else currency.parse(cost)
     findings: list[Any] = []
     with stderr.status("packing and encrypting"):
-        prepared = provider.prepare(auction, path, cost, findings=findings)
+        prepared = provider.prepare(auction, path, units, findings=findings)
     for finding in findings:
         stderr.print(f"[yellow]{finding.kind}[/] {finding.where}: {finding.detail}")
-    record = provider.commit(prepared)
-    print_values(
-        {
-            "auction": auction,
-            "index": record.index,
-            "owner": record.owner,
-            "documents": prepared.documents,
-            "bytes": prepared.data_set.size,
-            "content_digest": "0x" + prepared.data_set.content_digest.hex(),
-            "cid": record.cid,
-            "archive": record.archive,
+    try:
+        committed = provider.commit(prepared)
+    except KeyboardInterrupt:
+        stderr.print(
+            f"Interrupted. The commitment may be on chain: `qmia provider status {auction}` tells,"
+            " and the same commit once more finishes it without paying twice."
+        )
+        raise
+    record = committed.record
+    phases = phases_of(session, auction)
+    file = calendar or book / f"auction-{auction}-bid-{record.index}.ics"
+    file.write_bytes(deadlines(phases, auction, record.contract, record.index or 0))
+    values = {
+        "auction": auction,
+        "index": record.index,
+        "owner": record.owner,
+        "documents": prepared.documents,
+        "bytes": record.size,
+        "cost": str(record.cost),
+        "bond": str(prepared.bond),
+        "content_digest": "0x" + record.content_digest.hex(),
+        "manifest": record.cid,
+        "archive": record.archive,
+        "transaction": _hash(committed.transaction),
+        "reveal_start": phases.reveal_start,
+        "reveal_end": phases.reveal_end,
+        "calendar": str(file),
+    }
+    if json:
+        print_json(values)
+        return
+    now = chain_time(session.connect())
+    start, end = moment(phases.reveal_start, now), moment(phases.reveal_end, now)
+    show(
+        values
+        | {
+            "cost": currency.format(record.cost),
+            "bond": f"{ETHER.format(prepared.bond)}"
+            + ("" if committed.transaction else " (paid before: this bid was on chain already)"),
+            "reveal_start": start,
+            "reveal_end": end,
         },
-        json=json,
+        json=False,
     )
-
-
-def _act(context: typer.Context, verb: str, auction: int, book: Path, *, json: bool) -> None:
-    done = getattr(_provider(context, book), verb)(auction)
-    indices = [record.index for record in done]
-    print_values({"auction": auction, "done": verb, "indices": indices}, json=json)
+    stdout.print(
+        f"\nReveal between {start} and {end}, or the bond is lost: qmia provider reveal {auction}\n"
+        f"Operators must be able to fetch manifest and archive from {session.store_name} until"
+        f" claims begin. Keep a copy of the bid book {book}: without it the bid cannot be opened.",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 @app.command()
@@ -101,7 +161,8 @@ def reveal(
     json: JsonOption = False,
 ) -> None:
     """Open your bids. Whoever does not loses the bond."""
-    _act(context, "reveal", auction, book, json=json)
+    bids = _provider(context, book).bids(auction)
+    _show_done(context, bids, "reveal", bids.reveal(), "All are open already.", json=json)
 
 
 @app.command()
@@ -112,7 +173,9 @@ def deliver(
     json: JsonOption = False,
 ) -> None:
     """Hand the data key of every winning bid to the buyer, wrapped for its key."""
-    _act(context, "deliver", auction, book, json=json)
+    bids = _provider(context, book).bids(auction)
+    nothing = "No bid of yours has a key to deliver: they did not win, or have delivered."
+    _show_done(context, bids, "deliver", bids.deliver(), nothing, json=json)
 
 
 @app.command()
@@ -123,32 +186,48 @@ def claim(
     json: JsonOption = False,
 ) -> None:
     """Claim cash, MUT and bond; after an abort, the bond."""
-    _act(context, "claim", auction, book, json=json)
+    bids = _provider(context, book).bids(auction)
+    _show_done(context, bids, "claim", bids.claim(), "Nothing is due.", json=json)
 
 
 @app.command()
 def withdraw(
     context: typer.Context,
     auction: AuctionArgument,
+    index: Annotated[int | None, typer.Option(help="Only this bid.")] = None,
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
     """Take your commitments back before the deadline, with the bonds."""
-    _act(context, "withdraw", auction, book, json=json)
+    bids = _provider(context, book).bids(auction)
+    done = bids.withdraw(index)
+    _show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
 
 
 @app.command()
 def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Claim the revenue of your MUT."""
     from oracles.chain.tokens import Mut
+    from oracles.market.view import load_auction
 
     session: Session = context.obj
     sender = session.sender()
+    view = load_auction(sender.web3, session.deployment(), auction)
     mut = Mut(sender.web3, session.deployment().auction(sender.web3).mut_token(auction))
     amount = mut.revenue_of(sender.address)
+    transaction = None
     if amount:
-        sender.send(mut.claim_for(sender.address))
-    print_values({"auction": auction, "holder": sender.address, "revenue": str(amount)}, json=json)
+        transaction = bytes(sender.send(mut.claim_for(sender.address))["transactionHash"])
+    shown = str(amount) if json else session.currency(view.terms.token).format(amount)
+    show(
+        {
+            "auction": auction,
+            "holder": sender.address,
+            "revenue": shown,
+            "transaction": _hash(transaction),
+        },
+        json=json,
+    )
 
 
 @app.command()
@@ -158,39 +237,167 @@ def status(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """What your bid book and the chain say about your bids."""
+    """What became of your bids, why, and what to do next until when.
+
+    The bid book is matched with the chain by sealed bid. Exit code 1: the chain has a bid of your
+    key that the book does not know.
+    """
+    from oracles.market.bids import match
     from oracles.market.book import BidBook
-    from oracles.market.view import load_auction, wins
+    from oracles.market.schedule import next_step
+    from oracles.market.standing import standing
+    from oracles.market.view import chain_time, final_scores, load_auction
 
     session: Session = context.obj
-    deployment = session.deployment()
-    view = load_auction(session.connect(), deployment, auction)
-    rows: list[dict[str, Any]] = [
-        {
-            "index": record.index,
-            "owner": record.owner,
-            "cost": str(record.cost),
-            "committed": record.index in view.commitments,
-            "revealed": record.index in view.revealed,
-            "won": record.index is not None and wins(view, record.index),
-            "delivered": record.index in view.delivered,
-        }
-        for record in BidBook(book).records(deployment.address("DataAuction"), auction)
-    ]
-    phases = show_phases(session, auction)
+    deployment, web3 = session.deployment(), session.connect()
+    view = load_auction(web3, deployment, auction)
+    phases, now = phases_of(session, auction), chain_time(web3)
+    currency = session.currency(view.terms.token)
+    records = BidBook(book).records(deployment.address("DataAuction"), auction)
+    owner = session.address() or (records[0].owner if records else None)
+    matched = match(view, records, owner)
+    scores = final_scores(web3, deployment, auction, view.final_round) if view.final_round else []
+    rows: list[dict[str, Any]] = []
+    steps: list[tuple[int, Step]] = []
+    for record in matched.placed:
+        index = record.index or 0
+        fate = standing(view, index, scores[index]) if index < len(scores) else None
+        step = next_step(view, phases, index, now)
+        steps.append((index, step))
+        rows.append(
+            {
+                "index": index,
+                "owner": record.owner,
+                "cost": str(record.cost),
+                "q": fate and fate.q,
+                "phi": fate and fate.phi,
+                "weight": None if fate is None or fate.weight is None else str(fate.weight),
+                "won": fate and fate.won,
+                "reward": None if fate is None or fate.reward is None else str(fate.reward),
+                "why": fate and fate.why,
+                "next": step.verb,
+                "next_why": step.why,
+                "from": step.start,
+                "until": step.end,
+                "at_stake": step.stake,
+            }
+        )
     if json:
-        print_json({"auction": auction, "phases": phases, "bids": rows})
+        times = {**phases._asdict(), "state": phases.state.name.lower()}
+        unknown = list(matched.unknown)
+        print_json(
+            {"auction": auction, "now": now, "phases": times, "bids": rows, "unknown": unknown}
+        )
+    else:
+        stdout.print(f"Auction {auction} is {phases.state.name.lower()}.")
+        _show_standings(rows, steps, now, currency, auction)
+        for record in matched.unsent:
+            stdout.print(
+                f"Not on chain: the bid of {currency.format(record.cost)}"
+                f" (seal 0x{record.sealed_bid.hex()}). It was never sent, or withdrawn.",
+                soft_wrap=True,
+            )
+    if matched.unknown:
+        stderr.print(
+            f"[bold red]The chain has bids {list(matched.unknown)} of {owner} that the book {book}"
+            f" does not know.[/] Restore your copy of the book before"
+            f" {moment(phases.reveal_end, now)}, or their bonds are lost.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
+
+
+def _show_standings(
+    rows: list[dict[str, Any]],
+    steps: list[tuple[int, Step]],
+    now: int,
+    currency: Currency,
+    auction: int,
+) -> None:
+    if not rows:
+        stdout.print("The chain has no bid of this book.")
         return
-    stdout.print(f"auction {auction} is {phases['state']}")
-    table = Table("index", "owner", "cost", "committed", "revealed", "won", "delivered")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    stdout.print(table)
+    shown = ("index", "owner", "cost", "q", "phi", "weight", "won", "reward")
+
+    def value(row: dict[str, Any], name: str) -> Any:
+        money = name in ("cost", "reward") and row[name] is not None
+        return currency.format(int(row[name])) if money else row[name]
+
+    stdout.print(table([{name: value(row, name) for name in shown} for row in rows]))
+    for row, (index, step) in zip(rows, steps, strict=True):
+        if row["why"]:
+            stdout.print(f"Bid {index}: {row['why']}", soft_wrap=True, highlight=False)
+        stdout.print(f"Bid {index}: {_sentence(step, now, auction)}", soft_wrap=True)
 
 
-def _provider(context: typer.Context, book: Path) -> Any:
+def _sentence(step: Step, now: int, auction: int) -> str:
+    """A step for people: what, from when, until when, and what is at stake."""
+    if step.verb in ("wait", "done"):
+        return step.why
+    parts = [f"qmia provider {step.verb} {auction}"]
+    if step.start is not None and step.start > now:
+        parts.append(f"from {moment(step.start, now)}")
+    if step.end is not None:
+        parts.append(f"until {moment(step.end, now)}")
+    if step.stake:
+        parts.append(f"or {step.stake} is lost")
+    return f"{step.why} Next: {' '.join(parts)}"
+
+
+def _show_done(
+    context: typer.Context,
+    bids: Bids,
+    verb: str,
+    done: list[Done],
+    nothing: str,
+    *,
+    json: bool,
+) -> None:
+    """What was done for each bid, with the money that came of it and the next step."""
+    if json:
+        rows = [
+            {
+                "index": each.index,
+                "transaction": _hash(each.transaction),
+                "cash": str(each.cash),
+                "mut": str(each.mut),
+                "bond": str(each.bond),
+            }
+            for each in done
+        ]
+        print_json({"auction": bids.view.auction, "done": verb, "bids": rows})
+        return
+    currency = context.obj.currency(bids.view.terms.token)
+    money = verb in ("claim", "withdraw")
+    show_rows(
+        [
+            {"bid": each.index}
+            | (
+                {
+                    "cash": currency.format(each.cash),
+                    "mut": currency.format(each.mut).replace(currency.symbol, "MUT"),
+                    "bond": ETHER.format(each.bond),
+                }
+                if money
+                else {}
+            )
+            | {"transaction": _hash(each.transaction)}
+            for each in done
+        ],
+        json=False,
+        empty=nothing,
+    )
+
+
+def _hash(transaction: bytes | None) -> str | None:
+    return None if transaction is None else "0x" + transaction.hex()
+
+
+def _provider(context: typer.Context, book: Path, limits: Any = None) -> Provider:
     from oracles.market.book import BidBook
-    from oracles.market.provider import Provider
+    from oracles.market.provider import Limits, Provider
 
     session: Session = context.obj
-    return Provider(session.sender(), session.deployment(), BidBook(book), session.store())
+    return Provider(
+        session.sender(), session.deployment(), BidBook(book), session.store(), limits or Limits()
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
+
+from oracles.errors import InputError
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -22,6 +25,21 @@ def span(seconds: int) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or "0 s"
+
+
+_DURATION: Final = re.compile(r"(\d+)\s*(s|min|h|d)?", re.ASCII)
+
+
+def duration(text: str) -> int:
+    """Seconds of a length of time: `90 min`, `7 d`, or plain seconds.
+
+    Raises:
+        InputError: it is no length of time.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise InputError(f"{text!r} is no length of time: write seconds, or 90 min, 12 h, 7 d")
+    return int(found[1]) * dict(_UNITS)[found[2] or "s"]
 
 
 def moment(timestamp: int, now: int) -> str:

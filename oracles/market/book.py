@@ -37,6 +37,8 @@ class BidRecord:
         sealed_bid: 32 bytes, what was committed.
         cid: of the manifest, base32.
         archive: of the archive, base32.
+        content_digest: 32 bytes, what the data are.
+        size: of the archive, bytes.
         index: place in the order of commitment; None until the commitment is on chain.
     """
 
@@ -51,6 +53,8 @@ class BidRecord:
     sealed_bid: bytes
     cid: str
     archive: str
+    content_digest: bytes
+    size: int
     index: int | None = None
 
 
@@ -58,18 +62,11 @@ class BidBook:
     """Records in a directory.
 
     Args:
-        root: Directory; created if missing, for its owner only.
-
-    Raises:
-        ConfigError: it cannot be created.
+        root: directory; made for its owner only when the first record is saved.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot create the bid book {root}: {error}") from error
+        self.root = root
 
     def save(self, record: BidRecord) -> Path:
         """Write a record, durably; the same sealed bid replaces its earlier record.
@@ -83,6 +80,7 @@ class BidBook:
             content[name] = "0x" + value.hex() if isinstance(value, bytes) else value
         content["cost"] = str(record.cost)
         try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_file(path, json.dumps(content, indent=2) + "\n", private=True)
         except OSError as error:
             raise ConfigError(
@@ -111,7 +109,7 @@ class BidBook:
         return sorted(found, key=lambda r: (r.index is None, r.index or 0))
 
     def _all(self) -> Iterator[BidRecord]:
-        for path in sorted(self._root.glob("*.json")):
+        for path in sorted(self.root.glob("*.json")):
             try:
                 content = json.loads(path.read_text())
                 if content.pop("schema") != SCHEMA:
@@ -125,4 +123,4 @@ class BidBook:
                 raise ConfigError(f"{path} is damaged: {error}; restore it from a copy") from error
 
     def _path(self, record: BidRecord) -> Path:
-        return self._root / f"{record.auction}-{record.sealed_bid.hex()[:16]}.json"
+        return self.root / f"{record.auction}-{record.sealed_bid.hex()[:16]}.json"

@@ -1,20 +1,23 @@
-"""What a provider does: pack, commit, reveal, deliver, claim. Secrets go to the bid book first."""
+"""What a provider does while an auction takes bids: pack, seal, commit. Secrets first."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from oracles.chain import codec
 from oracles.chain.client import Sender, decode_receipt
 from oracles.chain.codec import DataSet
-from oracles.dataset import Binding, WrapContext, pack, wrap
+from oracles.dataset import Binding, pack
 from oracles.dataset.manifest import Manifest
-from oracles.errors import ChainError, InputError
+from oracles.errors import InputError
+from oracles.market.bids import Bids
 from oracles.market.book import BidBook, BidRecord
-from oracles.market.view import AuctionView, load_auction, operator_keys, wins
+from oracles.market.schedule import check_open, check_windows
+from oracles.market.view import chain_time, load_auction, operator_keys
+from oracles.money import ETHER
 
 if TYPE_CHECKING:
     from oracles.chain.auction import AuctionContract
@@ -22,20 +25,48 @@ if TYPE_CHECKING:
     from oracles.dataset import Finding
     from oracles.evidence import Store
 
+HOUR: Final = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a provider accepts from an auction's terms.
+
+    Attributes:
+        bond: most that it puts at stake, wei.
+        window: shortest time in which it must act (reveal, deliver), seconds.
+    """
+
+    bond: int = 10**17
+    window: int = HOUR
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A packed data set, ready to be committed.
+    """A packed and published data set with its sealed bid, ready to be committed.
 
     Attributes:
         record: what goes into the bid book.
-        data_set: what goes on chain.
         documents: their number.
+        bond: what the commitment costs until claims begin, wei.
     """
 
     record: BidRecord
-    data_set: DataSet
     documents: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commitment on chain.
+
+    Attributes:
+        record: the bid book's, with its index.
+        transaction: hash of 32 bytes; None where the commitment had been made before.
+    """
+
+    record: BidRecord
+    transaction: bytes | None
 
 
 class Provider:
@@ -46,196 +77,155 @@ class Provider:
         deployment: contracts.
         book: bid book.
         store: where archives and manifests are published.
+        limits: what the provider accepts from an auction's terms.
     """
 
-    def __init__(self, sender: Sender, deployment: Deployment, book: BidBook, store: Store) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        deployment: Deployment,
+        book: BidBook,
+        store: Store,
+        limits: Limits = Limits(),
+    ) -> None:
         self._sender = sender
         self._deployment = deployment
         self._book = book
         self._store = store
-        self._auction: AuctionContract = deployment.auction(sender.web3)
+        self._limits = limits
+        self._contract: AuctionContract = deployment.auction(sender.web3)
 
     def prepare(
         self,
         auction: int,
         source: Path,
-        cost: int,
+        cost: int | None,
         *,
         salt: bytes | None = None,
         findings: list[Finding] | None = None,
     ) -> Prepared:
         """Pack and publish a data set, and seal a bid. Nothing is on chain yet.
 
+        The same data, auction and cost once more give the record of the first time, so that an
+        interrupted commitment is finished and not made twice.
+
         Args:
             auction: id.
             source: file or folder.
-            cost: token units; ignored by an enrolment.
+            cost: token units; None in an enrolment, which takes no bids.
             salt: 32 random bytes; made here by default.
-            findings: where to put what is wrong with the source.
+            findings: list that receives what is wrong with the source.
 
         Raises:
-            InputError: nothing readable in the source, or a salt that could be guessed.
-            ChainError: no such auction.
+            InputError: nothing readable in the source, no cost, a bond or a window beyond the
+                limits, or a salt that could be guessed.
+            ChainError: there is no such auction, or it takes no commitments any more.
         """
-        view = self._view(auction)
-        if cost < 0:
-            raise InputError(f"a cost is not negative: {cost}")
+        view = load_auction(self._sender.web3, self._deployment, auction)
+        cost = _sealed_cost(cost, enrolment=view.terms.enrolment)
+        bond = view.terms.bond_gwei * codec.GWEI
+        if bond > self._limits.bond:
+            raise InputError(
+                f"auction {auction} asks for a bond of {ETHER.format(bond)}, more than the"
+                f" {ETHER.format(self._limits.bond)} that you accept: raise --max-bond, or leave it"
+            )
+        check_windows(view.terms.durations, self._limits.window)
+        check_open(self._contract.phases(auction), chain_time(self._sender.web3))
         owner = self._sender.address
-        binding = Binding(self._auction.chain_id, self._auction.address, auction, owner)
-        operators = operator_keys(self._sender.web3, self._deployment, view.terms.operator_set)
+        binding = Binding(self._contract.chain_id, self._contract.address, auction, owner)
         with tempfile.TemporaryDirectory() as folder:
             packed = pack(source, Path(folder) / "archive", binding, findings=findings)
+            for record in self._book.records(self._contract.address, auction, owner):
+                if (record.cost, record.content_digest) == (cost, packed.content_digest):
+                    return Prepared(record, packed.documents, bond)
             archive = self._store.put(packed.path)
-        manifest = Manifest.make(str(archive), packed.key, binding, operators)
-        cid = self._store.put(manifest.encode())
-        secret = codec.new_salt() if salt is None else codec.check_salt(salt)
+        operators = operator_keys(self._sender.web3, self._deployment, view.terms.operator_set)
+        cid = self._store.put(Manifest.make(str(archive), packed.key, binding, operators).encode())
         if view.terms.enrolment:
-            cost, secret = 0, bytes(32)
+            secret = bytes(32)
+        else:
+            secret = codec.new_salt() if salt is None else codec.check_salt(salt)
         record = BidRecord(
-            self._auction.chain_id,
-            self._auction.address,
-            auction,
-            owner,
-            owner,
-            cost,
-            secret,
-            packed.key,
-            self._auction.seal_bid(auction, owner, cost, secret),
-            str(cid),
-            str(archive),
+            chain_id=self._contract.chain_id,
+            contract=self._contract.address,
+            auction=auction,
+            owner=owner,
+            payer=owner,
+            cost=cost,
+            salt=secret,
+            data_key=packed.key,
+            sealed_bid=self._contract.seal_bid(auction, owner, cost, secret),
+            cid=str(cid),
+            archive=str(archive),
+            content_digest=packed.content_digest,
+            size=packed.size,
         )
-        data_set = DataSet(cid.digest, packed.content_digest, packed.size)
-        return Prepared(record, data_set, packed.documents)
+        return Prepared(record, packed.documents, bond)
 
-    def commit(self, prepared: Prepared) -> BidRecord:
+    def commit(self, prepared: Prepared) -> Committed:
         """Commit on chain with the bond, after the secrets are on disk.
+
+        What the chain has already is not paid for again.
 
         Raises:
             ChainError: the contract refuses.
         """
         record = prepared.record
         self._book.save(record)
-        bond = self._view(record.auction).terms.bond_gwei * codec.GWEI
-        call = self._auction.commit(record.auction, record.sealed_bid, prepared.data_set)
-        receipt = self._sender.send(call, value=bond)
+        for placed in self.bids(record.auction).placed:
+            if placed.sealed_bid == record.sealed_bid:
+                return Committed(placed, None)
+        call = self._contract.commit(record.auction, record.sealed_bid, data_set(record))
+        receipt = self._sender.send(call, value=prepared.bond)
         (committed,) = [e for e in decode_receipt(receipt) if e.name == "Committed"]
-        return self._book.place(record, committed.args["index"])
+        placed = self._book.place(record, committed.args["index"])
+        return Committed(placed, bytes(receipt["transactionHash"]))
 
     def sign_commitment(self, prepared: Prepared, relayer: str, deadline: int) -> bytes:
-        """Sign a commitment that one relayer may pay for; the secrets are on disk first."""
+        """Sign a commitment that one relayer may pay for; the secrets are on disk first.
+
+        Args:
+            prepared: what to commit.
+            relayer: who will send it and pay the bond.
+            deadline: unix seconds after which the contract refuses it.
+
+        Returns:
+            65-byte EIP-712 signature.
+        """
         self._book.save(replace(prepared.record, payer=relayer))
-        owner = self._sender.address
         message = codec.commit_message(
-            self._auction.domain,
+            self._contract.domain,
             prepared.record.auction,
             prepared.record.sealed_bid,
-            prepared.data_set,
+            data_set(prepared.record),
             relayer,
-            self._auction.nonce(owner),
+            self._contract.nonce(self._sender.address),
             deadline,
         )
         return self._sender.signer.sign_typed(message)
 
-    def withdraw(self, auction: int) -> list[BidRecord]:
-        """Take all of one's commitments back before the deadline.
+    def bids(self, auction: int) -> Bids:
+        """This provider's bids in an auction, by one reading of the chain.
 
         Raises:
-            ChainError: the contract refuses.
+            ChainError: there is no such auction, or the node does not answer.
         """
-        done = []
-        for record in self.recover(auction):
-            index = _placed(record)
-            self._sender.send(
-                self._auction.withdraw(auction, index, record.sealed_bid, record.payer)
-            )
-            done.append(record)
-        return done
-
-    def reveal(self, auction: int) -> list[BidRecord]:
-        """Open all of one's bids that are not open yet.
-
-        Raises:
-            ChainError: the contract refuses, or the bid book has nothing for this auction.
-        """
-        view = self._view(auction)
-        done = []
-        for record in self.recover(auction):
-            index = _placed(record)
-            if index in view.revealed or index not in view.commitments:
-                continue
-            call = self._auction.reveal(
-                auction, index, record.cost, record.salt, record.owner, record.payer
-            )
-            self._sender.send(call)
-            done.append(record)
-        return done
-
-    def deliver(self, auction: int) -> list[BidRecord]:
-        """Hand over the data key of every winning bid, wrapped for the buyer.
-
-        Raises:
-            ChainError: not settled yet, or the contract refuses.
-        """
-        view = self._view(auction)
-        if view.settled is None:
-            raise ChainError(f"auction {auction} is not settled yet")
-        done = []
-        for record in self.recover(auction):
-            index = _placed(record)
-            if index in view.delivered or not wins(view, index):
-                continue
-            context = WrapContext(record.chain_id, record.contract, auction, index)
-            wrapped = wrap(record.data_key, view.buyer_key, context)
-            self._sender.send(self._auction.deliver(auction, index, record.payer, wrapped))
-            done.append(record)
-        return done
-
-    def claim(self, auction: int, parts: int = codec.ALL_PARTS) -> list[BidRecord]:
-        """Claim what is due for every bid: cash, MUT and bond; after an abort the bond.
-
-        Raises:
-            ChainError: the contract refuses.
-        """
-        view = self._view(auction)
-        done = []
-        for record in self.recover(auction):
-            index = _placed(record)
-            if index in view.revealed:
-                call = self._auction.claim(auction, index, record.owner, record.payer, parts)
-            else:
-                call = self._auction.reclaim(
-                    auction, index, record.sealed_bid, record.owner, record.payer
-                )
-            self._sender.send(call)
-            done.append(record)
-        return done
-
-    def recover(self, auction: int) -> list[BidRecord]:
-        """Records of this provider's bids that are on chain; finds lost indices in the logs.
-
-        Raises:
-            ChainError: the bid book has nothing for this auction.
-        """
-        records = self._book.records(self._auction.address, auction, self._sender.address)
-        if not records:
-            raise ChainError(
-                f"the bid book has no bid of {self._sender.address} in auction {auction}"
-            )
-        if any(record.index is None for record in records):
-            by_seal = {c.sealed_bid: c for c in self._view(auction).commitments.values()}
-            records = [
-                self._book.place(replace(record, payer=found.payer), found.index)
-                if record.index is None and (found := by_seal.get(record.sealed_bid))
-                else record
-                for record in records
-            ]
-        return [record for record in records if record.index is not None]
-
-    def _view(self, auction: int) -> AuctionView:
-        return load_auction(self._sender.web3, self._deployment, auction)
+        view = load_auction(self._sender.web3, self._deployment, auction)
+        return Bids(self._sender, self._contract, self._book, view)
 
 
-def _placed(record: BidRecord) -> int:
-    if record.index is None:
-        raise ChainError(f"bid {record.sealed_bid.hex()} is not on chain yet")
-    return record.index
+def data_set(record: BidRecord) -> DataSet:
+    """What a bid's commitment says about its data."""
+    from oracles.evidence import Cid
+
+    return DataSet(Cid.parse(record.cid).digest, record.content_digest, record.size)
+
+
+def _sealed_cost(cost: int | None, *, enrolment: bool) -> int:
+    if enrolment:
+        return 0
+    if cost is None:
+        raise InputError("this auction takes bids: say your cost with --cost")
+    if cost < 0:
+        raise InputError(f"a cost is not negative: {cost}")
+    return cost

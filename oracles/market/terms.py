@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from oracles.chain.codec import GWEI, PPB, WAD, DstTerms, Durations, Terms, WeightTerms
 from oracles.errors import InputError
-from oracles.money import ETHER, Currency
+from oracles.money import DST, ETHER, Currency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Family = Literal["power", "sqrt", "log1p"]
 
-_DST: Final = Currency("DST", 18)
 _DURATION: Final = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)?", re.ASCII)
 _SECONDS: Final = {None: 1, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
@@ -97,7 +96,7 @@ Share = Annotated[int, BeforeValidator(_share)]
 Wad = Annotated[int, BeforeValidator(_wad)]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 Bytes32 = Annotated[str, AfterValidator(_bytes32)]
-DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(_DST, value))]
+DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value))]
 
 
 class _Section(BaseModel):

@@ -193,3 +193,8 @@ def final_scores(web3: Web3, deployment: Deployment, auction: int, round_: int) 
     # Contract code behind its STOP byte (libraries/Scores.sol).
     code = [bytes(web3.eth.get_code(pointer))[1:] for _, pointer in sorted(chunks.items())]  # type: ignore[arg-type]
     return unpack_vector(b"".join(code))
+
+
+def chain_time(web3: Web3) -> int:
+    """The chain's clock: unix seconds of the newest block. Deadlines are judged by it alone."""
+    return int(web3.eth.get_block("latest")["timestamp"])

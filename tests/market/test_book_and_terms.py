@@ -29,6 +29,8 @@ RECORD = BidRecord(
     sealed_bid=bytes(range(64, 96)),
     cid="bafk",
     archive="bafk2",
+    content_digest=bytes(32),
+    size=7,
 )
 
 DOLLAR = Currency("USDC", 6)

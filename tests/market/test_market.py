@@ -24,7 +24,9 @@ from oracles.errors import ChainError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, read
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from oracles.market.provider import Provider
+from oracles.market.provider import Limits, Provider, data_set
+from oracles.market.settler import Settler
+from oracles.market.shares import issue_dst
 from oracles.market.view import operator_keys, wins
 
 if TYPE_CHECKING:
@@ -72,7 +74,11 @@ class Market:
 
     def provider(self, name: str) -> Provider:
         book = BidBook(self.folder / name / "bids")
-        return Provider(self.sender(name), self.deployment, book, self.store)
+        limits = Limits(window=1_000)
+        return Provider(self.sender(name), self.deployment, book, self.store, limits)
+
+    def settler(self) -> Settler:
+        return Settler(self.sender("settler"), self.deployment)
 
     def data(self, name: str) -> Path:
         path = self.folder / name / "data.jsonl"
@@ -153,21 +159,21 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(market:
     providers = {name: market.provider(name) for name in COSTS}
     for name, cost in COSTS.items():
         provider = providers[name]
-        record = provider.commit(provider.prepare(auction, market.data(name), cost))
+        record = provider.commit(provider.prepare(auction, market.data(name), cost)).record
         assert record.index == list(COSTS).index(name)
     market.score(auction, SCORES)
     market.jump(phases.reveal_start)
     for provider in providers.values():
-        assert len(provider.reveal(auction)) == 1
-        assert provider.reveal(auction) == []  # nothing left to do
+        assert len(provider.bids(auction).reveal()) == 1
+        assert provider.bids(auction).reveal() == []  # nothing left to do
     market.jump(phases.reveal_end)
-    buyer.settle(auction)
+    market.settler().settle(auction)
     view = buyer.view(auction)
     assert [wins(view, index) for index in range(3)] == [True, True, False]
 
     for name in ("cheap", "fair"):
-        assert len(providers[name].deliver(auction)) == 1
-    assert providers["dear"].deliver(auction) == []
+        assert len(providers[name].bids(auction).deliver()) == 1
+    assert providers["dear"].bids(auction).deliver() == []
     received = list(buyer.receive(auction, key, market.store, market.folder / "received"))
     assert [each.documents for each in received] == [5, 5]
     documents = list(read_documents(received[0].path))
@@ -175,9 +181,9 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(market:
 
     market.jump(phases.verdict_end)
     for provider in providers.values():
-        provider.claim(auction)
+        provider.bids(auction).claim()
     with pytest.raises(ChainError, match="NothingToClaim"):
-        providers["cheap"].claim(auction)
+        providers["cheap"].bids(auction).claim()
     outcome = (view.settled or {})["outcome"]
     paid = [market.token.balance_of(signer(name).address) for name in COSTS]
     weights = [view.revealed[index].weight for index in range(3)]
@@ -197,24 +203,26 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(market:
     market.sender("fair").send(mut.claim_for(signer("cheap").address))  # anyone may
     assert market.token.balance_of(signer("cheap").address) == paid[0] + due
 
-    shares = buyer.issue_dst(auction)
+    shares = issue_dst(market.sender("anyone"), market.deployment, auction)
     dst = Dst(market.web3, market.deployment.dst_factory(market.web3).token_of(auction))
     assert sum(shares.values()) == dst.total_supply() == 100_000 * ETHER
     assert {index: dst.share_of(index) for index in shares} == shares
     with pytest.raises(ChainError, match="NothingToClaim"):  # Came with the settlement.
-        buyer.bounty(auction)
+        market.settler().bounty(auction)
 
 
 def test_book__index_lost_after_commitment__found_again_in_the_logs(market: Market) -> None:
     buyer = Buyer(market.sender("buyer"), market.deployment)
     auction = buyer.create(market.terms(), EncryptionKey.generate())
     provider, book = market.provider("cheap"), BidBook(market.folder / "cheap" / "bids")
-    record = provider.commit(provider.prepare(auction, market.data("cheap"), UNIT))
+    record = provider.commit(provider.prepare(auction, market.data("cheap"), UNIT)).record
     book.save(replace(record, index=None))  # as if killed before the receipt came
-    assert provider.recover(auction) == [record]
-    assert provider.withdraw(auction) == [record]
-    with pytest.raises(ChainError, match="NotTheCommitment"):
-        provider.withdraw(auction)
+    assert provider.bids(auction).placed == (record,)
+    assert book.records(record.contract, auction) == [record]
+    (done,) = provider.bids(auction).withdraw()
+    assert (done.index, done.bond) == (0, 10_000_000 * 10**9)
+    with pytest.raises(ChainError, match="has no bid"):
+        provider.bids(auction).withdraw()
 
 
 def test_manifest__published__opens_for_each_operator_and_nobody_else(market: Market) -> None:
@@ -222,7 +230,7 @@ def test_manifest__published__opens_for_each_operator_and_nobody_else(market: Ma
     auction = buyer.create(market.terms(), EncryptionKey.generate())
     provider = market.provider("cheap")
     prepared = provider.prepare(auction, market.data("cheap"), UNIT)
-    cid = Cid.from_digest(prepared.data_set.cid, 1)
+    cid = Cid.from_digest(data_set(prepared.record).cid, 1)
     assert str(cid) == prepared.record.cid
     manifest = Manifest.decode(read(market.store, cid, limit=1 << 18))
     address = market.deployment.address("DataAuction")
@@ -252,7 +260,7 @@ def test_abort__no_scores__bonds_and_budget_return(market: Market) -> None:
     assert contract.phases(auction).state is State.ABORTED
     balance = market.web3.eth.get_balance(market.deployment.address("DataAuction"))  # type: ignore[arg-type]
     assert balance == 10_000_000 * 10**9
-    provider.claim(auction)
+    provider.bids(auction).claim()
     buyer.withdraw(auction)
     assert market.token.balance_of(signer("buyer").address) == before
     assert market.web3.eth.get_balance(market.deployment.address("DataAuction")) == 0  # type: ignore[arg-type]
@@ -271,17 +279,17 @@ def test_enrolment__no_bids__pool_shared_by_weight(
     market.score(auction, SCORES)
     market.jump(phases.reveal_start)
     for provider in providers:
-        provider.reveal(auction)
+        provider.bids(auction).reveal()
     market.jump(phases.reveal_end)
-    monkeypatch.setattr("oracles.market.buyer.WALK", 2)  # Two transactions for three bids.
-    buyer.settle(auction)
-    assert buyer.bounty(auction) == ETHER
+    monkeypatch.setattr("oracles.market.settler.WALK", 2)  # Two transactions for three bids.
+    market.settler().settle(auction)
+    assert market.settler().bounty(auction) == ETHER
     view = buyer.view(auction)
     for provider in providers:
-        provider.deliver(auction)
+        provider.bids(auction).deliver()
     market.jump(phases.verdict_end)
     for provider in providers:
-        provider.claim(auction)
+        provider.bids(auction).claim()
     mut = Mut(market.web3, market.deployment.auction(market.web3).mut_token(auction))
     total = sum(bid.weight for bid in view.revealed.values())
     for index, name in enumerate(COSTS):
@@ -300,7 +308,7 @@ def test_relay__signed_commitment__bond_is_the_relayers(market: Market) -> None:
     call = contract.commit_for(
         auction,
         prepared.record.sealed_bid,
-        prepared.data_set,
+        data_set(prepared.record),
         signer("cheap").address,
         deadline,
         signature,
@@ -308,8 +316,8 @@ def test_relay__signed_commitment__bond_is_the_relayers(market: Market) -> None:
     with pytest.raises(ChainError, match="SignatureInvalid"):
         market.sender("thief").send(call, value=10_000_000 * 10**9)
     relayer.send(call, value=10_000_000 * 10**9)
-    (record,) = provider.recover(auction)
+    (record,) = provider.bids(auction).placed
     assert (record.index, record.payer) == (0, relayer.address)
     held = market.web3.eth.get_balance(relayer.address)  # type: ignore[arg-type]
-    provider.withdraw(auction)
+    provider.bids(auction).withdraw()
     assert market.web3.eth.get_balance(relayer.address) == held + 10_000_000 * 10**9  # type: ignore[arg-type]

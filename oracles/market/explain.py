@@ -1,0 +1,86 @@
+"""What an auction's terms mean, in words, before anybody is bound by them. Pure."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from oracles.chain.codec import GWEI, PPB, WAD
+from oracles.mechanism import spendable
+from oracles.money import DST, ETHER
+
+if TYPE_CHECKING:
+    from oracles.chain.codec import Durations, Terms
+    from oracles.chain.oracle import OperatorSet
+    from oracles.money import Currency
+
+
+def explain_terms(
+    terms: Terms, currency: Currency, operators: OperatorSet, bounty: int
+) -> dict[str, str]:
+    """One sentence for each thing that the terms fix.
+
+    Args:
+        terms: of the auction.
+        currency: of its settlement token.
+        operators: the set that would score.
+        bounty: for the settlers, wei.
+    """
+    rho = Fraction(terms.rho, PPB)
+    beta = spendable(terms.budget, terms.pool, rho)
+    members, threshold = len(operators.members), operators.threshold
+    weights = terms.weights
+    exponents = f"q^{_plain(weights.eta)} (φ + {_plain(weights.kappa)})^{_plain(weights.gamma)}"
+    said = {
+        "escrowed": f"{currency.format(terms.budget)} leave your account and wait in the contract",
+        "spendable": f"at most {currency.format(beta)} in rewards (β); the rest comes back",
+        "rewards": f"{_percent(rho)} of each in cash, {_percent(1 - rho)} as a share of revenue",
+        "reserved": f"{_percent(Fraction(terms.tranche, PPB))} of it for under-served providers",
+        "worth": f"{exponents}" if weights.family == 0 else "a concave rule of quality × impact",
+        "bond": f"{ETHER.format(terms.bond_gwei * GWEI)} from every provider; lost by who does not"
+        " reveal, or wins and does not deliver",
+        "places": f"at most {terms.max_bids:,} commitments",
+        "operators": f"set {terms.operator_set}: {members} members, {threshold} must answer; the"
+        f" scores are right while fewer than half of those who answer lie",
+        "bounty": f"{ETHER.format(bounty)} for whoever settles",
+        "participation": f"{DST.format(terms.dst.supply)} for those who deliver"
+        if terms.dst.supply
+        else "no participation tokens",
+    }
+    if terms.enrolment:
+        said["bids"] = "none: the pool of revenue shares is divided by worth"
+    elif 0 < rho < 1:
+        balanced = Fraction(terms.budget) * (1 - rho) / rho
+        if balanced != terms.pool:
+            said["balance"] = (
+                f"budget and pool do not fit: with this budget {currency.format(int(balanced))} of"
+                " pool would be used up, and what does not fit comes back"
+            )
+    return said
+
+
+def phase_ends(durations: Durations, created: int) -> dict[str, int]:
+    """When each phase of an auction would end, unix seconds, in order.
+
+    Two scoring rounds have room, so that a challenge moves no later deadline (IDataAuction).
+    """
+    scoring = durations.score_commit + durations.score_open + durations.score_post
+    lengths = {
+        "commit": durations.commit,
+        "score": 2 * scoring + durations.challenge,
+        "reveal": durations.reveal,
+        "settle": durations.settle,
+        "deliver": durations.deliver,
+        "verdict": durations.verdict,
+    }
+    ends = (created + elapsed for elapsed in accumulate(lengths.values()))
+    return dict(zip(lengths, ends, strict=True))
+
+
+def _percent(share: Fraction) -> str:
+    return f"{float(100 * share):g} %"
+
+
+def _plain(wad: int) -> str:
+    return f"{float(Fraction(wad, WAD)):g}"

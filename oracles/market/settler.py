@@ -1,0 +1,101 @@
+"""What a settler does. It needs no rights: anyone may settle, strike out, or end an auction."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from oracles.chain import codec
+from oracles.chain.auction import Marginals, State
+from oracles.chain.client import Sender, decode_receipt
+from oracles.market.view import AuctionView, load_auction, wins
+from oracles.mechanism import propose
+from oracles.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from oracles.chain.auction import AuctionContract
+    from oracles.chain.deployment import Deployment
+
+#: Bids walked by one settlement transaction: about 6 million gas.
+WALK: Final = 2_000
+
+
+class Settler:
+    """Anyone who moves auctions of one deployment on.
+
+    Args:
+        sender: connection and key.
+        deployment: contracts.
+    """
+
+    def __init__(self, sender: Sender, deployment: Deployment) -> None:
+        self._sender = sender
+        self._deployment = deployment
+        self._contract: AuctionContract = deployment.auction(sender.web3)
+
+    def settle(self, auction: int, *, progress: Progress = silent) -> None:
+        """Propose the marginal winners and walk all bids; resumes what others began.
+
+        Whoever walks all bids in one transaction gets the bounty with it; else see `bounty`.
+
+        Args:
+            auction: id.
+            progress: called with the stage, bids walked so far, and their number.
+
+        Raises:
+            ChainError: the contract refuses.
+        """
+        view = self._view(auction)
+        proposal = propose(
+            view.bids(), beta=view.beta, tranche=Fraction(view.terms.tranche, codec.PPB)
+        )
+        marginals = Marginals(*proposal)
+        total = self._contract.bid_count(auction)
+        while self._contract.phases(auction).state is State.OPEN:
+            receipt = self._sender.send(self._contract.settle(auction, marginals, WALK))
+            for event in decode_receipt(receipt):
+                if event.name == "Walked":
+                    progress("bids walked", event.args["to"], total)
+
+    def bounty(self, auction: int) -> int:
+        """Collect the caller's part of the bounty, after a settlement in several transactions.
+
+        Returns:
+            Wei received.
+
+        Raises:
+            ChainError: nothing is due: the caller walked no bid, or has been paid.
+        """
+        receipt = self._sender.send(self._contract.claim_bounty(auction))
+        (event,) = [e for e in decode_receipt(receipt) if e.name == "BountyClaimed"]
+        return int(event.args["amount"])
+
+    def forfeit_missing(self, auction: int) -> list[int]:
+        """Past the deadline: strike out every winner who delivered no key.
+
+        Returns:
+            Their indices.
+
+        Raises:
+            ChainError: the contract refuses.
+        """
+        view = self._view(auction)
+        missing = [
+            index
+            for index in sorted(view.revealed)
+            if wins(view, index) and index not in view.delivered and index not in view.forfeited
+        ]
+        for index in missing:
+            self._sender.send(self._contract.forfeit(auction, index))
+        return missing
+
+    def abort(self, auction: int) -> None:
+        """End an auction whose scores failed, or that nobody settled in time.
+
+        Raises:
+            ChainError: the contract refuses.
+        """
+        self._sender.send(self._contract.abort(auction))
+
+    def _view(self, auction: int) -> AuctionView:
+        return load_auction(self._sender.web3, self._deployment, auction)

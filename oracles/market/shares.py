@@ -1,0 +1,96 @@
+"""Data Share Tokens of one auction: who delivered gets a share of a capped supply."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from oracles.chain import codec
+from oracles.chain.client import Sender, decode_receipt
+from oracles.chain.tokens import Dst, WaterLevel
+from oracles.errors import ChainError
+from oracles.market.settler import WALK
+from oracles.market.view import final_scores, load_auction
+from oracles.mechanism import allocate, dst_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from oracles.chain.codec import DstTerms, Score
+    from oracles.chain.deployment import Deployment
+
+
+def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int, int]:
+    """Create an auction's DST, prove its water level, and mint everybody's share. Anyone may.
+
+    Returns:
+        Share by index, smallest units.
+
+    Raises:
+        ChainError: nobody delivered, deliveries are not resolved yet, or the contract refuses.
+    """
+    view = load_auction(sender.web3, deployment, auction)
+    terms = view.terms.dst
+    if not terms.supply:
+        raise ChainError(f"auction {auction} has no participation tokens")
+    delivered = set(view.delivered) - view.forfeited
+    if not delivered:
+        raise ChainError(f"nobody delivered in auction {auction}: there is no DST to issue")
+    scores = final_scores(sender.web3, deployment, auction, view.final_round)
+    level, shares = water_level({index: scores[index] for index in delivered}, terms)
+    factory = deployment.dst_factory(sender.web3)
+    address = factory.token_of(auction)
+    if not sender.web3.eth.get_code(address):  # type: ignore[arg-type]
+        sender.send(factory.create(auction, terms))
+    token = Dst(sender.web3, address)
+    verified = False
+    while not verified:
+        events = decode_receipt(sender.send(token.verify(level, WALK)))
+        verified = any(event.name == "DstVerified" for event in events)
+    for index in shares:
+        commitment = view.commitments[index]
+        sender.send(token.claim(index, commitment.owner, commitment.payer))
+    return shares
+
+
+def water_level(scores: Mapping[int, Score], terms: DstTerms) -> tuple[WaterLevel, dict[int, int]]:
+    """The proposal that the contract accepts, and the shares (paper §7.3). Pure.
+
+    Args:
+        scores: of the bids that delivered, by index; at least one.
+        terms: supply, floor, cap and weights.
+
+    Returns:
+        The proposal, and each bid's share of the supply by index.
+    """
+    indices = sorted(scores)
+    volumes = [scores[i].volume for i in indices]
+    qualities = [scores[i].q for i in indices]
+    impacts = [scores[i].phi for i in indices]
+    weights = [
+        Fraction(weight, codec.PPB)
+        for weight in (terms.volume_weight, terms.quality_weight, terms.impact_weight)
+    ]
+    alpha, beta, gamma = weights
+    real = dst_scores(volumes, qualities, impacts, alpha=alpha, beta=beta, gamma=gamma)
+    allocation = allocate(real, supply=terms.supply, floor=terms.floor, cap=terms.cap)
+    sums = [max(1, sum(component)) for component in (volumes, qualities, impacts)]
+    # The contract's scores are these times PPB and the three sums: integers.
+    scale = codec.PPB * sums[0] * sums[1] * sums[2]
+    level = allocation.level / scale
+    remainder, tie = 0, codec.NONE
+    if allocation.marginal is not None:
+        units = real[allocation.marginal] * scale
+        remainder = int(level.numerator * units) % level.denominator
+        tie = indices[allocation.marginal]
+    proposal = WaterLevel(
+        sum(volumes),
+        sum(qualities),
+        sum(impacts),
+        len(indices),
+        level.numerator,
+        level.denominator,
+        remainder,
+        tie,
+    )
+    return proposal, dict(zip(indices, allocation.shares, strict=True))

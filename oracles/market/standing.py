@@ -1,0 +1,86 @@
+"""How a bid fared, and why: the answer that a provider who lost is owed. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oracles.market.view import wins
+
+if TYPE_CHECKING:
+    from oracles.chain.codec import Score
+    from oracles.market.view import AuctionView
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One bid after its scores are known.
+
+    Attributes:
+        q: quality, in steps of 1/10,000.
+        phi: estimated marginal utility, in steps of 1/10,000 of the best.
+        weight: fixed-point weight; None before the bid is revealed.
+        won: whether it won; None before the settlement.
+        reward: what it was paid, cash and MUT at face value together, token units; None unless won.
+        why: one sentence.
+    """
+
+    q: int
+    phi: int
+    weight: int | None
+    won: bool | None
+    reward: int | None
+    why: str
+
+
+def standing(view: AuctionView, index: int, score: Score) -> Standing:
+    """Scores, weight, result and reason for one bid.
+
+    Args:
+        view: the auction.
+        index: of the bid, which the chain has.
+        score: its accepted score.
+    """
+    bid = view.revealed.get(index)
+    weight = None if bid is None else bid.weight
+    if not score.eligible:
+        return Standing(score.q, score.phi, weight, _settled(view), None, _ineligible(score))
+    if bid is None:
+        return Standing(score.q, score.phi, None, None, None, "The bid is not revealed.")
+    if view.settled is None:
+        return Standing(score.q, score.phi, weight, None, None, "The auction is not settled.")
+    won = wins(view, index)
+    limit = highest_cost(view, index)
+    if won:
+        return Standing(score.q, score.phi, weight, True, limit, "Its cost for its worth was low.")
+    why = (
+        "At the price of this auction a set of this weight is paid"
+        f" {0 if limit is None else limit} units, which is less than its cost of {bid.cost}."
+    )
+    return Standing(score.q, score.phi, weight, False, None, why)
+
+
+def highest_cost(view: AuctionView, index: int) -> int | None:
+    """What the auction's price pays for a bid's weight, token units rounded down.
+
+    For a winner that is its reward (paper §5.4). None where no price was found.
+    """
+    if view.settled is None or index not in view.revealed:
+        return None
+    bid, outcome = view.revealed[index], view.settled["outcome"]
+    unflagged = outcome["split"] and not bid.flagged
+    numerator = outcome["unflaggedNum" if unflagged else "num"]
+    denominator = outcome["unflaggedDen" if unflagged else "den"]
+    return int(numerator * bid.weight // denominator) if denominator else None
+
+
+def _settled(view: AuctionView) -> bool | None:
+    return None if view.settled is None else False
+
+
+def _ineligible(score: Score) -> str:
+    if score.q == 0 and score.phi == 0:
+        return "Not eligible: the operators could not score it, or found nothing usable in it."
+    if score.phi == 0:
+        return "Not eligible: it was not found to make the model better."
+    return "Not eligible: its quality or its use to the model is too small, or it copies others."
