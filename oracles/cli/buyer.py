@@ -55,7 +55,7 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Escrow the budget and create an auction; its terms can never be changed."""
-    from oracles.market.explain import explain_terms
+    from oracles.market.explain import explain_terms, phase_ends
     from oracles.market.terms import load_terms
     from oracles.market.view import chain_time
 
@@ -72,7 +72,7 @@ def create(
         show(explained, json=False)
         rows = [
             {"phase": name, "ends": moment(end, now)}
-            for name, end in terms.durations.schedule(now).items()
+            for name, end in phase_ends(terms.durations, now).items()
         ]
         stdout.print(table(rows, title="If it were created now"))
         return
@@ -96,14 +96,12 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
         print_json({"auction": auction, "winners": winners, **raw})
         return
     currency = session.currency(view.terms.token)
-    paid = {index: highest_cost(view, index) or 0 for index in winners}
+    paid = [(index, currency.format(highest_cost(view, index) or 0)) for index in winners]
     show(
         {
             "auction": auction,
             "winners": winners,
-            "rewards": [
-                f"bid {index}: {currency.format(amount)}" for index, amount in paid.items()
-            ],
+            "rewards": [f"bid {index}: {amount}" for index, amount in paid],
             "returns_to_the_buyer": currency.format(int(outcome.get("refund", 0))),
             "next": f"winners deliver their keys (qmia provider deliver {auction}), then"
             f" qmia buyer receive {auction}",
