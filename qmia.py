@@ -10,7 +10,7 @@ is first used, so that `import qmia` stays fast and needs no scoring libraries.
 Read and seal data     read_documents, Document, pack, unpack
 Score data             score (q), estimate (φ̂)
 Clear an auction       clear, propose, Bid, WeightRule
-Take part in one       Provider, Buyer, Deployment, Terms
+Take part in one       Provider, Buyer, Settler, Deployment, Terms
 Check one              replay, Archive
 When something fails   QmiaError
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from oracles.impact import estimate
     from oracles.market.buyer import Buyer
     from oracles.market.provider import Provider
+    from oracles.market.settler import Settler
     from oracles.mechanism import Bid, WeightRule, clear, propose
     from oracles.quality import score
 
@@ -42,6 +43,7 @@ __all__ = [
     "Document",
     "Provider",
     "QmiaError",
+    "Settler",
     "Terms",
     "WeightRule",
     "clear",
@@ -63,6 +65,7 @@ _MODULES: Final = {
     "oracles.impact": ("estimate",),
     "oracles.market.buyer": ("Buyer",),
     "oracles.market.provider": ("Provider",),
+    "oracles.market.settler": ("Settler",),
     "oracles.mechanism": ("Bid", "WeightRule", "clear", "propose"),
     "oracles.quality": ("score",),
 }
