@@ -1,0 +1,209 @@
+"""The commands of provider and buyer, word by word as a person would give them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_account import Account
+
+from oracles.cli import main
+from oracles.dataset import EncryptionKey
+from oracles.market.buyer import Buyer
+from tests.support.market import ETHER, SCORES, UNIT, Market, signer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.anvil import Anvil
+
+
+class Shell:
+    """One person's shell: runs `qmia ROLE …` in this process."""
+
+    def __init__(self, market: Market, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.market, self.name, self._capsys = market, name, capsys
+        self.home = market.folder / name
+        self.home.mkdir(exist_ok=True)
+        market.sender(name)
+        keystore = self.home / "key.json"
+        secret = signer(name).account.key
+        keystore.write_text(json.dumps(Account.encrypt(secret, "open sesame", iterations=2)))
+        (self.home / "passphrase").write_text("open sesame\n")
+        market.deployment.save(self.home / "deployment.json")
+
+    def __call__(self, role: str, *words: object, code: int = 0) -> str:
+        """Run a command; returns what it printed, both streams."""
+        session = ["--rpc", self.market.anvil.url]
+        session += ["--deployment", str(self.home / "deployment.json")]
+        session += ["--keystore", str(self.home / "key.json")]
+        session += ["--passphrase-file", str(self.home / "passphrase")]
+        session += ["--store", str(self.market.folder / "store")]
+        with pytest.raises(SystemExit) as end:
+            main([role, *session, *map(str, words)])
+        out, err = self._capsys.readouterr()
+        assert end.value.code == code, out + err
+        return out + err
+
+    def json(self, role: str, *words: object) -> Any:
+        """Run a command with --json."""
+        return json.loads(self(role, *words, "--json"))
+
+    @property
+    def book(self) -> tuple[str, Path]:
+        return "--book", self.home / "bids"
+
+
+@pytest.fixture
+def market(anvil: Anvil, tmp_path: Path) -> Market:
+    return Market(anvil, tmp_path)
+
+
+@pytest.fixture
+def auction(market: Market) -> int:
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    return buyer.create(market.terms(), EncryptionKey.generate())
+
+
+def commit(shell: Shell, auction: int, cost: str, *more: str) -> tuple[object, ...]:
+    data = shell.market.data(shell.name)
+    return ("commit", auction, data, "--cost", cost, "--min-window", "10 min", *shell.book, *more)
+
+
+def test_commit__accepted__says_when_to_come_back_and_what_is_at_stake(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    said = shell("provider", *commit(shell, auction, "50 LUSD"))
+    assert "bond: 0.01 ETH" in said
+    assert "cost: 50 LUSD" in said
+    assert "or the bond is lost: qmia provider reveal" in said
+    calendar = (shell.home / "bids" / f"auction-{auction}-bid-0.ics").read_text()
+    assert calendar.count("BEGIN:VEVENT") == 3
+    assert f"qmia provider reveal {auction}" in calendar
+
+
+def test_commit__given_twice__pays_once(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    first = shell.json("provider", *commit(shell, auction, "50 LUSD"))
+    paid = market.web3.eth.get_balance(signer("cheap").address)
+    again = shell.json("provider", *commit(shell, auction, str(50 * UNIT)))
+    assert (again["index"], again["transaction"]) == (first["index"], None)
+    assert market.web3.eth.get_balance(signer("cheap").address) == paid
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cost", "5 EUR"), "amounts are in LUSD here"),
+        ((), "say your cost with --cost"),
+        (("--cost", "5 LUSD", "--max-bond", "1 gwei"), "more than the"),
+        (("--cost", "5 LUSD", "--min-window", "1 h"), "gives 1000 s to reveal"),
+    ],
+)
+def test_commit__doubtful__is_refused_before_anything_is_paid(
+    market: Market,
+    auction: int,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    data = market.data("cheap")
+    least = () if "--min-window" in words else ("--min-window", "10 min")
+    out = shell("provider", "commit", auction, data, *words, *least, *shell.book, code=2)
+    assert said in out
+    assert market.web3.eth.get_balance(signer("cheap").address) == 1_000 * ETHER
+    assert not (shell.home / "bids").exists()
+
+
+def test_status__book_lost__names_the_bids_and_fails(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    (shell.home / "bids").rename(shell.home / "copy")
+    said = shell("provider", "status", auction, *shell.book, code=1)
+    assert "[0]" in said
+    assert str(shell.home / "bids") in said
+    assert not (shell.home / "bids").exists()  # A reading command makes no folder.
+    assert "restore your copy" in shell("provider", "reveal", auction, *shell.book, code=2)
+
+
+def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    winner, loser = Shell(market, "cheap", capsys), Shell(market, "dear", capsys)
+    winner("provider", *commit(winner, auction, "50 LUSD"))
+    loser("provider", *commit(loser, auction, "700 LUSD"))
+    phases = market.deployment.auction(market.web3).phases(auction)
+    market.score(auction, SCORES[:2])
+    market.jump(phases.reveal_start)
+    assert "or the bond is lost" in winner("provider", "status", auction, *winner.book)
+    for shell in (winner, loser):
+        assert "0x" in shell("provider", "reveal", auction, *shell.book)
+        assert "All are open already" in shell("provider", "reveal", auction, *shell.book)
+    market.jump(phases.reveal_end)
+    settled = Shell(market, "buyer", capsys)("buyer", "settle", auction)
+    assert "winners: 0" in settled
+    assert "LUSD" in settled
+
+    (fate,) = loser.json("provider", "status", auction, *loser.book)["bids"]
+    assert (fate["won"], fate["next"]) == (False, "claim")
+    assert "less than its cost" in fate["why"]
+    (fate,) = winner.json("provider", "status", auction, *winner.book)["bids"]
+    assert (fate["won"], fate["next"], fate["until"]) == (True, "deliver", phases.deliver_end)
+    winner("provider", "deliver", auction, *winner.book)
+    market.jump(phases.verdict_end)
+    (paid,) = winner.json("provider", "claim", auction, *winner.book)["bids"]
+    assert int(paid["cash"]) == market.token.balance_of(signer("cheap").address)
+    assert int(paid["bond"]) == ETHER // 100
+    assert "0.01 ETH" in loser("provider", "claim", auction, *loser.book)
+    said = Shell(market, "buyer", capsys)("buyer", "deposit", auction, "0.5 LUSD")
+    assert "deposited: 0.5 LUSD" in said
+
+
+def test_deposit__aborted_auction__is_refused(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    said = shell("buyer", "deposit", auction, "1 LUSD", code=2)
+    assert "has no MUT" in said
+
+
+def test_create__dry_run__explains_and_sends_nothing(
+    market: Market, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    sent = market.web3.eth.get_transaction_count(signer("buyer").address)
+    terms = market.folder / "terms.toml"
+    terms.write_text(
+        f"""
+        token = "{market.token.address}"
+        budget = "600 LUSD"
+        pool = "200 LUSD"
+        rho = "3/4"
+        bond = "0.01 ether"
+        operator_set = 1
+        metric_version = "0x{"ab" * 32}"
+        evaluation = "0x{"cd" * 32}"
+        [durations]
+        commit = "7 d"
+        score_commit = "2 d"
+        score_open = "6 h"
+        score_post = "6 h"
+        challenge = "1 d"
+        reveal = "2 d"
+        settle = "1 d"
+        deliver = "2 d"
+        verdict = "2 d"
+        """
+    )
+    said = shell("buyer", "create", terms, "--dry-run", "--bounty", "0.01 ether")
+    assert "600 LUSD leave your account" in said
+    assert "3 members, 3 must answer" in said
+    assert "in 7 d" in said
+    assert market.web3.eth.get_transaction_count(signer("buyer").address) == sent
