@@ -46,7 +46,7 @@ def trust_based(candidates: Iterable[Candidate], *, budget: int, price: int) -> 
     Args:
         candidates: any order.
         budget: integer token units.
-        price: posted price a provider, integer token units.
+        price: posted price per provider, integer token units.
     """
     ranked = sorted(candidates, key=lambda candidate: (-candidate.reputation, candidate.bid.index))
     return _posted_price([candidate.bid for candidate in ranked], budget, price)
@@ -66,7 +66,7 @@ def random_order(
     Args:
         candidates: any order.
         budget: integer token units.
-        price: posted price a provider, integer token units.
+        price: posted price per provider, integer token units.
         seed: of the order; the same seed and candidates give the same result.
     """
     bids = sorted((candidate.bid for candidate in candidates), key=lambda bid: bid.index)

@@ -180,7 +180,7 @@ def assemble(
 def settlement_totals(clearing: Clearing, *, budget: int, pool: int, rho: Fraction) -> Totals:
     """What settlement sets aside and returns, from prices and total weights alone.
 
-    The winners' claims never exceed it, and at most one unit a winner stays behind as dust.
+    The winners' claims never exceed it, and at most one unit per winner stays behind as dust.
 
     Args:
         clearing: outcome of `clear` with the same parameters.
@@ -193,6 +193,6 @@ def settlement_totals(clearing: Clearing, *, budget: int, pool: int, rho: Fracti
     for clock in clearing.paying:
         if clock.price is not None:
             cash += int(rho * clock.price * clock.weight)
-            if rho < 1:  # One unit a winner for rounding; where rewards have no MUT, none.
+            if rho < 1:  # One unit per winner for rounding; none where rewards have no MUT.
                 allotment += int((1 - rho) * clock.price * clock.weight) + len(clock.winners)
     return Totals(allotment, max(0, pool - allotment), cash, budget - cash)

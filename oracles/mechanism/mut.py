@@ -23,7 +23,7 @@ def enrolment_shares(weights: Sequence[int], pool: int) -> tuple[int, ...]:
         pool: U, MUT units to share.
 
     Returns:
-        floor(U · w_i / Σw) each; less than one unit a provider is never issued. All zero where
+        floor(U · w_i / Σw) each; less than one unit per provider is never issued. All zero where
         nobody is eligible.
 
     Raises:
