@@ -93,7 +93,7 @@ class Letters:
         hashes, places = [], []
         for gap in range(1, WINDOW + 1):
             left = self.hashes[:-gap]
-            value = _mixed(left * _RUN_MULTIPLIER + self.hashes[gap:])
+            value = mixed(left * _RUN_MULTIPLIER + self.hashes[gap:])
             sampled = value % np.uint64(SAMPLE) == 0
             hashes.append(value[sampled])
             places.append(self.words[: len(left)][sampled])
@@ -135,8 +135,8 @@ def decoded(text: str) -> str:
     return _PERCENT.sub(lambda match: unquote(match[0], errors="replace"), text)
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread hashes evenly over their low bits too (the finaliser of SplitMix64)."""
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Spread 64-bit hashes evenly over all their bits (the finaliser of SplitMix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -163,7 +163,7 @@ def _word_hashes(
         hashes[active] = hashes[active] * _WORD_MULTIPLIER + codes[words[active] + offset]
         offset += 1
         active = active[lengths[active] > offset]
-    return _mixed(hashes)
+    return mixed(hashes)
 
 
 class Passages:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from oracles.dataset import Document
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 #: Packages by the client that fetches them; versions are recorded in the result file.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -119,7 +119,8 @@ class _Text(HTMLParser):
             self.parts.append(data)
 
 
-def _html(path: Path) -> str:
+def html_text(path: Path) -> str:
+    """Visible text of an HTML file."""
     parser = _Text()
     parser.feed(path.read_text("utf-8", "replace"))
     return re.sub(r"\s*\n\s*", "\n", "".join(parser.parts))
@@ -282,7 +283,7 @@ SOURCES: dict[str, Source] = {
     "postgresql-doc": Source(
         "manuals",
         "PostgreSQL",
-        lambda root: _files(root, "postgresql-doc-15/usr/share/doc/*/html/*.html", _html),
+        lambda root: _files(root, "postgresql-doc-15/usr/share/doc/*/html/*.html", html_text),
     ),
     "perl-doc": Source(
         "manuals",
@@ -297,7 +298,7 @@ SOURCES: dict[str, Source] = {
     "debian-handbook": Source(
         "manuals",
         "CC-BY-SA-3.0 or GPL-2+",
-        lambda root: _files(root, "debian-handbook/usr/share/doc/*/html/en-US/*.html", _html),
+        lambda root: _files(root, "debian-handbook/usr/share/doc/*/html/en-US/*.html", html_text),
     ),
     "python-code": Source("code", "PSF", _code),
     "gcide": Source("dictionaries", "GPL-3+", lambda root: _dictd(root, "gcide")),
@@ -341,7 +342,7 @@ class Corpora:
     evaluation: list[Document]
 
 
-def _take(queue: list[str], characters: float) -> list[Document]:
+def take(queue: list[str], characters: float) -> list[Document]:
     """Remove texts from the end of a queue until `characters` are reached."""
     taken: list[Document] = []
     size = 0
@@ -352,7 +353,15 @@ def _take(queue: list[str], characters: float) -> list[Document]:
     return taken
 
 
-def load(cache: Path, *, provider: int, seed: int, evaluation: int, spread: float = 2.0) -> Corpora:
+def load(
+    cache: Path,
+    *,
+    provider: int,
+    seed: int,
+    evaluation: int,
+    spread: float = 2.0,
+    names: Sequence[str] = tuple(SOURCES),
+) -> Corpora:
     """Draw disjoint samples of all sources, in an order fixed by content hashes.
 
     Args:
@@ -361,6 +370,7 @@ def load(cache: Path, *, provider: int, seed: int, evaluation: int, spread: floa
         seed: characters of the seed corpus.
         evaluation: characters of the evaluation set.
         spread: the largest provider has `spread`² times the characters of the smallest.
+        names: the sources that become providers.
     """
     root = fetch(cache)
     queues: dict[str, list[str]] = {}
@@ -368,18 +378,18 @@ def load(cache: Path, *, provider: int, seed: int, evaluation: int, spread: floa
         texts = {text for text in source.read(root) if len(text) > 200}
         queues[name] = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
     held_out = [
-        document
+        replace(document, metadata={"source": name})
         for name, share in EVALUATION.items()
-        for document in _take(queues[name], share * evaluation)
+        for document in take(queues[name], share * evaluation)
     ]
     public = [
         document
         for name, share in SEED_CORPUS.items()
-        for document in _take(queues[name], share * seed)
+        for document in take(queues[name], share * seed)
     ]
     submissions: dict[str, list[Document]] = {}
-    for index, name in enumerate(sorted(SOURCES)):
+    for index, name in enumerate(sorted(names)):
         # Sizes on a geometric scale, in an order that has nothing to do with names or domains.
-        place = index * 11 % len(SOURCES) / (len(SOURCES) - 1)
-        submissions[name] = _take(queues[name], provider * spread ** (2 * place - 1))
+        place = index * 5 % len(names) / (len(names) - 1)
+        submissions[name] = take(queues[name], provider * spread ** (2 * place - 1))
     return Corpora(public, submissions, held_out)

@@ -25,7 +25,10 @@ SeedOption = Annotated[
 EvaluationOption = Annotated[
     Path, typer.Option("--evaluation", help="Held-out documents: a file or directory.")
 ]
-EpochsOption = Annotated[int, typer.Option(min=1, help="Passes over the data, at least.")]
+EpochsOption = Annotated[
+    int,
+    typer.Option(min=0, help="Passes over the data instead of a fixed number of steps (0)."),
+]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Directory of finished runs, to resume from.")
 ]
@@ -75,7 +78,7 @@ def estimate(
         int, typer.Option(min=0, help="Rank of its low-rank adapters; 0: the layers themselves.")
     ] = 8,
     context: Annotated[int, typer.Option(min=2, help="Tokens in one of its sequences.")] = 128,
-    epochs: EpochsOption = 1,
+    epochs: EpochsOption = 0,
     rescaling: Annotated[str, typer.Option(help="zero (anchored) or minmax (the paper's).")] = (
         "zero"
     ),
@@ -141,7 +144,7 @@ def estimate(
             f"{provider.phi / 10_000:.4f}",
             f"{provider.influence:+.5f}",
             f"{provider.standard_error:.5f}",
-            "yes" if provider.positive else "no",
+            "yes" if provider.phi else "no",
             str(provider.tokens),
         )
     stdout.print(table)
@@ -151,60 +154,61 @@ def estimate(
 @app.command()
 def evaluate(
     submissions: Annotated[
-        list[Path], typer.Argument(help="One file or directory a provider; 20 or more.")
+        list[Path], typer.Argument(help="One file or directory a provider; 10 or more.")
     ],
     seed_corpus: SeedOption,
     evaluation: EvaluationOption,
-    cache: Annotated[Path, typer.Option(help="Directory of finished retrainings.")],
-    subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 64,
-    truth_seeds: Annotated[int, typer.Option(min=2, help="Retrainings of each subset.")] = 3,
+    cache: Annotated[
+        Path, typer.Option(help="Directory of finished retrainings: run again to go on.")
+    ],
+    subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 20,
+    truth_seeds: Annotated[int, typer.Option(min=1, help="Retrainings of each subset.")] = 2,
+    truths: Annotated[
+        list[str] | None,
+        typer.Option("--truth", help="same, longer or larger; repeatable. All by default."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each estimator.")] = 2,
-    epochs: EpochsOption = 1,
+    epochs: EpochsOption = 0,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the report page with its plots to this HTML file.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Compare every estimator and baseline with retraining (provider-level LDS)."""
+    """Measure on your own data how well every estimator predicts retraining."""
+    from oracles.files import write_file
     from oracles.impact import Parameters, Recipe
-    from oracles.impact.evaluation import Plan, retrainings
+    from oracles.impact import page as pages
+    from oracles.impact.evaluation import TRUTHS, Plan
     from oracles.impact.evaluation import evaluate as evaluate_impact
 
-    provided = _submissions(submissions)
+    unknown = sorted(set(truths or []) - set(TRUTHS))
+    if unknown:
+        raise InputError(f"no truth is called {unknown[0]!r}; choose {', '.join(TRUTHS)}")
     chosen = tuple(range(100, 100 + truth_seeds))
-    plan = Plan(subsets=subsets, truth_seeds=chosen, single_seeds=chosen)
+    plan = Plan(subsets=subsets, seeds=chosen, truths=tuple(truths or TRUTHS))
     with Progress(console=stderr, transient=True) as progress:
-        task = progress.add_task("", total=retrainings(len(provided), plan))
+        task = progress.add_task("")
         result = evaluate_impact(
             _documents(seed_corpus),
-            provided,
+            _submissions(submissions),
             _documents(evaluation),
             Parameters(recipe=Recipe(epochs=epochs), seeds=tuple(range(seeds))),
             plan,
             cache=cache,
-            tick=lambda: progress.advance(task),
-            note=lambda text: progress.update(task, description=text),
+            progress=lambda stage, done, total: progress.update(
+                task, description=stage, completed=done, total=total
+            ),
         )
+    if page is not None:
+        write_file(page, pages.page(result))
     if json_:
         print_json(result)
         return
-    table = Table(
-        "predictor", "LDS", "95 % interval", "leave-one-out", "add-one", "seconds", "tokens/s"
-    )
-    for row in result["rows"]:
-        low, high = row["lds_interval"]
-        table.add_row(
-            row["predictor"],
-            f"{row['lds']:.3f}",
-            f"{low:.3f} to {high:.3f}",
-            f"{row['leave_one_out']:.3f}",
-            f"{row['add_one']:.3f}",
-            f"{row['seconds']:.1f}",
-            f"{row['tokens_per_second']:,.0f}" if row["tokens_per_second"] else "–",
-        )
-    ceilings = result["ceilings"]
-    table.add_row(
-        "noise ceiling",
-        f"{ceilings['lds']:.3f}",
-        "",
-        f"{ceilings['leave_one_out']:.3f}",
-        f"{ceilings['add_one']:.3f}",
-    )
-    stdout.print(table)
+    for header, rows in (
+        (pages.predictor_header(result), pages.predictor_rows(result)),
+        (pages.AGREEMENT_HEADER, pages.agreement_rows(result)),
+    ):
+        table = Table(*header)
+        for row in rows:
+            table.add_row(*row)
+        stdout.print(table)

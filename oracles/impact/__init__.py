@@ -3,16 +3,16 @@
 `estimate` is the whole pipeline; the rest is what its arguments and results are made of.
 """
 
-from oracles.impact.corpus import corpus_digest
+from oracles.impact.corpus import Pages, corpus_digest
 from oracles.impact.estimate import Architecture, Parameters, Pretrained, estimate
-from oracles.impact.report import FLOOR, GRID, ImpactReport, ProviderImpact
+from oracles.impact.report import GRID, ImpactReport, ProviderImpact
 from oracles.impact.training import Recipe
 
 __all__ = [
-    "FLOOR",
     "GRID",
     "Architecture",
     "ImpactReport",
+    "Pages",
     "Parameters",
     "Pretrained",
     "ProviderImpact",

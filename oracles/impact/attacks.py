@@ -1,136 +1,226 @@
-"""What a provider could try in order to raise its φ̂, and what it gains.
+"""What a provider could try in order to raise its φ̂, what it gains, and what the buyer gets.
 
-An attacker has honest documents and adds to them, or rearranges them, knowing the seed corpus, the
-method, and possibly a guess of the evaluation set. Its gain is the share of all φ̂ that its
-identities hold, relative to what it holds when honest; beside it stands what the attack is really
-worth to the buyer, by retraining. Two methods are attacked: the default, and Appendix D taken
-literally (Hutchinson's inverse diagonal at the base model, no deduplication, no bound on a
-document, every positive value paid).
+An attacker adds to its honest documents as much material again, and commits last. Its gain is its
+share of all φ̂ relative to the honest share. What the buyer gets is the loss on part B of the
+evaluation set, which φ̂ never sees, of a model trained on the whole attacked pool, less that of the
+honest pool under the same seed. Real new text of the attacker's own source is the yardstick.
 """
 
 from __future__ import annotations
 
 import re
 import string
-from collections import Counter
-from dataclasses import replace
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oracles.dataset import Document
-from oracles.impact.estimate import (
-    Parameters,
-    make_model,
-    make_pool,
-    pinned_kernels,
-    run_seeds,
-)
+from oracles.impact.corpus import split
+from oracles.impact.estimate import Parameters, make_pool, run_seeds
+from oracles.impact.evaluation import Truth
 from oracles.impact.report import summarise
-from oracles.impact.training import mean_loss, retrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from oracles.impact.corpus import Pool
-
     Documents = Sequence[Document]
 
-#: Seeds of the retrainings, none of them an estimator's.
-TRUTH_SEEDS = (100, 101)
+_BOILERPLATE = (
+    "Permission is granted to use, copy and distribute this work for any purpose without fee. "
+    "The work is provided as it is, without warranty of any kind, express or implied. "
+    "All rights not expressly granted here are reserved by the owner. "
+)
 
 
-def _size(documents: Documents) -> int:
-    return sum(len(document.text) for document in documents)
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an attacker knows.
+
+    Attributes:
+        honest: its own documents.
+        real: further real documents of its source, for the yardstick only.
+        victim: documents of another provider, committed earlier.
+        seed: the public seed corpus.
+        held_out: a leak of the evaluation set.
+    """
+
+    honest: Documents
+    real: Documents
+    victim: Documents
+    seed: Documents
+    held_out: Documents
+
+    @property
+    def size(self) -> int:
+        """Characters of the honest documents."""
+        return sum(len(document.text) for document in self.honest)
 
 
-def random_characters(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """As many random printable characters as there is honest text."""
-    rng = np.random.default_rng(0)
-    alphabet = list(string.ascii_letters + string.digits + "     ")
-    junk = [Document("".join(rng.choice(alphabet, 1500))) for _ in range(_size(honest) // 1500)]
-    return [[*honest, *junk]]
-
-
-def copied_seed(honest: Documents, seed: Documents, _: Documents) -> list[Documents]:
-    """As much text copied from the public seed corpus as there is honest text."""
-    copied: list[Document] = []
-    for document in seed:
-        if _size(copied) >= _size(honest):
+def _as_much(world: World, texts: Iterator[str]) -> list[Documents]:
+    """The honest documents and as many characters again."""
+    added: list[Document] = []
+    for text in texts:
+        if sum(len(document.text) for document in added) >= world.size:
             break
-        copied.append(Document("Annotated edition. " + document.text))
-    return [[*honest, *copied]]
+        added.append(Document(text))
+    return [[*world.honest, *added]]
 
 
-def frequent_ngrams(honest: Documents, seed: Documents, _: Documents) -> list[Documents]:
-    """Padding with the seed corpus's most frequent word trigrams, in random order."""
-    counts: Counter[str] = Counter()
-    for document in seed:
-        words = re.findall(r"\S+", document.text)
-        counts.update(" ".join(words[k : k + 3]) for k in range(len(words) - 2))
-    frequent = [phrase for phrase, _ in counts.most_common(200)]
-    rng = np.random.default_rng(0)
-    padding = [Document(" ".join(rng.choice(frequent, 100))) for _ in range(_size(honest) // 1500)]
-    return [[*honest, *padding]]
+def _words(documents: Documents) -> list[str]:
+    return [word for document in documents for word in document.text.split()]
 
 
-def noisy_copies(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """Gradient inflation by noise: every document again, every fifth character another one."""
-    rng = np.random.default_rng(0)
-    alphabet = list(string.ascii_lowercase)
-    noisy = []
-    for document in honest:
-        characters = np.array(list(document.text))
-        characters[::5] = rng.choice(alphabet, len(characters[::5]))
-        noisy.append(Document("".join(characters)))
-    return [[*honest, *noisy]]
+def _bag(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """Words of the buyer's domains, each drawn by itself."""
+    words = _words(world.held_out)
+    while True:
+        yield " ".join(rng.choice(words, 200))
 
 
-def shuffled_words(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """Own words again in random order."""
-    rng = np.random.default_rng(0)
-    noisy = [Document(" ".join(rng.permutation(document.text.split()))) for document in honest]
-    return [[*honest, *noisy]]
+def _random_characters(_: World, rng: np.random.Generator) -> Iterator[str]:
+    alphabet = list(string.ascii_letters + string.digits + "     ")
+    while True:
+        yield "".join(rng.choice(alphabet, 1500))
 
 
-def copies(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """Every document five times, each copy under another heading."""
-    return [[Document(f"Version {k}. {d.text}") for d in honest for k in range(5)]]
+def _noise(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """The honest text with every fifth letter another one."""
+    for document in world.honest:
+        letters = np.array(list(document.text))
+        letters[::5] = rng.choice(list(string.ascii_lowercase), len(letters[::5]))
+        yield "".join(letters)
 
 
-def split_identities(honest: Documents, _: Documents, __: Documents) -> list[Documents]:
-    """The same documents under three identities."""
-    return [list(honest[k::3]) for k in range(3)]
+def _boilerplate(_: World, rng: np.random.Generator) -> Iterator[str]:
+    while True:
+        yield f"Notice {rng.integers(10**6)} of {rng.integers(10**6)}. " + _BOILERPLATE * 5
 
 
-def guessed_evaluation(honest: Documents, _: Documents, held_out: Documents) -> list[Documents]:
-    """A leak: half of the evaluation documents, word for word."""
-    return [[*honest, *held_out[::2]]]
+def _salad(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """A bag of words dressed as sentences in title case."""
+    for text in _bag(world, rng):
+        words = text.title().split()
+        yield " ".join(word + "." * (place % 9 == 8) for place, word in enumerate(words))
 
 
-def altered_evaluation(honest: Documents, _: Documents, held_out: Documents) -> list[Documents]:
-    """The same leak with every fifth word replaced, to pass as new text."""
-    rng = np.random.default_rng(0)
-    common = [word for document in honest for word in document.text.split()]
-    altered = []
-    for document in held_out[::2]:
-        words = document.text.split()
-        words[::5] = rng.choice(common, len(words[::5])).tolist()
-        altered.append(Document(" ".join(words)))
-    return [[*honest, *altered]]
+def _code(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """A bag of words behind comment marks and assignments."""
+    for text in _bag(world, rng):
+        words = text.split()
+        yield "\n".join(
+            f"// {' '.join(words[k : k + 8])}\nx_{k} = {k};" for k in range(0, len(words), 8)
+        )
 
 
-ATTACKS: dict[str, Callable[[Documents, Documents, Documents], list[Documents]]] = {
-    "random characters": random_characters,
-    "copied seed corpus": copied_seed,
-    "frequent n-grams": frequent_ngrams,
-    "noisy copies": noisy_copies,
-    "shuffled words": shuffled_words,
-    "five copies": copies,
-    "three identities": split_identities,
-    "leaked evaluation set": guessed_evaluation,
-    "altered leak": altered_evaluation,
+def _markov(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """Order-2 Markov text of the buyer's domains."""
+    words = _words(world.held_out)
+    following: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for first, second, third in zip(words, words[1:], words[2:], strict=False):
+        following[first, second].append(third)
+    starts = list(following)
+    while True:
+        pair = starts[int(rng.integers(len(starts)))]
+        text = list(pair)
+        for _ in range(200):
+            choices = (
+                following.get((text[-2], text[-1]))
+                or following[starts[int(rng.integers(len(starts)))]]
+            )
+            text.append(choices[int(rng.integers(len(choices)))])
+        yield " ".join(text)
+
+
+def _mad_libs(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """Fixed sentences with slots, filled from 200 words."""
+    words = rng.choice(_words(world.held_out), 200)
+    frames = [re.sub(r"\S+", "{}", " ".join(["x"] * k)) for k in (3, 4)]
+    while True:
+        yield " ".join(
+            "The "
+            + frames[k % 2].format(*rng.choice(words, 4)[: 3 + k % 2])
+            + " is of the "
+            + str(rng.choice(words))
+            + "."
+            for k in range(25)
+        )
+
+
+def _every(number: int) -> Callable[[str, World, np.random.Generator], str]:
+    def alter(text: str, world: World, rng: np.random.Generator) -> str:
+        words = text.split()
+        words[::number] = rng.choice(_words(world.honest), len(words[::number])).tolist()
+        return " ".join(words)
+
+    return alter
+
+
+def _digits(text: str, _: World, __: np.random.Generator) -> str:
+    return " ".join(word + ".1" * (k % 9 == 0) for k, word in enumerate(text.split()))
+
+
+def _invisible(text: str, _: World, __: np.random.Generator) -> str:
+    return " ".join(word[:2] + "\u200d" + word[2:] for word in text.split())
+
+
+def _chunks(text: str, _: World, rng: np.random.Generator) -> str:
+    words = text.split()
+    parts = [" ".join(words[k : k + 7]) for k in range(0, len(words), 7)]
+    return " ".join(parts[k] for k in rng.permutation(len(parts)))
+
+
+def _sentences(text: str, _: World, rng: np.random.Generator) -> str:
+    parts = re.split(r"(?<=[.;]) ", text)
+    return " ".join(parts[k] for k in rng.permutation(len(parts)))
+
+
+def _glued(text: str, _: World, __: np.random.Generator) -> str:
+    return "".join(word + " " * (k % 2) for k, word in enumerate(text.split()))
+
+
+def _copies_of(
+    source: str, alter: Callable[[str, World, np.random.Generator], str]
+) -> Callable[[World, np.random.Generator], list[Documents]]:
+    def attack(world: World, rng: np.random.Generator) -> list[Documents]:
+        documents: Documents = getattr(world, source)
+        return _as_much(world, (alter(document.text, world, rng) for document in documents))
+
+    return attack
+
+
+def _padding(
+    texts: Callable[[World, np.random.Generator], Iterator[str]],
+) -> Callable[[World, np.random.Generator], list[Documents]]:
+    return lambda world, rng: _as_much(world, texts(world, rng))
+
+
+#: Name to what an attacker submits, one list of documents for each of its identities.
+ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
+    "real new text": lambda world, _: _as_much(world, (d.text for d in world.real)),
+    "random characters": _padding(_random_characters),
+    "noise in a fifth of the letters": _padding(_noise),
+    "boilerplate": _padding(_boilerplate),
+    "bag of words": _padding(_bag),
+    "word salad in title case": _padding(_salad),
+    "bag of words as code": _padding(_code),
+    "Markov text of order 2": _padding(_markov),
+    "Mad-Libs": _padding(_mad_libs),
+    "victim, every 3rd word replaced": _copies_of("victim", _every(3)),
+    "victim, every 8th word replaced": _copies_of("victim", _every(8)),
+    "victim, digits glued": _copies_of("victim", _digits),
+    "victim, invisible characters": _copies_of("victim", _invisible),
+    "victim, 7-word chunks shuffled": _copies_of("victim", _chunks),
+    "victim, sentences shuffled": _copies_of("victim", _sentences),
+    "victim, neighbours glued": _copies_of("victim", _glued),
+    "seed corpus, every 8th word replaced": _copies_of("seed", _every(8)),
+    "held-out set, every 8th word replaced": _copies_of("held_out", _every(8)),
+    "own text five times": lambda world, _: [
+        [Document(f"Version {k}. {d.text}") for d in world.honest for k in range(5)]
+    ],
+    "three identities": lambda world, _: [list(world.honest[k::3]) for k in range(3)],
 }
 
 
@@ -140,88 +230,61 @@ def measure(
     evaluation: Documents,
     parameters: Parameters,
     attacker: str,
-    note: Callable[[str], None] = lambda _: None,
-    cache: Path | None = None,
+    victim: str,
+    real: Documents,
+    cache: Path,
+    *,
+    truth_seeds: Sequence[int] = (100, 101, 102),
+    attacks: Sequence[str] = tuple(ATTACKS),
 ) -> Iterator[dict[str, Any]]:
-    """Share of all φ̂ that an attacker holds, honest and under every attack.
+    """Share of φ̂ of an attacker and loss of the buyer, honest and under every attack.
 
     Args:
         seed_corpus: public documents.
         submissions: provider to honest documents.
-        evaluation: held-out documents.
+        evaluation: held-out documents, split here into parts A and B.
         parameters: the method that is attacked.
         attacker: which provider attacks.
-        note: called with the name of what is computed now.
-        cache: directory of finished runs of the methods, which are not repeated.
+        victim: whose text it copies.
+        real: further real documents of the attacker's source.
+        cache: directory of finished runs and retrainings, which are not repeated.
+        truth_seeds: of the retrainings, none of them an estimator's.
+        attacks: names in `ATTACKS`.
 
     Yields:
-        One row an attack: the attacker's share of φ̂ under the method and under the literal
-        pipeline, what its data are worth by retraining, and each relative to the honest one.
+        One row an attack: share of φ̂, gain over the honest share, and the change of loss on part B
+        against the honest pool with its standard error over seeds.
     """
-    literal = replace(
-        parameters,
-        estimator="hutchinson",
-        mix=0.0,
-        clip=np.inf,
-        m=0.0,
-        seeds=parameters.seeds[:1],
-    )
+    part_a, part_b = split(evaluation)
     others = {name: docs for name, docs in submissions.items() if name != attacker}
+    world = World(submissions[attacker], real, submissions[victim], seed_corpus, evaluation)
 
-    def row(name: str, identities: Sequence[Documents]) -> dict[str, Any]:
-        note(name)
-        # The attacker commits last: duplicates of others are found in its text, not in theirs.
+    def outcome(identities: Sequence[Documents]) -> tuple[float, np.ndarray[Any, Any]]:
         mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
-        pools = {
-            defended: make_pool(
-                seed_corpus, others | mine, evaluation, parameters.model, deduplicate=defended
-            )
-            for defended in (True, False)
-        }
-        return {
+        pool = make_pool(seed_corpus, others | mine, part_a, parameters.model, outcome=part_b)
+        report = summarise(
+            pool,
+            run_seeds(pool, parameters, cache=cache),
+            bound=parameters.clip,
+            m=parameters.m,
+            rescaling=parameters.rescaling,
+            version="",
+            evidence={},
+        )
+        phi = [provider.phi for provider in report.providers]
+        truth = Truth(pool, parameters, cache, lambda: None)
+        everyone = range(len(pool.providers))
+        losses = np.array([truth(seed, everyone)[1] for seed in truth_seeds])
+        return sum(phi[-len(mine) :]) / max(1, sum(phi)), losses
+
+    honest_share, honest_losses = outcome([list(world.honest)])
+    for name in attacks:
+        share, losses = outcome(ATTACKS[name](world, np.random.default_rng(0)))
+        change = losses - honest_losses
+        yield {
             "attack": name,
-            "share": _share(pools[True], parameters, len(mine), cache),
-            "literal_share": _share(pools[False], literal, len(mine), cache),
-            "worth": _worth(pools[False], parameters, len(mine)),
+            "share": share,
+            "gain": share / honest_share if honest_share > 0 else None,
+            "loss_change": float(change.mean()),
+            "loss_error": float(change.std(ddof=1) / np.sqrt(len(change))),
         }
-
-    honest = row("honest", [list(submissions[attacker])])
-    yield _with_gains(honest, honest)
-    for name, attack in ATTACKS.items():
-        identities = attack(submissions[attacker], seed_corpus, evaluation)
-        yield _with_gains(row(name, identities), honest)
-
-
-def _with_gains(row: dict[str, Any], honest: dict[str, Any]) -> dict[str, Any]:
-    """Add every measured value relative to the honest one, None if that is not above 0."""
-    keys = ("share", "literal_share", "worth")
-    gains = {f"{key}_gain": row[key] / honest[key] if honest[key] > 0 else None for key in keys}
-    return {**row, **gains}
-
-
-def _share(pool: Pool, method: Parameters, attackers: int, cache: Path | None) -> float:
-    """Part of all φ̂ that the last providers hold."""
-    report = summarise(
-        pool,
-        run_seeds(pool, method, cache=cache),
-        bound=method.clip,
-        m=method.m,
-        rescaling=method.rescaling,
-        version="",
-        evidence={},
-    )
-    phi = [provider.phi for provider in report.providers]
-    return sum(phi[-attackers:]) / max(1, sum(phi))
-
-
-def _worth(pool: Pool, parameters: Parameters, attackers: int) -> float:
-    """Evaluation loss in nats a token that retraining without the last providers adds."""
-    everyone = range(len(pool.providers))
-    losses = []
-    for seed in TRUTH_SEEDS:
-        with pinned_kernels():
-            model = make_model(parameters.model, seed)
-            for chosen in (everyone, everyone[:-attackers]):
-                theta = retrain(model, pool.training, parameters.recipe, seed, chosen)
-                losses.append(mean_loss(model, theta, pool.evaluation)[0])
-    return float(np.mean(losses[1::2]) - np.mean(losses[::2]))

@@ -8,36 +8,28 @@ in the order of their final commitments, and the earliest keeps the credit for s
 from __future__ import annotations
 
 import hashlib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from oracles.errors import InputError
+from oracles.passages import Passages, mixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
     from oracles.dataset import Document
 
-#: Words in a shingle, and in the passage that is kept or dropped as a whole.
-SHINGLE = 8
-PASSAGE = 48
-#: A passage is a duplicate when more than this share of its shingles was seen before.
-OVERLAP = 0.5
-
-#: Scripts written without spaces count one character as one word.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
 _END = "<|end|>"
 #: Tokens that count as one document at most: long ones are cut, so that a provider who delivers one
 #: large file gets an error estimate and a bound like everybody else.
 DOCUMENT_TOKENS = 1024
-#: Odd multiplier of the polynomial hash over word hashes, modulo 2^64 (Knuth's MMIX constant).
-_MULTIPLIER = 6364136223846793005
+#: Weight of a sampled page at most, relative to one of a data set that is read whole.
+PAGE_WEIGHT = 4.0
 
 
 def content_digest(text: str) -> bytes:
@@ -50,58 +42,20 @@ def corpus_digest(documents: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(sorted(map(content_digest, documents)))).hexdigest()
 
 
-class Deduplicator:
-    """Remembers every shingle it has passed and lets through only passages that are new.
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A random sample of the pages of one data set, given instead of its documents.
 
-    Passages, not documents, so that repeating a text inside one document, gluing copied documents
-    together or wrapping a copy into new words earns nothing for what is copied. One pass; memory is
-    one 64-bit hash a distinct word position.
+    The model is trained on the sample as it is; the influence of the sample is then multiplied by
+    `total / len(texts)`, four times at most, and its standard error is taken over pages.
+
+    Attributes:
+        texts: text of each sampled page.
+        total: pages of the data set.
     """
 
-    def __init__(self, *, active: bool = True) -> None:
-        """Start with nothing seen.
-
-        Args:
-            active: False lets everything with a word in it through, to measure what that costs.
-        """
-        self._active = active
-        self._words: dict[str, int] = {}
-        self._seen: set[int] = set()
-
-    def _hashes(self, words: list[str]) -> NDArray[np.uint64]:
-        """Hash of every run of `SHINGLE` words (of the whole list, if it is shorter)."""
-        known = self._words
-        for word in words:
-            if word not in known:
-                raw = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-                known[word] = int.from_bytes(raw, "little")
-        values = np.fromiter((known[word] for word in words), np.uint64, len(words))
-        span = min(SHINGLE, len(words))
-        hashes = np.zeros(len(words) - span + 1, np.uint64)
-        for offset in range(span):
-            hashes = hashes * np.uint64(_MULTIPLIER) + values[offset : offset + len(hashes)]
-        return hashes
-
-    def keep(self, text: str) -> str:
-        """The new passages of a text, joined; also marks them as seen."""
-        spans = [match.span() for match in _WORD.finditer(text)]
-        if not spans:
-            return ""
-        if not self._active:
-            return text
-        hashes = self._hashes([text[start:end].lower() for start, end in spans]).tolist()
-        kept: list[str] = []
-        for first in range(0, len(spans), PASSAGE):
-            after = first + PASSAGE
-            # The last shingles of a text belong to the passage in which they start.
-            own = hashes[first:after] or hashes[-1:]
-            seen = sum(value in self._seen for value in own)
-            self._seen.update(own)
-            if seen <= OVERLAP * len(own) and seen < len(own):
-                start = spans[first][0] if first else 0
-                end = spans[after][0] if after < len(spans) else len(text)
-                kept.append(text[start:end])
-        return "".join(kept)
+    texts: Sequence[str]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +67,15 @@ class TokenizedCorpus:
             cut at `DOCUMENT_TOKENS`.
         tokens: token ids of each document, in the order of `digests`.
         characters: characters submitted and characters kept after deduplication.
+        weight: by which the influence of all documents is multiplied.
+        by_page: documents of one digest are parts of one sampled page.
     """
 
     digests: list[bytes]
     tokens: list[NDArray[np.uint32]]
     characters: tuple[int, int]
+    weight: float = 1.0
+    by_page: bool = False
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -144,26 +102,48 @@ def canonical(documents: Iterable[Document]) -> Iterator[tuple[bytes, str]]:
 
 
 def encode(
-    documents: Iterable[tuple[bytes, str]], tokenizer: Tokenizer, dedup: Deduplicator
+    documents: Iterable[tuple[bytes, str]], tokenizer: Tokenizer, new: Callable[[str], str]
 ) -> TokenizedCorpus:
-    """Deduplicate and encode canonical documents; documents with nothing new are left out."""
+    """Encode what is new in canonical documents; documents with nothing new are left out."""
     digests: list[bytes] = []
     tokens: list[NDArray[np.uint32]] = []
     submitted = kept = 0
     for digest, text in documents:
         submitted += len(text)
-        new = dedup.keep(text)
-        if not new:
+        rest = new(text)
+        if not rest:
             continue
-        kept += len(new)
+        kept += len(rest)
         # Unpaired surrogates cannot be encoded; they become the replacement character.
-        clean = new.encode("utf-8", "replace").decode("utf-8")
+        clean = rest.encode("utf-8", "replace").decode("utf-8")
         ids = tokenizer.encode(clean, add_special_tokens=False).ids
         stream = np.asarray([*ids, 0], np.uint32)
         for first in range(0, len(stream), DOCUMENT_TOKENS):
             digests.append(digest)
             tokens.append(stream[first : first + DOCUMENT_TOKENS])
     return TokenizedCorpus(digests, tokens, (submitted, kept))
+
+
+def encode_submission(
+    submission: Iterable[Document] | Pages, tokenizer: Tokenizer, new: Callable[[str], str]
+) -> TokenizedCorpus:
+    """Encode what is new in one provider's documents or sampled pages.
+
+    Raises:
+        InputError: a sample is larger than what it was drawn from.
+    """
+    if not isinstance(submission, Pages):
+        return encode(canonical(submission), tokenizer, new)
+    if not len(submission.texts) <= submission.total:
+        raise InputError(
+            f"{len(submission.texts)} pages were drawn from {submission.total}: "
+            "give the number of pages of the whole data set"
+        )
+    found = encode(
+        sorted((content_digest(text), text) for text in submission.texts), tokenizer, new
+    )
+    weight = min(PAGE_WEIGHT, submission.total / max(1, len(submission.texts)))
+    return replace(found, weight=weight, by_page=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +155,14 @@ class Sequences:
         document: [N, T] index of the document that a target belongs to; -1 for padding.
         owner: [N] index of the owner of a sequence.
         owners: [D] index of the owner of a document.
+        keys: [N] hash of each sequence's content, which decides the order of training.
     """
 
     tokens: NDArray[np.int64]
     document: NDArray[np.int64]
     owner: NDArray[np.int64]
     owners: NDArray[np.int64]
+    keys: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -208,21 +190,22 @@ def pack(corpora: Iterable[TokenizedCorpus], context: int) -> Sequences:
         lengths = [len(ids) for ids in corpus.tokens]
         belongs = np.repeat(np.arange(len(lengths)) + len(owners), lengths)
         owners.extend([index] * len(lengths))
-        rows = -(-len(belongs) // context)
-        padding = rows * context - len(belongs)
+        count = -(-len(belongs) // context)
+        padding = count * context - len(belongs)
         belongs = np.pad(belongs, (0, padding), constant_values=-1)
         stream = np.pad(stream, (0, padding))
-        starts = np.arange(rows)[:, None] * context
+        starts = np.arange(count)[:, None] * context
         tokens.append(stream[starts + np.arange(context + 1)])
-        document.append(belongs.reshape(rows, context))
-        owner.append(np.full(rows, index, np.int64))
+        document.append(belongs.reshape(count, context))
+        owner.append(np.full(count, index, np.int64))
     if not tokens:
         raise InputError("there is no text to score: give at least one document with words in it")
+    rows = np.concatenate(tokens)
+    keys = np.zeros(len(rows), np.uint64)
+    for column in rows.T.astype(np.uint64):
+        keys = mixed(keys + column)
     return Sequences(
-        np.concatenate(tokens),
-        np.concatenate(document),
-        np.concatenate(owner),
-        np.asarray(owners, np.int64),
+        rows, np.concatenate(document), np.concatenate(owner), np.asarray(owners, np.int64), keys
     )
 
 
@@ -234,7 +217,10 @@ class Pool:
         providers: names, in the order of commitment; provider k is owner k+1, the seed is owner 0.
         training: sequences of the seed corpus and of all submissions.
         evaluation: sequences of the held-out evaluation set.
+        outcome: sequences of held-out documents on which outcomes are reported, or None.
         digests: content digest of each training document, [D].
+        clusters: [D] documents of one cluster were drawn together: the parts of a sampled page.
+        weights: [n] by which the influence of each provider's documents is multiplied.
         characters: per provider, characters submitted and kept.
         seed_digest: digest of the seed corpus.
         evaluation_digest: digest of the evaluation set, as committed to at CREATE.
@@ -244,7 +230,10 @@ class Pool:
     providers: tuple[str, ...]
     training: Sequences
     evaluation: Sequences
+    outcome: Sequences | None
     digests: list[bytes]
+    clusters: NDArray[np.int64]
+    weights: NDArray[np.float64]
     characters: dict[str, tuple[int, int]]
     seed_digest: str
     evaluation_digest: str
@@ -261,13 +250,14 @@ class Pool:
 
 def build_pool(
     seed_corpus: Iterable[Document],
-    submissions: Mapping[str, Iterable[Document]],
+    submissions: Mapping[str, Iterable[Document] | Pages],
     evaluation: Iterable[Document],
     *,
     context: int,
     vocabulary: int,
     tokenizer: Tokenizer | None = None,
     deduplicate: bool = True,
+    outcome: Iterable[Document] = (),
 ) -> Pool:
     """Canonicalise, deduplicate, encode and pack all documents of one auction.
 
@@ -276,12 +266,13 @@ def build_pool(
 
     Args:
         seed_corpus: public documents.
-        submissions: provider to documents, in the order of commitment.
+        submissions: provider to documents or sampled pages, in the order of commitment.
         evaluation: held-out documents.
         context: targets in a sequence.
         vocabulary: size of the tokenizer that is trained on the seed corpus.
         tokenizer: use this one instead (a Hugging Face model's own).
         deduplicate: False only to measure what duplicates would earn.
+        outcome: held-out documents that no estimator sees, to report outcomes on.
 
     Raises:
         InputError: the seed corpus or the evaluation set holds no text.
@@ -292,26 +283,61 @@ def build_pool(
         raise InputError("the seed corpus is empty: give at least one public document")
     if tokenizer is None:
         tokenizer = train_tokenizer((text for _, text in seed), vocabulary)
-    dedup = Deduplicator(active=deduplicate)
-    seed_tokens = encode(seed, tokenizer, dedup)
-    held_out_tokens = encode(held_out, tokenizer, Deduplicator())
+    seen = Passages()
+    new = seen.keep if deduplicate else str
+    seed_tokens = encode(seed, tokenizer, new)
+    held_out_tokens = encode(held_out, tokenizer, Passages().keep)
     if not held_out_tokens.tokens:
         raise InputError("the evaluation set holds no text: give at least one held-out document")
-    for _, text in held_out:
-        dedup.keep(text)
+    hidden = list(canonical(outcome))
+    for _, text in held_out + hidden:
+        new(text)
     corpora = [seed_tokens]
     characters: dict[str, tuple[int, int]] = {}
-    for provider, documents in submissions.items():
-        corpus = encode(canonical(documents), tokenizer, dedup)
+    for provider, submission in submissions.items():
+        corpus = encode_submission(submission, tokenizer, new)
         corpora.append(corpus)
         characters[provider] = corpus.characters
+    digests = [digest for corpus in corpora for digest in corpus.digests]
+    known: dict[tuple[int, bytes | int], int] = {}
+    clusters = [
+        known.setdefault((owner, digest if corpus.by_page else place), len(known))
+        for owner, corpus in enumerate(corpora)
+        for place, digest in enumerate(corpus.digests)
+    ]
     return Pool(
         tuple(submissions),
         pack(corpora, context),
         pack([held_out_tokens], context),
-        [digest for corpus in corpora for digest in corpus.digests],
+        pack([encode(hidden, tokenizer, Passages().keep)], context) if hidden else None,
+        digests,
+        np.array(clusters, np.int64),
+        np.array([corpus.weight for corpus in corpora[1:]]),
         characters,
         corpus_digest(text for _, text in seed),
         corpus_digest(text for _, text in held_out),
         hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
     )
+
+
+def split(documents: Iterable[Document]) -> tuple[list[Document], list[Document]]:
+    """Two halves of an evaluation set that resemble one another in sources and sizes.
+
+    Distinct documents are sorted by source (`source` of their metadata, else `domain`), size and
+    digest; of each two neighbours the digest decides which goes where.
+    """
+    unique = {content_digest(document.text): document for document in documents}
+
+    def place(item: tuple[bytes, Document]) -> tuple[str, int, bytes]:
+        digest, document = item
+        source = document.metadata.get("source") or document.metadata.get("domain") or ""
+        return str(source), len(document.text), digest
+
+    ordered = sorted(unique.items(), key=place)
+    halves: tuple[list[Document], list[Document]] = ([], [])
+    for first in range(0, len(ordered), 2):
+        pair = ordered[first : first + 2]
+        flip = pair[0][0][0] % 2
+        for number, (_, document) in enumerate(pair):
+            halves[(number + flip) % 2].append(document)
+    return halves

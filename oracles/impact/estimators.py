@@ -67,6 +67,10 @@ class Problem:
         """ḡ, the gradient [P] of the mean evaluation loss."""
         return mean_gradient(self.model, theta, self.pool.evaluation)
 
+    def evaluation_loss(self, theta: Tensor) -> float:
+        """Mean evaluation loss in nats a token; it also decides when a training stops."""
+        return mean_loss(self.model, theta, self.pool.evaluation)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Influence:
@@ -127,10 +131,12 @@ def unrolled(problem: Problem) -> Influence:
     """
     trainer = problem.trainer()
     theta, derivative = trainer.adjoint(
-        problem.evaluation_gradient, memory=problem.memory, tick=problem.tick
+        problem.evaluation_gradient,
+        problem.evaluation_loss,
+        memory=problem.memory,
+        tick=problem.tick,
     )
-    loss, _ = mean_loss(problem.model, theta, problem.pool.evaluation)
-    log = {"evaluation_loss": loss, "steps": len(trainer.steps)}
+    log = {"evaluation_loss": problem.evaluation_loss(theta), "steps": len(trainer.steps)}
     return _found(problem, -derivative, log, {"theta": theta.cpu().numpy()})
 
 
@@ -182,7 +188,7 @@ class Curvature:
 
 
 def _trained(problem: Problem) -> Tensor:
-    return problem.trainer().run(problem.tick)
+    return problem.trainer().run(problem.evaluation_loss, problem.tick)
 
 
 def _along(problem: Problem, theta: Tensor, direction: Tensor, log: dict[str, Any]) -> Influence:
@@ -354,43 +360,41 @@ def tracin(problem: Problem, count: int = 5) -> Influence:
 
 
 class Utility:
-    """V(S): gain in evaluation loss over the base model, by fine-tuning the base on S."""
+    """V(S): gain in evaluation loss over the base model, by training from scratch on S."""
 
     def __init__(self, problem: Problem) -> None:
-        from oracles.impact.model import LanguageModel
-
         self._problem = problem
-        pool = problem.pool
-        base = retrain(problem.model, pool.training, problem.recipe, problem.seed, [])
-        self._model = LanguageModel.__new__(LanguageModel)
-        self._model.__dict__.update(problem.model.__dict__)
-        self._model.theta = base
-        self._base_loss = mean_loss(problem.model, base, pool.evaluation)[0]
-        self._known: dict[frozenset[int], float] = {frozenset(): 0.0}
+        self._losses: dict[frozenset[int], float] = {}
 
     def __call__(self, providers: frozenset[int]) -> float:
         """V(S) for provider indices S; each is computed once."""
-        if providers not in self._known:
+        return self._loss(frozenset()) - self._loss(providers)
+
+    def _loss(self, providers: frozenset[int]) -> float:
+        if providers not in self._losses:
             problem = self._problem
-            weights = np.zeros(len(problem.pool.providers) + 1)
-            weights[[k + 1 for k in providers]] = 1.0
-            theta = Trainer(
-                self._model, problem.pool.training, problem.recipe, problem.seed, weights
-            ).run()
-            loss = mean_loss(self._model, theta, problem.pool.evaluation)[0]
-            self._known[providers] = self._base_loss - loss
+            validation = problem.pool.evaluation
+            theta = retrain(
+                problem.model,
+                problem.pool.training,
+                problem.recipe,
+                problem.seed,
+                sorted(providers),
+                validation,
+            )
+            self._losses[providers] = problem.evaluation_loss(theta)
             if problem.tick:
                 problem.tick()
-        return self._known[providers]
+        return self._losses[providers]
 
     @property
     def evaluations(self) -> int:
-        """Fine-tunings done so far."""
-        return len(self._known) - 1
+        """Trainings done so far."""
+        return len(self._losses)
 
 
 def ablation(problem: Problem) -> Influence:
-    """Limited ablation: fine-tune the base without each provider (mix > 0), or with it alone."""
+    """Retrain without each provider (mix > 0), or with it alone."""
     utility = Utility(problem)
     everyone = frozenset(range(len(problem.pool.providers)))
     if problem.mix > 0:
@@ -398,6 +402,38 @@ def ablation(problem: Problem) -> Influence:
     else:
         gains = [utility(frozenset({k})) for k in sorted(everyone)]
     return Influence(np.array(gains), None, {"retrainings": utility.evaluations}, {})
+
+
+def surrogate(problem: Problem, subsets: int = 48) -> Influence:
+    """Shapley value of a regression of V(S) on providers and pairs of them.
+
+    Retrains on random subsets of half of the providers. With indicators zᵢ = ±½, a function
+    `Σ aᵢ zᵢ + Σ bᵢⱼ zᵢ zⱼ` has the Shapley values aᵢ exactly; the pairs only explain what would
+    else be noise. The ridge penalty, and how much larger it is for pairs, are chosen by
+    leave-one-out error.
+    """
+    n = len(problem.pool.providers)
+    utility = Utility(problem)
+    rng = np.random.default_rng([problem.seed, 3])
+    design = np.zeros((subsets, n))
+    for row in design:
+        row[rng.permutation(n)[: max(1, n // 2)]] = 1
+    values = np.array([utility(frozenset(np.flatnonzero(row).tolist())) for row in design])
+    left, right = np.triu_indices(n, 1)
+    centred, target = design - design.mean(0), values - values.mean()
+    pairs = centred[:, left] * centred[:, right]
+    candidates: list[tuple[float, NDArray[np.float64]]] = []
+    for penalty in 10.0 ** np.arange(-2.0, 2.5, 0.5):
+        for share in (0.0, 0.01, 0.1):
+            kernel = centred @ centred.T + share * pairs @ pairs.T
+            inverse = np.linalg.inv(kernel + penalty * np.eye(subsets))
+            dual = inverse @ target
+            error = float(np.square(dual / np.diag(inverse)).mean())
+            candidates.append((error, centred.T @ dual))
+    error, values_of_one = min(candidates, key=lambda candidate: candidate[0])
+    explained = 1 - error / float(target.var()) if target.any() else 0.0
+    log = {"retrainings": utility.evaluations, "leave_one_out_r2": explained}
+    return Influence(values_of_one, None, log, {})
 
 
 def shapley(
@@ -455,6 +491,7 @@ ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {
     "gradient": gradient,
     "ablation": ablation,
     "shapley": shapley,
+    "surrogate": surrogate,
 }
 
 

@@ -1,31 +1,35 @@
 """How well φ̂ predicts what retraining really gives: provider-level LDS and its relatives.
 
-The truth is always retraining from scratch, without the estimator's seeds. Retrainings are cached
-one by one, so that an interrupted evaluation goes on where it stopped.
+The evaluation set is split. Estimators see part A, on which trainings also stop early; every
+outcome is the loss on part B. The truth is always retraining from scratch, under seeds that no
+estimator uses: of the same model, of one about ten times larger, and for twice as many steps. Each
+retraining is kept, so that an interrupted evaluation goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oracles.impact import baselines
+from oracles.impact.corpus import split
 from oracles.impact.estimate import (
     CODE_VERSION,
+    Architecture,
     Parameters,
     make_model,
     make_pool,
     pinned_kernels,
     run_seeds,
 )
+from oracles.impact.report import standard_errors
 from oracles.impact.training import mean_loss, retrain
+from oracles.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +39,10 @@ if TYPE_CHECKING:
 
     from oracles.dataset import Document
     from oracles.impact.corpus import Pool
+    from oracles.progress import Progress
 
-    #: Scores [n] of all providers, and the number of seeds they are averaged over.
-    Predictor = tuple[Callable[[Pool, Parameters], NDArray[np.float64]], int]
+    #: Scores [n] of all providers.
+    Predictor = Callable[[Pool, Parameters], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,92 +51,104 @@ class Plan:
 
     Attributes:
         subsets: random halves of the providers.
-        truth_seeds: seeds of the retrainings on random halves.
-        single_seeds: seeds of the retrainings without, or with only, one provider, and of top-k
-            removal.
-        removed: providers that are removed in the top-k test.
+        seeds: of the retrainings, none of them an estimator's.
+        transfer_seeds: of the retrainings for more steps, and of the larger model.
         bootstrap: resamples for intervals.
         estimators: names in `ESTIMATORS`, each run under all of `Parameters.seeds`.
+        truths: of `TRUTHS`.
     """
 
-    subsets: int = 64
-    truth_seeds: tuple[int, ...] = (100, 101, 102)
-    single_seeds: tuple[int, ...] = (100, 101, 102)
-    removed: int = 5
+    subsets: int = 20
+    seeds: tuple[int, ...] = (100, 101)
+    transfer_seeds: tuple[int, ...] = (100,)
     bootstrap: int = 500
-    estimators: tuple[str, ...] = (
-        "unrolled",
-        "cg",
-        "ekfac",
-        "hutchinson",
-        "tracin",
-        "gradient",
-        "ablation",
-    )
+    estimators: tuple[str, ...] = ("unrolled", "cg", "ekfac", "surrogate")
+    truths: tuple[str, ...] = ("same", "longer", "larger")
+
+
+def same(parameters: Parameters) -> Parameters:
+    """The model and the training that φ̂ itself uses."""
+    return parameters
+
+
+def longer(parameters: Parameters) -> Parameters:
+    """Twice as many steps."""
+    return replace(parameters, recipe=replace(parameters.recipe, steps=2 * parameters.recipe.steps))
+
+
+def larger(parameters: Parameters) -> Parameters:
+    """About ten times as many parameters: 3.25 times the width, one block more."""
+    model = parameters.model
+    if not isinstance(model, Architecture):
+        return parameters
+    width = 13 * model.width // 4 // model.heads * model.heads
+    return replace(parameters, model=replace(model, width=width, layers=model.layers + 1))
+
+
+TRUTHS: dict[str, Callable[[Parameters], Parameters]] = {
+    "same": same,
+    "longer": longer,
+    "larger": larger,
+}
 
 
 def pool_digest(pool: Pool) -> str:
     """SHA-256 of all tokens of a pool and of whom they belong to."""
     state = hashlib.sha256()
-    for array in (pool.training.tokens, pool.training.document, pool.training.owner):
+    held_out = [pool.evaluation.tokens] + ([pool.outcome.tokens] if pool.outcome else [])
+    for array in (pool.training.tokens, pool.training.document, pool.training.owner, *held_out):
         state.update(np.ascontiguousarray(array).tobytes())
-    state.update(np.ascontiguousarray(pool.evaluation.tokens).tobytes())
     return state.hexdigest()
 
 
 class Truth:
-    """Minus the evaluation loss after retraining, by (seed, providers); cached in a file."""
+    """Evaluation losses after retraining, by (seed, providers); cached in a file."""
 
     def __init__(
-        self, pool: Pool, parameters: Parameters, cache: Path, tick: Callable[[], None] | None
+        self, pool: Pool, parameters: Parameters, cache: Path, tick: Callable[[], None]
     ) -> None:
         self._pool, self._parameters, self._tick = pool, parameters, tick
-        what = repr((parameters.model, parameters.recipe, pool_digest(pool)))
-        cache.mkdir(parents=True, exist_ok=True)
+        what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
         key = hashlib.sha256(what.encode()).hexdigest()[:16]
         self._path = cache / f"truth-{key}.jsonl"
-        self._known: dict[tuple[int, tuple[int, ...]], float] = {}
+        self._known: dict[tuple[int, tuple[int, ...]], tuple[float, float]] = {}
         self.seconds = 0.0
-        self.tokens = 0
         if self._path.exists():
             for line in self._path.read_text().splitlines():
-                row = json.loads(line)
-                self._remember(row)
+                self._remember(json.loads(line))
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def _remember(self, row: dict[str, Any]) -> None:
-        self._known[row["seed"], tuple(row["providers"])] = row["value"]
+        self._known[row["seed"], tuple(row["providers"])] = row["a"], row["b"]
         self.seconds += row["seconds"]
-        self.tokens += row["tokens"]
 
-    def __call__(self, seed: int, providers: Sequence[int]) -> float:
-        """V(S) of one retraining on the seed corpus and on providers S."""
+    def __call__(self, seed: int, providers: Sequence[int]) -> tuple[float, float]:
+        """Loss on parts A and B after one retraining on the seed corpus and on providers S."""
         chosen = tuple(sorted(providers))
         if (seed, chosen) not in self._known:
             start = time.process_time()
             pool, parameters = self._pool, self._parameters
             with pinned_kernels():
                 model = make_model(parameters.model, seed)
-                theta = retrain(model, pool.training, parameters.recipe, seed, chosen)
-                value = -mean_loss(model, theta, pool.evaluation)[0]
-            kept = np.isin(pool.training.owners, [0, *(k + 1 for k in chosen)])
-            row = {
-                "seed": seed,
-                "providers": list(chosen),
-                "value": value,
-                "seconds": time.process_time() - start,
-                "tokens": int(pool.training.sizes[kept].sum())
-                * parameters.recipe.passes(len(pool.training)),
-            }
+                theta = retrain(
+                    model, pool.training, parameters.recipe, seed, chosen, pool.evaluation
+                )
+                a = mean_loss(model, theta, pool.evaluation)[0]
+                b = mean_loss(model, theta, pool.outcome)[0] if pool.outcome else a
+            seconds = time.process_time() - start
+            row = {"seed": seed, "providers": list(chosen), "a": a, "b": b, "seconds": seconds}
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             self._remember(row)
-        if self._tick:
-            self._tick()
+        self._tick()
         return self._known[seed, chosen]
 
     def table(self, seeds: Sequence[int], subsets: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """V of every subset under every seed, [seeds, subsets]."""
-        return np.array([[self(seed, subset) for subset in subsets] for seed in seeds])
+        """Losses after training on every subset under every seed, [A and B, seeds, subsets]."""
+        rows = [[self(seed, subset) for subset in subsets] for seed in seeds]
+        return np.moveaxis(np.array(rows), -1, 0)
 
 
 def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -209,13 +226,13 @@ class Scores:
 
     Attributes:
         values: [n], larger is better.
+        errors: [n] standard errors, if the predictor has them.
         seconds: processor time it took.
-        tokens: training tokens it looked at, for a rate (0: does not apply).
     """
 
     values: NDArray[np.float64]
+    errors: NDArray[np.float64] | None
     seconds: float
-    tokens: int
 
 
 def predictors(
@@ -223,70 +240,61 @@ def predictors(
     parameters: Parameters,
     plan: Plan,
     cache: Path,
-    texts: Mapping[str, Sequence[str]],
-    evaluation: Sequence[str],
     extra: Mapping[str, Predictor],
-    note: Callable[[str], None],
+    progress: Progress,
 ) -> dict[str, Scores]:
     """Scores of all estimators and baselines, each timed on one thread, and cached."""
-    tokens = int(pool.training.sizes.sum())
-    state = hashlib.sha256(
-        json.dumps(
-            [
-                CODE_VERSION,
-                parameters.to_json(),
-                pool_digest(pool),
-            ]
-        ).encode()
-    ).hexdigest()[:16]
-    results: dict[str, Scores] = {}
+    facts = [CODE_VERSION, parameters.to_json(), pool_digest(pool)]
+    state = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
-    def timed(name: str, compute: Callable[[], NDArray[np.float64]], passes: int = 1) -> None:
-        note(name)
-        path = cache / f"scores-{state}-{re.sub('[^a-z0-9]+', '-', name)}.json"
-        if path.exists():
-            stored = json.loads(path.read_text())
-            values, seconds = np.array(stored["values"]), stored["seconds"]
-        else:
-            start = time.process_time()
-            with pinned_kernels():
-                values = compute()
-            seconds = time.process_time() - start
-            path.write_text(json.dumps({"values": values.tolist(), "seconds": seconds}))
-        results[name] = Scores(values, seconds, passes * tokens)
+    def estimated(method: Parameters) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        runs = run_seeds(pool, method)
+        values = np.array([run.providers for run in runs])
+        documents = [run.documents for run in runs if run.documents is not None]
+        mean = np.mean(documents, axis=0) if documents else None
+        training = pool.training
+        return values.mean(0), standard_errors(values, mean, training.owners, pool.clusters)
 
-    volumes = pool.volumes.astype(np.float64)
+    def baseline(
+        values: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        return values, None
+
+    chosen: dict[str, Callable[[], tuple[NDArray[np.float64], NDArray[np.float64] | None]]] = {}
     for name in plan.estimators:
         # The others are defined at a model that has been trained on everything.
-        mix = parameters.mix if name == "unrolled" else 1.0
-        method = replace(parameters, estimator=name, mix=mix)
-
-        def average(method: Parameters = method) -> NDArray[np.float64]:
-            runs = run_seeds(pool, method)
-            return np.asarray(np.mean([run.providers for run in runs], axis=0))
-
-        timed(name, average, len(parameters.seeds))
-    whole = replace(parameters, mix=1.0)
-    timed(
-        "unrolled, mix 1",
-        lambda: np.mean([run.providers for run in run_seeds(pool, whole)], axis=0),
-        len(parameters.seeds),
-    )
-    single = replace(parameters, seeds=parameters.seeds[:1])
-    timed("unrolled, one seed", lambda: run_seeds(pool, single)[0].providers)
-    for name, (compute, seeds) in extra.items():
-        fewer = replace(parameters, seeds=parameters.seeds[:seeds])
-        timed(name, partial(compute, pool, fewer), len(fewer.seeds))
+        for mix in (parameters.mix, 1.5 - parameters.mix) if name == "unrolled" else (1.0,):
+            label = name if name != "unrolled" or mix == parameters.mix else f"{name}, mix {mix:g}"
+            method = replace(parameters, estimator=name, mix=mix)
+            chosen[label] = lambda method=method: estimated(method)  # type: ignore[misc]
+    for name, compute in extra.items():
+        chosen[name] = lambda compute=compute: baseline(compute(pool, parameters))  # type: ignore[misc]
     seed = parameters.seeds[0]
-    model = make_model(parameters.model, seed)
-    timed("volume", lambda: volumes)
-    timed("random", lambda: np.random.default_rng(0).random(len(volumes)))
-    timed("perplexity", lambda: baselines.perplexity(model, pool, parameters.recipe, seed))
-    timed("bm25", lambda: baselines.bm25(texts, evaluation))
-    timed("embedding", lambda: baselines.embedding_similarity(texts, evaluation))
-    for name in ("bm25", "embedding"):
-        base = results[name]
-        results[f"{name} × volume"] = Scores(base.values * volumes, base.seconds, base.tokens)
+    chosen["perplexity"] = lambda: baseline(
+        baselines.perplexity(make_model(parameters.model, seed), pool, parameters.recipe, seed)
+    )
+    chosen["volume"] = lambda: baseline(pool.volumes.astype(np.float64))
+    results: dict[str, Scores] = {}
+    cache.mkdir(parents=True, exist_ok=True)
+    for number, (name, compute_scores) in enumerate(chosen.items()):
+        progress(name, number, len(chosen))
+        path = cache / f"scores-{state}-{name.replace(' ', '-')}.json"
+        if not path.exists():
+            start = time.process_time()
+            with pinned_kernels():
+                values, errors = compute_scores()
+            row = {
+                "values": values.tolist(),
+                "errors": None if errors is None else errors.tolist(),
+                "seconds": time.process_time() - start,
+            }
+            path.write_text(json.dumps(row))
+        stored = json.loads(path.read_text())
+        results[name] = Scores(
+            np.array(stored["values"]),
+            None if stored["errors"] is None else np.array(stored["errors"]),
+            stored["seconds"],
+        )
     return results
 
 
@@ -299,96 +307,129 @@ def evaluate(
     *,
     cache: Path,
     extra: Mapping[str, Predictor] | None = None,
-    tick: Callable[[], None] | None = None,
-    note: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Compare all predictors with retraining; returns a JSON-compatible result.
 
     Args:
         seed_corpus: public documents.
         submissions: provider to documents.
-        evaluation: held-out documents.
-        parameters: method; its seeds must not be among the truth's.
+        evaluation: held-out documents; split here into parts A and B.
+        parameters: method; its seeds must not be among the plan's.
         plan: size of the evaluation.
         cache: directory of finished retrainings.
         extra: further predictors by name.
-        tick: called once a retraining; there are `retrainings(n, plan)` before top-k removal.
-        note: called with the name of what is computed now.
+        progress: told how far each stage is.
     """
-    pool = make_pool(seed_corpus, submissions, evaluation, parameters.model)
-    truth = Truth(pool, parameters, cache, tick)
+    part_a, part_b = split(evaluation)
+    pool = make_pool(seed_corpus, submissions, part_a, parameters.model, outcome=part_b)
+    scores = predictors(pool, parameters, plan, cache, extra or {}, progress)
     n = len(pool.providers)
     everyone = list(range(n))
-    texts = {name: [d.text for d in documents] for name, documents in submissions.items()}
-    held_out = [document.text for document in evaluation]
-    scores = predictors(pool, parameters, plan, cache, texts, held_out, extra or {}, note)
-    note("random halves")
     halves = random_halves(n, plan.subsets)
-    half_values = truth.table(plan.truth_seeds, halves)
-    note("leave one out")
-    full = truth.table(plan.single_seeds, [everyone])
-    without = truth.table(plan.single_seeds, [[j for j in everyone if j != k] for k in everyone])
-    loo = full - without
-    note("add one")
-    base = truth.table(plan.single_seeds, [[]])
-    add = truth.table(plan.single_seeds, [[k] for k in everyone]) - base
-    truths = {"lds": half_values, "leave_one_out": loo, "add_one": add}
-    note("top-k removal")
+    without = [[j for j in everyone if j != k] for k in everyone]
+    truths: dict[str, dict[str, Any]] = {}
+    gains: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for name in plan.truths:
+        seeds = plan.seeds if name == "same" else plan.transfer_seeds
+        total, done = len(seeds) * (len(halves) + n + 2), 0
+
+        def tick(name: str = name, total: int = total) -> None:
+            nonlocal done
+            done += 1
+            progress(f"retraining, {name}", done, total)
+
+        method = TRUTHS[name](parameters)
+        truth = Truth(pool, method, cache, tick)
+        on_halves = -truth.table(seeds, halves)
+        ends = truth.table(seeds, [[], everyone])
+        alone = truth.table(seeds, without) - ends[:, :, 1:]
+        gains[name] = on_halves[1], alone[1]
+        truths[name] = {
+            "parameters": int(make_model(method.model, 0).theta.numel()),
+            "steps": method.recipe.steps,
+            "retrainings": len(truth),
+            "seconds": truth.seconds,
+            "loss": {"base": float(ends[1, :, 0].mean()), "all": float(ends[1, :, 1].mean())},
+            "lds": {
+                "parts_agree": correlation(on_halves[0].mean(0), on_halves[1].mean(0)),
+                "seeds_agree": agreement(on_halves[1]),
+                "ceiling": noise_ceiling(on_halves[1]),
+            },
+            "leave_one_out": {
+                "parts_agree": correlation(alone[0].mean(0), alone[1].mean(0)),
+                "seeds_agree": agreement(alone[1]),
+                "ceiling": noise_ceiling(alone[1]),
+            },
+            "halves": on_halves[1].mean(0).tolist(),
+            "without": alone[1].mean(0).tolist(),
+        }
+        if name != "same" and "same" in gains:
+            for kind, k in (("lds", 0), ("leave_one_out", 1)):
+                truths[name][kind]["agrees_with_same"] = correlation(
+                    gains["same"][k].mean(0), gains[name][k].mean(0)
+                )
     rows = []
     for name, score in scores.items():
         predicted = np.array([score.values[half].sum() for half in halves])
-        top = np.argsort(-score.values, kind="stable")[: plan.removed].tolist()
-        rest = [k for k in everyone if k not in top]
-        removal = full - truth.table(plan.single_seeds, [rest])
-        lds, low, high = interval(predicted, half_values, plan.bootstrap)
-        loo_rho, loo_low, loo_high = interval(score.values, loo, plan.bootstrap)
-        add_rho, add_low, add_high = interval(score.values, add, plan.bootstrap)
-        rows.append(
-            {
-                "predictor": name,
-                "lds": lds,
-                "lds_interval": [low, high],
-                "leave_one_out": loo_rho,
-                "leave_one_out_interval": [loo_low, loo_high],
-                "add_one": add_rho,
-                "add_one_interval": [add_low, add_high],
-                "top_k_removal": float(removal.mean()),
-                "seconds": score.seconds,
-                "tokens_per_second": score.tokens / score.seconds if score.seconds > 0.01 else None,
-                "scores": [float(v) for v in score.values],
+        row: dict[str, Any] = {"predictor": name, "seconds": score.seconds, "truths": {}}
+        for truth_name, (on_halves, alone) in gains.items():
+            row["truths"][truth_name] = {
+                "lds": interval(predicted, on_halves, plan.bootstrap),
+                "leave_one_out": interval(score.values, alone, plan.bootstrap),
             }
-        )
+        row["scores"] = score.values.tolist()
+        row["errors"] = None if score.errors is None else score.errors.tolist()
+        row["halves"] = predicted.tolist()
+        rows.append(row)
     return {
         "providers": {
             name: {
                 "tokens": int(pool.volumes[k]),
-                "leave_one_out": float(loo.mean(0)[k]),
-                "add_one": float(add.mean(0)[k]),
+                "duplicates": 1 - pool.characters[name][1] / max(1, pool.characters[name][0]),
             }
             for k, name in enumerate(pool.providers)
         },
         "tokens": {
             "seed": int(pool.training.sizes[pool.training.owners == 0].sum()),
             "providers": int(pool.volumes.sum()),
-            "evaluation": int(pool.evaluation.sizes.sum()),
+            "part_a": int(pool.evaluation.sizes.sum()),
+            "part_b": int(pool.outcome.sizes.sum()) if pool.outcome else 0,
         },
-        "evaluation_loss": {"base": float(-base.mean()), "all": float(-full.mean())},
-        "agreement": {name: agreement(values) for name, values in truths.items()},
-        "ceilings": {name: noise_ceiling(values) for name, values in truths.items()},
+        "truths": truths,
+        "rows": rows,
+        "eligibility": eligibility(scores, gains),
         "plan": asdict(plan),
         "parameters": parameters.to_json(),
-        "parameter_count": int(make_model(parameters.model, 0).theta.numel()),
         "code": CODE_VERSION,
-        "truth": {
-            "retrainings": len(truth._known),
-            "seconds": truth.seconds,
-            "tokens": truth.tokens,
-        },
-        "rows": rows,
     }
 
 
-def retrainings(providers: int, plan: Plan) -> int:
-    """Retrainings before top-k removal."""
-    singles = len(plan.single_seeds) * (2 * providers + 2)
-    return len(plan.truth_seeds) * plan.subsets + singles
+def eligibility(
+    scores: Mapping[str, Scores],
+    gains: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> list[dict[str, Any]]:
+    """Who the lower bound `φ̂ − m·error` leaves out wrongly, for several m.
+
+    A provider helps when leaving it out costs loss under the first truth by more than two standard
+    errors of its seeds (pooled over providers), and harms in the same way.
+    """
+    if "unrolled" not in scores or not gains:
+        return []
+    score, alone = scores["unrolled"], next(iter(gains.values()))[1]
+    noise = np.sqrt(alone.var(0, ddof=1).mean() / len(alone)) if len(alone) > 1 else 0.0
+    helps, harms = alone.mean(0) > 2 * noise, alone.mean(0) < -2 * noise
+    errors = score.errors if score.errors is not None else np.zeros_like(score.values)
+    rows = []
+    for m in (0.0, 0.5, 1.0, 2.0):
+        paid = score.values - m * errors > 0
+        rows.append(
+            {
+                "m": m,
+                "helpful": int(helps.sum()),
+                "helpful_left_out": int((helps & ~paid).sum()),
+                "harmful": int(harms.sum()),
+                "harmful_paid": int((harms & paid).sum()),
+            }
+        )
+    return rows

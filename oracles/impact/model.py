@@ -10,7 +10,9 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
+from numpy.random import Philox
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -83,19 +85,30 @@ class GPT(nn.Module):
         return nn.functional.linear(self.norm(x), self.tokens.weight)
 
     def initialise(self, seed: int) -> None:
-        """Draw all weights from one seeded generator, in the order of their names.
+        """Draw all weights in the order of their names, each with a variance of 1 / inputs.
 
         Residual outputs are scaled by the depth (GPT-2), so that training is smooth from step one.
         """
-        generator = torch.Generator().manual_seed(seed)
+        draw = Philox(key=seed)
         for name, parameter in sorted(self.named_parameters()):
             if parameter.dim() < 2:
                 continue
-            scale = parameter.shape[1] ** -0.5
+            scale = 1 / math.sqrt(parameter.shape[1])
             if name.endswith(("attention_out.weight", "down.weight")):
                 scale /= math.sqrt(2 * len(self.blocks))
             with torch.no_grad():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+                parameter.copy_(uniform(draw, parameter.shape, scale))
+
+
+def uniform(draw: Philox, shape: Sequence[int], deviation: float) -> Tensor:
+    """Float32 weights of a shape, uniform with mean 0 and a standard deviation.
+
+    Made from the integers of a counter-based generator (Salmon et al. 2011) by exactly rounded
+    operations only, so that every processor draws the same bytes.
+    """
+    integers = draw.random_raw(math.prod(shape)) >> np.uint64(40)
+    centred = (integers.astype(np.float64) + 0.5) / 2**24 - 0.5
+    return torch.from_numpy((centred * (math.sqrt(12) * deviation)).astype(np.float32)).view(*shape)
 
 
 class LanguageModel:
@@ -202,12 +215,12 @@ def load_causal_lm(
     module.config.use_cache = False
     if rank <= 0:
         return LanguageModel(module, trainable)
-    generator = torch.Generator().manual_seed(rank)
+    draw = Philox(key=rank)
     for name, layer in list(module.named_modules()):
         shape = _features(layer)
         if shape and any(part in name for part in trainable):
             parent, _, leaf = name.rpartition(".")
-            setattr(module.get_submodule(parent), leaf, Adapter(layer, *shape, rank, generator))
+            setattr(module.get_submodule(parent), leaf, Adapter(layer, *shape, rank, draw))
     if not any(isinstance(layer, Adapter) for layer in module.modules()):
         raise InputError(
             f"no linear layer of the model in {directory} matches {list(trainable)}: name layers"
@@ -230,12 +243,11 @@ class Adapter(nn.Module):
     """A linear layer plus a trainable low-rank update, zero at the start (LoRA)."""
 
     def __init__(
-        self, layer: nn.Module, inputs: int, outputs: int, rank: int, generator: torch.Generator
+        self, layer: nn.Module, inputs: int, outputs: int, rank: int, draw: Philox
     ) -> None:
         super().__init__()
         self.layer = layer
-        down = torch.randn(rank, inputs, generator=generator)
-        self.adapter_down = nn.Parameter(down / math.sqrt(inputs))
+        self.adapter_down = nn.Parameter(uniform(draw, (rank, inputs), 1 / math.sqrt(inputs)))
         self.adapter_up = nn.Parameter(torch.zeros(outputs, rank))
 
     def forward(self, x: Tensor) -> Tensor:

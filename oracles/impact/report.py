@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 #: φ̂ is an integer number of these steps: 10,000 is 1.
 GRID = 10_000
-#: The floor of 1e-3 (Appendix D), for eligible providers only.
-FLOOR = 10
-
 Rescaling = Literal["zero", "minmax"]
 
 
@@ -30,9 +27,9 @@ class ProviderImpact:
     Attributes:
         name: as submitted.
         phi: φ̂ on the grid, 0 to 10,000; 0 means not eligible.
-        influence: estimated gain in mean evaluation loss, nats a token, before rescaling.
+        influence: estimated gain in mean evaluation loss, nats a token, before rescaling; may be
+            negative.
         standard_error: of `influence`.
-        positive: `influence` is above 0 by more than m standard errors.
         tokens: training tokens after deduplication.
         characters: characters submitted.
         duplicate_characters: of these, dropped as duplicates.
@@ -43,7 +40,6 @@ class ProviderImpact:
     phi: int
     influence: float
     standard_error: float
-    positive: bool
     tokens: int
     characters: int
     duplicate_characters: int
@@ -120,18 +116,24 @@ def clip_documents(
 
 
 def standard_errors(
-    providers: NDArray[np.float64], documents: NDArray[np.float64] | None, owners: NDArray[np.int64]
+    providers: NDArray[np.float64],
+    documents: NDArray[np.float64] | None,
+    owners: NDArray[np.int64],
+    clusters: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Standard error of each provider's mean influence over seeds, [n].
 
     Two sources add up: the spread between seeds, and which documents the provider happens to hold
-    (the bootstrap over documents in closed form). With few seeds each provider's own variance is a
-    poor estimate, so it is averaged with the mean over all providers.
+    or which of its pages were drawn (the bootstrap over clusters in closed form, which covers both:
+    the finite-population correction of the sampling error is what the other adds). With few seeds
+    each provider's own variance is a poor estimate, so it is averaged with the mean over all
+    providers.
 
     Args:
         providers: [S, n] influence under each seed.
         documents: [D] mean influence of each document, if known.
         owners: [D] owner of each document; provider k is k+1.
+        clusters: [D] documents of one cluster count as one.
     """
     seeds, n = providers.shape
     variance = np.zeros(n)
@@ -140,30 +142,31 @@ def standard_errors(
         variance += (own + own.mean()) / 2 / seeds
     if documents is not None:
         for k in range(n):
-            mine = documents[owners == k + 1]
-            centred = mine - mine.mean() if len(mine) > 1 else mine
-            variance[k] += float(np.square(centred).sum()) * len(mine) / max(1, len(mine) - 1)
+            mine = owners == k + 1
+            _, which = np.unique(clusters[mine], return_inverse=True)
+            sums = np.bincount(which, documents[mine])
+            centred = sums - sums.mean() if len(sums) > 1 else sums
+            variance[k] += float(np.square(centred).sum()) * len(sums) / max(1, len(sums) - 1)
     return np.sqrt(variance)
 
 
-def rescale(
-    influence: NDArray[np.float64], positive: NDArray[np.bool_], how: Rescaling = "zero"
-) -> NDArray[np.int64]:
-    """Rescale influence to the grid; providers that are not eligible get 0.
+def rescale(bounds: NDArray[np.float64], how: Rescaling = "zero") -> NDArray[np.int64]:
+    """Rescale lower bounds of influence to the grid.
+
+    Continuous in every bound, so that two honest machines differ by a grid step at most.
 
     Args:
-        influence: [n] raw influence.
-        positive: [n] significantly above 0.
+        bounds: [n] influence less m standard errors.
         how: "zero" keeps ratios (negative to 0, divided by the maximum); "minmax" is the paper's
             affine map of [min, max] to [0, 1], under which one junk data set lifts all others.
     """
-    if not positive.any():
-        return np.zeros(len(influence), np.int64)
-    low = 0.0 if how == "zero" else float(influence.min())
-    high = float(influence[positive].max())
-    share = np.clip((influence - low) / (high - low), 0.0, 1.0) if high > low else np.ones(1)
-    steps = np.maximum(np.rint(share * GRID), FLOOR).astype(np.int64)
-    return np.where(positive, steps, 0)
+    low = 0.0 if how == "zero" else float(bounds.min(initial=0.0))
+    high = float(bounds.max(initial=0.0))
+    if high <= low:
+        return np.zeros(len(bounds), np.int64)
+    share = np.clip((bounds - low) / (high - low), 0.0, 1.0)
+    steps: NDArray[np.int64] = np.rint(share * GRID).astype(np.int64)
+    return steps
 
 
 def summarise(
@@ -182,7 +185,7 @@ def summarise(
         pool: documents of the auction.
         runs: one a seed.
         bound: see `clip_documents`.
-        m: standard errors that φ̂ must be above 0.
+        m: standard errors that are taken off every influence.
         rescaling: see `rescale`.
         version: digest of the method.
         evidence: log of parameters and digests, extended here.
@@ -201,16 +204,17 @@ def summarise(
         mean_documents = documents.mean(0)
         tensors["documents"] = documents
         tensors["owners"] = owners
+    providers = providers * pool.weights
+    if mean_documents is not None:
+        mean_documents = mean_documents * np.concatenate([np.ones(1), pool.weights])[owners]
     influence = providers.mean(0)
-    errors = standard_errors(providers, mean_documents, owners)
-    positive = influence > m * errors
-    # Without any spread to measure (one seed, no documents) nothing is called significant.
-    positive &= errors > 0
-    phi = rescale(influence, positive, rescaling)
+    errors = standard_errors(providers, mean_documents, owners, pool.clusters)
+    bounds = influence - m * errors
+    phi = rescale(bounds, rescaling)
     for k, run in enumerate(runs):
         tensors.update({f"{name}.{k}": value for name, value in run.tensors.items()})
-    top = float(influence[positive].max()) if positive.any() else 1.0
-    kappa = float(np.sqrt(np.mean(errors**2))) / top if len(errors) else 0.0
+    top = float(bounds.max(initial=0.0))
+    kappa = float(np.sqrt(np.mean(errors**2))) / top if top > 0 else 1.0
     spread = float(influence.var(ddof=1)) if len(influence) > 1 else 0.0
     gamma = max(0.0, 1 - float(np.mean(errors**2)) / spread) if spread > 0 else 0.0
     volumes = pool.volumes
@@ -220,11 +224,10 @@ def summarise(
             phi=int(phi[k]),
             influence=float(influence[k]),
             standard_error=float(errors[k]),
-            positive=bool(positive[k]),
             tokens=int(volumes[k]),
             characters=pool.characters[name][0],
             duplicate_characters=pool.characters[name][0] - pool.characters[name][1],
-            clipped=float(raw[k] - influence[k]),
+            clipped=float(raw[k] * pool.weights[k] - influence[k]),
         )
         for k, name in enumerate(pool.providers)
     )

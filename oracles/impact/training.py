@@ -4,21 +4,26 @@ One recipe serves everything: the base model, the retrainings that are the truth
 that is differentiated. Adam carries its ε inside the root, so that an update is a smooth function
 of the gradient.
 
-Really leaving data out does two things: the mixture changes, and the training gets shorter. Adam is
-blind to the scale of the loss, so that weights alone would show the first only. Hence a training
-at weights w divides its loss by the weighted share s of the data and multiplies every step size by
-s: to first order, fewer steps are smaller steps. At weights 1, s = 1.
+Compute is fixed: whatever data are used, the training has the same number of steps, and stops early
+at the check with the lowest validation loss. A training at weights w divides its loss by the
+weighted share s of the data, since leaving data out leaves more steps to the rest. With
+`Recipe.epochs` leaving data out makes the training shorter instead: then every step size is also
+multiplied by s, because Adam is blind to the scale of the loss and, to first order, fewer steps are
+smaller steps. At weights 1, s = 1.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from oracles.passages import mixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,14 +42,11 @@ class Recipe:
     """How models are trained.
 
     Attributes:
-        epochs: passes over the data (`e_0` in Appendix D), at least.
-        batch: sequences in a step, unless `steps` or `least` ask for another number.
-        steps: steps in an epoch over the whole pool, at most: with more data the batch grows, since
-            a longer training is a rougher function of its data than one with larger batches.
-        least: steps of a training on the whole pool, at least: with less data the batch shrinks to
-            `smallest`, then passes are repeated. Early in a training any data helps, random
-            characters too, since it makes the training longer; by then they harm.
-        smallest: sequences in a step, at least.
+        steps: steps of every training, whatever data it uses.
+        epochs: if positive, passes over the data in use, instead of a fixed number of steps. More
+            data then train longer, and influence includes what that is worth.
+        batch: sequences in a step; more where `steps` steps would not read the whole pool once.
+        checks: times at which the validation loss is looked at, evenly spaced, to stop early.
         learning_rate: peak step size; linear warm-up, then linear decay to 0.
         warmup: share of the steps spent warming up.
         beta1: decay of Adam's first moment.
@@ -52,12 +54,11 @@ class Recipe:
         epsilon: Adam's ε, added inside the root as ε².
     """
 
-    epochs: int = 1
+    steps: int = 400
+    epochs: int = 0
     batch: int = 16
-    steps: int = 160
-    least: int = 96
-    smallest: int = 4
-    learning_rate: float = 3e-3
+    checks: int = 4
+    learning_rate: float = 8e-3
     warmup: float = 0.25
     beta1: float = 0.9
     beta2: float = 0.98
@@ -65,13 +66,7 @@ class Recipe:
 
     def batch_size(self, sequences: int) -> int:
         """Sequences in a step for a pool of a given size, whichever subset is trained on."""
-        small = max(self.smallest, min(self.batch, sequences // self.least))
-        return max(small, -(-sequences // self.steps))
-
-    def passes(self, sequences: int) -> int:
-        """Epochs for a pool of a given size, whichever subset is trained on."""
-        steps = -(-sequences // self.batch_size(sequences))
-        return max(self.epochs, -(-self.least // steps))
+        return self.batch if self.epochs else max(self.batch, -(-sequences // self.steps))
 
     def rate(self, step: int, steps: int) -> float:
         """Step size of one step out of `steps`."""
@@ -85,20 +80,24 @@ def schedule(
 ) -> list[NDArray[np.int64]]:
     """Indices of the sequences of each step.
 
+    In each pass the sequences are sorted by a hash of their content, the seed and the pass: adding
+    or removing some never redraws the order of the others.
+
     Args:
         sequences: the whole pool.
         keep: [owners] which owners' sequences take part.
         recipe: training recipe.
-        seed: decides the order. Two subsets of one pool keep their common sequences in one
-            relative order under the same seed.
+        seed: decides the order.
     """
-    steps: list[NDArray[np.int64]] = []
     batch = recipe.batch_size(len(sequences))
-    for epoch in range(recipe.passes(len(sequences))):
-        order = np.random.default_rng([seed, epoch]).permutation(len(sequences))
-        order = order[keep[sequences.owner[order]]]
-        steps.extend(order[first : first + batch] for first in range(0, len(order), batch))
-    return steps
+    rows = np.flatnonzero(keep[sequences.owner])
+    total = recipe.epochs * len(rows) if recipe.epochs else recipe.steps * batch
+    passes = [
+        rows[np.argsort(mixed(sequences.keys[rows] ^ salt), kind="stable")]
+        for salt in np.random.Philox(key=seed).random_raw(-(-total // max(1, len(rows))))
+    ]
+    order = np.concatenate([*passes, rows[:0]])[:total]
+    return [order[first : first + batch] for first in range(0, len(order), batch)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +149,7 @@ class Trainer:
         # What weight a document adds to the share, relative to the share.
         per_document = sequences.sizes * taking_part[sequences.owners]
         self._share_slope = per_document / (weights * tokens).sum()
+        self._length = self._share if recipe.epochs else 1.0
         self._token_weight = 1 / (step_tokens * self._share)
         per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
         self._weights = torch.from_numpy(per_token * self._token_weight).to(model.theta)
@@ -173,7 +173,7 @@ class Trainer:
         return total
 
     def _rate(self, step: int) -> float:
-        return self._share * self.recipe.rate(step, len(self.steps))
+        return self._length * self.recipe.rate(step, len(self.steps))
 
     def _corrections(self, step: int) -> tuple[float, float]:
         return 1 - self.recipe.beta1 ** (step + 1), 1 - self.recipe.beta2 ** (step + 1)
@@ -189,14 +189,31 @@ class Trainer:
         rate = self._rate(step) / unbias1
         return State(state.theta - rate * first / root, first, second)
 
-    def run(self, tick: Callable[[], None] | None = None) -> Tensor:
-        """Train from start to end and return θ, [P]."""
-        state = self.initial()
+    def _checks(self) -> frozenset[int]:
+        """Numbers of steps after which the validation loss is looked at."""
+        total, checks = len(self.steps), max(1, self.recipe.checks)
+        return frozenset(math.ceil(total * (k + 1) / checks) for k in range(checks))
+
+    def run(
+        self,
+        validate: Callable[[Tensor], float] | None = None,
+        tick: Callable[[], None] | None = None,
+    ) -> Tensor:
+        """Train and return θ, [P]: of the check with the lowest validation loss, else the last.
+
+        Args:
+            validate: θ [P] to the loss that decides when to stop.
+            tick: called once a step.
+        """
+        state, best, least = self.initial(), self.model.theta, math.inf
+        checks = self._checks() if validate else frozenset()
         for step in range(len(self.steps)):
             state = self.advance(state, step)
+            if validate and step + 1 in checks and (loss := validate(state.theta)) < least:
+                best, least = state.theta, loss
             if tick:
                 tick()
-        return state.theta
+        return best if validate and self.steps else state.theta
 
     def checkpoints(self, count: int) -> Iterator[tuple[float, Tensor]]:
         """Train, yielding (summed step size, θ) at `count` evenly spaced steps (for TracIn)."""
@@ -212,6 +229,7 @@ class Trainer:
     def adjoint(
         self,
         gradient_at: Callable[[Tensor], Tensor],
+        validate: Callable[[Tensor], float] | None = None,
         *,
         memory: int = 2**30,
         tick: Callable[[], None] | None = None,
@@ -225,6 +243,7 @@ class Trainer:
 
         Args:
             gradient_at: θ [P] to the function's gradient [P].
+            validate: as in `run`; the derivative is that of the θ that `run` returns.
             memory: bytes for stored states.
             tick: called once a step forwards and once backwards.
 
@@ -240,19 +259,28 @@ class Trainer:
             length = max(math.isqrt(total - 1) + 1, memory // (2 * state_bytes))
         starts: list[State] = []
         states = [self.initial()]
+        checks = self._checks() if validate else frozenset()
+        stop, theta, least = total, self.model.theta, math.inf
         for step in range(total):
             if step % length == 0:
                 starts.append(states[-1])
                 states = states[-1:]
             states.append(self.advance(states[-1], step))
+            if validate and step + 1 in checks and (loss := validate(states[-1].theta)) < least:
+                stop, theta, least = step + 1, states[-1].theta, loss
             if tick:
                 tick()
-        theta = states[-1].theta
+        if stop == total:
+            theta = states[-1].theta
+        elif stop > (len(starts) - 1) * length:
+            states = states[: stop - (len(starts) - 1) * length + 1]
+        else:
+            starts, states = starts[: -(-stop // length)], states[:1]
         derivative = np.zeros(self._documents)
         adjoint = State(gradient_at(theta), torch.zeros_like(theta), torch.zeros_like(theta))
         by_share = 0.0
         for segment in reversed(range(len(starts))):
-            begin, end = segment * length, min(total, (segment + 1) * length)
+            begin, end = segment * length, min(stop, (segment + 1) * length)
             start = starts.pop()
             if len(states) == 1:
                 states = [start]
@@ -260,8 +288,9 @@ class Trainer:
                     states.append(self.advance(states[-1], step))
             for step in reversed(range(begin, end)):
                 after = states.pop()
-                # Relative change of the share: longer steps, and a smaller loss (in `_reverse`).
-                by_share += float(adjoint.theta @ (after.theta - states[-1].theta))
+                # Relative change of the share: a smaller loss (in `_reverse`), and longer steps.
+                if self.recipe.epochs:
+                    by_share += float(adjoint.theta @ (after.theta - states[-1].theta))
                 adjoint, scaled = self._reverse(adjoint, states[-1], after, step, derivative)
                 by_share -= scaled
                 if tick:
@@ -350,7 +379,7 @@ def retrain(
     recipe: Recipe,
     seed: int,
     providers: Sequence[int],
-    tick: Callable[[], None] | None = None,
+    validation: Sequences | None = None,
 ) -> Tensor:
     """Train on the seed corpus and on some providers only; returns θ, [P].
 
@@ -360,8 +389,13 @@ def retrain(
         recipe: training recipe.
         seed: decides the order of sequences.
         providers: indices of the providers whose data are used, from 0.
-        tick: called once a step.
+        validation: sequences on which early stopping looks; none trains to the end.
     """
     weights = np.zeros(int(sequences.owner.max()) + 1)
     weights[[0, *(provider + 1 for provider in providers if provider + 1 < len(weights))]] = 1
-    return Trainer(model, sequences, recipe, seed, weights).run(tick)
+    validate = None if validation is None else partial(_loss, model, validation)
+    return Trainer(model, sequences, recipe, seed, weights).run(validate)
+
+
+def _loss(model: LanguageModel, sequences: Sequences, theta: Tensor) -> float:
+    return mean_loss(model, theta, sequences)[0]

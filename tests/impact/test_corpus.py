@@ -7,44 +7,12 @@ from hypothesis import strategies as st
 
 from oracles.dataset import Document
 from oracles.errors import InputError
-from oracles.impact import corpus_digest
-from oracles.impact.corpus import DOCUMENT_TOKENS, Deduplicator, TokenizedCorpus, build_pool, pack
+from oracles.impact import Pages, corpus_digest
+from oracles.impact.corpus import DOCUMENT_TOKENS, TokenizedCorpus, build_pool, pack, split
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, write
 
 TEXT = " ".join(document.text for document in write(1, NORTH, 6))
 OTHER = " ".join(document.text for document in write(2, SOUTH, 6))
-
-
-def test_deduplicator__text_repeated_inside_one_document__kept_once():
-    kept = Deduplicator().keep(" ".join([TEXT] * 5))
-    assert len(TEXT) <= len(kept) < 1.5 * len(TEXT)
-
-
-def test_deduplicator__copy_behind_new_words__only_the_new_words_survive():
-    dedup = Deduplicator()
-    assert dedup.keep(TEXT) == TEXT
-    assert len(dedup.keep(OTHER + " " + TEXT)) < len(OTHER) + 0.3 * len(TEXT)
-
-
-def test_deduplicator__copy_shifted_by_some_words__dropped():
-    dedup = Deduplicator()
-    dedup.keep(TEXT)
-    shifted = TEXT.split(" ", 17)[17]
-    assert dedup.keep(shifted) == ""
-
-
-@given(st.text(max_size=400))
-def test_deduplicator__any_text_twice__nothing_left_the_second_time(text):
-    dedup = Deduplicator()
-    first = dedup.keep(text)
-    assert len(first) <= len(text)
-    assert dedup.keep(text) == ""
-
-
-def test_deduplicator__unrelated_text__kept_whole():
-    dedup = Deduplicator()
-    dedup.keep(TEXT)
-    assert dedup.keep(OTHER) == OTHER
 
 
 def test_corpus_digest__another_order__same_digest():
@@ -109,3 +77,34 @@ def test_build_pool__no_text_to_train_or_evaluate_on__input_error(seed, evaluati
 
 def test_build_pool__unpaired_surrogates__encoded_without_error():
     assert pool({"a": [Document("one two \ud800 three " + TEXT)]}).volumes[0] > 0
+
+
+def test_split__two_sources__half_of_each_and_of_similar_size():
+    documents = [
+        Document(source * (10 + 7 * k), {"source": source}) for source in "ab" for k in range(10)
+    ]
+    first, second = split(documents)
+    for source in "ab":
+        sizes = [
+            [len(d.text) for d in part if d.metadata["source"] == source]
+            for part in (first, second)
+        ]
+        assert len(sizes[0]) == len(sizes[1]) == 5
+        assert abs(sum(sizes[0]) - sum(sizes[1])) <= 5 * 7
+
+
+def test_build_pool__sampled_pages__one_cluster_a_page_and_a_bounded_weight():
+    pages = [" ".join(d.text for d in write(50 + k, NORTH, 40)) for k in range(3)]
+    built = pool({"few": Pages(pages, 6), "many": Pages([" ".join(["new", *SOUTH])], 1000)})
+    mine = built.training.owners == 1
+    assert mine.sum() > 3
+    assert len(set(built.clusters[mine].tolist())) == 3
+    assert built.weights.tolist() == [2.0, 4.0]
+    with pytest.raises(InputError, match="drawn from 2"):
+        pool({"few": Pages(pages, 2)})
+
+
+def test_pack__another_owner_gets_more_text__keys_of_all_others_unchanged():
+    north = write(30, NORTH, 5)
+    few, many = (pool({"a": north, "b": write(31, SOUTH, n)}).training for n in (2, 6))
+    assert few.keys[few.owner == 1].tolist() == many.keys[many.owner == 1].tolist()

@@ -10,15 +10,17 @@ from oracles.impact import attacks, baselines
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.evaluation import (
     Plan,
+    Scores,
     Truth,
     correlation,
+    eligibility,
     evaluate,
     interval,
     noise_ceiling,
     random_halves,
     ranks,
-    retrainings,
 )
+from oracles.impact.page import page
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, SUBMISSIONS, TINY, write
 
 
@@ -58,73 +60,119 @@ def test_random_halves__count__distinct_and_of_half_size():
 
 
 def test_truth__second_time__read_from_the_cache(tmp_path):
-    pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY.model)
-    first = Truth(pool, TINY, tmp_path, None)
+    pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION[:3], TINY.model, outcome=EVALUATION[3:])
+    ticks: list[int] = []
+    first = Truth(pool, TINY, tmp_path, lambda: ticks.append(1))
     values = first.table([100], [[], [0], [1]])
+    assert values.shape == (2, 1, 3)
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
-    again = Truth(pool, TINY, tmp_path, None)
+    again = Truth(pool, TINY, tmp_path, lambda: None)
     assert np.array_equal(again.table([100], [[], [0], [1]]), values)
     assert path.read_bytes() == content
     assert again.seconds == first.seconds > 0
-    base, north, south = values[0]
-    assert north > base
-    assert north > south
+    assert len(ticks) == len(again) == 3
+    base, north, south = values[1, 0]
+    assert north < base
+    assert north < south
 
 
-def test_baselines__two_dialects__wanted_one_scores_higher():
-    texts = {name: [d.text for d in documents] for name, documents in SUBMISSIONS.items()}
-    scores = baselines.bm25(texts, [d.text for d in EVALUATION])
-    assert scores[0] > scores[1] == 0
+def test_perplexity__two_dialects__known_one_scores_higher():
     pool = make_pool(write(10, NORTH, 20), SUBMISSIONS, EVALUATION, TINY.model)
     fit = baselines.perplexity(make_model(TINY.model, 0), pool, TINY.recipe, 0)
     assert fit[0] > fit[1]
 
 
+WORLD = attacks.World(
+    SUBMISSIONS["north"], write(33, NORTH, 10), SUBMISSIONS["south"], SEED_CORPUS, EVALUATION
+)
+
+
 @pytest.mark.parametrize("name", attacks.ATTACKS)
-def test_attack__any__keeps_the_honest_text_among_its_identities(name):
-    honest = SUBMISSIONS["north"]
-    identities = attacks.ATTACKS[name](honest, SEED_CORPUS, EVALUATION)
-    submitted = "\n".join(d.text for documents in identities for d in documents)
-    assert all(d.text in submitted for d in honest)
-    assert attacks.ATTACKS[name](honest, SEED_CORPUS, EVALUATION) == identities
+def test_attack__any__keeps_the_honest_text_and_is_drawn_from_its_generator(name):
+    once, again = (attacks.ATTACKS[name](WORLD, np.random.default_rng(0)) for _ in range(2))
+    submitted = "\n".join(d.text for documents in once for d in documents)
+    assert all(d.text in submitted for d in WORLD.honest)
+    assert once == again
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in attacks.ATTACKS if name.startswith(("victim", "seed", "held", "own"))]
+)
+def test_attack__near_copy__adds_hardly_any_tokens(name):
+    honest, padded = (
+        make_pool(
+            SEED_CORPUS,
+            {"victim": WORLD.victim, "attacker": documents},
+            EVALUATION,
+            TINY.model,
+        ).volumes[1]
+        for documents in (WORLD.honest, attacks.ATTACKS[name](WORLD, np.random.default_rng(0))[0])
+    )
+    assert padded <= 1.2 * honest
 
 
 @pytest.mark.slow
-def test_evaluate__small_world__one_row_a_predictor(tmp_path):
+def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     rng = np.random.default_rng(0)
     submissions = {
-        f"p{k}": write(40 + k, NORTH if k % 2 else SOUTH, int(rng.integers(2, 6))) for k in range(8)
+        f"p{k}": write(40 + k, NORTH if k % 2 else SOUTH, int(rng.integers(2, 9))) for k in range(8)
     }
-    plan = Plan(
-        subsets=24, truth_seeds=(100, 101, 102), single_seeds=(100, 101), removed=2, bootstrap=50
-    )
-    ticks: list[int] = []
-    result = evaluate(
-        SEED_CORPUS,
-        submissions,
-        EVALUATION,
-        replace(TINY, seeds=(0,)),
-        plan,
-        cache=tmp_path,
-        extra={"constant": (lambda pool, _: np.ones(len(pool.providers)), 1)},
-        tick=lambda: ticks.append(1),
-    )
+    stages: set[str] = set()
+
+    def run():
+        return evaluate(
+            SEED_CORPUS,
+            submissions,
+            write(20, NORTH, 12),
+            replace(TINY, seeds=(0,)),
+            Plan(subsets=24, bootstrap=50, estimators=("unrolled", "ekfac")),
+            cache=tmp_path,
+            extra={"constant": lambda pool, _: np.ones(len(pool.providers))},
+            progress=lambda stage, _, __: stages.add(stage),
+        )
+
+    result = run()
+    assert run() == result
     rows = {row["predictor"]: row for row in result["rows"]}
-    assert {"unrolled", "cg", "volume", "constant", "embedding × volume"} <= rows.keys()
-    assert rows["constant"]["lds"] == 0
-    assert rows["unrolled"]["lds"] > 0.8
-    assert rows["unrolled"]["top_k_removal"] > rows["random"]["top_k_removal"]
-    assert len(ticks) == retrainings(8, plan) + 2 * len(rows)
+    names = {"unrolled", "unrolled, mix 1", "ekfac", "constant", "perplexity", "volume"}
+    assert rows.keys() == names
+    for name in ("same", "longer", "larger"):
+        assert rows["constant"]["truths"][name]["lds"][0] == 0
+        assert rows["unrolled"]["truths"][name]["lds"][0] > 0.7
+        assert f"retraining, {name}" in stages
+    assert result["truths"]["larger"]["parameters"] > 5 * result["truths"]["same"]["parameters"]
+    assert [row["m"] for row in result["eligibility"]] == [0.0, 0.5, 1.0, 2.0]
+    html = page(result)
+    assert html.count("<svg") == 5
+    assert all(name in html for name in names)
 
 
 @pytest.mark.slow
-def test_measure__attacks__one_row_each():
-    rows = list(attacks.measure(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, "north"))
-    assert [row["attack"] for row in rows] == ["honest", *attacks.ATTACKS]
-    by_name = {row["attack"]: row for row in rows}
-    assert by_name["honest"]["share_gain"] == by_name["honest"]["worth_gain"] == 1.0
-    copies = by_name["five copies"]
-    assert copies["share_gain"] < 1.1 < copies["literal_share_gain"]
-    for harmless in ("random characters", "copied seed corpus"):
-        assert by_name[harmless]["share_gain"] < 1.1
+def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
+    chosen = ("real new text", "random characters", "victim, every 3rd word replaced")
+    rows = list(
+        attacks.measure(
+            SEED_CORPUS,
+            SUBMISSIONS,
+            write(20, NORTH, 12),
+            TINY,
+            "north",
+            "south",
+            write(33, NORTH, 10),
+            tmp_path,
+            attacks=chosen,
+        )
+    )
+    assert [row["attack"] for row in rows] == list(chosen)
+    real, noise, copy = rows
+    assert real["loss_change"] < noise["loss_change"]
+    assert copy["gain"] < 1.1
+
+
+def test_eligibility__larger_m__leaves_more_out():
+    alone = np.array([[1.0, 0.5, -1.0], [1.0, 0.5, -1.0]])
+    score = Scores(np.array([1.0, 0.1, 0.05]), np.array([0.1, 0.1, 0.1]), 0.0)
+    rows = eligibility({"unrolled": score}, {"same": (alone, alone)})
+    assert [row["helpful_left_out"] for row in rows] == [0, 0, 1, 1]
+    assert [row["harmful_paid"] for row in rows] == [1, 0, 0, 0]

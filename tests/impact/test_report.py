@@ -6,37 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from oracles.impact import FLOOR, GRID
+from oracles.impact import GRID
 from oracles.impact.report import clip_documents, rescale, standard_errors
 
 INFLUENCE = arrays(np.float64, st.integers(1, 8), elements=st.floats(-1, 1, width=32))
 
 
 @given(INFLUENCE)
-def test_rescale__any_influence__grid_with_floor_for_the_eligible_only(influence):
-    positive = influence > 0.1
-    phi = rescale(influence, positive)
+def test_rescale__any_bounds__grid_and_the_largest_at_its_end(bounds):
+    phi = rescale(bounds)
     assert phi.dtype == np.int64
-    assert (phi[~positive] == 0).all()
-    assert (phi[positive] >= FLOOR).all()
-    if positive.any():
-        assert phi.max() == GRID
-        assert phi[np.argmax(np.where(positive, influence, -9))] == GRID
+    assert (phi[bounds <= 0] == 0).all()
+    if (bounds > 0).any():
+        assert phi.max() == phi[np.argmax(bounds)] == GRID
 
 
 def test_rescale__zero_anchored__keeps_ratios():
-    influence = np.array([0.4, 0.1, 0.00001, -5.0])
-    assert rescale(influence, influence > 0).tolist() == [GRID, GRID // 4, FLOOR, 0]
+    assert rescale(np.array([0.4, 0.1, 0.00004, -5.0])).tolist() == [GRID, GRID // 4, 1, 0]
 
 
 def test_rescale__minmax__junk_lifts_all_others():
-    influence = np.array([0.4, 0.1, -5.0])
-    assert rescale(influence, influence > 0, "minmax")[1] > 0.9 * GRID
-    assert rescale(np.array([0.4]), np.array([True]), "minmax").tolist() == [GRID]
+    assert rescale(np.array([0.4, 0.1, -5.0]), "minmax")[1] > 0.9 * GRID
+    assert rescale(np.array([0.4]), "minmax").tolist() == [GRID]
 
 
-def test_rescale__nobody_eligible__all_zero():
-    assert rescale(np.array([0.1, 0.2]), np.array([False, False])).tolist() == [0, 0]
+def test_rescale__nobody_above_zero__all_zero():
+    assert rescale(np.array([-0.1, 0.0])).tolist() == [0, 0]
 
 
 def test_clip_documents__one_outlier__bounded_and_others_untouched():
@@ -62,13 +57,21 @@ def test_standard_errors__documents_only__closed_form_of_the_bootstrap():
     rng = np.random.default_rng(0)
     documents = rng.normal(1.0, 0.5, 30)
     owners = np.ones(30, int)
-    (error,) = standard_errors(documents.sum(keepdims=True)[None], documents, owners)
+    (error,) = standard_errors(documents.sum(keepdims=True)[None], documents, owners, np.arange(30))
     draws = documents[rng.integers(0, 30, (20_000, 30))].sum(1)
     assert error == pytest.approx(draws.std() * np.sqrt(30 / 29), rel=0.03)
 
 
 def test_standard_errors__seeds_only__falls_with_their_number():
     providers = np.array([[1.0, 2.0], [3.0, 2.0]])
-    errors = standard_errors(providers, None, np.array([1, 2]))
+    errors = standard_errors(providers, None, np.array([1, 2]), np.arange(2))
     # Variances 2 and 0, mean 1: shrunk to 1.5 and 0.5, over two seeds.
     assert errors == pytest.approx(np.sqrt([0.75, 0.25]))
+
+
+def test_standard_errors__documents_of_one_page__count_as_one():
+    pages = np.array([3.0, 1.0, 2.0])
+    owners, clusters = np.ones(6, int), np.repeat([0, 1, 2], 2)
+    whole = standard_errors(pages.sum(keepdims=True)[None], pages, np.ones(3, int), np.arange(3))
+    parts = np.repeat(pages / 2, 2)
+    assert standard_errors(parts.sum(keepdims=True)[None], parts, owners, clusters) == whole

@@ -11,7 +11,8 @@ from oracles.impact.model import GPT, LanguageModel
 from oracles.impact.training import Trainer, mean_gradient, mean_loss, schedule
 from tests.impact.worlds import EVALUATION, SEED_CORPUS, SUBMISSIONS
 
-RECIPE = Recipe(epochs=2, batch=16, learning_rate=1e-2)
+RECIPE = Recipe(steps=40, batch=16, learning_rate=1e-2)
+BY_PASSES = Recipe(epochs=2, batch=16, learning_rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,14 @@ def model():
     return LanguageModel(module)
 
 
-def test_adjoint__against_finite_differences__equal(pool, model):
+@pytest.mark.parametrize("recipe", [RECIPE, BY_PASSES])
+def test_adjoint__against_finite_differences__equal(pool, model, recipe):
     def value(weights):
-        theta = Trainer(model, pool.training, RECIPE, 0, weights).run()
+        theta = Trainer(model, pool.training, recipe, 0, weights).run()
         return mean_loss(model, theta, pool.evaluation)[0]
 
     weights = np.array([1.0, 0.7, 1.0, 1.3])
-    trainer = Trainer(model, pool.training, RECIPE, 0, weights)
+    trainer = Trainer(model, pool.training, recipe, 0, weights)
     _, slopes = trainer.adjoint(lambda theta: mean_gradient(model, theta, pool.evaluation))
     step = 1e-4
     for owner in range(4):
@@ -67,31 +69,48 @@ def test_adjoint__batch_summed_over_several_passes__same_result(pool, model, mon
     assert chunked == pytest.approx(slopes, rel=1e-7)
 
 
-def test_schedule__subset_under_one_seed__keeps_the_relative_order(pool):
-    full = np.concatenate(schedule(pool.training, np.ones(4, bool), RECIPE, 5))
+def test_adjoint__stopped_early__derivative_of_the_model_that_is_kept(pool, model):
+    trainer = Trainer(model, pool.training, RECIPE, 0, np.ones(4))
+    kept = []
+
+    def worse_after_half(theta):
+        kept.append(theta)
+        return float(abs(len(kept) - 2))
+
+    def end(theta):
+        return mean_gradient(model, theta, pool.evaluation)
+
+    theta, slopes = trainer.adjoint(end, worse_after_half)
+    assert torch.equal(theta, kept[1])
+    for memory in (1, 40 * 3 * model.theta.nbytes // 3):
+        kept.clear()
+        again, replayed = trainer.adjoint(end, worse_after_half, memory=memory)
+        assert torch.equal(again, theta)
+        assert np.array_equal(replayed, slopes)
+    kept.clear()
+    assert torch.equal(trainer.run(worse_after_half), theta)
+
+
+def test_schedule__owner_left_out__keeps_the_relative_order_of_the_others(pool):
+    full = np.concatenate(schedule(pool.training, np.ones(4, bool), BY_PASSES, 5))
     keep = np.array([True, False, True, True])
-    subset = np.concatenate(schedule(pool.training, keep, RECIPE, 5))
+    subset = np.concatenate(schedule(pool.training, keep, BY_PASSES, 5))
     assert np.array_equal(full[keep[pool.training.owner[full]]], subset)
-    other = np.concatenate(schedule(pool.training, np.ones(4, bool), RECIPE, 6))
+    other = np.concatenate(schedule(pool.training, np.ones(4, bool), BY_PASSES, 6))
     assert not np.array_equal(full, other)
 
 
-@pytest.mark.parametrize(
-    ("sequences", "passes", "steps"),
-    [(10, 32, 96), (380, 2, 190), (960, 1, 96), (1632, 1, 102), (5000, 1, 157)],
-)
-def test_passes__any_pool__never_fewer_steps_than_the_least(sequences, passes, steps):
-    recipe = Recipe()
-    assert recipe.passes(sequences) == passes
-    assert passes * -(-sequences // recipe.batch_size(sequences)) == steps >= recipe.least
-    assert Recipe(epochs=50).passes(sequences) == 50
+@pytest.mark.parametrize("keep", [[True, True, True, True], [True, False, False, False]])
+def test_schedule__any_subset__same_number_of_full_steps(pool, keep):
+    steps = schedule(pool.training, np.array(keep), RECIPE, 0)
+    assert [len(step) for step in steps] == [16] * 40
+    assert set(np.concatenate(steps)) == set(np.flatnonzero(np.array(keep)[pool.training.owner]))
 
 
-def test_schedule__small_pool__repeated_until_the_least_number_of_steps(pool):
-    short, long = (Recipe(batch=8, least=least) for least in (1, 300))
-    everyone = np.ones(4, bool)
-    assert len(schedule(pool.training, everyone, short, 0)) < 100
-    assert len(schedule(pool.training, everyone, long, 0)) >= 300
+def test_batch_size__large_pool__grows_until_all_is_read_once():
+    assert Recipe().batch_size(100) == 16
+    assert Recipe().batch_size(400 * 20) == 20
+    assert Recipe(epochs=1).batch_size(400 * 20) == 16
 
 
 def test_rate__over_a_run__rises_to_the_peak_and_falls():

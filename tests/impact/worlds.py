@@ -9,18 +9,18 @@ from oracles.impact import Architecture, Parameters, Recipe
 
 TINY = Parameters(
     model=Architecture(vocabulary=300, context=16, width=16, layers=1, heads=2),
-    recipe=Recipe(batch=8, learning_rate=5e-3),
+    recipe=Recipe(steps=120, batch=8, learning_rate=1e-2),
 )
 
 
 def dialect(seed: int, letters: str) -> list[str]:
-    """Forty invented words over some letters."""
+    """Four hundred invented words over some letters."""
     rng = random.Random(seed)
-    return ["".join(rng.choices(letters, k=rng.randint(3, 6))) for _ in range(40)]
+    return ["".join(rng.choices(letters, k=rng.randint(3, 6))) for _ in range(400)]
 
 
 def write(seed: int, words: list[str], documents: int, length: int = 40) -> list[Document]:
-    """Documents in which each word decides which five words may follow."""
+    """Documents in which each word decides which forty words may follow."""
     rng = random.Random(seed)
     result = []
     for _ in range(documents):
@@ -28,7 +28,7 @@ def write(seed: int, words: list[str], documents: int, length: int = 40) -> list
         text = []
         for _ in range(length):
             text.append(words[place])
-            place = (place * 7 + rng.randrange(5)) % len(words)
+            place = (place * 7 + rng.randrange(40)) % len(words)
         result.append(Document(" ".join(text)))
     return result
 

@@ -1,0 +1,168 @@
+"""Three auctions of different make-up, from the corpora that any machine can install."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import corpora
+import numpy as np
+
+from oracles.dataset import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Providers of the pool in which sizes vary ten times, and of the one with damaged providers.
+ENGLISH = (
+    "brown-fiction",
+    "brown-government",
+    "brown-learned",
+    "brown-news",
+    "foldoc",
+    "hpo",
+    "linux-doc",
+    "moby-dick",
+    "python-code",
+    "python-doc",
+    "sotu-1946-2020",
+    "spdx",
+)
+LANGUAGES = (
+    "de-DE",
+    "en-US",
+    "es-ES",
+    "fr-FR",
+    "id-ID",
+    "it-IT",
+    "ja-JP",
+    "nb-NO",
+    "nl-NL",
+    "pt-BR",
+    "ru-RU",
+    "zh-CN",
+)
+#: The buyer of the multilingual pool wants these, in equal shares.
+WANTED = ("de-DE", "fr-FR", "ja-JP", "ru-RU")
+
+
+def noise(text: str, rng: np.random.Generator) -> str:
+    """Every fifth letter at random is another one."""
+    letters = np.array(list(text))
+    hit = rng.random(len(letters)) < 0.2
+    letters[hit] = rng.choice(list("abcdefghijklmnopqrstuvwxyz"), int(hit.sum()))
+    return "".join(letters)
+
+
+def shuffled(text: str, rng: np.random.Generator) -> str:
+    """All words in random order."""
+    return " ".join(rng.permutation(text.split()))
+
+
+def random_letters(text: str, rng: np.random.Generator) -> str:
+    """As many random letters, digits and spaces."""
+    return "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz0123456789   "), len(text)))
+
+
+def form_letter(text: str, rng: np.random.Generator) -> str:
+    """A form of which only some words change."""
+    words = rng.choice(text.split(), 12)
+    return "".join(
+        f"Dear {word}, thank you for your order no. {rng.integers(10**6)}, sent on its way. "
+        for word in words
+    )
+
+
+def hyphenated(text: str, rng: np.random.Generator) -> str:
+    """Scanned columns: lines cut at 12 to 30 letters, words broken."""
+    parts, start = [], 0
+    while start < len(text):
+        end = start + int(rng.integers(12, 30))
+        parts.append(text[start:end])
+        start = end
+    return "-\n".join(parts)
+
+
+def swapped(text: str, rng: np.random.Generator) -> str:
+    """Misread letters: common confusions of optical character recognition, one in ten words."""
+    pairs = {"m": "rn", "l": "1", "o": "0", "e": "c", "h": "b"}
+    return " ".join(
+        "".join(pairs.get(letter, letter) for letter in word) if rng.random() < 0.5 else word
+        for word in text.split()
+    )
+
+
+DAMAGE: dict[str, Callable[[str, np.random.Generator], str]] = {
+    "brown-fiction": noise,
+    "foldoc": shuffled,
+    "hpo": swapped,
+    "linux-doc": random_letters,
+    "moby-dick": form_letter,
+    "spdx": hyphenated,
+}
+
+
+def _sourced(documents: list[Document], source: str) -> list[Document]:
+    return [replace(document, metadata={"source": source}) for document in documents]
+
+
+def sizes(cache: Path) -> corpora.Corpora:
+    """Twelve English providers, the largest ten times the smallest."""
+    return corpora.load(
+        cache, provider=6000, seed=20_000, evaluation=60_000, spread=10**0.5, names=ENGLISH
+    )
+
+
+def damaged(cache: Path) -> corpora.Corpora:
+    """The same sources at equal sizes, every other one damaged."""
+    found = corpora.load(
+        cache, provider=6000, seed=20_000, evaluation=60_000, spread=1.2, names=ENGLISH
+    )
+    rng = np.random.default_rng(0)
+    submissions = {
+        name: [
+            Document(DAMAGE[name](document.text, rng) if name in DAMAGE else document.text)
+            for document in documents
+        ]
+        for name, documents in found.submissions.items()
+    }
+    return replace(found, submissions=submissions)
+
+
+def languages(cache: Path) -> corpora.Corpora:
+    """Translations of one manual, different chapters for each provider; four are wanted."""
+    root = corpora.fetch(cache) / "debian-handbook/usr/share/doc/debian-handbook/html"
+    queues: dict[str, list[str]] = {}
+    for language in LANGUAGES:
+        texts = [
+            part
+            for path in sorted((root / language).glob("*.html"))
+            for part in re.findall(r"(?s).{1,1500}", corpora.html_text(path))
+            if len(part) > 400
+        ]
+        queues[language] = sorted(
+            set(texts), key=lambda text: hashlib.sha256(text.encode()).digest()
+        )
+    evaluation = [
+        document
+        for language in WANTED
+        for document in _sourced(corpora.take(queues[language], 15_000), language)
+    ]
+    seed = corpora.take(queues["en-US"], 14_000) + [
+        document for language in WANTED for document in corpora.take(queues[language], 3000)
+    ]
+    submissions = {
+        language: corpora.take(queues[language], 4000 * 1.6 ** (number * 5 % 12 / 5.5))
+        for number, language in enumerate(LANGUAGES)
+    }
+    return corpora.Corpora(seed, submissions, evaluation)
+
+
+POOLS: dict[str, Callable[[Path], corpora.Corpora]] = {
+    "sizes": sizes,
+    "damaged": damaged,
+    "languages": languages,
+}
