@@ -165,25 +165,33 @@ class FullScorer:
     ) -> Assessment:
         """Quality in the order of commitment: the earliest keeps the credit. Then impact."""
         from oracles import impact, quality
+        from oracles.passages import Passages
         from oracles.quality.embed import Embedder
 
         parameters = quality.QualityParameters(today=task.today, sample_key=task.sample_key.hex())
-        earlier = quality.DuplicateIndex(parameters.duplicate_threshold)
-        embedder = Embedder()
-        reports = {}
+        earlier, embedder = Passages(), Embedder()
+        reports: dict[int, quality.QualityReport] = {}
+        failures: dict[int, str] = {}
         for number, submission in enumerate(submissions, 1):
-            reports[submission.index] = quality.score(
-                submission.documents(),
-                parameters,
-                embedder=embedder,
-                earlier=earlier,
-                workspace=task.workspace / f"quality-{submission.index}",
-            )
+            try:
+                reports[submission.index] = quality.score(
+                    submission.documents(),
+                    parameters,
+                    embedder=embedder,
+                    earlier=earlier,
+                    workspace=task.workspace / f"quality-{submission.index}",
+                )
+            except (OSError, MemoryError, ConfigError):
+                raise  # this machine's fault, not the data's
+            except Exception as error:
+                # Whatever one provider's bytes do, the others are scored.
+                failures[submission.index] = f"{type(error).__name__}: {error}"
             progress("quality", number, len(submissions))
         gated = [
             submission
             for submission in submissions
-            if reports[submission.index].accepted_as_unique
+            if submission.index in reports
+            and reports[submission.index].accepted_as_unique
             and reports[submission.index].q >= task.settings.q_min
         ]
         estimate = None
@@ -202,7 +210,7 @@ class FullScorer:
             if estimate.evaluation_digest != task.evaluation.hex():
                 raise ConfigError(f"{evaluation} is not the held-out set that its name says")
         phi = estimate.phi() if estimate else {}
-        scores = {}
+        scores = dict.fromkeys(failures, NOTHING)
         for index, report in reports.items():
             value = phi.get(str(index), 0)
             scores[index] = Score(
@@ -218,7 +226,8 @@ class FullScorer:
             "quality": {
                 str(index): {**report.as_json(), "evidence": report.evidence}
                 for index, report in reports.items()
-            },
+            }
+            | {str(index): {"failed": reason} for index, reason in failures.items()},
             "impact": estimate.to_json() if estimate else None,
         }
         return Assessment(scores, evidence, estimate.tensors if estimate else {})

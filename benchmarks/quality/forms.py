@@ -15,7 +15,7 @@ from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.sources import SOURCES, passages
 
 LITERAL = QualityParameters(
-    error_per="word", diversity="simpson", codebook="fitted", novelty="cosine"
+    error_factor=50, diversity="simpson", codebook="fitted", novelty="cosine"
 )
 METRICS = ("cleanliness", "diversity", "novelty")
 

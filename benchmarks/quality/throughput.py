@@ -21,15 +21,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+
 from oracles.quality import QualityParameters, score
 from oracles.quality import reference as references
 from oracles.quality import text as texts
-from oracles.quality.cleanliness import count
+from oracles.quality.cleanliness import read
 from oracles.quality.damage import well_described
-from oracles.quality.duplicates import DuplicateIndex, signature
 from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.metadata import valid_fields
-from oracles.quality.profile import profile, token_count
+from oracles.quality.profile import profile
+from oracles.quality.score import Compared
 from oracles.quality.sources import SOURCES, passages
 
 if TYPE_CHECKING:
@@ -72,19 +73,13 @@ def timed(function: Callable[[Any], Any], items: Sequence[Any]) -> float:
 def stages(documents: list[Document]) -> list[tuple[str, float]]:
     """Seconds of each stage for all documents."""
     parameters, reference = QualityParameters(), references.default()
-    pairs, embedder = reference.unlikely_pairs, Embedder(threads=1)
+    pairs, embedder = reference.pairs, Embedder(threads=1)
     bodies = [texts.normalise(d.text) for d in documents]
-    index = DuplicateIndex()
-    signatures = [signature(body) for body in bodies]
+    compared = Compared(None)
     drawn = [texts.sample(set(texts.sentences(body)), 4, b"") for body in bodies]
     rows = [
-        ("language", timed(texts.language, bodies)),
-        ("cleanliness", timed(lambda body: count(body, "en", pairs), bodies)),
-        ("MinHash signature", timed(signature, bodies)),
-        (
-            "near-duplicate search",
-            timed(lambda s: index.find(s) or index.add(s, s[:8]), signatures),
-        ),
+        ("cleanliness, language included", timed(lambda body: read(body, pairs), bodies)),
+        ("passages", timed(compared.new, bodies)),
         (
             "metadata",
             timed(
@@ -94,7 +89,6 @@ def stages(documents: list[Document]) -> list[tuple[str, float]]:
                 documents,
             ),
         ),
-        ("tokens", timed(token_count, bodies)),
         ("first pass, all of the above", timed(lambda d: profile(d, parameters, pairs), documents)),
         ("embedding, 4 sentences a document", timed(embedder, drawn)),
     ]

@@ -102,8 +102,9 @@ def score_command(
         list[Path] | None,
         typer.Option("--earlier", metavar="PATH", help="Data sets committed before, in order."),
     ] = None,
-    hide: Annotated[
-        bool, typer.Option("--hash-examples", help="Hashes instead of the worst passages.")
+    show: Annotated[
+        bool,
+        typer.Option("--show-passages", help="The worst passages themselves, not their hashes."),
     ] = False,
     work: Annotated[
         Path | None, typer.Option("--work", metavar="FOLDER", help="Keeps an interrupted run.")
@@ -119,16 +120,18 @@ def score_command(
     """Score a data set: q, its four metrics, volume, and what lowered them."""
     from oracles.dataset import Finding, read_documents
     from oracles.engine import open_map
-    from oracles.quality import DuplicateIndex, score
+    from oracles.passages import Passages
+    from oracles.quality import score
     from oracles.quality.embed import Embedder
     from oracles.quality.metadata import read_card
 
-    settings = _parameters(parameters, today, examples="hash" if hide else "show")
+    settings = _parameters(parameters, today, examples="show" if show else "hash")
     corpus = _reference(reference)
     findings: list[Finding] = []
-    index = DuplicateIndex(settings.duplicate_threshold)
+    index = Passages()
     for previous in earlier or []:
-        index.read(read_documents(previous, findings=[], text_field=text_field))
+        for document in read_documents(previous, findings=[], text_field=text_field):
+            index.keep(document.text)
     with _progress(path.name) as tell, open_map(processes, cluster=cluster) as mapper:
         result = score(
             read_documents(path, findings=findings, text_field=text_field),
@@ -159,20 +162,28 @@ def score_command(
 
 
 def _print(name: str, result: QualityReport, reading: list[dict[str, Any]]) -> None:
+    from oracles.quality.report import TYPICAL, costs
+
     weights = result.evidence["parameters"]["weights"]
-    table = Table("", "score", "weight", title=escape(name), title_justify="left")
+    low, high = (value / 100 for value in TYPICAL["q"])
+    stdout.print(
+        f"[bold]Quality {result.q / 1e4:.2f} of 1[/] (well-kept sets: {low:.2f} to {high:.2f})"
+    )
+    table = Table("", "score", "usual", "weight", title=escape(name), title_justify="left")
     for metric, weight in zip(
         ("cleanliness", "diversity", "novelty", "metadata"), weights, strict=True
     ):
-        table.add_row(metric, f"{getattr(result, metric) / 1e4:.4f}", f"{weight / 1e4:.2f}")
-    table.add_section()
-    table.add_row("[bold]q[/]", f"[bold]{result.q / 1e4:.4f}[/]", "")
+        low, high = (value / 100 for value in TYPICAL[metric])
+        usual = f"{low:.2f} to {high:.2f}"
+        table.add_row(metric, f"{getattr(result, metric) / 1e4:.4f}", usual, f"{weight / 1e4:.2f}")
     stdout.print(table)
     stdout.print(
         f"{result.documents} documents, {result.volume} usable tokens, "
         f"{result.unique / 100:.2f} % not submitted before, "
         f"{'under-served' if result.under_served else 'not under-served'}"
     )
+    for loss in costs(result):
+        stdout.print(f"- {loss['name']}: costs {loss['cost'] / 1e4:.3f}. {loss['mend']}")
     for finding in result.findings:
         stdout.print(f"- {finding}", highlight=False)
     for entry in reading:

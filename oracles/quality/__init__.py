@@ -1,7 +1,6 @@
 """Quality score q of a data set: cleanliness, diversity, novelty, metadata (paper §7.3)."""
 
-from oracles.quality.duplicates import DuplicateIndex
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.score import QualityReport, metric_version, score
 
-__all__ = ["DuplicateIndex", "QualityParameters", "QualityReport", "metric_version", "score"]
+__all__ = ["QualityParameters", "QualityReport", "metric_version", "score"]

@@ -8,12 +8,14 @@ it, so a thousand one-line snippets do not outweigh a thousand articles.
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oracles.passages import fold
 from oracles.quality.embed import SCALE, dots, norms, quantise
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 4096
 _DECIMALS = Context(prec=40)
+#: Letters of a run and of a piece, and characters read of a document, for `overlap`.
+_RUN, _PIECE, _READ = 8, 600, 4000
 
 
 def assign(vectors: NDArray[np.int16], centroids: NDArray[np.int16]) -> NDArray[np.int64]:
@@ -54,17 +58,45 @@ def mean_vector(vectors: NDArray[np.int16]) -> NDArray[np.int16]:
     return direction
 
 
-def fold(weights: Sequence[int], floor: int) -> list[int]:
+def folded(weights: Sequence[int], floor: int) -> list[int]:
     """Add clusters with less than `floor` · 1e-4 of the weight to the largest one.
 
     A handful of documents on each of many topics then adds nothing: a topic counts once it is a
     real part of the set.
     """
     whole = sum(weights)
-    folded = [w if w * 10_000 >= floor * whole else 0 for w in weights]
+    large = [w if w * 10_000 >= floor * whole else 0 for w in weights]
     if whole:
-        folded[folded.index(max(folded))] += whole - sum(folded)
-    return folded
+        large[large.index(max(large))] += whole - sum(large)
+    return large
+
+
+def overlap(documents: Sequence[str]) -> dict[str, int]:
+    """How much pieces of a set repeat each other, in runs of eight letters.
+
+    Documents are cut into pieces of about equal length, so gluing and cutting change little. Every
+    language has the same room: a run of eight letters hardly recurs unless words or phrases do.
+
+    Returns:
+        `runs`: pairs of a run and another piece; `shared`: those in which the other piece has it.
+        1 − shared / runs is the chance that another piece lacks what one has.
+    """
+    pieces: Counter[int] = Counter()
+    count = total = 0
+    for text in documents:
+        runs = fold(text[:_READ]).runs(_RUN)
+        for start in range(0, len(runs), _PIECE):
+            piece = runs[start : start + _PIECE]
+            if 2 * len(piece) < _PIECE and start:
+                continue
+            distinct = np.unique(piece).tolist()
+            pieces.update(distinct)
+            count += 1
+            total += len(distinct)
+    if count < 2:
+        return {"runs": 1, "shared": 1}
+    shared = sum(n * (n - 1) for n in pieces.values())
+    return {"runs": total * (count - 1), "shared": shared}
 
 
 def entropy(weights: Sequence[int], clusters: int) -> Fraction:

@@ -32,7 +32,7 @@ def expected() -> dict[str, dict[str, Any]]:
 FORMS = {
     "default": QualityParameters(),
     "literal": QualityParameters(
-        error_per="word", diversity="simpson", codebook="fitted", novelty="cosine", clusters=8
+        error_factor=50, diversity="simpson", codebook="fitted", novelty="cosine", clusters=8
     ),
 }
 

@@ -65,16 +65,6 @@ def calibrate(cosines: NDArray[np.int64], unrelated: int, copied: int) -> NDArra
     return excess * MICRO // (copied - unrelated)
 
 
-def not_counting_dirt(known: int, own_cleanliness: Fraction) -> int:
-    """Duplication of a document, in millionths, when what is mostly errors does not count as new.
-
-    Broken text resembles nothing, so it would pass for novel: below a cleanliness of one half the
-    new part counts less and less.
-    """
-    counts = min(Fraction(1), 2 * own_cleanliness)
-    return MICRO - int((MICRO - known) * counts)
-
-
 class Seen:
     """Sentences of the set met so far: form letters repeat them with another name in the slot.
 

@@ -13,15 +13,13 @@ from oracles.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from oracles.quality.cleanliness import Per
-
 #: Scores are integers on a grid of 1e-4.
 GRID = 10_000
 #: Part of the metric version: raise it with every change of the code that may change a number.
 #: The golden values in the tests show such a change.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
-DiversityForm = Literal["entropy", "simpson"]
+DiversityForm = Literal["overlap", "entropy", "simpson"]
 Codebook = Literal["fixed", "fitted"]
 NoveltyForm = Literal["calibrated", "cosine"]
 
@@ -33,9 +31,9 @@ class QualityParameters:
     Attributes:
         today: Day against which dates are judged; the auction's, so that a score can be repeated.
         weights: w₁..w₄ of cleanliness, diversity, novelty, metadata (§7.3), in 1e-4, summing to 1.
-        error_factor: k of Appendix C.
-        error_per: Unit of the error rate; `word` is the paper's literal form.
-        diversity: `entropy` (Appendix C, over log of the number of clusters) or `simpson` (§7.3).
+        error_factor: k of Appendix C; 1 where the rate is the share of letters lost.
+        diversity: `overlap` (1 − the share of a piece of text that another one repeats), `entropy`
+            (Appendix C, over log of the number of clusters) or `simpson` (§7.3).
         codebook: `fixed` centroids of the reference corpus, or k-means `fitted` on the set itself.
         clusters: Number of clusters of a fitted codebook.
         cluster_floor: Clusters with a smaller share, in 1e-4, count as part of the largest one.
@@ -46,19 +44,16 @@ class QualityParameters:
         embedded_documents: Documents drawn for embedding; 0 takes all of them.
         sample_key: Key of both draws, hex; taken from a block after the last commitment, so that
             no provider can polish only what will be read.
-        duplicate_threshold: Jaccard similarity in 1e-4 from which documents are near-duplicates.
-        unique_floor: Share of usable documents, in 1e-4, that must not be in earlier submissions.
+        unique_floor: Share of the letters, in 1e-4, that must not be in earlier submissions.
         required_fields: Metadata fields expected of every document.
-        under_served_share: Share of the reference, in 1e-4, below which a language or a topic
-            cluster counts as under-served.
+        under_served_share: Share of the web, in 1e-4, below which a language is under-served.
         examples: Whether evidence shows the worst passages or only their hashes.
     """
 
     today: datetime.date = datetime.date(2026, 11, 21)
-    weights: tuple[int, int, int, int] = (2500, 2500, 2500, 2500)
-    error_factor: int = 50
-    error_per: Per = "character"
-    diversity: DiversityForm = "entropy"
+    weights: tuple[int, int, int, int] = (5000, 1000, 2500, 1500)
+    error_factor: int = 1
+    diversity: DiversityForm = "overlap"
     codebook: Codebook = "fixed"
     clusters: int = 50
     cluster_floor: int = 50
@@ -68,7 +63,6 @@ class QualityParameters:
     sentences_per_document: int = 4
     embedded_documents: int = 2000
     sample_key: str = ""
-    duplicate_threshold: int = 8000
     unique_floor: int = 5000
     required_fields: tuple[str, ...] = ("title", "date", "license", "language", "source")
     under_served_share: int = 100

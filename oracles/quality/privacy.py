@@ -32,6 +32,7 @@ from oracles.quality import text as texts
 from oracles.quality.cleanliness import cleanliness
 from oracles.quality.diversity import assign, entropy, mean_vector
 from oracles.quality.parameters import GRID, to_grid
+from oracles.quality.score import LETTERS_PER_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,20 +91,20 @@ def values(
 ) -> Iterator[Values]:
     """Each document's own values, computed without looking at any other."""
     for document in documents:
-        for part in profile.profile(document, parameters, reference.unlikely_pairs):
+        for part in profile.profile(document, parameters, reference.pairs):
             vectors = embedder(part.sample)
             cosines = reference.nearest(vectors)
             known = novelty.calibrate(cosines, reference.unrelated, reference.copied)
-            clean = cleanliness(part.counts, parameters.error_factor, parameters.error_per)
-            old = novelty.not_counting_dirt(int(known.sum()) // len(part.sample), clean)
-            duplication = Fraction(old, novelty.MICRO)
+            clean = cleanliness(part.counts, parameters.error_factor)
+            duplication = Fraction(int(known.sum()) // len(part.sample), novelty.MICRO)
             recency = Fraction(part.recency, novelty.MICRO) * (1 - duplication)
+            new = novelty.novelty(recency, duplication, parameters.recency_weight)
             yield Values(
                 to_grid(clean),
-                to_grid(novelty.novelty(recency, duplication, parameters.recency_weight)),
-                to_grid(Fraction(len(part.valid), len(parameters.required_fields))),
+                to_grid(clean * new),
+                to_grid(clean * Fraction(len(part.valid), len(parameters.required_fields))),
                 int(assign(mean_vector(vectors)[None], reference.centroids)[0]),
-                part.tokens,
+                int(clean * part.letters) // LETTERS_PER_TOKEN,
             )
 
 

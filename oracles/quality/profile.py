@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
-from oracles.quality import chance
+from oracles.quality import order
 from oracles.quality import text as texts
-from oracles.quality.cleanliness import Counts, cleanliness, count
-from oracles.quality.duplicates import signature
-from oracles.quality.embed import load_tokenizer
+from oracles.quality.cleanliness import Counts, read
 from oracles.quality.metadata import inherit, lookup, parse_date, valid_fields
 from oracles.quality.novelty import recency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from oracles.dataset import Document
     from oracles.quality.parameters import QualityParameters
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: A longer text is profiled in consecutive parts of this many characters, to bound memory.
 MAX_CHARACTERS = 1_000_000
 _EXCERPT = 200
+#: Words below which a document is read together with others of its language as well.
+SHORT = 2 * order.LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,80 +37,72 @@ class Profile:
 
     Attributes:
         key: SHA-256 of the text and of the metadata; the canonical order of documents.
-        signature: MinHash sketch.
+        text: Normalised; passages are compared in the second pass.
         language: Detected; `zxx` for program source.
-        characters, words, errors: See `cleanliness.Counts`.
-        tokens: WordPiece tokens, without special ones.
-        usable: Tokens in proportion to the document's own cleanliness.
+        letters, words, errors: See `cleanliness.Counts`.
+        body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
         sentences: Number of distinct sentences.
         sample: Sentences drawn for embedding.
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
-        unjudged: Text too short to tell a language from random characters; see `chance.readable`.
-        excerpt: First characters, for evidence that shows examples.
+        personal: Items of personal data found.
     """
 
     key: bytes
-    signature: bytes
+    text: str
     language: str
-    characters: int
+    letters: int
     words: int
     errors: Mapping[str, int]
-    tokens: int
-    usable: int
+    body: str
     sentences: int
     sample: tuple[str, ...]
     recency: int
     valid: tuple[str, ...]
-    unjudged: str
-    excerpt: str
+    personal: int
 
     @property
     def counts(self) -> Counts:
         """The errors as the cleanliness metric takes them."""
-        return Counts(self.characters, self.words, self.errors)
+        return Counts(self.letters, self.words, self.errors)
 
-    def as_random(self) -> Profile:
-        """The same, found to be random characters when read together with others."""
-        errors = {**self.errors, "random_characters": len(self.unjudged) // chance.WORD}
-        return replace(self, errors=errors, usable=0)
+    @property
+    def excerpt(self) -> str:
+        """First characters, for evidence that shows examples."""
+        return " ".join(self.text[: 2 * _EXCERPT].split())[:_EXCERPT]
+
+    def lowered(self, group: Counts) -> Profile:
+        """The same with the losses of the group that it was read in, where those are higher."""
+        if group.total * self.letters <= self.counts.total * group.letters:
+            return self
+        errors = {kind: n * self.letters // group.letters for kind, n in group.errors.items()}
+        return replace(self, errors=errors)
 
     def to_json(self) -> str:
-        """All but key and signature."""
+        """All but the key."""
         fields = asdict(self)
-        del fields["key"], fields["signature"]
+        del fields["key"]
         return json.dumps(fields)
 
     @classmethod
-    def from_json(cls, key: bytes, signature_: bytes, data: str) -> Profile:
+    def from_json(cls, key: bytes, data: str) -> Profile:
         """Inverse of `to_json`."""
         fields = json.loads(data)
         fields["sample"] = tuple(fields["sample"])
         fields["valid"] = tuple(fields["valid"])
-        return cls(key=key, signature=signature_, **fields)
-
-
-@lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    return load_tokenizer()
-
-
-def token_count(text: str) -> int:
-    """WordPiece tokens of a text under the pinned tokenizer, without special tokens."""
-    clean = text.encode("utf-8", "replace").decode("utf-8")
-    return len(_tokenizer().encode(clean, add_special_tokens=False).ids)
+        return cls(key=key, **fields)
 
 
 def profile(
     document: Document,
     parameters: QualityParameters,
-    unlikely_pairs: frozenset[tuple[str, str]],
+    pairs: NDArray[np.uint8],
     card: Mapping[str, Any] | None = None,
 ) -> list[Profile]:
     """Profile a document: in parts beyond `MAX_CHARACTERS`, not at all if it is blank."""
     metadata = inherit(document.metadata, card)
     return [
-        _profile(part, metadata, parameters, unlikely_pairs)
+        _profile(part, metadata, parameters, pairs)
         for part in _parts(texts.normalise(document.text))
         if part.strip()
     ]
@@ -123,23 +117,19 @@ def _profile(
     text: str,
     metadata: Mapping[str, Any],
     parameters: QualityParameters,
-    unlikely_pairs: frozenset[tuple[str, str]],
+    pairs: NDArray[np.uint8],
 ) -> Profile:
-    language = texts.language(text) if texts.prose(text) else "zxx"
-    counts = count(text, language, unlikely_pairs)
-    own = cleanliness(counts, parameters.error_factor, parameters.error_per)
-    tokens = token_count(text)
+    reading = read(text, pairs)
     distinct = set(texts.sentences(text))
-    body = chance.readable(text) if language == texts.UNKNOWN else ""
+    short = reading.counts.words < SHORT and reading.language != "zxx"
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
-        signature=signature(text),
-        language=language,
-        characters=counts.characters,
-        words=counts.words,
-        errors=counts.errors,
-        tokens=tokens,
-        usable=int(tokens * own),
+        text=text,
+        language=reading.language,
+        letters=reading.counts.letters,
+        words=reading.counts.words,
+        errors=reading.counts.errors,
+        body=reading.body if short else "",
         sentences=len(distinct),
         sample=tuple(
             texts.sample(
@@ -149,9 +139,10 @@ def _profile(
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days
         ),
-        valid=valid_fields(metadata, parameters.required_fields, parameters.today, text, language),
-        unjudged=body if 2 * len(body) < chance.PASSAGE else "",
-        excerpt=" ".join(text[: 2 * _EXCERPT].split())[:_EXCERPT],
+        valid=valid_fields(
+            metadata, parameters.required_fields, parameters.today, text, reading.language
+        ),
+        personal=0,
     )
 
 

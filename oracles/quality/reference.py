@@ -20,8 +20,8 @@ import numpy as np
 
 from oracles.errors import InputError, IntegrityError
 from oracles.files import write_file
+from oracles.quality import disguise, order
 from oracles.quality import text as texts
-from oracles.quality.cleanliness import lexicon
 from oracles.quality.diversity import assign, fit, mean_vector
 from oracles.quality.embed import SCALE, WIDTH, Embedder, sha256_file
 from oracles.quality.index import NeighbourIndex
@@ -38,8 +38,6 @@ STORED_SCALE = 400
 #: Cosine, in millionths, from which a sentence counts as copied. Paraphrases reach 0.7 to 0.95.
 _COPIED = 950_000
 _CLUSTERS = 50
-#: Frequent words whose pairs are looked at, the least expected count, and observed / expected.
-_PAIR_WORDS, _PAIR_EXPECTED, _PAIR_RATIO = 150, 12, 0.06
 _SHARD = 1024
 
 
@@ -54,7 +52,7 @@ class Reference:
         language_shares: Share of its characters by detected language, in 1e-4.
         unrelated: Median cosine, in millionths, of a sentence with its nearest one elsewhere.
         copied: Cosine, in millionths, that counts as a copy.
-        unlikely_pairs: Pairs of frequent English words that hardly ever follow each other.
+        pairs: Table of the pairs of English words that follow each other, see `order.learn`.
         provenance: Sources: package, version, licence, documents and sentences taken.
         digest: SHA-256 of the file, with that of its index if it has one.
         index: Proposes neighbours where comparing with every vector takes too long.
@@ -66,7 +64,7 @@ class Reference:
     language_shares: dict[str, int]
     unrelated: int
     copied: int
-    unlikely_pairs: frozenset[tuple[str, str]]
+    pairs: NDArray[np.uint8]
     provenance: dict[str, Any]
     digest: str
     index: NeighbourIndex | None = None
@@ -83,7 +81,7 @@ class Reference:
             "clusters": len(self.centroids),
             "unrelated_cosine": self.unrelated / 1e6,
             "copied_cosine": self.copied / 1e6,
-            "unlikely_pairs": len(self.unlikely_pairs),
+            "pairs": int(np.unpackbits(self.pairs).sum()),
             "languages": self.language_shares,
             "sources": self.provenance,
         }
@@ -152,7 +150,7 @@ def decode(data: bytes | mmap.mmap) -> Reference:
             language_shares=facts["language_shares"],
             unrelated=facts["unrelated"],
             copied=facts["copied"],
-            unlikely_pairs=frozenset((a, b) for a, b in facts["unlikely_pairs"]),
+            pairs=tensor("pairs", "u1"),
             provenance=facts["provenance"],
             digest=hashlib.sha256(data).hexdigest(),
         )
@@ -178,7 +176,7 @@ def build(
 
     Args:
         documents: Texts whose sentences are drawn and embedded.
-        english: Running English from which the unlikely pairs of words are learnt.
+        english: Running English from which the pairs of words are learnt.
         embedder: See `Embedder`.
         shards: Folder for finished shards.
         provenance: Written into the file.
@@ -214,18 +212,23 @@ def build(
         "language_shares": {k: v * 10_000 // characters for k, v in sorted(languages.items())},
         "unrelated": _unrelated(vectors, stored, np.array(owner)),
         "copied": _COPIED,
-        "unlikely_pairs": unlikely_pairs(english),
         "provenance": provenance,
     }
-    return encode(stored, centroids, facts)
+    return encode(stored, centroids, word_pairs(english), facts)
 
 
-def encode(vectors: NDArray[np.int8], centroids: NDArray[np.int16], facts: dict[str, Any]) -> bytes:
+def encode(
+    vectors: NDArray[np.int8],
+    centroids: NDArray[np.int16],
+    pairs: NDArray[np.uint8],
+    facts: dict[str, Any],
+) -> bytes:
     """Bytes of a reference file."""
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[Any]] = {
         "centroids": np.ascontiguousarray(centroids),
+        "pairs": np.ascontiguousarray(pairs),
         "vectors": np.ascontiguousarray(vectors),
     }
     return bytes(save(tensors, {"facts": json.dumps(facts, sort_keys=True)}))
@@ -263,23 +266,8 @@ def _unrelated(
     return int(np.median(to_micro(products.max(axis=1), vectors[rows])))
 
 
-def unlikely_pairs(english: Iterable[str]) -> list[tuple[str, str]]:
-    """Ordered pairs of frequent words that follow each other far less often than by chance."""
-    words = lexicon("en")
-    frequent = frozenset(sorted(words.stop)) if words else frozenset()
-    single: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    count = 0
-    for text in english:
-        for sentence in texts.sentences(texts.normalise(text)):
-            found = [word.casefold() for word in texts.WORD.findall(sentence)]
-            single.update(found)
-            count += len(found)
-            pairs.update(pair for pair in pairwise(found) if frequent.issuperset(pair))
-    return sorted(
-        (a, b)
-        for a in frequent
-        for b in frequent
-        if (expected := single[a] * single[b] / max(1, count)) >= _PAIR_EXPECTED
-        and pairs[a, b] <= _PAIR_RATIO * expected
+def word_pairs(english: Iterable[str]) -> NDArray[np.uint8]:
+    """Table of the neighbouring words of running texts, see `order.learn`."""
+    return order.learn(
+        [word.casefold() for word in disguise.words(texts.normalise(text))] for text in english
     )

@@ -18,28 +18,29 @@ from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import rfc8785
 
+from oracles.passages import Passages
 from oracles.progress import silent
-from oracles.quality import chance, embed, novelty
+from oracles.quality import embed, novelty, source, web
 from oracles.quality import reference as references
 from oracles.quality import text as texts
-from oracles.quality.cleanliness import KINDS, Counts, cleanliness
+from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read
 from oracles.quality.diversity import (
     assign,
     entropy,
     fit,
-    fold,
+    folded,
     mean_vector,
+    overlap,
     simpson,
     weights_of,
 )
-from oracles.quality.duplicates import DuplicateIndex
 from oracles.quality.parameters import CODE_VERSION, GRID, QualityParameters, grid_margin, to_grid
-from oracles.quality.profile import Profile, profile
+from oracles.quality.profile import SHORT, Profile, profile
 from oracles.quality.spool import Spool
 
 if TYPE_CHECKING:
@@ -52,11 +53,30 @@ if TYPE_CHECKING:
 
 METRICS = ("cleanliness", "diversity", "novelty", "metadata")
 #: Libraries whose data or rules decide a count.
-_LIBRARIES = ("chunspell", "ftfy", "langcodes", "license-expression", "pycld2", "rensa", "wordfreq")
-#: A document counts for diversity by at most as many tokens as the model can read.
-_MAX_WEIGHT = 256
-_SUMMED = ("characters", "words", "sentences", "tokens", "usable")
-_SAMPLED = ("documents", "sentences", "duplication", "recency", "repeated_sentences")
+_LIBRARIES = (
+    "chunspell",
+    "ftfy",
+    "langcodes",
+    "license-expression",
+    "pycld2",
+    "tree-sitter",
+    *(f"tree-sitter-{language}" for language in source.LANGUAGES),
+    "wordfreq",
+)
+#: Letters that make a token: English has 4.4 a WordPiece, and other languages must not count more.
+LETTERS_PER_TOKEN = 5
+#: A document counts for diversity by at most as many letters as the model can read.
+_MAX_WEIGHT = 1280
+_SUMMED = ("letters", "words", "sentences", "personal")
+#: Letters of a line from which it is boilerplate where it recurs.
+_LINE = 12
+#: Share of new letters from which a document counts as kept.
+_KEPT = Fraction(1, 2)
+#: Cleanliness, in 1e-4, below which a finding says so.
+_UNCLEAN = 5000
+_SAMPLED = ("documents", "letters", "duplication", "recency", "repeated_sentences")
+#: Languages that the embedding reads; what was detected as none may hide English.
+_EMBEDDED = ("en", "zxx", texts.UNKNOWN)
 _BATCH = 64
 _EMBED_BATCH = 256
 _EXAMPLES = 20
@@ -71,9 +91,10 @@ class QualityReport:
     Attributes:
         q: Weighted sum of the four metrics.
         cleanliness, diversity, novelty, metadata: The metrics.
-        volume: Usable tokens (§7.2): of distinct documents, in proportion to their cleanliness.
+        volume: Usable tokens (§7.2): of distinct passages, by the cleanliness of their
+            documents; five letters each, so no script counts more.
         under_served: Whether the set falls under the published rule for the diversity tranche.
-        unique: Share of its distinct documents that are not near-duplicates of earlier submissions.
+        unique: Share of its distinct letters that are not in earlier submissions.
         accepted_as_unique: Whether that share reaches the auction's floor.
         documents: Documents read.
         findings: Sentences for the provider about anything that lowered the score unexpectedly.
@@ -136,7 +157,7 @@ def score(
     *,
     reference: Reference | None = None,
     embedder: embed.Embedder | None = None,
-    earlier: DuplicateIndex | None = None,
+    earlier: Passages | None = None,
     card: Mapping[str, Any] | None = None,
     mapper: Mapper = map,
     workspace: Path | None = None,
@@ -149,8 +170,8 @@ def score(
         parameters: The auction's.
         reference: The auction's; by default the one that comes with the package.
         embedder: Shared between calls to save loading the model; by default one with one thread.
-        earlier: Documents of providers that committed before. This set's documents are added, so
-            one index goes through all providers in the order of commitment.
+        earlier: Passages of providers that committed before. This set's are added, so one object
+            goes through all providers in the order of commitment.
         card: Licence, language and source of the whole set (see `metadata.read_card`).
         mapper: How the first pass is spread over processes or machines.
         workspace: Folder that keeps an interrupted run; by default a temporary one.
@@ -173,14 +194,12 @@ def score(
         folder.mkdir(parents=True, exist_ok=True)
         spool = Spool(folder / "quality.sqlite", digest)
         try:
-            function = partial(
-                profile, parameters=parameters, unlikely_pairs=reference.unlikely_pairs, card=card
-            )
+            function = partial(profile, parameters=parameters, pairs=reference.pairs, card=card)
             _collect(documents, function, mapper, spool, progress)
             tally = _tally(spool, parameters, reference, embedder, earlier, progress)
         finally:
             spool.close()
-    return _report(tally, parameters, reference, digest)
+    return _report(tally, parameters, digest)
 
 
 def _collect(
@@ -204,43 +223,44 @@ def _tally(
     parameters: QualityParameters,
     reference: Reference,
     embedder: embed.Embedder | None,
-    earlier: DuplicateIndex | None,
+    earlier: Passages | None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Second pass: the integers that the metrics are made of, and what an auditor wants to see."""
-    own = DuplicateIndex(parameters.duplicate_threshold)
+    own = Compared(earlier)
     sample_key = bytes.fromhex(parameters.sample_key)
-    kept: Counter[str] = Counter(dict.fromkeys(("documents", *_SUMMED), 0))
-    dropped: Counter[str] = Counter(dict.fromkeys(("copies", "near", "earlier", "sentences"), 0))
+    kept: Counter[str] = Counter(dict.fromkeys(("documents", "read", "new", "usable", *_SUMMED), 0))
+    dropped: Counter[str] = Counter(
+        dict.fromkeys(("copies", "near", "earlier", "letters", "earlier_letters"), 0)
+    )
     errors: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     valid: Counter[str] = Counter(dict.fromkeys(parameters.required_fields, 0))
     languages: Counter[str] = Counter()
     histogram = [0] * 10
-    pairs: list[list[str]] = []
     worst: list[tuple[Fraction, bytes, dict[str, Any]]] = []
     drawn: list[tuple[int, bytes]] = []
-    random = _random_characters(spool)
+    groups = _groups(spool, reference)
     for seen, (item, copies) in enumerate(spool.documents(), 1):
         progress("compare", seen, None)
-        if item.key in random:
-            item = item.as_random()
+        item = item.lowered(groups[item.key]) if item.key in groups else item
         dropped["copies"] += copies - 1
-        dropped["sentences"] += (copies - 1) * item.sentences
-        before = None if earlier is None else earlier.find(item.signature)
-        twin = before or own.find(item.signature)
-        if twin is not None:
-            dropped["near" if before is None else "earlier"] += 1
-            dropped["sentences"] += item.sentences
-            if len(pairs) < _EXAMPLES:
-                pairs.append([_name(item.key), _name(twin)])
+        share = own.new(item.text)
+        new = int(share.of_all * item.letters)
+        dropped["letters"] += copies * item.letters - new
+        dropped["earlier_letters"] += int((share.of_set - share.of_all) * item.letters)
+        kept["read"] += item.letters
+        if share.of_all < _KEPT:
+            dropped["near" if share.of_set < _KEPT else "earlier"] += 1
+        if not new:
             continue
-        own.add(item.signature, item.key)
         kept["documents"] += 1
         kept.update({name: getattr(item, name) for name in _SUMMED})
+        clean = _own_cleanliness(item, parameters)
+        kept["new"] += new
+        kept["usable"] += int(new * clean)
         errors.update(item.errors)
         valid.update(item.valid)
-        languages[item.language] += item.tokens
-        clean = _own_cleanliness(item, parameters)
+        languages[item.language] += int(new * clean)
         histogram[min(9, int(clean * 10))] += 1
         heapq.heappush(worst, (-clean, item.key, _example(item, clean, parameters)))
         if len(worst) > _EXAMPLES:
@@ -249,10 +269,8 @@ def _tally(
         heapq.heappush(drawn, (-int.from_bytes(rank), item.key))
         if len(drawn) > (parameters.embedded_documents or len(drawn)):
             heapq.heappop(drawn)
-    if earlier is not None:
-        earlier.update(own)
     sample = [spool.document(key) for key in sorted(key for _, key in drawn)]
-    sample = [item.as_random() if item.key in random else item for item in sample]
+    sample = [item.lowered(groups[item.key]) if item.key in groups else item for item in sample]
     return {
         "read": spool.position,
         "kept": dict(kept),
@@ -261,29 +279,78 @@ def _tally(
         "valid_fields": dict(valid),
         "languages": dict(sorted(languages.items())),
         "cleanliness_histogram": histogram,
-        "duplicate_pairs": pairs,
         "worst": [entry for _, _, entry in sorted(worst, reverse=True)],
+        "overlap": overlap([item.text for item in sample]),
         **_embedded(sample, spool, parameters, reference, embedder, progress),
     }
 
 
-def _random_characters(spool: Spool) -> set[bytes]:
-    """Keys of documents too short to judge that together are found to be random characters."""
-    found: set[bytes] = set()
-    group: dict[str, list[bytes]] = {}
+class Share(NamedTuple):
+    """Share of a text's letters that is new to its own set, and to all sets so far."""
 
-    def judge(least: int) -> None:
-        passage = " ".join(group)
-        if len(passage) >= least:
-            if chance.is_random(passage, recognised=False):
-                found.update(key for keys in group.values() for key in keys)
-            group.clear()
+    of_set: Fraction
+    of_all: Fraction
+
+
+class Compared:
+    """What of each document was in none before it: by passages, and by lines that recur.
+
+    Lines are compared without digits: page headers, log lines and forms recur with other numbers.
+
+    Args:
+        earlier: Passages of the sets that were committed before; this set's are added.
+    """
+
+    def __init__(self, earlier: Passages | None) -> None:
+        self._own = Passages()
+        self._earlier = earlier
+        self._lines: set[bytes] = set()
+
+    def new(self, text: str) -> Share:
+        """Share of a document that is new; remembers the document."""
+        text = self._without_known_lines(text)
+        of_set = _new_letters(self._own, text)
+        whole = max(1, self._letters)
+        of_all = of_set
+        if self._earlier is not None:
+            of_all = min(of_set, _new_letters(self._earlier, text))
+        return Share(*(min(Fraction(1), Fraction(n, whole)) for n in (of_set, of_all)))
+
+    def _without_known_lines(self, text: str) -> str:
+        self._letters = sum(map(str.isalpha, text))
+        fresh = []
+        for line in text.split("\n"):
+            letters = "".join(filter(str.isalpha, line)).casefold()
+            if len(letters) >= _LINE:
+                name = texts.digest(letters)[:8]
+                if name in self._lines:
+                    continue
+                self._lines.add(name)
+            fresh.append(line)
+        return "\n".join(fresh)
+
+
+def _new_letters(passages: Passages, text: str) -> int:
+    return sum(map(str.isalpha, passages.keep(text)))
+
+
+def _groups(spool: Spool, reference: Reference) -> dict[bytes, Counts]:
+    """Losses of documents too short to judge alone, read together by language."""
+    found: dict[bytes, Counts] = {}
+    groups: dict[str, list[Profile]] = {}
+
+    def judge(members: list[Profile]) -> None:
+        counts = read(" ".join(item.body for item in members), reference.pairs).counts
+        found.update((item.key, counts) for item in members if counts.letters)
 
     for item, _ in spool.documents():
-        if item.unjudged:
-            group.setdefault(item.unjudged, []).append(item.key)
-            judge(chance.PASSAGE)
-    judge(chance.PASSAGE // 2)
+        if item.body:
+            members = groups.setdefault(item.language, [])
+            members.append(item)
+            if sum(other.words for other in members) >= 2 * SHORT:
+                judge(groups.pop(item.language))
+    for members in groups.values():
+        judge(members)
     return found
 
 
@@ -330,11 +397,11 @@ def _embedded(
                 novelty.MICRO if again else int(duplication[i])
                 for i, again in zip(rows, repeated, strict=True)
             ) // len(rows)
-            if parameters.novelty == "calibrated":
-                known = novelty.not_counting_dirt(known, _own_cleanliness(item, parameters))
+            if item.language not in _EMBEDDED:
+                known = 0
             sums["documents"] += 1
-            sums["sentences"] += item.sentences
-            sums["duplication"] += item.sentences * known
+            sums["letters"] += item.letters
+            sums["duplication"] += item.letters * known
             # Text that is not new is not made recent by a date.
             sums["recency"] += item.recency * (novelty.MICRO - known) // novelty.MICRO
             sums["repeated_sentences"] += sum(repeated)
@@ -349,7 +416,7 @@ def _embedded(
     centroids = reference.centroids
     if parameters.codebook == "fitted":
         centroids = fit(means, parameters.clusters) if len(sample) else centroids[:0]
-    weights = [min(_MAX_WEIGHT, item.tokens) for item in sample]
+    weights = [min(_MAX_WEIGHT, item.letters) for item in sample]
     return {
         "sample": dict(sums),
         "cluster_weights": weights_of(assign(means, centroids), weights, len(centroids)),
@@ -363,7 +430,7 @@ def _embedded(
 
 
 def _own_cleanliness(item: Profile, parameters: QualityParameters) -> Fraction:
-    return cleanliness(item.counts, parameters.error_factor, parameters.error_per)
+    return cleanliness(item.counts, parameters.error_factor)
 
 
 def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:
@@ -373,33 +440,37 @@ def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:
     """
     parameters, tally = evidence["parameters"], evidence["tally"]
     kept, dropped, sample = tally["kept"], tally["dropped"], tally["sample"]
-    documents = kept["documents"] + dropped["copies"] + dropped["near"] + dropped["earlier"]
     if not kept["documents"]:
         return dict.fromkeys(METRICS, Fraction(0))
-    counts = Counts(kept["characters"], kept["words"], tally["errors"])
-
-    weights = fold(tally["cluster_weights"], parameters["cluster_floor"])
-    clusters = max(2, parameters["clusters"], len(weights))
-    fitted = parameters["codebook"] == "fitted"
-    spread = (
-        simpson(weights)
-        if parameters["diversity"] == "simpson"
-        else entropy(weights, parameters["clusters"] if fitted else clusters)
+    clean = cleanliness(
+        Counts(kept["letters"], kept["words"], tally["errors"]), parameters["error_factor"]
     )
 
-    # The sample stands for all kept documents; every sentence of a dropped one is a duplicate.
-    of_kept = Fraction(sample["duplication"], novelty.MICRO * max(1, sample["sentences"]))
-    sentences = kept["sentences"] + dropped["sentences"]
-    duplication = (kept["sentences"] * of_kept + dropped["sentences"]) / max(1, sentences)
+    if parameters["diversity"] == "overlap":
+        spread = 1 - Fraction(tally["overlap"]["shared"], max(1, tally["overlap"]["runs"]))
+    else:
+        weights = folded(tally["cluster_weights"], parameters["cluster_floor"])
+        clusters = max(2, parameters["clusters"], len(weights))
+        if parameters["codebook"] == "fitted":
+            clusters = parameters["clusters"]
+        spread = (
+            simpson(weights) if parameters["diversity"] == "simpson" else entropy(weights, clusters)
+        )
+
+    # The sample stands for all kept documents; every letter that recurs is a duplicate.
+    of_kept = Fraction(sample["duplication"], novelty.MICRO * max(1, sample["letters"]))
+    letters = kept["new"] + dropped["letters"]
+    duplication = (kept["new"] * of_kept + dropped["letters"]) / max(1, letters)
     recency = Fraction(sample["recency"], novelty.MICRO * max(1, sample["documents"]))
-    recency *= Fraction(kept["documents"], documents)
+    recency *= Fraction(kept["new"], max(1, letters))
 
     expected = len(parameters["required_fields"]) * kept["documents"]
+    # What nobody can read has no topic, nothing new, and nothing that a title describes.
     return {
-        "cleanliness": cleanliness(counts, parameters["error_factor"], parameters["error_per"]),
-        "diversity": spread,
-        "novelty": novelty.novelty(recency, duplication, parameters["recency_weight"]),
-        "metadata": Fraction(sum(tally["valid_fields"].values()), expected),
+        "cleanliness": clean,
+        "diversity": clean * spread,
+        "novelty": clean * novelty.novelty(recency, duplication, parameters["recency_weight"]),
+        "metadata": clean * Fraction(sum(tally["valid_fields"].values()), expected),
     }
 
 
@@ -413,11 +484,9 @@ def combine(values: Mapping[str, int], weights: Iterable[int]) -> int:
     )
 
 
-def _report(
-    tally: dict[str, Any], parameters: QualityParameters, reference: Reference, digest: str
-) -> QualityReport:
+def _report(tally: dict[str, Any], parameters: QualityParameters, digest: str) -> QualityReport:
     evidence: dict[str, Any] = {
-        "format": "qmia-quality-1",
+        "format": "qmia-quality-2",
         "metric_version": digest,
         "parameters": parameters.as_json(),
         "tally": tally,
@@ -426,13 +495,14 @@ def _report(
     grid = {name: to_grid(value) for name, value in exact.items()}
     margins = {name: grid_margin(value) for name, value in exact.items()}
     kept, dropped = tally["kept"], tally["dropped"]
-    distinct = kept["documents"] + dropped["near"] + dropped["earlier"]
-    unique = to_grid(Fraction(distinct - dropped["earlier"], distinct)) if distinct else 0
-    under_served = _under_served(tally, parameters, reference)
+    distinct = kept["new"] + dropped["earlier_letters"]
+    unique = to_grid(Fraction(kept["new"], distinct)) if distinct else 0
+    volume = kept["usable"] // LETTERS_PER_TOKEN
+    under_served = _under_served(tally, parameters)
     evidence["scores"] = {
         "q": combine(grid, parameters.weights),
         **grid,
-        "volume": kept["usable"],
+        "volume": volume,
         "under_served": bool(under_served),
         "under_served_by": under_served,
         "unique": unique,
@@ -443,7 +513,7 @@ def _report(
     return QualityReport(
         q=evidence["scores"]["q"],
         **grid,
-        volume=kept["usable"],
+        volume=volume,
         under_served=bool(under_served),
         unique=unique,
         accepted_as_unique=distinct > 0 and unique >= parameters.unique_floor,
@@ -454,31 +524,22 @@ def _report(
     )
 
 
-def _under_served(
-    tally: Mapping[str, Any], parameters: QualityParameters, reference: Reference
-) -> list[str]:
-    """The published rule: at least half of a set in languages, or topics, rare in the reference.
+def _under_served(tally: Mapping[str, Any], parameters: QualityParameters) -> list[str]:
+    """The published rule: at least half of a set in languages that are rare on the web.
 
-    Languages are weighed by tokens as detected, never as claimed; topics by cluster weight under
-    the fixed codebook. Program source has no language of its own to be served.
+    Languages are weighed by usable letters as detected, never as claimed. What was recognised as
+    no language, and program source, is not under-served.
     """
     floor = parameters.under_served_share
     languages = tally["languages"]
-    rare_tokens = sum(
-        tokens
-        for name, tokens in languages.items()
-        if name != "zxx" and reference.language_shares.get(name, 0) < floor
-    )
-    reasons = []
-    if 2 * rare_tokens >= sum(languages.values()) > 0:
-        reasons.append("language")
-    weights = tally["cluster_weights"]
-    if parameters.codebook == "fixed":
-        shares = zip(weights, reference.cluster_shares, strict=True)
-        rare = sum(weight for weight, share in shares if share < floor)
-        if 2 * rare >= sum(weights) > 0:
-            reasons.append("topic")
-    return reasons
+    rare = {
+        name: letters
+        for name, letters in languages.items()
+        if name not in ("zxx", texts.UNKNOWN) and web.share(name) < floor
+    }
+    if 2 * sum(rare.values()) < sum(languages.values()) or not rare:
+        return []
+    return [f"{name}: {web.share(name) / 100:g} % of the web" for name in sorted(rare)]
 
 
 def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str]:
@@ -486,17 +547,17 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
     kept, dropped = tally["kept"], tally["dropped"]
     if tally["read"] == 0:
         yield "The data set has no documents."
-    elif kept["documents"] == 0 and not dropped["earlier"]:
+    elif not kept["documents"] and not dropped["earlier"]:
         yield "No document has any text."
-    elif kept["documents"] == 0:
+    elif not kept["documents"]:
         yield "Every document is a near-duplicate of an earlier submission."
     if again := dropped["copies"] + dropped["near"]:
         yield f"Copies or near-copies within the set, which add no volume: {_documents(again)}."
     if kept["documents"] and dropped["earlier"]:
         yield f"Already in an earlier submission: {_documents(dropped['earlier'])}."
-    if kept["documents"] and not grid["cleanliness"]:
+    if kept["documents"] and grid["cleanliness"] < _UNCLEAN:
         kind = max(KINDS, key=lambda k: tally["errors"][k])
-        yield f"Cleanliness is 0; most errors are of the kind {kind.replace('_', ' ')}."
+        yield f"Less than half can be used; most is lost to {kind.replace('_', ' ')}."
     for name, count in tally["valid_fields"].items():
         if count < kept["documents"]:
             yield f"Without a valid {name}: {_documents(kept['documents'] - count)}."

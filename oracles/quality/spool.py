@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS document (
-    key BLOB PRIMARY KEY, copies INTEGER NOT NULL, signature BLOB NOT NULL, profile TEXT NOT NULL
+    key BLOB PRIMARY KEY, copies INTEGER NOT NULL, profile TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vector (sentence TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -70,27 +70,24 @@ class Spool:
     def store(self, profiles: Iterable[Profile], position: int) -> None:
         """Store the profiles of the next documents and the stream's new position, at once."""
         self._connection.executemany(
-            "INSERT INTO document VALUES (?, 1, ?, ?)"
-            " ON CONFLICT DO UPDATE SET copies = copies + 1",
-            ((p.key, p.signature, p.to_json()) for p in profiles),
+            "INSERT INTO document VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET copies = copies + 1",
+            ((p.key, p.to_json()) for p in profiles),
         )
         self._set("position", str(position))
         self._connection.commit()
 
     def documents(self) -> Iterator[tuple[Profile, int]]:
         """Distinct profiles and how often each was submitted, in the order of their keys."""
-        rows = self._connection.execute(
-            "SELECT key, copies, signature, profile FROM document ORDER BY key"
-        )
-        for key, copies, signature, profile in rows:
-            yield Profile.from_json(key, signature, profile), copies
+        rows = self._connection.execute("SELECT key, copies, profile FROM document ORDER BY key")
+        for key, copies, profile in rows:
+            yield Profile.from_json(key, profile), copies
 
     def document(self, key: bytes) -> Profile:
         """One profile."""
-        signature, profile = self._connection.execute(
-            "SELECT signature, profile FROM document WHERE key = ?", (key,)
+        (profile,) = self._connection.execute(
+            "SELECT profile FROM document WHERE key = ?", (key,)
         ).fetchone()
-        return Profile.from_json(key, signature, profile)
+        return Profile.from_json(key, profile)
 
     def missing(self, sentences: Iterable[str]) -> list[str]:
         """Those of the distinct sentences that have no embedding yet, sorted."""

@@ -1,4 +1,4 @@
-"""Text basics shared by the metrics: words, sentences, language, and what is code."""
+"""Text basics shared by the metrics: words, sentences and language."""
 
 from __future__ import annotations
 
@@ -21,18 +21,11 @@ UNKNOWN = "und"
 WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?![\w])")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔])|\n\s*\n")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_CODE_LINE = re.compile(
-    r"(?:[{}]|[=(){}\[\]].*;)\s*(?://.*|/\*.*|\#.*)?$"
-    r"|^\s*(?:[@#]\w|//|/\*|\*/|>>>|\.\.\. |\$ )"
-    r"|^\s*(?:def|class|import|from|return|elif|else|try|except|finally|with|for|while|if|raise"
-    r"|assert|yield|async|await|fn|let|const|var|function|public|private|static|struct|enum"
-    r"|include|package|use|impl|pub|type|interface|export)\b.*(?:[:;{}(),=]|\bimport\b.*)\s*$"
-    r"|^\s*[\w.\[\]]+\s*[-+*/|&]?=\s*\S|\w\(.*\)\s*[:,;]?\s*$|^\s*[)\]}]+[,;:]?\s*$"
+_UNREADABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+    + "".join(chr(0x10000 * plane + 0xFFFE + end) for plane in range(1, 17) for end in (0, 1))
+    + "]"
 )
-_LONGEST_LINE = 300
-#: A document is code when at least this share of its lines looks like code.
-_CODE_SHARE = 0.4
 
 
 def normalise(text: str) -> str:
@@ -85,25 +78,14 @@ def unspaced(text: str) -> bool:
     return 2 * len(_UNSPACED.findall(text)) > len(text)
 
 
-def is_code_line(line: str) -> bool:
-    """Whether a line looks like program source; a very long one is text."""
-    return len(line) <= _LONGEST_LINE and _CODE_LINE.search(line) is not None
-
-
-def prose(text: str) -> str:
-    """The lines of a text that are not program source; nothing at all if it is mostly source."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    kept = [line for line in lines if not is_code_line(line)]
-    if len(lines) - len(kept) >= _CODE_SHARE * len(lines):
-        return ""
-    return "\n".join(kept)
-
-
 def language(text: str) -> str:
     """Language of a text as detected (ISO 639), or `UNKNOWN` where the detector is not sure."""
     import pycld2
 
     readable = _UNREADABLE.sub(" ", text[:_DETECTED])
-    reliable, _, guesses = pycld2.detect(readable, bestEffort=False)
+    try:
+        reliable, _, guesses = pycld2.detect(readable, bestEffort=False)
+    except pycld2.error:  # it refuses noncharacters, among others
+        return UNKNOWN
     code = str(guesses[0][1])
     return code if reliable and code != "un" else UNKNOWN

@@ -33,7 +33,7 @@ def test_score__when_asked_for_all_outputs__then_they_agree(small, capsys, tmp_p
     page, bundle = tmp_path / "report.html", tmp_path / "evidence.json"
     code, output = run(
         capsys, "score", small, "--json", "--report", page, "--evidence", bundle, "--today",
-        "2026-11-21",
+        "2026-11-21", "--show-passages",
     )  # fmt: skip
     assert code == 0
     result, evidence = json.loads(output.out), json.loads(bundle.read_text())
@@ -41,18 +41,18 @@ def test_score__when_asked_for_all_outputs__then_they_agree(small, capsys, tmp_p
     assert set(metrics(evidence)) <= result.keys()
     assert result["reading"][0]["kind"] == "malformed"
     html = page.read_text("utf-8")
-    assert f"{result['q'] / 1e4:.4f}" in html
+    assert f"Quality {result['q'] / 1e4:.2f}" in html
     assert "<script" not in html
     assert "&lt;script&gt;" in html
     assert "http" not in html.split("<body>")[0]
     HTMLParser().feed(html)
 
 
-def test_score__when_examples_are_hashed__then_no_passage_is_in_the_evidence(
+def test_score__when_passages_are_not_asked_for__then_none_is_in_the_evidence(
     small, capsys, tmp_path
 ):
     bundle = tmp_path / "evidence.json"
-    run(capsys, "score", small, "--hash-examples", "--evidence", bundle)
+    run(capsys, "score", small, "--evidence", bundle)
     assert "plain words" not in bundle.read_text()
 
 

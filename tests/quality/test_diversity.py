@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles.quality.diversity import assign, entropy, fit, fold, mean_vector, simpson, weights_of
+from oracles.quality.diversity import (
+    assign,
+    entropy,
+    fit,
+    folded,
+    mean_vector,
+    overlap,
+    simpson,
+    weights_of,
+)
 from oracles.quality.embed import SCALE, WIDTH, dots, norms, quantise
 
 WEIGHTS = st.lists(st.integers(0, 10**6), min_size=50, max_size=50)
@@ -47,15 +56,15 @@ def test_entropy__when_there_are_few_documents__then_it_cannot_be_high():
 
 
 @given(WEIGHTS, st.integers(0, 2000))
-def test_fold__when_small_clusters_are_folded__then_the_sum_stays(weights, floor):
-    folded = fold(weights, floor)
+def test_folded__when_small_clusters_are_folded__then_the_sum_stays(weights, floor):
+    large = folded(weights, floor)
     whole = sum(weights)
-    assert sum(folded) == whole
-    assert all(w == 0 or w * 10_000 >= floor * whole for w in folded)
+    assert sum(large) == whole
+    assert all(w == 0 or w * 10_000 >= floor * whole for w in large)
 
 
-def test_fold__when_rare_topics_are_sprinkled__then_they_add_nothing():
-    assert entropy(fold([10_000] + [1] * 49, 50), 50) == 0
+def test_folded__when_rare_topics_are_sprinkled__then_they_add_nothing():
+    assert entropy(folded([10_000] + [1] * 49, 50), 50) == 0
 
 
 def test_dots__when_vectors_are_extreme__then_products_are_exact_integers():
@@ -94,3 +103,18 @@ def test_weights_of__when_summed__then_every_token_counts_once(items):
     weights = weights_of(clusters, [t for _, t in items], 5)
     assert sum(weights) == sum(t for _, t in items)
     assert Fraction(weights[2]) == sum(t for c, t in items if c == 2)
+
+
+def test_overlap__when_pages_are_equal_or_unlike__then_it_is_all_or_nothing():
+    page = "".join(chr(97 + n * n % 23) for n in range(700))
+    other = "".join(chr(97 + n * n * n % 19) for n in range(700))
+    assert overlap([page, page]) == {
+        "runs": 2 * len(set(_runs(page))),
+        "shared": 2 * len(set(_runs(page))),
+    }
+    assert overlap([page, other])["shared"] == 0
+    assert overlap([page])["shared"] == overlap([page])["runs"]
+
+
+def _runs(page):
+    return [page[i : i + 8] for i in range(600)]

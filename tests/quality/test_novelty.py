@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.errors import InputError
-from oracles.quality.duplicates import DuplicateIndex, shingles, signature
 from oracles.quality.embed import SCALE, WIDTH, quantise
 from oracles.quality.index import NeighbourIndex, build
 from oracles.quality.novelty import MICRO, calibrate, nearest, novelty, recency
@@ -67,38 +66,3 @@ def test_index__when_candidates_are_rescored__then_it_agrees_with_the_exact_sear
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="not an index"):
         NeighbourIndex(path, vectors)
-
-
-LONG = " ".join(f"word{n} and" for n in range(200))
-#: The same words and other numbers.
-OTHER = " ".join(f"word{n} and" for n in range(200, 400))
-
-
-def test_duplicates__when_a_few_words_change__then_the_document_is_found():
-    index = DuplicateIndex()
-    index.add(signature(LONG), b"first")
-    assert index.find(signature(LONG.replace("word50", "other"))) == b"first"
-    assert index.find(signature(LONG.upper())) == b"first"
-    assert index.find(signature(" ".join(reversed(LONG.split())))) is None
-    assert index.find(signature(OTHER)) is None
-
-
-def test_duplicates__when_threshold_is_higher__then_near_copies_pass():
-    changed = signature(LONG.replace("word50", "other"))
-    strict = DuplicateIndex(threshold=10_000)
-    strict.add(signature(LONG), b"first")
-    assert strict.find(changed) is None
-    assert strict.find(signature(LONG)) == b"first"
-
-
-def test_duplicates__when_indexes_are_joined__then_all_documents_are_kept():
-    one, two = DuplicateIndex(), DuplicateIndex()
-    one.add(signature("a short text"), b"1")
-    two.add(signature(LONG), b"2")
-    one.update(two)
-    assert (len(one), one.find(signature(LONG))) == (2, b"2")
-
-
-@pytest.mark.parametrize("text", ["", " ", "one", "日本語の文章です。" * 5, "\ud800"])
-def test_shingles__when_text_is_short_or_unspaced__then_there_is_one_at_least(text):
-    assert len(shingles(text)) >= 1

@@ -43,10 +43,9 @@ def test_reference__when_encoded_again__then_it_is_the_same():
         "language_shares": shipped.language_shares,
         "unrelated": shipped.unrelated,
         "copied": shipped.copied,
-        "unlikely_pairs": sorted(shipped.unlikely_pairs),
         "provenance": shipped.provenance,
     }
-    data = references.encode(shipped.vectors, shipped.centroids, facts)
+    data = references.encode(shipped.vectors, shipped.centroids, shipped.pairs, facts)
     assert references.decode(data).digest == shipped.digest
 
 
@@ -68,13 +67,6 @@ def test_build__when_order_or_interruption_differ__then_the_bytes_do_not(
 def test_build__when_there_are_no_documents__then_it_says_so(embedder, tmp_path):
     with pytest.raises(InputError, match="no documents"):
         references.build([], [], embedder, tmp_path, {})
-
-
-def test_unlikely_pairs__when_words_never_meet__then_the_pair_is_learnt():
-    english = ["It is one of the best of the year and it is said to be that of the king. " * 40]
-    pairs = references.unlikely_pairs(english)
-    assert ("the", "of") in pairs
-    assert ("of", "the") not in pairs
 
 
 def test_extract__when_pages_have_markup__then_only_paragraphs_are_left():

@@ -32,12 +32,5 @@ def test_sample__when_the_key_changes__then_the_draw_changes():
 
 
 def test_language__when_unsure_or_unreadable__then_it_is_unknown():
-    assert texts.language("x \x00\ud800") == texts.UNKNOWN
+    assert texts.language("x \x00\ud800\ufdd0\uffff\U0010ffff") == texts.UNKNOWN
     assert texts.language("Die Kommission hat gestern über den neuen Haushalt beraten.") == "de"
-
-
-def test_prose__when_most_lines_are_source__then_nothing_is_left():
-    assert texts.prose("import os\nx = os.getcwd()\nprint(x)") == ""
-    assert texts.prose("A plain line of text.\nAnother one; it goes on.\nx = f(y);") == (
-        "A plain line of text.\nAnother one; it goes on."
-    )

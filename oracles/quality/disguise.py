@@ -1,0 +1,151 @@
+"""A text without its disguise: what a reader would see, and which words were tampered with.
+
+Marks that say nothing are taken away: tags, entities, percent codes, invisible characters, accents
+piled on a letter, compatibility forms, look-alike letters of another alphabet. What had to be taken
+away counts as dirt, and the rest is judged as plain words, so no disguise hides what is under it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+from oracles.passages import decoded
+
+_TAG = re.compile(r"</?[A-Za-z!?][^<>]{0,500}>")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-fA-F]{1,6}|[A-Za-z]{2,12});")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ADDRESS = re.compile(
+    r"(?:https?|ftp)://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}"
+    r"|(?<![\w/])(?:/[\w.+-]+){2,}|(?<![\w-])[\w-]{1,64}(?:[_.\\][\w-]{1,64})+(?:\(\))?"
+)
+#: Letters with a mark or a digit between them, which no orthography has.
+_SPECK = re.compile(r"[^\W\d_][^\w\s'’ʼ·./&()@:,+=\-‐‑–—־״׳]+[^\W\d_]")
+_DIGITS_INSIDE = re.compile(r"[^\W\d_]\d+[^\W\d_]")
+_BROKEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ufff9-\uffff\ufdd0-\ufdef\ud800-\udfff\ue000-\uf8ff]"
+)
+_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
+_LOOKALIKE = str.maketrans(
+    "аеорсухіјѕԁһкмтвнАВЕКМНОРСТХІЈЅοαενικρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijsdhkmtbhABEKMHOPCTXIJSoaevikptuxABEZHIKMNOPTYX",
+)
+#: Joiners and marks that these scripts need.
+_JOINERS = "\u200c\u200d"
+_SPACES = "\u200b"
+#: Characters of a token that are looked at as one.
+_LONGEST = 200
+
+
+def _ranges(categories: frozenset[str]) -> str:
+    """A character class of all characters of some Unicode categories outside of ASCII."""
+    found = [c for c in range(0x80, 0x20000) if unicodedata.category(chr(c)) in categories]
+    parts, first = [], 0
+    for index, code in enumerate(found):
+        if index + 1 == len(found) or found[index + 1] != code + 1:
+            parts.append(f"\\U{found[first]:08x}-\\U{code:08x}")
+            first = index + 1
+    return "".join(parts)
+
+
+_LETTER = rf"[^\W\d_](?:[^\W\d_]|[{_ranges(frozenset({'Mn', 'Mc'}))}\u200c\u200d])*"
+_LETTERS = re.compile(rf"{_LETTER}(?:['’ʼ]{_LETTER})*")
+
+
+class Plain(NamedTuple):
+    """A text as it reads.
+
+    Attributes:
+        text: Without disguise.
+        letters: Letters of words that were tampered with, and characters of marks taken away.
+    """
+
+    text: str
+    letters: int
+
+
+@lru_cache(1 << 14)
+def _kind(character: str) -> str:
+    """What is odd about a character outside of ASCII: `form`, `invisible`, a script, or nothing."""
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cf", "Cn", "Co", "Cs"):
+        return "invisible"
+    if category[0] == "L":
+        name = unicodedata.name(character, "")
+        folded = unicodedata.normalize("NFKC", character)
+        if folded != character and folded.isascii():
+            return "form"
+        return next((script for script in _SCRIPTS if name.startswith(script)), "letter")
+    return "mark" if category == "Mn" else ""
+
+
+@lru_cache(1 << 16)
+def _word(token: str) -> tuple[str, bool]:
+    """A token as it reads, and whether it was tampered with."""
+    if token.isascii():
+        return token, bool(_SPECK.search(token) or _DIGITS_INSIDE.search(token))
+    kinds = [_kind(character) for character in token]
+    present = set(kinds) & set(_SCRIPTS)
+    ascii_letters = any(c.isascii() and c.isalpha() for c in token)
+    if ascii_letters:
+        present.add("LATIN")
+    latin = present <= {"LATIN"} and ("LATIN" in present)
+    odd = "form" in kinds or len(present) > 1
+    plain = token
+    if "invisible" in kinds:
+        needed = "" if present else _JOINERS + _SPACES
+        plain = "".join(
+            c for c, kind in zip(token, kinds, strict=True) if kind != "invisible" or c in needed
+        )
+        odd = odd or plain != token
+    if latin and kinds.count("mark") > 2:
+        odd = True
+    plain = unicodedata.normalize("NFKC", plain)
+    if len(present) > 1:
+        plain = plain.translate(_LOOKALIKE)
+    if latin and "mark" in kinds:
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return plain.replace(_SPACES, " "), odd or bool(
+        present and (_SPECK.search(plain) or _DIGITS_INSIDE.search(plain))
+    )
+
+
+def undo(text: str) -> Plain:
+    """Take the disguise off one normalised text, markup and codes first, then word by word."""
+    from ftfy.badness import BADNESS_RE
+
+    taken = 0
+    body = _ADDRESS.sub(" ", text)
+    if "<" in body:
+        taken += sum(len(tag) for tag in _TAG.findall(body))
+        body = _TAG.sub(" ", body)
+    if "&" in body:
+        taken += sum(map(len, _ENTITY.findall(body)))
+        body = html.unescape(body)
+    if "%" in body:
+        taken += sum(map(len, _PERCENT.findall(body)))
+        body = decoded(body)
+    if not body.isascii():
+        for found in BADNESS_RE.finditer(body):
+            taken += 5 * len(found[0])
+    lines = []
+    for line in body.split("\n"):
+        words = []
+        for token in line.split():
+            parts = []
+            for start in range(0, len(token), _LONGEST):
+                plain, odd = _word(token[start : start + _LONGEST])
+                if odd or _BROKEN.search(plain):
+                    taken += max(1, sum(map(str.isalpha, plain)))
+                parts.append(plain)
+            words.append("".join(parts))
+        lines.append(" ".join(words))
+    return Plain("\n".join(lines), taken)
+
+
+def words(text: str) -> list[str]:
+    """The words of a plain text as they stand, without digits and marks."""
+    return _LETTERS.findall(text)
