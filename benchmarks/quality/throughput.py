@@ -21,7 +21,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from oracles.quality import QualityParameters, score
 from oracles.quality import reference as references
 from oracles.quality import text as texts
