@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
-    from oracles.operator.journal import Journal
+    from oracles.operator.journal import LogIndex
 
 _EVENTS = frozenset(
     {
@@ -226,18 +226,18 @@ def _apply_round(view: AuctionView, name: str, args: dict[str, Any], event: Even
 
 
 class ChainIndex:
-    """Keeps the journal's index of logs in step with the chain.
+    """Keeps the index of logs in step with the chain.
 
     Args:
         web3: connection.
         deployment: where the contracts are.
-        journal: where the index is.
+        logs: where the index is.
         tag: newest block that may be built on.
     """
 
-    def __init__(self, web3: Web3, deployment: Deployment, journal: Journal, tag: str) -> None:
+    def __init__(self, web3: Web3, deployment: Deployment, logs: LogIndex, tag: str) -> None:
         self.web3 = web3
-        self._journal = journal
+        self._logs = logs
         self._tag = tag
         self._auction = to_checksum_address(deployment.address("DataAuction"))
         self._oracle = to_checksum_address(deployment.address("ScoreOracle"))
@@ -282,12 +282,12 @@ class ChainIndex:
                 for event in events
                 if event.args.get("consumer", self._auction) == self._auction
             )
-            self._journal.store_logs(ours, number, digest)
+            self._logs.store(ours, number, digest)
         return Head(number, digest, head["timestamp"], settled["timestamp"], settled["number"])
 
     def _fork_point(self) -> int:
         """First block to read, after dropping what is no longer on the chain."""
-        checkpoints = self._journal.checkpoints()
+        checkpoints = self._logs.checkpoints()
         for position, (number, digest) in enumerate(checkpoints):
             try:
                 same = bytes(self.web3.eth.get_block(number)["hash"]) == digest
@@ -295,15 +295,15 @@ class ChainIndex:
                 same = False
             if same:
                 if position:
-                    self._journal.rewind(number)
+                    self._logs.rewind(number)
                 return number + 1
         if checkpoints:
-            self._journal.rewind(-1)
+            self._logs.rewind(-1)
         return self._first
 
     def auctions(self) -> list[int]:
         """Ids of all auctions."""
-        return [event.args["auction"] for event in self._journal.events("AuctionCreated")]
+        return [event.args["auction"] for event in self._logs.events("AuctionCreated")]
 
     def view(self, auction: int) -> AuctionView | None:
         """Fold one auction.
@@ -312,12 +312,12 @@ class ChainIndex:
             ChainError: the node does not answer.
         """
         events = [
-            event for event in self._journal.events(subject=auction) if event.name != "SetCreated"
+            event for event in self._logs.events(subject=auction) if event.name != "SetCreated"
         ]
         creation = next((each for each in events if each.name == "AuctionCreated"), None)
         if creation is None:
             return None
-        sets = self._journal.events("SetCreated", subject=creation.args["terms"]["operatorSet"])
+        sets = self._logs.events("SetCreated", subject=creation.args["terms"]["operatorSet"])
         if not sets:
             raise ChainError(f"auction {auction} names an operator set that was not created")
         operator_set = OperatorSet(tuple(sets[0].args["members"]), sets[0].args["threshold"])

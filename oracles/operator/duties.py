@@ -1,88 +1,23 @@
 """What is due: a pure function of the chain, the journal and the time.
 
-It is asked anew every cycle, so a restart, a reorganisation or a lost answer needs no other
+It is asked again every cycle, so a restart, a reorganisation or a lost answer needs no other
 recovery than asking again. Every duty may be repeated without harm.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oracles.chain.auction import State
 from oracles.chain.codec import CHUNK
+from oracles.operator.duty import Duty, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterator, Set
 
     from oracles.operator.chainview import AuctionView, Head
-
-
-class Kind(StrEnum):
-    """Kinds of duty, in the order in which one cycle does them."""
-
-    SCORE = "score"
-    COMMIT = "commit"
-    REVEAL = "reveal"
-    GATHER = "gather"
-    POST = "post"
-    PUBLISH = "publish"
-    RESOLVE = "resolve"
-    ABORT = "abort"
-    SLASH_MISSING = "slash-missing"
-    SLASH_EQUIVOCATION = "slash-equivocation"
-    ATTEST = "attest"
-    GATHER_VERDICT = "gather-verdict"
-    VERDICT = "verdict"
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """Something to do.
-
-    Attributes:
-        kind: what.
-        auction: for which auction.
-        round: scoring round, 0 where there is none.
-        item: chunk, member or provider index, where there is one.
-    """
-
-    kind: Kind
-    auction: int
-    round: int = 0
-    item: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.auction}:{self.round}:{self.item}"
-
-
-def about(key: str, auction: int) -> bool:
-    """Whether a key (`auction:7`, or a `Duty` as `post:7:1:0`) is of this auction."""
-    return key.split(":")[1:2] == [str(auction)]
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What the journal knows of one auction.
-
-    Attributes:
-        scored: rounds with a report over the present inputs.
-        revealed: rounds whose report was signed and shared.
-        reports: by round, members whose committed report is at hand.
-        equivocators: by round, members with two signed reports.
-        attested: whether this operator has compared all delivered keys.
-        wrong: winners whose delivered key does not open their data.
-        votes: number of verdict signatures by winner.
-    """
-
-    scored: Set[int] = frozenset()
-    revealed: Set[int] = frozenset()
-    reports: Mapping[int, Set[int]] = field(default_factory=dict)
-    equivocators: Mapping[int, Set[int]] = field(default_factory=dict)
-    attested: bool = False
-    wrong: Set[int] = frozenset()
-    votes: Mapping[int, int] = field(default_factory=dict)
+    from oracles.operator.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,148 +30,144 @@ class Policy:
     housekeeping: bool
 
 
-def current_round(view: AuctionView, now: int) -> int:
+def current_round(auction: AuctionView, now: int) -> int:
     """Round that the contract would take reports for (ScoreOracle._round)."""
-    return 2 if view.challenged and now >= view.windows(2).commit else 1
+    return 2 if auction.challenged and now >= auction.windows(2).commit else 1
 
 
-def duties(
-    view: AuctionView, memory: Memory, me: int, head: Head, policy: Policy
-) -> Iterator[Duty]:
+def duties(turn: Turn, policy: Policy) -> Iterator[Duty]:
     """Everything that this operator should do for an auction now.
 
     Args:
-        view: the auction, as of `head`.
-        memory: what this operator has done and heard.
-        me: position in the operator set.
-        head: block that the cycle is pinned to; its timestamp is the time.
+        turn: the auction, the time, and what this operator has done and heard.
         policy: what this operator is willing to do, and when.
     """
-    if view.state is State.OPEN:
-        yield from _round(view, memory, me, head, policy)
+    if turn.auction.state is State.OPEN:
+        yield from _round(turn, policy)
         if policy.housekeeping:
-            yield from _housekeeping(view, me, head, policy)
+            yield from _housekeeping(turn, policy)
     if policy.slash:
-        yield from _slashing(view, memory, me, head, policy)
-    if view.state is State.SETTLED:
-        yield from _delivery(view, memory, me, head, policy)
+        yield from _slashing(turn, policy)
+    if turn.auction.state is State.SETTLED:
+        yield from _delivery(turn, policy)
 
 
-def finished(view: AuctionView, head: Head) -> bool:
+def finished(auction: AuctionView, head: Head) -> bool:
     """Whether nothing can become due any more."""
-    phases = view.phases
-    if view.state is State.ABORTED:
+    phases = auction.phases
+    if auction.state is State.ABORTED:
         return head.settled >= phases.reveal_start
-    return view.state is State.SETTLED and head.settled >= phases.verdict_end
+    return auction.state is State.SETTLED and head.settled >= phases.verdict_end
 
 
-def _round(
-    view: AuctionView, memory: Memory, me: int, head: Head, policy: Policy
-) -> Iterator[Duty]:
+def _round(turn: Turn, policy: Policy) -> Iterator[Duty]:
+    auction, me, head = turn.auction, turn.me, turn.head
     now = head.timestamp
-    number = current_round(view, now)
-    window, round_ = view.windows(number), view.rounds[number - 1]
-    if not view.commitments or round_.complete or now >= window.end:
+    number = current_round(auction, now)
+    window, round_ = auction.windows(number), auction.rounds[number - 1]
+    progress = turn.progress.rounds[number - 1]
+    if not auction.commitments or round_.complete or now >= window.end:
         return
-    mine, scored = me in round_.committed, number in memory.scored
+    mine, scored = me in round_.committed, progress.report is not None
     # What is to be scored must be beyond reorganisation before work and signatures go into it.
     if (
         head.settled >= window.commit
         and not scored
         and now < (window.post if mine else window.open)
     ):
-        yield Duty(Kind.SCORE, view.id, number)
+        yield Duty(Kind.SCORE, auction.id, number)
     if now < window.open:
         if head.settled >= window.commit and scored and not mine:
-            yield Duty(Kind.COMMIT, view.id, number)
+            yield Duty(Kind.COMMIT, auction.id, number)
         return
-    if mine and scored and number not in memory.revealed:
-        yield Duty(Kind.REVEAL, view.id, number)
-    have = memory.reports.get(number, frozenset())
+    if mine and scored and not progress.revealed:
+        yield Duty(Kind.REVEAL, auction.id, number)
+    have = progress.reports.keys()
     if round_.committed.keys() - have:
-        yield Duty(Kind.GATHER, view.id, number)
+        yield Duty(Kind.GATHER, auction.id, number)
     posting = now >= window.post
-    due = (round_.published if posting else round_.committed).keys()
-    if len(due) >= view.members.threshold and due <= have:
+    due = reporters(turn, number)
+    if len(due) >= auction.members.threshold and due <= have:
         mask = sum(1 << member for member in due)
         start, length = (
             (window.post, window.end - window.post)
             if posting
             else (window.open, window.post - window.open)
         )
-        for chunk in range(-(-len(view.commitments) // CHUNK)):
+        for chunk in range(-(-len(auction.commitments) // CHUNK)):
             if chunk not in round_.posted.get(mask, ()) and _my_turn(
-                view, me, now, start, length, number + chunk, policy
+                turn, start, length, number + chunk, policy
             ):
-                yield Duty(Kind.POST, view.id, number, chunk)
+                yield Duty(Kind.POST, auction.id, number, chunk)
     left = window.post - now
     if (
-        mine
-        and scored
+        me in have
         and me not in round_.published
         and 0 < left <= policy.publish_share * (window.post - window.open)
     ):
-        yield Duty(Kind.PUBLISH, view.id, number)
+        yield Duty(Kind.PUBLISH, auction.id, number)
 
 
-def _housekeeping(view: AuctionView, me: int, head: Head, policy: Policy) -> Iterator[Duty]:
-    now, phases = head.timestamp, view.phases
-    first, second = view.windows(1), view.windows(2)
-    if view.challenged and not view.resolved:
-        start = second.open if view.rounds[1].complete else second.end
-        if _my_turn(view, me, now, start, second.end - second.open, 0, policy):
-            yield Duty(Kind.RESOLVE, view.id)
-    for start in () if view.rounds[0].complete else (first.end,):
-        if _my_turn(view, me, now, start, first.end - first.commit, 0, policy):
-            yield Duty(Kind.ABORT, view.id)
-            return
+def reporters(turn: Turn, number: int) -> Set[int]:
+    """Members whose reports are to be posted: who committed, and in the end who published."""
+    round_ = turn.auction.rounds[number - 1]
+    posting = turn.head.timestamp >= turn.auction.windows(number).post
+    return (round_.published if posting else round_.committed).keys()
+
+
+def _housekeeping(turn: Turn, policy: Policy) -> Iterator[Duty]:
+    auction, phases = turn.auction, turn.auction.phases
+    first, second = auction.windows(1), auction.windows(2)
+    if auction.challenged and not auction.resolved:
+        start = second.open if auction.rounds[1].complete else second.end
+        if _my_turn(turn, start, second.end - second.open, 0, policy):
+            yield Duty(Kind.RESOLVE, auction.id)
+    no_scores = not auction.rounds[0].complete and _my_turn(
+        turn, first.end, first.end - first.commit, 0, policy
+    )
     length = phases.deliver_end - phases.settle_end
-    if _my_turn(view, me, now, phases.settle_end, length, 0, policy):
-        yield Duty(Kind.ABORT, view.id)
+    if no_scores or _my_turn(turn, phases.settle_end, length, 0, policy):
+        yield Duty(Kind.ABORT, auction.id)
 
 
-def _slashing(
-    view: AuctionView, memory: Memory, me: int, head: Head, policy: Policy
-) -> Iterator[Duty]:
+def _slashing(turn: Turn, policy: Policy) -> Iterator[Duty]:
+    auction, me = turn.auction, turn.me
     for number in (1, 2):
-        window, round_ = view.windows(number), view.rounds[number - 1]
+        window, round_ = auction.windows(number), auction.rounds[number - 1]
         present = round_.published.keys() | _members(round_.complete)
         for member in sorted(round_.committed.keys() - present - {me}):
-            length = window.end - window.commit
-            if _my_turn(view, me, head.timestamp, window.end, length, member, policy):
-                yield Duty(Kind.SLASH_MISSING, view.id, number, member)
-        for member in sorted(memory.equivocators.get(number, frozenset()) - {me}):
-            yield Duty(Kind.SLASH_EQUIVOCATION, view.id, number, member)
+            if _my_turn(turn, window.end, window.end - window.commit, member, policy):
+                yield Duty(Kind.SLASH_MISSING, auction.id, number, member)
+        for member in sorted(turn.progress.rounds[number - 1].equivocations.keys() - {me}):
+            yield Duty(Kind.SLASH_EQUIVOCATION, auction.id, number, member)
 
 
-def _delivery(
-    view: AuctionView, memory: Memory, me: int, head: Head, policy: Policy
-) -> Iterator[Duty]:
-    phases, now = view.phases, head.timestamp
-    if head.settled < phases.deliver_end or now >= phases.verdict_end or not view.delivered:
+def _delivery(turn: Turn, policy: Policy) -> Iterator[Duty]:
+    auction, phases, progress = turn.auction, turn.auction.phases, turn.progress
+    over = turn.head.timestamp >= phases.verdict_end
+    if turn.head.settled < phases.deliver_end or over or not auction.delivered:
         return
-    if not memory.attested:
-        yield Duty(Kind.ATTEST, view.id)
+    if progress.undelivered is None:
+        yield Duty(Kind.ATTEST, auction.id)
+        return
     length = phases.verdict_end - phases.deliver_end
-    for index in sorted(memory.wrong - view.forfeited):
-        if memory.votes.get(index, 0) < view.members.threshold:
-            yield Duty(Kind.GATHER_VERDICT, view.id, item=index)
-        elif _my_turn(view, me, now, phases.deliver_end, length, index, policy):
-            yield Duty(Kind.VERDICT, view.id, item=index)
+    for index in sorted(progress.undelivered - auction.forfeited):
+        if len(progress.verdicts.get(index, ())) < auction.members.threshold:
+            yield Duty(Kind.GATHER_VERDICT, auction.id, target=index)
+        elif _my_turn(turn, phases.deliver_end, length, index, policy):
+            yield Duty(Kind.VERDICT, auction.id, target=index)
 
 
 def _members(mask: int) -> set[int]:
     return {member for member in range(mask.bit_length()) if mask >> member & 1}
 
 
-def _my_turn(
-    view: AuctionView, me: int, now: int, start: int, length: int, salt: int, policy: Policy
-) -> bool:
+def _my_turn(turn: Turn, start: int, length: int, salt: int, policy: Policy) -> bool:
     """Operators take turns, so that they do not all pay for what one transaction does.
 
     All turns together fit in the first half of the window, so that nobody's absence is fatal.
     """
-    count = len(view.members.members)
-    rank = (me - view.id - salt) % count
-    turn = min(policy.turn_seconds, length / (2 * count))
-    return now >= start + rank * turn
+    count = len(turn.auction.members.members)
+    rank = (turn.me - turn.auction.id - salt) % count
+    pause = min(policy.turn_seconds, length / (2 * count))
+    return turn.head.timestamp >= start + rank * pause

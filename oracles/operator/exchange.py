@@ -1,13 +1,10 @@
-"""How signed reports and verdicts travel: a shared directory, HTTP between operators, IPFS.
+"""How messages travel between operators: a shared directory, HTTP, IPFS.
 
-Whatever comes in is size-limited when read and proven before it is kept: a report must be signed by
-the member that it names, over this very round. Where it came from does not matter, so operators
-pass on what they heard.
+Whatever comes in is size-limited when it is read; `messages` proves it before it is kept.
 """
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import json
 import os
@@ -19,185 +16,23 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
-from eth_utils.address import to_checksum_address
-from eth_utils.exceptions import ValidationError
 
 from oracles.chain import codec
-from oracles.errors import InputError, IntegrityError, QmiaError
+from oracles.errors import InputError, QmiaError
 from oracles.evidence import Cid, IpfsStore
 from oracles.files import write_file
-from oracles.operator.journal import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from oracles.chain.codec import Domain
     from oracles.operator.chainview import AuctionView
+    from oracles.operator.messages import Message
     from oracles.operator.settings import Exchange
 
-REPORT: Final = "qmia/report/1"
-VERDICT: Final = "qmia/verdict/1"
 #: Bytes of a message besides its vector.
 _ENVELOPE: Final = 4096
-_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _THREADS: Final = 8
-
-Message = dict[str, Any]
-
-
-def recover(digest: bytes, signature: bytes) -> str:
-    """Signer of a digest, as strict as the contract: 65 bytes, v 27 or 28, s in the lower half.
-
-    Raises:
-        IntegrityError: no such signature.
-    """
-    if len(signature) != 65 or signature[64] not in (27, 28):
-        raise IntegrityError("a signature has 65 bytes and v is 27 or 28")
-    if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
-        raise IntegrityError("the signature is not in its canonical form")
-    try:
-        parsed = Signature(signature[:64] + bytes((signature[64] - 27,)))
-        return to_checksum_address(
-            parsed.recover_public_key_from_msg_hash(digest).to_canonical_address()
-        )
-    except (BadSignature, ValidationError, ValueError) as error:
-        raise IntegrityError(f"not a signature: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Contracts:
-    """What reports are bound to: the oracle's EIP-712 domain and the auction contract."""
-
-    domain: Domain
-    auction: str
-
-
-def report_digest(
-    contracts: Contracts, view: AuctionView, round_: int, vector: bytes, evidence: bytes
-) -> bytes:
-    """EIP-712 digest of a report."""
-    return codec.typed_digest(report_message(contracts, view, round_, vector, evidence))
-
-
-def report_message(
-    contracts: Contracts, view: AuctionView, round_: int, vector: bytes, evidence: bytes
-) -> Message:
-    """The typed message that an operator signs."""
-    return codec.report_message(
-        contracts.domain,
-        contracts.auction,
-        view.id,
-        round_,
-        view.terms.metric_version,
-        codec.report_root(codec.chunk_hashes(vector)),
-        evidence,
-    )
-
-
-def encode_report(heard: Heard) -> Message:
-    """A report as it travels."""
-    return {
-        "schema": REPORT,
-        "auction": heard.auction,
-        "round": heard.round,
-        "member": heard.member,
-        "salt": heard.salt.hex(),
-        "evidence": heard.evidence.hex(),
-        "signature": heard.signature.hex(),
-        "vector": base64.b64encode(heard.vector).decode(),
-    }
-
-
-def decode_report(message: Message, contracts: Contracts, view: AuctionView, round_: int) -> Heard:
-    """Check a report to the last bit.
-
-    Raises:
-        IntegrityError: malformed, about something else, or not signed by the member it names.
-    """
-    try:
-        if (message["schema"], message["auction"], message["round"]) != (REPORT, view.id, round_):
-            raise ValueError("about another round")
-        member = message["member"]
-        operator = view.members.members[member] if member >= 0 else None
-        salt, evidence = bytes.fromhex(message["salt"]), bytes.fromhex(message["evidence"])
-        vector = base64.b64decode(message["vector"], validate=True)
-        signature = bytes.fromhex(message["signature"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise IntegrityError(f"not a report of this round: {error}") from error
-    return check_report(
-        contracts, view, round_, member, operator, salt, evidence, vector, signature
-    )
-
-
-def check_report(
-    contracts: Contracts,
-    view: AuctionView,
-    round_: int,
-    member: int,
-    operator: str | None,
-    salt: bytes,
-    evidence: bytes,
-    vector: bytes,
-    signature: bytes,
-) -> Heard:
-    """As `decode_report`, for one that came in parts.
-
-    Raises:
-        IntegrityError: the vector has another length, or the signature is not the member's.
-    """
-    if len(vector) != codec.SCORE_BYTES * len(view.commitments):
-        raise IntegrityError(
-            f"a vector of {len(vector)} bytes for {len(view.commitments)} data sets"
-        )
-    if len(salt) != 32 or len(evidence) != 32 or operator is None:
-        raise IntegrityError("salt and evidence are 32 bytes each")
-    digest = report_digest(contracts, view, round_, vector, evidence)
-    if recover(digest, signature) != operator:
-        raise IntegrityError(f"the report is not signed by member {member}")
-    commitment = view.rounds[round_ - 1].committed.get(member)
-    committed = commitment == codec.vector_commitment(digest, operator, salt)
-    return Heard(view.id, round_, member, digest, committed, salt, evidence, signature, vector)
-
-
-def encode_verdict(auction: int, index: int, member: int, signature: bytes) -> Message:
-    """A verdict of non-delivery as it travels."""
-    return {
-        "schema": VERDICT,
-        "auction": auction,
-        "index": index,
-        "member": member,
-        "signature": signature.hex(),
-    }
-
-
-def decode_verdict(
-    message: Message, contracts: Contracts, view: AuctionView, index: int
-) -> tuple[int, bytes]:
-    """Check a verdict; gives member and signature.
-
-    Raises:
-        IntegrityError: malformed, about something else, or not signed by the member it names.
-    """
-    try:
-        if (message["schema"], message["auction"], message["index"]) != (VERDICT, view.id, index):
-            raise ValueError("about another delivery")
-        member = message["member"]
-        operator = view.members.members[member] if member >= 0 else None
-        signature = bytes.fromhex(message["signature"])
-    except (LookupError, TypeError, ValueError) as error:
-        raise IntegrityError(f"not a verdict on this delivery: {error}") from error
-    digest = codec.typed_digest(
-        codec.verdict_message(contracts.domain, contracts.auction, view.id, [index])
-    )
-    if recover(digest, signature) != operator:
-        raise IntegrityError(f"the verdict is not signed by member {member}")
-    return member, signature
-
-
-# TOPICS: what a message is about, and where it is found.
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +58,10 @@ class Topic:
         return f"{contract.lower()}-{self.auction}-{self.kind}-{self.number}.json"
 
 
-def limits(view: AuctionView) -> tuple[int, int]:
+def limits(auction: AuctionView) -> tuple[int, int]:
     """Most bytes of one message, and of an answer with one from each member, of an auction."""
-    one = _ENVELOPE + len(view.commitments) * codec.SCORE_BYTES * 4 // 3
-    return one, one * len(view.members.members) + _ENVELOPE
+    one = _ENVELOPE + len(auction.commitments) * codec.SCORE_BYTES * 4 // 3
+    return one, one * len(auction.members.members) + _ENVELOPE
 
 
 class DirectoryExchange:
@@ -330,19 +165,19 @@ class Gatherer:
         """Stop asking."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def ask(self, view: AuctionView, topic: Topic, members: Sequence[int]) -> None:
+    def ask(self, auction: AuctionView, topic: Topic, members: Sequence[int]) -> None:
         """Ask all sources that may have messages of these members."""
-        one, all_ = limits(view)
+        one, all_ = limits(auction)
         settings = self._settings
         if self._directory:
             for member in members:
-                operator = view.members.members[member]
+                operator = auction.members.members[member]
                 self._start(topic, operator, self._directory.read, operator, topic, one)
         for peer in settings.peers:
             url = peer.rstrip("/") + topic.path(self._contract)
             self._start(topic, peer, self._http, url, all_, True)
         if topic.kind == "report" and settings.follow:
-            announced = view.rounds[topic.number - 1].announced
+            announced = auction.rounds[topic.number - 1].announced
             for member in members:
                 self._announced(topic, announced.get(member, ""), one, all_)
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from oracles.errors import ChainError, ConfigError, InputError, IntegrityError, QmiaError
 from oracles.evidence import StoreError
-from oracles.operator.duties import about
+from oracles.operator.duty import Duty
 from oracles.operator.journal import EquivocationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from oracles.operator.metrics import Metrics
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: First match counts. `True`: only a person can mend it, and the daemon stops. An operator that
 #: stopped loses rounds, so whatever may pass by itself is tried again; so is what nobody thought
-#: of, with its traceback in the log, lest a stranger's message be able to stop anybody.
+#: of, with its traceback in the log: no stranger's message can stop anybody.
 _TABLE: Final[tuple[tuple[type[BaseException], bool], ...]] = (
     (EquivocationError, False),  # the signature was refused: nothing happened, others go on
     (ConfigError, True),
@@ -28,7 +40,7 @@ _TABLE: Final[tuple[tuple[type[BaseException], bool], ...]] = (
     (Exception, False),
 )
 _FIRST_SECONDS: Final = 1.0
-_MOST_SECONDS: Final = 300.0
+_MOST_SECONDS: Final = 30.0
 
 
 def fatal(error: BaseException) -> bool:
@@ -41,30 +53,95 @@ def expected(error: BaseException) -> bool:
     return any(isinstance(error, kind) for kind, _ in _TABLE[:-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Auction:
+    """Key of a failure that concerns an auction, but no single duty."""
+
+    auction: int
+
+    def __str__(self) -> str:
+        return f"auction:{self.auction}"
+
+
+#: What can fail: a duty, an auction, or a named part of the cycle.
+Key = Duty | Auction | str
+
+
 class Backoff:
-    """How long to leave each thing alone after it failed: doubling, up to five minutes."""
+    """How long to leave each thing alone after it failed: doubling, up to half a minute."""
 
     def __init__(self) -> None:
-        self._state: dict[str, tuple[float, float]] = {}
+        self._state: dict[Key, tuple[float, float]] = {}
 
-    def ready(self, key: str, now: float) -> bool:
+    def ready(self, key: Key, now: float) -> bool:
         """Whether the pause is over."""
         return now >= self._state.get(key, (0.0, 0.0))[0]
 
-    def failed(self, key: str, now: float, most: float = _MOST_SECONDS) -> float:
+    def failed(self, key: Key, now: float) -> float:
         """Note a failure; gives the pause in seconds."""
-        pause = min(most, self._state.get(key, (0.0, _FIRST_SECONDS / 2))[1] * 2)
+        pause = min(_MOST_SECONDS, self._state.get(key, (0.0, _FIRST_SECONDS / 2))[1] * 2)
         self._state[key] = (now + pause, pause)
         return pause
 
-    def pause(self, key: str, until: float) -> None:
-        """Leave something alone although it did not fail."""
-        self._state[key] = (until, _FIRST_SECONDS / 2)
+    def succeeded(self, key: Key) -> None:
+        """Forget failures."""
+        self._state.pop(key, None)
 
     def forget(self, auction: int) -> None:
         """Drop what is known of an auction that is over."""
-        self._state = {key: kept for key, kept in self._state.items() if not about(key, auction)}
+        self._state = {
+            key: kept
+            for key, kept in self._state.items()
+            if isinstance(key, str) or key.auction != auction
+        }
 
-    def succeeded(self, key: str) -> None:
-        """Forget failures."""
-        self._state.pop(key, None)
+
+class Failures:
+    """Tells, counts and times failures, so that one thing that fails stops no other.
+
+    Args:
+        metrics: where they are counted.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._backoff = Backoff()
+
+    def ready(self, key: Key) -> bool:
+        """Whether something may be tried: it did not fail, or its pause is over."""
+        return self._backoff.ready(key, self._clock())
+
+    @contextmanager
+    def attempt(self, key: Key, harmless: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Try something; its failure is noted and ends here.
+
+        Args:
+            key: what is tried.
+            harmless: errors that do not end the daemon although the table says so.
+
+        Raises:
+            Exception: one that ends the daemon.
+        """
+        try:
+            yield
+        except Exception as error:
+            if fatal(error) and not isinstance(error, harmless):
+                raise
+            self.failed(key, error)
+        else:
+            self._backoff.succeeded(key)
+
+    def failed(self, key: Key, error: BaseException) -> None:
+        """Note a failure."""
+        if isinstance(error, EquivocationError):
+            self._metrics.equivocations.inc()
+        pause = self._backoff.failed(key, self._clock())
+        self._metrics.failures.labels(type(error).__name__).inc()
+        trace = None if expected(error) else error
+        log.warning("failed", what=str(key), error=str(error), retry_seconds=pause, exc_info=trace)
+
+    def forget(self, auction: int) -> None:
+        """Drop what is known of an auction that is over."""
+        self._backoff.forget(auction)

@@ -1,4 +1,4 @@
-"""Runs scoring jobs in a process of their own, one at a time, the most urgent first."""
+"""Processes that fetch and score: few at a time, and the more urgent one goes first."""
 
 from __future__ import annotations
 
@@ -8,63 +8,66 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from oracles.errors import ConfigError, IntegrityError
-from oracles.evidence import Cid
-from oracles.operator.worker import CONFIGURATION, Job
+from oracles.errors import ConfigError, IntegrityError, QmiaError
+from oracles.operator.job import Stage
+from oracles.operator.worker import CONFIGURATION
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from oracles.operator.duty import Duty
+    from oracles.operator.job import Job
     from oracles.operator.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+#: Processes of each stage. Scoring takes all that a machine has; fetching takes almost nothing.
+_SLOTS: Final = {Stage.FETCH: 4, Stage.SCORE: 1}
+_NAMES: Final = {Stage.FETCH: "fetching", Stage.SCORE: "scoring"}
 #: Progress is logged this often, and at the end of each stage.
-_TELL_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Result of a job: the vector, and the bundle that backs it."""
-
-    vector: bytes
-    evidence: Cid
+_TELL_SECONDS: Final = 30.0
 
 
 class JobFailedError(IntegrityError):
-    """A job failed in a way that may pass; it is tried again."""
+    """A process failed in a way that may pass; it is tried again."""
 
 
-class Jobs:
-    """The scoring process.
+class Ended(NamedTuple):
+    """A process that ended by itself.
 
-    Args:
-        metrics: told about progress.
+    Attributes:
+        duty: what it worked for.
+        stage: what it did.
+        error: why it failed: `ConfigError` if this operator cannot do it, else `JobFailedError`;
+            None if it did not.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    duty: Duty
+    stage: Stage
+    error: QmiaError | None
+
+
+class Process:
+    """One process that works on one job.
+
+    Args:
+        duty: what it works for.
+        job: what to do; its keys go through standard input only.
+        deadline: time (unix seconds) after which its work is of no use.
+        metrics: where its progress goes.
+    """
+
+    def __init__(self, duty: Duty, job: Job, deadline: int, metrics: Metrics) -> None:
+        self.duty = duty
+        self.stage = Stage(job.stage)
+        self.deadline = deadline
         self._metrics = metrics
-        self._process: subprocess.Popen[str] | None = None
-        self._key = ""
         self._error = ""
-        self._reader: threading.Thread | None = None
-
-    @property
-    def running(self) -> str:
-        """Key of the running job, or nothing."""
-        return self._key
-
-    def start(self, key: str, job: Job) -> None:
-        """Start a job unless one is running; keys go through standard input only."""
-        if self._process is not None:
-            return
-        self._error = ""
-        self._key = key
         # What it opens is hostile: it gets no secret but the keys that it needs.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("QMIA_")}
         self._process = subprocess.Popen(
@@ -79,76 +82,114 @@ class Jobs:
             self._process.stdin.write(json.dumps(asdict(job)) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it died at once; `poll` tells
-        self._reader = threading.Thread(
-            target=self._read, args=(self._process,), daemon=True, name="scoring"
-        )
+            pass  # it died at once; `ended` tells
+        self._reader = threading.Thread(target=self._read, daemon=True, name=job.stage)
         self._reader.start()
-        log.info("scoring started", job=key, data_sets=len(job.data_sets))
+        log.info(f"{_NAMES[self.stage]} started", job=str(duty), data_sets=len(job.data_sets))
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None  # noqa: S101 - asked for in `start`
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - asked for in `__init__`
         told = time.monotonic()
-        for line in process.stdout:
+        for line in self._process.stdout:
             try:
                 message = json.loads(line)
             except ValueError:
                 continue
             if "error" in message:
                 self._error = message["error"]
-            elif "note" in message:
-                log.info("scoring", job=self._key, note=message["note"])
             elif "stage" in message:
                 self._metrics.progress.labels(message["stage"]).set(message["done"])
                 if time.monotonic() - told >= _TELL_SECONDS or message["done"] == message["total"]:
                     told = time.monotonic()
-                    log.info("scoring", job=self._key, **message)
+                    log.info("progress", job=str(self.duty), **message)
 
-    def poll(self) -> tuple[str, int] | None:
-        """Key and exit code of a job that has ended since."""
-        if self._process is None or self._process.poll() is None:
+    def ended(self) -> Ended | None:
+        """How it ended, once it did."""
+        code = self._process.poll()
+        if code is None:
             return None
-        if self._reader:
-            self._reader.join(timeout=5)
-        key, code = self._key, self._process.returncode
-        self._forget()
-        return key, code
-
-    def check(self, code: int) -> None:
-        """Raise what an exit code means.
-
-        Raises:
-            ConfigError: this operator cannot do it.
-            JobFailedError: it may work another time.
-        """
+        self._close()
+        error: QmiaError | None = None
         if code == CONFIGURATION:
-            raise ConfigError(self._error)
-        if code != 0:
-            raise JobFailedError(self._error or f"the scoring process ended with {code}")
+            error = ConfigError(self._error)
+        elif code != 0:
+            error = JobFailedError(self._error or f"the process ended with {code}")
+        return Ended(self.duty, self.stage, error)
 
-    def _forget(self) -> None:
-        if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    try:
-                        pipe.close()
-                    except BrokenPipeError:
-                        continue
-        self._process, self._key = None, ""
+    def kill(self) -> None:
+        """End it; what it finished is found again."""
+        self._process.kill()
+        self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        self._reader.join(timeout=5)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue
+
+
+class Jobs:
+    """All processes of one daemon, at most one for a duty.
+
+    Args:
+        metrics: where their progress goes.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._processes: dict[Duty, Process] = {}
+
+    def stage(self, duty: Duty) -> Stage | None:
+        """What is being done for a duty now."""
+        process = self._processes.get(duty)
+        return process.stage if process else None
+
+    def start(self, duty: Duty, job: Job, deadline: int) -> bool:
+        """Start a job unless one runs for this duty; False if all slots have more urgent ones.
+
+        Where all slots are taken, the least urgent process gives way, if it is less urgent.
+        """
+        if duty in self._processes:
+            return True
+        stage = Stage(job.stage)
+        running = [each for each in self._processes.values() if each.stage is stage]
+        if len(running) >= _SLOTS[stage]:
+            last = max(running, key=lambda each: each.deadline)
+            if last.deadline <= deadline:
+                return False
+            self.end(last.duty, f"gives way to {duty}")
+        self._processes[duty] = Process(duty, job, deadline, self._metrics)
+        return True
+
+    def ended(self) -> list[Ended]:
+        """Processes that ended since this was asked last."""
+        ended = [end for process in self._processes.values() if (end := process.ended())]
+        for each in ended:
+            del self._processes[each.duty]
+        return ended
+
+    def end(self, duty: Duty, reason: str) -> None:
+        """Kill the process of a duty, if there is one."""
+        process = self._processes.pop(duty, None)
+        if process is not None:
+            process.kill()
+            log.info(f"{_NAMES[process.stage]} stopped", job=str(duty), reason=reason)
+
+    def end_all(self, unless: Callable[[Duty], bool]) -> None:
+        """Kill the processes that are of no use any more.
+
+        Args:
+            unless: whether a duty's process may go on.
+        """
+        for duty in [duty for duty in self._processes if not unless(duty)]:
+            self.end(duty, "nothing is due for it any more")
 
     def stop(self) -> None:
-        """End a running job; what it finished is found again."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if self._reader:
-                self._reader.join(timeout=5)
-            self._forget()
-
-
-def read_result(path: Path) -> Scored | None:
-    """What a finished job wrote, if it did."""
-    if not path.exists():
-        return None
-    value = json.loads(path.read_text())
-    return Scored(bytes.fromhex(value["vector"]), Cid.parse(value["evidence"]))
+        """Kill all."""
+        for process in self._processes.values():
+            process.kill()
+        self._processes.clear()

@@ -1,6 +1,6 @@
 """Transactions that survive a crash: written down before they are sent, followed until final.
 
-One pending transaction a purpose; each is simulated first, sent with EIP-1559 fees below a cap,
+One pending transaction per duty; each is simulated first, sent with EIP-1559 fees below a cap,
 replaced at the same nonce when it is stuck (by an empty one if it would revert by now), and sent
 again if the chain forgets it.
 """
@@ -22,6 +22,7 @@ from web3.exceptions import (
 
 from oracles.chain.client import GAS_MARGIN, revert_reason
 from oracles.errors import ChainError
+from oracles.operator.journal import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.client import Signer
-    from oracles.operator.journal import Journal, Transaction
+    from oracles.operator.duty import Duty
+    from oracles.operator.journal import TransactionLog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,7 +49,7 @@ class Outbox:
     Args:
         web3: connection.
         signer: who signs.
-        journal: where they are written down.
+        transactions: where they are written down.
         max_fee_gwei: never pay more for a unit of gas.
         replace_seconds: when a transaction counts as stuck.
         clock: unix time.
@@ -57,7 +59,7 @@ class Outbox:
         self,
         web3: Web3,
         signer: Signer,
-        journal: Journal,
+        transactions: TransactionLog,
         *,
         max_fee_gwei: float,
         replace_seconds: float,
@@ -66,42 +68,51 @@ class Outbox:
         self._web3 = web3
         self._signer = signer
         self._address = to_checksum_address(signer.address)
-        self._journal = journal
+        self._log = transactions
         self._cap = int(max_fee_gwei * 10**9)
         self._replace_seconds = replace_seconds
         self._clock = clock
 
-    def send(self, purpose: str, call: ContractFunction, value: int = 0) -> bool:
-        """Send a transaction unless one for this purpose is on its way; True if it was sent.
+    def send(self, duty: Duty, call: ContractFunction, *, once: bool = False) -> bool:
+        """Send a transaction unless one for this duty is on its way; True if it was sent.
+
+        Args:
+            duty: what it is for.
+            call: of a contract.
+            once: nor if an earlier one was mined, for what no event of an auction shows to be done.
 
         Raises:
             ChainError: it would revert (with the contract's reason), gas costs more than the cap,
                 or the node does not answer.
         """
-        if any(each.purpose == purpose for each in self._journal.transactions("pending")):
+        if once and self._log.sent(duty):
+            return False
+        if any(each.duty == duty for each in self._log.in_state("pending")):
             return False
         try:
-            gas = call.estimate_gas({"from": self._address, "value": value})  # type: ignore[arg-type]
+            gas = call.estimate_gas({"from": self._address})
             gas += gas * GAS_MARGIN // 100
             if gas > _GAS_CAP:
-                raise ChainError(f"{purpose} needs {gas} gas, more than a transaction may use")
+                raise ChainError(f"{duty} needs {gas} gas, more than a transaction may use")
             request: dict[str, Any] = {
                 "to": str(call.address),
                 "data": call._encode_transaction_data(),
-                "value": value,
+                "value": 0,
                 "gas": gas,
             }
             fee, tip = self._fees()
             nonce = self._nonce()
             raw = self._sign(request, nonce, fee, tip)
         except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"{purpose}: {revert_reason(error)}") from error
+            raise ChainError(f"{duty}: {revert_reason(error)}") from error
         # From here on the transaction exists: if this process dies, the next one sends it.
-        self._journal.add_transaction(
-            purpose, nonce, request, _hash(raw), raw, fee, tip, self._clock()
+        self._log.add(
+            Transaction(
+                0, duty, nonce, "pending", request, (_hash(raw),), raw, fee, tip, self._clock()
+            )
         )
         self._broadcast(raw)
-        log.info("sent", purpose=purpose, nonce=nonce, transaction=_hash(raw), fee_wei=fee)
+        log.info("sent", duty=str(duty), nonce=nonce, transaction=_hash(raw), fee_wei=fee)
         return True
 
     def advance(self, settled: int) -> None:
@@ -115,7 +126,7 @@ class Outbox:
         """
         try:
             used = self._web3.eth.get_transaction_count(self._address, "latest")
-            for transaction in self._journal.transactions("pending", "mined", "failed"):
+            for transaction in self._log.in_state("pending", "mined", "failed"):
                 self._follow(transaction, used, settled)
         except (Web3Exception, OSError, ValueError) as error:
             raise ChainError(f"the node does not answer: {error}") from error
@@ -127,21 +138,19 @@ class Outbox:
             if receipt["blockNumber"] <= settled:
                 state = "final"
             if (state, receipt["blockNumber"]) != (transaction.state, transaction.block):
-                self._journal.update_transaction(
-                    replace(transaction, state=state, block=receipt["blockNumber"])
-                )
+                self._log.update(replace(transaction, state=state, block=receipt["blockNumber"]))
                 log.info(
                     "mined",
-                    purpose=transaction.purpose,
+                    duty=str(transaction.duty),
                     block=receipt["blockNumber"],
                     success=receipt["status"] == 1,
                 )
         elif used > transaction.nonce:
-            log.warning("nonce used by something else", purpose=transaction.purpose)
-            self._journal.update_transaction(replace(transaction, state="lost", block=None))
+            log.warning("nonce used by something else", duty=str(transaction.duty))
+            self._log.update(replace(transaction, state="lost", block=None))
         elif transaction.state != "pending":
-            log.warning("reorganised away", purpose=transaction.purpose)
-            self._journal.update_transaction(replace(transaction, state="pending", block=None))
+            log.warning("reorganised away", duty=str(transaction.duty))
+            self._log.update(replace(transaction, state="pending", block=None))
             self._broadcast(transaction.raw)
         elif self._clock() - transaction.sent >= self._replace_seconds:
             self._replace(transaction)
@@ -175,19 +184,19 @@ class Outbox:
                 }
             )
         except ContractLogicError as error:
-            log.warning("cancelled", purpose=transaction.purpose, reason=revert_reason(error))
+            log.warning("cancelled", duty=str(transaction.duty), reason=revert_reason(error))
             request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
         least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
         fee, tip = self._fees()
         fee = max(fee, least)
         tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
         if fee > self._cap:
-            log.error("stuck at the fee cap", purpose=transaction.purpose, nonce=transaction.nonce)
-            self._journal.update_transaction(replace(transaction, sent=self._clock()))
+            log.error("stuck at the fee cap", duty=str(transaction.duty), nonce=transaction.nonce)
+            self._log.update(replace(transaction, sent=self._clock()))
             self._broadcast(transaction.raw)
             return
         raw = self._sign(request, transaction.nonce, fee, tip)
-        self._journal.update_transaction(
+        self._log.update(
             replace(
                 transaction,
                 request=request,
@@ -199,10 +208,10 @@ class Outbox:
             )
         )
         self._broadcast(raw)
-        log.info("replaced", purpose=transaction.purpose, nonce=transaction.nonce, fee_wei=fee)
+        log.info("replaced", duty=str(transaction.duty), nonce=transaction.nonce, fee_wei=fee)
 
     def _nonce(self) -> int:
-        pending = self._journal.transactions("pending")
+        pending = self._log.in_state("pending")
         ours = max((each.nonce + 1 for each in pending), default=0)
         return max(ours, self._web3.eth.get_transaction_count(self._address, "latest"))
 
@@ -234,6 +243,24 @@ class Outbox:
             self._web3.eth.send_raw_transaction(raw)
         except (Web3Exception, OSError, ValueError) as error:
             log.warning("not accepted yet", transaction=_hash(raw), reason=str(error)[:200])
+
+
+class DryRun:
+    """In place of an outbox where there is no key: says what would be sent."""
+
+    def __init__(self) -> None:
+        self._told: set[Duty] = set()
+
+    def send(self, duty: Duty, call: ContractFunction, *, once: bool = False) -> bool:
+        """Say, once, that a duty needs a transaction; never True."""
+        del call, once
+        if duty not in self._told:
+            self._told.add(duty)
+            log.info("dry run", duty=str(duty))
+        return False
+
+    def advance(self, settled: int) -> None:
+        """Nothing was sent."""
 
 
 def _hash(raw: bytes) -> str:

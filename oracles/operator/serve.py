@@ -24,14 +24,14 @@ from prometheus_client import generate_latest
 
 from oracles.errors import ConfigError, InputError
 from oracles.evidence import Cid, StoreError
-from oracles.operator.exchange import encode_report, encode_verdict
+from oracles.operator.messages import encode_report, encode_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oracles.evidence import DirectoryStore
-    from oracles.operator.exchange import Message
-    from oracles.operator.journal import Journal
+    from oracles.operator.journal import Messages
+    from oracles.operator.messages import Message
     from oracles.operator.metrics import Metrics
 
 #: Requests served at once, in all and of one address: more are turned away, so that nobody can
@@ -97,7 +97,7 @@ class Server:
     Args:
         listen: `host:port`; port 0 takes a free one.
         contract: auction contract, lower-case.
-        journal, evidence: what is served.
+        kept, evidence: what is served.
         metrics: what is measured.
         problems: what keeps this operator from being ready.
         alive: whether the loop turns.
@@ -110,7 +110,7 @@ class Server:
         self,
         listen: str,
         contract: str,
-        journal: Journal,
+        kept: Messages,
         evidence: DirectoryStore,
         metrics: Metrics,
         *,
@@ -137,7 +137,7 @@ class Server:
                 elif path.startswith("/ipfs/"):
                     self._file(path.removeprefix("/ipfs/"))
                 else:
-                    messages = _messages(path, contract, journal)
+                    messages = _messages(path, contract, kept)
                     if messages is None:
                         self._answer(404, b"not found\n")
                     else:
@@ -179,7 +179,7 @@ class Server:
         self._server.server_close()
 
 
-def _messages(path: str, contract: str, journal: Journal) -> list[Message] | None:
+def _messages(path: str, contract: str, kept: Messages) -> list[Message] | None:
     parts = path.split("/")
     if len(parts) != 6 or parts[1:3] != ["v1", contract.lower()]:
         return None
@@ -187,10 +187,10 @@ def _messages(path: str, contract: str, journal: Journal) -> list[Message] | Non
     if not (auction.isdecimal() and number.isdecimal() and len(auction) < 19 and len(number) < 10):
         return None
     if parts[4] == "report":
-        heard = journal.heard(int(auction), int(number))
-        return [encode_report(report) for report in heard if report.committed]
+        reports = kept.reports(int(auction), int(number))
+        return [encode_report(report) for report in reports if report.committed]
     if parts[4] == "verdict":
-        votes = journal.verdicts(int(auction)).get(int(number), {})
+        votes = kept.verdicts(int(auction)).get(int(number), {})
         return [
             encode_verdict(int(auction), int(number), member, signature)
             for member, signature in votes.items()

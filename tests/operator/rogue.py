@@ -10,11 +10,12 @@ from eth_utils.crypto import keccak
 from oracles.chain import codec
 from oracles.chain.client import Sender
 from oracles.chain.oracle import Submission
-from oracles.operator.exchange import DirectoryExchange, Topic, encode_report
-from oracles.operator.journal import Heard
+from oracles.operator.exchange import DirectoryExchange, Topic
+from oracles.operator.journal import SignedReport
+from oracles.operator.messages import encode_report
 
 if TYPE_CHECKING:
-    from oracles.operator.exchange import Message
+    from oracles.operator.messages import Message
     from tests.operator.network import Network
 
 
@@ -46,7 +47,7 @@ class Rogue:
         self.sender.send(call)
 
     def say(self, auction: int, report: Submission, round_: int = 1) -> None:
-        heard = Heard(
+        signed = SignedReport(
             auction,
             round_,
             self.member,
@@ -59,7 +60,7 @@ class Rogue:
         )
         folder = DirectoryExchange(self.network.folder / "exchange", self.contract)
         topic = Topic(auction, "report", round_)
-        folder.publish(self.signer.address, topic, encode_report(heard))
+        folder.publish(self.signer.address, topic, encode_report(signed))
 
     def shout(self, auction: int, garbage: bytes, round_: int = 1) -> None:
         """Put any bytes where a report is expected."""

@@ -73,19 +73,19 @@ def install() -> None:
         from oracles.chain.client import LocalSigner
         from oracles.operator.exchange import DirectoryExchange
         from oracles.operator.jobs import Jobs
-        from oracles.operator.journal import Journal
+        from oracles.operator.journal import Database
         from oracles.operator.outbox import Outbox
 
-        atomic = Journal.atomic
+        atomic = Database.atomic
 
         @contextmanager
-        def stepped(self: Journal) -> Iterator[None]:
+        def stepped(self: Database) -> Iterator[None]:
             with atomic(self):
                 yield
                 _at("written, not committed")
             _at("committed")
 
-        Journal.atomic = stepped  # type: ignore[method-assign]
+        Database.atomic = stepped  # type: ignore[method-assign]
         _around(LocalSigner, "sign_typed", "signing a message")
         _around(LocalSigner, "sign_transaction", "signing a transaction")
         _around(Outbox, "_broadcast", "sending")

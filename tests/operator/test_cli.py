@@ -14,7 +14,8 @@ from eth_account import Account
 from oracles.chain.client import LocalSigner
 from oracles.errors import ConfigError
 from oracles.operator.check import judge_windows
-from oracles.operator.failures import Backoff, fatal
+from oracles.operator.duty import Duty, Kind
+from oracles.operator.failures import Auction, Backoff, fatal
 from oracles.operator.journal import EquivocationError
 from oracles.operator.keys import RemoteSigner, load_encryption_keys, write_keystore
 from oracles.operator.settings import load
@@ -242,9 +243,9 @@ def test_failures__only_what_a_person_must_mend__is_fatal() -> None:
 
 def test_backoff__doubles_up_to_its_limit_and_is_forgotten() -> None:
     backoff = Backoff()
-    assert [backoff.failed("x", 0, most=5) for _ in range(5)] == [1, 2, 4, 5, 5]
-    assert not backoff.ready("x", 4.9)
-    assert backoff.ready("x", 5)
+    assert [backoff.failed("x", 0) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert not backoff.ready("x", 29.9)
+    assert backoff.ready("x", 30)
     assert backoff.ready("y", 0)
     backoff.succeeded("x")
     assert backoff.ready("x", 0)
@@ -253,9 +254,9 @@ def test_backoff__doubles_up_to_its_limit_and_is_forgotten() -> None:
 
 def test_backoff__auction_over__only_its_failures_are_forgotten() -> None:
     backoff = Backoff()
-    keys = ("auction:7", "post:7:1:0", "post:1:7:0", "cycle")
+    keys = (Auction(7), Duty(Kind.POST, 7, 1), Duty(Kind.POST, 1, 7), "cycle")
     for key in keys:
         backoff.failed(key, 0)
     backoff.forget(7)
     now = [key for key in keys if backoff.ready(key, 0)]
-    assert now == ["auction:7", "post:7:1:0"]
+    assert now == [Auction(7), Duty(Kind.POST, 7, 1)]

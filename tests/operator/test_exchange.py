@@ -16,20 +16,16 @@ from hypothesis import strategies as st
 
 from oracles.chain import codec
 from oracles.chain.client import LocalSigner
-from oracles.chain.oracle import OperatorSet
+from oracles.chain.oracle import OperatorSet, Submission
 from oracles.errors import InputError, IntegrityError
-from oracles.operator.exchange import (
+from oracles.operator.exchange import DirectoryExchange, Gatherer, Topic, download, limits
+from oracles.operator.messages import (
     Contracts,
-    DirectoryExchange,
-    Gatherer,
-    Topic,
     check_report,
     decode_report,
     decode_verdict,
-    download,
     encode_report,
     encode_verdict,
-    limits,
     recover,
     report_message,
 )
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oracles.operator.chainview import AuctionView
-    from oracles.operator.journal import Heard
+    from oracles.operator.journal import SignedReport
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGNERS = [LocalSigner(account) for account in ACCOUNTS[:3]]
@@ -58,7 +54,7 @@ def auction() -> AuctionView:
     return made
 
 
-def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> Heard:
+def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> SignedReport:
     message = report_message(CONTRACTS, auction, 1, vector, EVIDENCE)
     signer = SIGNERS[member]
     auction.rounds[0].committed[member] = codec.vector_commitment(
@@ -68,22 +64,17 @@ def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> Hea
         CONTRACTS,
         auction,
         1,
-        member,
-        signer.address,
-        SALT,
-        EVIDENCE,
-        vector,
-        signer.sign_typed(message),
+        Submission(member, SALT, EVIDENCE, signer.sign_typed(message), vector),
     )
 
 
 def test_report__encoded_and_decoded__is_the_same(auction: AuctionView) -> None:
-    heard = signed(auction)
-    assert heard.committed
-    message = json.loads(json.dumps(encode_report(heard)))
-    assert decode_report(message, CONTRACTS, auction, 1) == heard
+    report = signed(auction)
+    assert report.committed
+    message = json.loads(json.dumps(encode_report(report)))
+    assert decode_report(message, CONTRACTS, auction, 1) == report
     one, all_ = limits(auction)
-    assert len(json.dumps(encode_report(heard))) < one < all_
+    assert len(json.dumps(encode_report(report))) < one < all_
 
 
 @pytest.mark.parametrize(
@@ -124,8 +115,8 @@ def test_report__with_another_salt__is_signed_but_not_the_committed_one(
 
 
 def test_recover__malleable_signature__refused_as_the_contract_does(auction: AuctionView) -> None:
-    heard = signed(auction)
-    digest, signature = heard.digest, heard.signature
+    report = signed(auction)
+    digest, signature = report.digest, report.signature
     assert recover(digest, signature) == SIGNERS[0].address
     s, v = int.from_bytes(signature[32:64], "big"), signature[64]
     flipped = signature[:32] + (ORDER - s).to_bytes(32, "big") + bytes([55 - v])
@@ -302,8 +293,8 @@ def test_download__announced_private_address__is_not_asked(serve: Any) -> None:
 def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
     serve: Any, auction: AuctionView, tmp_path: Path
 ) -> None:
-    heard = signed(auction)
-    good = serve(_text(json.dumps([encode_report(heard)]).encode()))
+    report = signed(auction)
+    good = serve(_text(json.dumps([encode_report(report)]).encode()))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         peers = [
             serve(_endless),
@@ -324,7 +315,7 @@ def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
             threading.Event().wait(0.02)
         gatherer.close()
     assert [source for source, messages in answers.items() if messages] == [good]
-    assert decode_report(answers[good][0], CONTRACTS, auction, 1) == heard
+    assert decode_report(answers[good][0], CONTRACTS, auction, 1) == report
 
 
 def test_gatherer__announced_location__asked_only_on_public_networks(

@@ -8,6 +8,7 @@ import pytest
 
 from oracles.chain.client import LocalSigner
 from oracles.errors import ChainError
+from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import Journal
 from oracles.operator.outbox import Outbox
 from tests.support.anvil import Anvil
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ME = ACCOUNTS[3]
+DUTY = Duty(Kind.ABORT, 1)
 
 
 class Desk:
@@ -39,7 +41,7 @@ class Desk:
         self.outbox = Outbox(
             self.node.web3,
             LocalSigner(ME),
-            self.journal,
+            self.journal.transactions,
             clock=lambda: self.time,
             **self.options,
         )
@@ -48,8 +50,10 @@ class Desk:
         self.journal.close()
         self.open()
 
-    def mint(self, purpose: str = "mint", amount: int = 5) -> bool:
-        return self.outbox.send(purpose, self.token.functions.mint(ME.address, amount))
+    def mint(self, target: int = 0, amount: int = 5) -> bool:
+        return self.outbox.send(
+            Duty(Kind.POST, 1, 1, target), self.token.functions.mint(ME.address, amount)
+        )
 
     def mine(self) -> None:
         self.node.rpc("evm_mine")
@@ -63,7 +67,7 @@ class Desk:
 
     def states(self) -> list[str]:
         every = ("pending", "mined", "failed", "final", "lost")
-        return [each.state for each in self.journal.transactions(*every)]
+        return [each.state for each in self.journal.transactions.in_state(*every)]
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     node.close()
 
 
-def test_send__twice_for_one_purpose__once(desk: Desk) -> None:
+def test_send__twice_for_one_duty__once(desk: Desk) -> None:
     assert desk.mint()
     assert not desk.mint()
     desk.reopen()
@@ -88,10 +92,10 @@ def test_send__twice_for_one_purpose__once(desk: Desk) -> None:
     assert desk.states() == ["final"]
 
 
-def test_send__several_purposes__consecutive_nonces(desk: Desk) -> None:
+def test_send__several_duties__consecutive_nonces(desk: Desk) -> None:
     for number in range(3):
-        desk.mint(str(number))
-    assert [each.nonce for each in desk.journal.transactions("pending")] == [0, 1, 2]
+        desk.mint(number)
+    assert [each.nonce for each in desk.journal.transactions.in_state("pending")] == [0, 1, 2]
     desk.mine()
     desk.advance()
     assert desk.balance == 15
@@ -99,7 +103,7 @@ def test_send__several_purposes__consecutive_nonces(desk: Desk) -> None:
 
 def test_send__would_revert__refused_with_the_reason_and_not_written_down(desk: Desk) -> None:
     with pytest.raises(ChainError, match="would revert"):
-        desk.outbox.send("burn", desk.token.functions.transfer(ACCOUNTS[4].address, 10**30))
+        desk.outbox.send(DUTY, desk.token.functions.transfer(ACCOUNTS[4].address, 10**30))
     assert desk.states() == []
 
 
@@ -128,10 +132,10 @@ def test_advance__stuck__replaced_at_the_same_nonce_and_done_once(desk: Desk) ->
     desk.mint()
     desk.time = 59
     desk.advance()
-    assert len(desk.journal.transactions("pending")[0].hashes) == 1
+    assert len(desk.journal.transactions.in_state("pending")[0].hashes) == 1
     desk.time = 61
     desk.advance()
-    (replaced,) = desk.journal.transactions("pending")
+    (replaced,) = desk.journal.transactions.in_state("pending")
     assert len(replaced.hashes) == 2
     assert replaced.nonce == 0
     desk.mine()
@@ -145,7 +149,7 @@ def test_advance__stuck_and_would_revert__cancelled(desk: Desk) -> None:
     desk.mine()
     desk.advance()
     to = ACCOUNTS[4].address
-    desk.outbox.send("transfer", desk.token.functions.transfer(to, 5))
+    desk.outbox.send(DUTY, desk.token.functions.transfer(to, 5))
     # Meanwhile it is dropped, and the coins are gone.
     desk.node.rpc("anvil_dropAllTransactions")
     desk.node.rpc(
@@ -169,7 +173,7 @@ def test_advance__fee_cap_reached__stays_pending(desk: Desk) -> None:
     for step in range(1, 6):
         desk.time = 61.0 * step
         desk.advance()
-    (pending,) = desk.journal.transactions("pending")
+    (pending,) = desk.journal.transactions.in_state("pending")
     assert pending.fee <= 3 * 10**9
     # Said once each time that it would be replaced, not in every cycle.
     assert pending.sent == desk.time
@@ -209,7 +213,7 @@ def test_advance__reorganised_away__sent_again(desk: Desk) -> None:
         desk.advance()
     assert desk.states() == ["mined"]
     assert desk.balance == 5
-    (transaction,) = desk.journal.transactions("mined")
+    (transaction,) = desk.journal.transactions.in_state("mined")
     receipt = desk.node.web3.eth.get_transaction_receipt(transaction.hashes[-1])  # type: ignore[arg-type]
     assert receipt["blockNumber"] == transaction.block
 

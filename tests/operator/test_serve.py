@@ -28,7 +28,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[serve.Se
     made = serve.Server(
         "127.0.0.1:0",
         CONTRACT,
-        journal,
+        journal.messages,
         DirectoryStore(tmp_path / "evidence"),
         Metrics(),
         problems=lambda: ["no cycle yet"],

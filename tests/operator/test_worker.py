@@ -16,8 +16,8 @@ from oracles.chain.codec import unpack_vector
 from oracles.dataset import Binding, Document, EncryptionKey, pack
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
-from oracles.operator.jobs import read_result
-from oracles.operator.worker import CONFIGURATION, TEMPORARY, DataSetRef, Job
+from oracles.operator.job import DataSetRef, Job, Scored, Stage
+from oracles.operator.worker import CONFIGURATION, TEMPORARY
 from oracles.scoring import GIB, Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
@@ -44,6 +44,7 @@ def job(folder: Path, documents: int, scorer: str, **changed: Any) -> Job:
         metric=f"tests.operator.scorer:{scorer}", allow_foreign=True, memory_bytes=4 * GIB
     )
     values = {
+        "stage": Stage.SCORE,
         "chain_id": CHAIN,
         "contract": CONTRACT,
         "auction": 1,
@@ -64,7 +65,7 @@ def job(folder: Path, documents: int, scorer: str, **changed: Any) -> Job:
         "evidence": str(folder / "evidence"),
         "workspace": str(folder / "work"),
         "result": str(folder / "result.json"),
-        "wait_seconds": 0.0,
+        "seconds": 60.0,
         "scoring": scoring.model_dump(mode="json"),
     }
     return Job(**{**values, **changed})
@@ -98,7 +99,7 @@ def test_worker__data_set_fifty_times_as_large__needs_no_more_memory(tmp_path: P
         folder.mkdir()
         code, peak, output = work(job(folder, documents, "Count"))
         assert code == 0, output
-        result = read_result(folder / "result.json")
+        result = Scored.read(folder / "result.json")
         assert result is not None
         assert unpack_vector(result.vector)[0].volume == documents
         peaks.append(peak)

@@ -1,0 +1,106 @@
+"""One SQLite file that one process uses: locked, in WAL mode, every commit flushed to disk."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from oracles.errors import ConfigError
+from oracles.files import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+#: Of all tables; another one is refused, so that no upgrade forgets what was signed.
+_VERSION = 2
+_IDENTITY = "CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+
+
+class Database:
+    """A folder's `journal.sqlite`. Safe between threads; a lock keeps a second process out.
+
+    Args:
+        folder: where it lives; created if missing.
+        schema: statements that create the tables.
+        identity: chain, contracts and operator that it belongs to.
+
+    Raises:
+        ConfigError: another process uses it, or it belongs to another identity.
+    """
+
+    def __init__(self, folder: Path, schema: Iterable[str], identity: Mapping[str, str]) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+        self._lock_file = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock_file.close()
+            raise ConfigError(f"another process uses {folder}; stop it first") from error
+        self._lock = threading.RLock()
+        try:
+            self._open(folder / "journal.sqlite", schema, identity)
+            kept = dict(self.rows("SELECT name, value FROM identity"))
+        except sqlite3.Error as error:
+            self._lock_file.close()
+            raise ConfigError(f"the journal in {folder} cannot be used: {error}") from error
+        if wrong := [name for name, value in identity.items() if kept[name] != value]:
+            name = wrong[0]
+            self.close()
+            raise ConfigError(
+                f"{folder} belongs to {name} {kept[name]}, not {identity[name]}; use another folder"
+            )
+
+    def _open(self, path: Path, schema: Iterable[str], identity: Mapping[str, str]) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        ((version,),) = self.rows("PRAGMA user_version")
+        if version not in (0, _VERSION):
+            raise sqlite3.NotSupportedError(f"its format is {version}, not {_VERSION}")
+        for statements in (_IDENTITY, *schema):
+            self._connection.executescript(statements)
+        self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+        with self.atomic():
+            for each in identity.items():
+                self.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", *each)
+
+    def close(self) -> None:
+        """Let the folder go."""
+        with self._lock:
+            self._connection.close()
+            self._lock_file.close()
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """All or nothing, on disk when the block ends; blocks may be nested."""
+        with self._lock:
+            if self._open_transaction():
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._open_transaction():
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _open_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, statement: str, *values: Any) -> bool:
+        """Change something inside of `atomic`; True if a row changed."""
+        before = self._connection.total_changes
+        self._connection.execute(statement, values)
+        return self._connection.total_changes > before
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()

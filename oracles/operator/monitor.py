@@ -1,0 +1,146 @@
+"""What an operator's people should know: metrics, missed rounds, deviations, funds."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from hexbytes import HexBytes
+from web3.exceptions import Web3Exception
+
+from oracles.chain import codec
+from oracles.chain.auction import State
+from oracles.errors import ChainError
+from oracles.operator.duties import current_round
+from oracles.operator.duty import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from web3 import Web3
+
+    from oracles.operator.chainview import Head
+    from oracles.operator.context import Context
+    from oracles.operator.duty import Duty
+    from oracles.operator.journal import Report
+    from oracles.operator.turn import Turn
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+#: ScoreOracle.TOLERANCE.
+_TOLERANCE_STEPS: Final = 100
+#: Balance and bond change rarely.
+_FUNDS_SECONDS: Final = 60
+
+
+class Monitor:
+    """Sets metrics and logs what is out of the ordinary, once.
+
+    Args:
+        context: of the operator.
+        web3: connection.
+    """
+
+    def __init__(self, context: Context, web3: Web3) -> None:
+        self._context = context
+        self._metrics = context.metrics
+        self._web3 = web3
+        self._reported: set[tuple[int, int]] = set()
+        self._next_funds = 0.0
+
+    def report_outcome(self, turn: Turn) -> None:
+        """Notice that a round was missed, or how far our vector is from the accepted one."""
+        auction, now = turn.auction, turn.head.timestamp
+        for number in (1, 2):
+            round_, window, key = (
+                auction.rounds[number - 1],
+                auction.windows(number),
+                (auction.id, number),
+            )
+            report = turn.progress.rounds[number - 1].report
+            if key in self._reported:
+                continue
+            if round_.complete and report is not None:
+                self._reported.add(key)
+                self._compare(turn, number, report)
+            elif (
+                turn.me not in round_.committed
+                and auction.commitments
+                and current_round(auction, now) == number
+                and window.open <= now < window.end
+            ):
+                self._reported.add(key)
+                self._metrics.missed.inc()
+                log.error("round missed", auction=auction.id, round=number)
+
+    def _compare(self, turn: Turn, number: int, report: Report) -> None:
+        round_ = turn.auction.rounds[number - 1]
+        try:
+            parts = [
+                bytes(self._web3.eth.get_code(HexBytes(pointer)))[1:]  # type: ignore[arg-type]
+                for _, pointer in sorted(round_.posted[round_.complete].items())
+            ]
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"the node does not answer: {error}") from error
+        ours = codec.unpack_vector(report.vector)
+        accepted = codec.unpack_vector(b"".join(parts))
+        if len(ours) != len(accepted):
+            raise ChainError("the chain was reorganised while scores were compared")
+        pairs = list(zip(ours, accepted, strict=True))
+        steps = max(max(abs(a.q - b.q), abs(a.phi - b.phi)) for a, b in pairs)
+        flags = sum((a.eligible, a.underserved) != (b.eligible, b.underserved) for a, b in pairs)
+        self._metrics.deviation.set(steps)
+        tell = log.warning if steps > _TOLERANCE_STEPS or flags else log.info
+        tell("compared", auction=turn.auction.id, round=number, steps=steps, other_flags=flags)
+
+    def forget(self, auction: int) -> None:
+        """Let go of an auction that is over."""
+        self._reported -= {(auction, 1), (auction, 2)}
+
+    def report_cycle(
+        self, head: Head, turns: Sequence[Turn], due: Sequence[Duty], unpinned: int
+    ) -> None:
+        """Set the metrics at the end of a good cycle.
+
+        Args:
+            head: block that it was pinned to.
+            turns: auctions that were served.
+            due: what was due for them.
+            unpinned: number of files that wait for their pins.
+        """
+        metrics = self._metrics
+        metrics.head.set(head.number)
+        metrics.head_time.set(head.timestamp)
+        metrics.cycle_time.set_to_current_time()
+        metrics.auctions.set(len(turns))
+        for kind in Kind:
+            metrics.duties.labels(kind).set(sum(duty.kind is kind for duty in due))
+        left = [seconds for turn in turns if (seconds := _commit_seconds(turn)) is not None]
+        metrics.seconds_left.set(min(left, default=float("inf")))
+        metrics.unpinned.set(unpinned)
+        for state in ("pending", "failed"):
+            count = len(self._context.journal.transactions.in_state(state))
+            metrics.transactions.labels(state).set(count)
+        if time.monotonic() >= self._next_funds and self._context.failures.ready("funds"):
+            with self._context.failures.attempt("funds"):
+                self._report_funds()
+
+    def _report_funds(self) -> None:
+        address = self._context.address
+        try:
+            balance = self._web3.eth.get_balance(HexBytes(address))  # type: ignore[arg-type]
+        except (Web3Exception, OSError, ValueError) as error:
+            raise ChainError(f"the node does not answer: {error}") from error
+        self._metrics.balance.set(balance / 10**18)
+        self._metrics.bond.set(self._context.oracle.bond_of(address)[0] / 10**18)
+        self._next_funds = time.monotonic() + _FUNDS_SECONDS
+
+
+def _commit_seconds(turn: Turn) -> int | None:
+    """Seconds left to commit, where a commitment is due."""
+    auction, now = turn.auction, turn.head.timestamp
+    number = current_round(auction, now)
+    window = auction.windows(number)
+    due = auction.state is State.OPEN and turn.me not in auction.rounds[number - 1].committed
+    return window.open - now if due and window.commit <= now < window.open else None
