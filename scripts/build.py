@@ -1,4 +1,6 @@
-"""Compile the contracts into `oracles/chain/artifacts/`, one JSON file a contract.
+"""Compile the contracts into `oracles/chain/artifacts/`, one JSON file per contract.
+
+Their events become the dataclasses of `oracles/chain/typed_events.py` (`scripts/events.py`).
 
 The artifacts are tracked, so that an installed package needs no compiler. Each holds the ABI and
 the creation and run-time bytecode; `standard-input.json` beside them is the compiler's input that
@@ -24,9 +26,12 @@ import solcx
 import yaml
 from solcx.install import get_executable
 
+from scripts.events import typed_events
+
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "oracles" / "chain" / "artifacts"
+TYPED_EVENTS = ROOT / "oracles" / "chain" / "typed_events.py"
 CACHE = ROOT / ".build" / "solc"
 
 Json = dict[str, Any]
@@ -117,8 +122,8 @@ def compile_errors(standard_input: Json) -> list[Json]:
     return [problem for problem in output.get("errors", []) if problem["severity"] == "error"]
 
 
-def build() -> dict[str, str]:
-    """Return the text of every tracked artifact, by file name."""
+def build() -> dict[Path, str]:
+    """Return the text of every tracked file that is made from the contracts, by its path."""
     files = sorted(CONTRACTS.rglob("*.sol"))
     artifacts, standard_input = compile_files(files)
     deployable = {
@@ -126,10 +131,12 @@ def build() -> dict[str, str]:
         for name, artifact in artifacts.items()
         if Path(artifact["sourceName"]).parts[1] not in {"interfaces", "libraries"}
     }
-    return {
-        name: json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    files_made = {
+        ARTIFACTS / name: json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         for name, content in {**deployable, "standard-input.json": standard_input}.items()
     }
+    abis = {artifact["contractName"]: artifact["abi"] for artifact in deployable.values()}
+    return files_made | {TYPED_EVENTS: typed_events(abis)}
 
 
 def check_foundry() -> None:
@@ -229,23 +236,23 @@ def main() -> None:
         wanted = build()
     except BuildError as error:
         sys.exit(str(error))
-    present = {file.name: file.read_text() for file in ARTIFACTS.glob("*.json")}
+    tracked = [*ARTIFACTS.glob("*.json"), TYPED_EVENTS]
+    present = {file: file.read_text() for file in tracked if file.is_file()}
     stale = sorted(
-        name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name)
+        file for file in wanted.keys() | present.keys() if wanted.get(file) != present.get(file)
     )
     if check:
         if stale:
-            sys.exit(
-                f"Stale artifacts: {', '.join(stale)}. Run `make build` and commit the result."
-            )
+            names = ", ".join(file.name for file in stale)
+            sys.exit(f"Stale artifacts: {names}. Run `make build` and commit the result.")
         print(f"{len(wanted)} artifacts match the sources")
         return
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    for name in stale:
-        if name in wanted:
-            (ARTIFACTS / name).write_text(wanted[name])
+    for file in stale:
+        if file in wanted:
+            file.write_text(wanted[file])
         else:
-            (ARTIFACTS / name).unlink()
+            file.unlink()
     print(f"{len(wanted)} artifacts, {len(stale)} changed")
 
 

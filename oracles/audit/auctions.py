@@ -11,7 +11,19 @@ from eth_utils.crypto import keccak
 from oracles.audit import hashes, recompute
 from oracles.audit.recompute import Standing
 from oracles.audit.tokens import DstLedger, MutLedger
-from oracles.chain.codec import GWEI, NONE, PPB, SCORE_BYTES, DataSet, Score, Terms, unpack_score
+from oracles.chain.codec import (
+    GWEI,
+    NONE,
+    PPB,
+    SCORE_BYTES,
+    DataSet,
+    DstTerms,
+    Durations,
+    Score,
+    Terms,
+    WeightTerms,
+    unpack_score,
+)
 from oracles.errors import InputError
 from oracles.mechanism.weights import GRID, Family, WeightRule
 
@@ -235,7 +247,7 @@ class Auctions:
         checks, number = self.checks, args["auction"]
         checks.require("schema.version", args["schema"] == SCHEMA, SCHEMA, args["schema"])
         checks.equal("auction.id", len(self.auctions) + 1, number)
-        terms = Terms.decode(args["terms"])
+        terms = _terms(args["terms"])
         rule = self._terms(terms)
         checks.true("key.point", hashes.on_curve(args["keyX"], args["keyY"]), "on the curve")
         beta = recompute.beta_of(terms.budget, terms.pool, terms.rho)
@@ -596,3 +608,13 @@ class Auctions:
             for token in (auction.mut, auction.dst):
                 if token is not None:
                     token.finish()
+
+
+def _terms(values: dict[str, Any]) -> Terms:
+    dst, durations = DstTerms(*values["dst"].values()), Durations(*values["durations"].values())
+    nested = {
+        "weights": WeightTerms(*values["weights"].values()),
+        "durations": durations,
+        "dst": dst,
+    }
+    return Terms(*(values | nested).values())

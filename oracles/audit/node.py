@@ -18,6 +18,7 @@ from web3.exceptions import Web3Exception
 from oracles.audit.hashes import clone_of, created_by
 from oracles.audit.records import Block, Header, Log, Record
 from oracles.chain.events import FIRST_RANGE, decode_log
+from oracles.chain.typed_events import AuctionCreated, DstCreated
 from oracles.errors import ChainError, ConfigError
 
 if TYPE_CHECKING:
@@ -243,11 +244,12 @@ class Node:
                 continue  # the replay will say so
             if event is None:
                 continue
-            if event.name == "AuctionCreated":
-                tokens[event.args["terms"]["token"]] = None
-                clones[clone_of(self._implementation, self._auction, event.args["auction"])] = None
-            elif event.name == "DstCreated":
-                clones[event.args["token"]] = None
+            match event.body:
+                case AuctionCreated(auction_id=auction, terms=terms):
+                    tokens[terms.token] = None
+                    clones[clone_of(self._implementation, self._auction, auction)] = None
+                case DstCreated(token=token):
+                    clones[token] = None
         return list(clones), list(tokens)
 
     def _logs(self, start: int, end: int, addresses: Sequence[str], topics: Any = None) -> Any:

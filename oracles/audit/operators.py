@@ -161,7 +161,7 @@ class Operators:
             "CreditWithdrawn": self._credit_withdrawn,
         }
 
-    def apply(self, event: Event, time: int) -> bool:
+    def apply(self, event: Event, args: dict[str, Any], time: int) -> bool:
         """Check one event and follow it; False where the contract has no such event."""
         handler = self._handlers.get(event.name)
         if handler is None:
@@ -170,7 +170,6 @@ class Operators:
             self._no_credit_due()
         if event.name != "OperatorSlashed":
             self._no_proof_pending()
-        args = event.args
         if "consumer" in args and event.name != "RoundCompleted":
             self._no_completion_due(args["consumer"], args["id"])
         handler(args, time)

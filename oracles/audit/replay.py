@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from oracles.audit.auctions import Auctions
@@ -10,6 +10,7 @@ from oracles.audit.cash import Cash
 from oracles.audit.findings import Broken, Checks, Finding
 from oracles.audit.operators import Operators
 from oracles.audit.records import Block, Header, Log, Record, Source
+from oracles.chain import artifacts
 from oracles.chain.events import decode_log
 from oracles.errors import ChainError, InputError
 
@@ -117,7 +118,7 @@ class Replay:
             return  # recorded already
 
     def _dispatch(self, event: Event) -> None:
-        checks, auctions, args = self.checks, self.auctions, event.args
+        checks, auctions, args = self.checks, self.auctions, arguments(event)
         name, time = event.name, self.block.time
         checks.auction = self._auction_of(event)
         checks.where += f", {name}" + (f" {args['index']}" if "index" in args else "")
@@ -125,7 +126,7 @@ class Replay:
         if event.address == auctions.address:
             known = auctions.apply(name, args, time)
         elif event.address == self.operators.address:
-            known = self.operators.apply(event, time)
+            known = self.operators.apply(event, args, time)
         elif event.address == self._factory:
             known = auctions.apply_factory(name, args)
         elif event.address in auctions.muts:
@@ -140,7 +141,7 @@ class Replay:
         checks.true("log.known", known, "an event of this contract", name)
 
     def _auction_of(self, event: Event) -> int | None:
-        args, auctions = event.args, self.auctions
+        args, auctions = arguments(event), self.auctions
         number: int | None = args.get("auction")
         if number is None and args.get("consumer") == auctions.address:
             number = args["id"]
@@ -162,6 +163,22 @@ class Replay:
         if auction is None:
             return list(found)
         return [each for each in found if each.auction in (None, auction)]
+
+
+def arguments(event: Event) -> dict[str, Any]:
+    """Arguments of an event by their names in the ABI."""
+    return _named(artifacts.events()[event.topics[0]]["inputs"], event.body)
+
+
+def _named(items: list[dict[str, Any]], struct: Any) -> dict[str, Any]:
+    values = [getattr(struct, field.name) for field in fields(struct)]
+    return {i["name"]: _plain(i, value) for i, value in zip(items, values, strict=True)}
+
+
+def _plain(item: dict[str, Any], value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item, each) for each in value]
+    return _named(item["components"], value) if "components" in item else value
 
 
 def replay(source: Source, *, progress: Callable[[int], Any] = lambda _: None) -> Replay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import requests
 from eth_abi.abi import decode
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
     from web3.contract.contract import ContractConstructor, ContractFunction
     from web3.types import TxParams, TxReceipt
+
+T = TypeVar("T")
 
 #: Seconds to wait for one RPC answer, and for a transaction's receipt.
 RPC_TIMEOUT = 30
@@ -266,20 +268,24 @@ class ContractAt:
         return read(self._functions[name](*args), block=block)
 
 
-def decode_receipt(receipt: TxReceipt) -> list[Any]:
-    """Events of the project's contracts in a receipt."""
+def receipt_events(receipt: TxReceipt, kind: type[T]) -> list[T]:
+    """The events of one kind that a transaction caused, in order."""
     from oracles.chain.events import decode_log
 
     decoded = (
-        decode_log(
-            log["address"],
-            [bytes(topic) for topic in log["topics"]],
-            bytes(log["data"]),
-            block=log["blockNumber"],
-            block_hash=bytes(log["blockHash"]),
-            transaction=bytes(log["transactionHash"]),
-            log_index=log["logIndex"],
-        )
+        decode_log(log["address"], [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
         for log in receipt["logs"]
     )
-    return [event for event in decoded if event is not None]
+    return [event.body for event in decoded if event and isinstance(event.body, kind)]
+
+
+def receipt_event(receipt: TxReceipt, kind: type[T]) -> T:
+    """The event of one kind that a transaction caused.
+
+    Raises:
+        ChainError: it caused none, or more than one.
+    """
+    events = receipt_events(receipt, kind)
+    if len(events) != 1:
+        raise ChainError(f"a transaction caused {len(events)} events {kind.__name__}, not one")
+    return events[0]

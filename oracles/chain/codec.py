@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eth_abi.abi import encode
 from eth_account.messages import encode_typed_data
-from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
 from oracles.errors import InputError
@@ -462,27 +462,6 @@ class Terms:
             value = getattr(self, name)
             values.append(value.encode() if hasattr(value, "__slots__") else value)
         return tuple(values)
-
-    @classmethod
-    def decode(cls, values: Mapping[str, Any]) -> Terms:
-        """From the `terms` of an AuctionCreated event."""
-        weights, durations, dst = values["weights"], values["durations"], values["dst"]
-        return cls(
-            token=to_checksum_address(values["token"]),
-            budget=values["budget"],
-            pool=values["pool"],
-            rho=values["rho"],
-            tranche=values["tranche"],
-            weights=WeightTerms(*(weights[name] for name in ("family", "eta", "kappa", "gamma"))),
-            bond_gwei=values["bondGwei"],
-            max_bids=values["maxBids"],
-            enrolment=values["enrolment"],
-            operator_set=values["operatorSet"],
-            metric_version=bytes(values["metricVersion"]),
-            evaluation=bytes(values["evaluation"]),
-            durations=Durations(*durations.values()),
-            dst=DstTerms(*dst.values()),
-        )
 
 
 def same_address(a: str, b: str) -> bool:

@@ -12,12 +12,16 @@ from eth_utils.address import to_checksum_address
 from web3.exceptions import Web3Exception
 
 from oracles.chain import artifacts
+from oracles.chain.typed_events import EVENTS, STRUCTS
 from oracles.errors import ChainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from eth_typing import ChecksumAddress
     from web3 import Web3
+
+    from oracles.chain.typed_events import AuctionId, Body
 
 #: A checksum is a hash, and the same addresses come again and again.
 _checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
@@ -30,22 +34,33 @@ class Event:
     """One decoded log.
 
     Attributes:
-        name: of the event.
-        args: by name; structs are dictionaries, addresses checksummed, bytes are bytes.
+        body: what it says.
         address: contract that emitted it, checksummed.
+        topics, data: undecoded, as the node gave them; `decode_log` gives the event again.
         block: number.
         block_hash: 32 bytes.
         transaction: hash, 32 bytes.
         log_index: position in the block.
     """
 
-    name: str
-    args: dict[str, Any]
-    address: str
+    body: Body
+    address: ChecksumAddress
+    topics: tuple[bytes, ...]
+    data: bytes
     block: int
     block_hash: bytes
     transaction: bytes
     log_index: int
+
+    @property
+    def name(self) -> str:
+        """Name of the event."""
+        return type(self.body).__name__
+
+    @property
+    def auction_id(self) -> AuctionId | None:
+        """The auction that it is about, whichever contract says so; None for no auction."""
+        return getattr(self.body, "auction_id", None)
 
 
 def decode_log(
@@ -67,40 +82,31 @@ def decode_log(
     if entry is None:
         return None
     try:
-        args = _decode_args(entry, topics, data)
+        body = EVENTS[entry["name"]](*_decode_args(entry, topics, data))
     except Exception as error:
         raise ChainError(
             f"log {log_index} of block {block} is no well-formed {entry['name']}: {error}"
         ) from error
     return Event(
-        entry["name"],
-        args,
-        _checksum(address),
-        block,
-        block_hash,
-        transaction,
-        log_index,
+        body, _checksum(address), tuple(topics), data, block, block_hash, transaction, log_index
     )
 
 
-def _decode_args(entry: dict[str, Any], topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
+def _decode_args(entry: dict[str, Any], topics: Sequence[bytes], data: bytes) -> list[Any]:
     plain = [item for item in entry["inputs"] if not item["indexed"]]
     indexed = iter(topics[1:])
     if all(map(_static, plain)):
         # Most logs are rows of words; the library takes several times as long for them.
         words = iter([data[i : i + 32] for i in range(0, len(data), 32)])
-        args = {
-            item["name"]: _row(item, indexed if item["indexed"] else words)
-            for item in entry["inputs"]
-        }
+        args = [_row(item, indexed if item["indexed"] else words) for item in entry["inputs"]]
         if next(words, None) is not None:
             raise ValueError("data after the last argument")
         return args
     values = iter(decode([collapse_if_tuple(item) for item in plain], data, strict=True))
-    return {
-        item["name"]: _row(item, indexed) if item["indexed"] else _present(item, next(values))
+    return [
+        _row(item, indexed) if item["indexed"] else _present(item, next(values))
         for item in entry["inputs"]
-    }
+    ]
 
 
 def _static(item: dict[str, Any]) -> bool:
@@ -110,11 +116,17 @@ def _static(item: dict[str, Any]) -> bool:
     return not kind.endswith("]") and kind not in ("bytes", "string")
 
 
+def _struct(item: dict[str, Any]) -> type:
+    """The dataclass of a struct, whose `internalType` is `struct Interface.Name`."""
+    name: str = item["internalType"]
+    return STRUCTS[name.removeprefix("struct ").rpartition(".")[2]]
+
+
 def _row(item: dict[str, Any], words: Iterator[bytes]) -> Any:
     """A static value from a row of words (Solidity ABI specification)."""
     kind: str = item["type"]
     if kind == "tuple":
-        return {part["name"]: _row(part, words) for part in item["components"]}
+        return _struct(item)(*[_row(part, words) for part in item["components"]])
     word = next(words, b"")
     if len(word) != 32:
         raise ValueError(f"no word for {item['name']}")
@@ -136,15 +148,18 @@ def _row(item: dict[str, Any], words: Iterator[bytes]) -> Any:
 
 
 def _present(item: dict[str, Any], value: Any) -> Any:
+    """A value of the ABI library as the dataclasses hold it."""
     kind: str = item["type"]
     if kind.endswith("]"):
-        element = item | {"type": kind[: kind.rindex("[")]}
-        return [_present(element, each) for each in value]
-    if kind == "tuple":
-        return {
-            part["name"]: _present(part, each)
-            for part, each in zip(item["components"], value, strict=True)
+        element = {
+            **item,
+            "type": kind[: kind.rindex("[")],
+            "internalType": item["internalType"][: item["internalType"].rindex("[")],
         }
+        return tuple(_present(element, each) for each in value)
+    if kind == "tuple":
+        parts = zip(item["components"], value, strict=True)
+        return _struct(item)(*[_present(part, each) for part, each in parts])
     return _checksum(value) if kind == "address" else value
 
 

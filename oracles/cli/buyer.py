@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from oracles.cli.options import AuctionArgument, Session, open_session, phases_of, read_secret
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.cli.when import moment
+from oracles.errors import ChainError
 from oracles.market.standing import highest_cost
 from oracles.money import DST, ETHER
 
@@ -89,10 +91,12 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
     with bars() as progress:
         _settler(context).settle(auction, progress=progress)
     view = load_auction(session.connect(), session.deployment(), auction)
-    outcome = (view.settled or {}).get("outcome", {})
+    if view.settled is None:
+        raise ChainError(f"auction {auction} was aborted meanwhile: there is nothing to settle")
+    outcome = view.settled.outcome
     winners = [index for index in sorted(view.revealed) if wins(view, index)]
     if json:
-        raw = {name: str(value) for name, value in outcome.items()}
+        raw = {name: str(value) for name, value in asdict(outcome).items()}
         print_json({"auction": auction, "winners": winners, **raw})
         return
     currency = session.currency(view.terms.token)
@@ -102,7 +106,7 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
             "auction": auction,
             "winners": winners,
             "rewards": [f"bid {index}: {amount}" for index, amount in paid],
-            "returns_to_the_buyer": currency.format(int(outcome.get("refund", 0))),
+            "returns_to_the_buyer": currency.format(outcome.refund),
             "next": f"winners deliver their keys (qmia provider deliver {auction}), then"
             f" qmia buyer receive {auction}",
         },

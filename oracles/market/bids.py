@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oracles.chain import codec
-from oracles.chain.client import decode_receipt
+from oracles.chain.client import receipt_events
+from oracles.chain.typed_events import Claimed
 from oracles.dataset import WrapContext, wrap
 from oracles.errors import ChainError
 from oracles.market.view import wins
@@ -216,13 +217,13 @@ class Bids:
 
     def _send(self, record: BidRecord, call: ContractFunction, *, bond: int = 0) -> Done:
         receipt = self._sender.send(call)
-        paid = [event for event in decode_receipt(receipt) if event.name == "Claimed"]
+        paid = receipt_events(receipt, Claimed)
         return Done(
             _index(record),
             bytes(receipt["transactionHash"]),
-            cash=sum(event.args["cash"] for event in paid),
-            mut=sum(event.args["face"] for event in paid),
-            bond=bond + sum(event.args["bond"] for event in paid),
+            cash=sum(claim.cash for claim in paid),
+            mut=sum(claim.face for claim in paid),
+            bond=bond + sum(claim.bond for claim in paid),
         )
 
 

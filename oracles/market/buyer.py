@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oracles.chain import codec
-from oracles.chain.client import LocalSigner, Sender, decode_receipt
+from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.tokens import Erc20, Mut
+from oracles.chain.typed_events import AuctionCreated, BuyerWithdrawn
 from oracles.dataset import Binding, EncryptionKey, WrapContext, encode_document, unpack, unwrap
 from oracles.dataset.manifest import MAX_BYTES, Manifest
 from oracles.errors import ChainError
@@ -78,8 +79,7 @@ class Buyer:
         signature = LocalSigner.from_secret(key.secret).sign_typed(message)
         call = self._contract.create(terms, key.public, signature)
         receipt = self._sender.send(call, value=bounty)
-        (created,) = [e for e in decode_receipt(receipt) if e.name == "AuctionCreated"]
-        return int(created.args["auction"])
+        return receipt_event(receipt, AuctionCreated).auction_id
 
     def receive(
         self, auction: int, key: EncryptionKey, store: Store, out: Path
@@ -149,8 +149,8 @@ class Buyer:
         receipt = self._sender.send(
             self._contract.withdraw_buyer(auction, to or self._sender.address)
         )
-        (event,) = [e for e in decode_receipt(receipt) if e.name == "BuyerWithdrawn"]
-        return {name: int(event.args[name]) for name in ("amount", "face", "native")}
+        event = receipt_event(receipt, BuyerWithdrawn)
+        return {"amount": event.amount, "face": event.face, "native": event.native}
 
     def deposit_revenue(self, auction: int, amount: int) -> None:
         """Pay revenue to the holders of an auction's MUT. Anyone may.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from oracles.chain import codec
-from oracles.chain.client import Sender, decode_receipt
+from oracles.chain import codec, typed_events
+from oracles.chain.client import Sender, receipt_event
 from oracles.chain.codec import DataSet
 from oracles.dataset import Binding, pack
 from oracles.dataset.manifest import Manifest
@@ -177,8 +177,8 @@ class Provider:
                 return Committed(placed, None)
         call = self._contract.commit(record.auction, record.sealed_bid, data_set(record))
         receipt = self._sender.send(call, value=prepared.bond)
-        (committed,) = [e for e in decode_receipt(receipt) if e.name == "Committed"]
-        placed = self._book.place(record, committed.args["index"])
+        committed = receipt_event(receipt, typed_events.Committed)
+        placed = self._book.place(record, committed.index)
         return Committed(placed, bytes(receipt["transactionHash"]))
 
     def sign_commitment(self, prepared: Prepared, relayer: str, deadline: int) -> bytes:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from oracles.chain import codec
 from oracles.chain.auction import Marginals, State
-from oracles.chain.client import Sender, decode_receipt
+from oracles.chain.client import Sender, receipt_event, receipt_events
+from oracles.chain.typed_events import BountyClaimed, Walked
 from oracles.market.view import AuctionView, load_auction, wins
 from oracles.mechanism import propose
 from oracles.progress import Progress, silent
@@ -53,9 +54,8 @@ class Settler:
         total = self._contract.bid_count(auction)
         while self._contract.phases(auction).state is State.OPEN:
             receipt = self._sender.send(self._contract.settle(auction, marginals, WALK))
-            for event in decode_receipt(receipt):
-                if event.name == "Walked":
-                    progress("bids walked", event.args["to"], total)
+            for walked in receipt_events(receipt, Walked):
+                progress("bids walked", walked.to, total)
 
     def bounty(self, auction: int) -> int:
         """Collect the caller's part of the bounty, after a settlement in several transactions.
@@ -67,8 +67,7 @@ class Settler:
             ChainError: nothing is due: the caller walked no bid, or has been paid.
         """
         receipt = self._sender.send(self._contract.claim_bounty(auction))
-        (event,) = [e for e in decode_receipt(receipt) if e.name == "BountyClaimed"]
-        return int(event.args["amount"])
+        return receipt_event(receipt, BountyClaimed).amount
 
     def forfeit_missing(self, auction: int) -> list[int]:
         """Past the deadline: strike out every winner who delivered no key.

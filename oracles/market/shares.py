@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oracles.chain import codec
-from oracles.chain.client import Sender, decode_receipt
+from oracles.chain.client import Sender, receipt_events
 from oracles.chain.tokens import Dst, WaterLevel
+from oracles.chain.typed_events import DstVerified
 from oracles.errors import ChainError
 from oracles.market.settler import WALK
 from oracles.market.view import final_scores, load_auction
@@ -45,8 +46,8 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
     token = Dst(sender.web3, address)
     verified = False
     while not verified:
-        events = decode_receipt(sender.send(token.verify(level, WALK)))
-        verified = any(event.name == "DstVerified" for event in events)
+        receipt = sender.send(token.verify(level, WALK))
+        verified = bool(receipt_events(receipt, DstVerified))
     for index in shares:
         commitment = view.commitments[index]
         sender.send(token.claim(index, commitment.owner, commitment.payer))

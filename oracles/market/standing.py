@@ -67,11 +67,12 @@ def highest_cost(view: AuctionView, index: int) -> int | None:
     """
     if view.settled is None or index not in view.revealed:
         return None
-    bid, outcome = view.revealed[index], view.settled["outcome"]
-    unflagged = outcome["split"] and not bid.flagged
-    numerator = outcome["unflaggedNum" if unflagged else "num"]
-    denominator = outcome["unflaggedDen" if unflagged else "den"]
-    return int(numerator * bid.weight // denominator) if denominator else None
+    bid, outcome = view.revealed[index], view.settled.outcome
+    if outcome.split and not bid.flagged:
+        numerator, denominator = outcome.unflagged_num, outcome.unflagged_den
+    else:
+        numerator, denominator = outcome.num, outcome.den
+    return numerator * bid.weight // denominator if denominator else None
 
 
 def _settled(view: AuctionView) -> bool | None:

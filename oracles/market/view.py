@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oracles.chain.codec import NONE, DataSet, Score, Terms, unpack_vector
 from oracles.chain.events import Event, read_events
+from oracles.chain.typed_events import (
+    AuctionCreated,
+    Committed,
+    Delivered,
+    Forfeited,
+    OperatorRegistered,
+    Revealed,
+    ScoresAccepted,
+    ScoresPosted,
+    Settled,
+    Withdrawn,
+)
 from oracles.errors import ChainError
 from oracles.mechanism import Bid
 from oracles.mechanism.settlement import comes_after
@@ -28,15 +40,6 @@ class Commitment:
     data_set: DataSet
 
 
-@dataclass(frozen=True, slots=True)
-class Revealed:
-    """One opened bid: cost, weight (0: not eligible), under-served flag."""
-
-    cost: int
-    weight: int
-    flagged: bool
-
-
 @dataclass(slots=True)
 class AuctionView:
     """State of one auction, from its events.
@@ -50,7 +53,7 @@ class AuctionView:
         reserve: floor(f·β).
         commitments: by index, withdrawn ones left out.
         revealed: by index.
-        settled: arguments of the Settled event, or None.
+        settled: the event, or None.
         delivered: last wrapped key by index.
         forfeited: indices struck out.
         final_round: scoring round that counts, 0 while unknown.
@@ -64,7 +67,7 @@ class AuctionView:
     reserve: int
     commitments: dict[int, Commitment] = field(default_factory=dict)
     revealed: dict[int, Revealed] = field(default_factory=dict)
-    settled: dict[str, Any] | None = None
+    settled: Settled | None = None
     delivered: dict[int, bytes] = field(default_factory=dict)
     forfeited: set[int] = field(default_factory=set)
     final_round: int = 0
@@ -79,28 +82,23 @@ class AuctionView:
 
     def apply(self, event: Event) -> None:
         """Take one event of this auction into account."""
-        args = event.args
-        if event.name == "Committed":
-            data = args["dataSet"]
-            self.commitments[args["index"]] = Commitment(
-                args["index"],
-                args["owner"],
-                args["payer"],
-                args["sealedBid"],
-                DataSet(data["cid"], data["contentDigest"], data["size"]),
-            )
-        elif event.name == "Withdrawn":
-            self.commitments.pop(args["index"], None)
-        elif event.name == "Revealed":
-            self.revealed[args["index"]] = Revealed(args["cost"], args["weight"], args["flagged"])
-        elif event.name == "ScoresAccepted":
-            self.final_round = args["round"]
-        elif event.name == "Settled":
-            self.settled = args
-        elif event.name == "Delivered":
-            self.delivered[args["index"]] = args["wrappedKey"]
-        elif event.name == "Forfeited":
-            self.forfeited.add(args["index"])
+        match event.body:
+            case Committed(index=index) as body:
+                self.commitments[index] = Commitment(
+                    index, body.owner, body.payer, body.sealed_bid, body.data_set
+                )
+            case Withdrawn(index=index):
+                self.commitments.pop(index, None)
+            case Revealed(index=index) as body:
+                self.revealed[index] = body
+            case ScoresAccepted(round=number):
+                self.final_round = number
+            case Settled() as body:
+                self.settled = body
+            case Delivered(index=index, wrapped_key=key):
+                self.delivered[index] = key
+            case Forfeited(index=index):
+                self.forfeited.add(index)
 
 
 def wins(view: AuctionView, index: int) -> bool:
@@ -111,9 +109,11 @@ def wins(view: AuctionView, index: int) -> bool:
     bid = bids.get(index)
     if bid is None:
         return False
-    split = view.settled["outcome"]["split"]
-    name = "all" if not split else "flagged" if bid.flagged else "unflagged"
-    marginal = view.settled["marginals"][name]
+    marginals = view.settled.marginals
+    if not view.settled.outcome.split:
+        marginal = marginals.all
+    else:
+        marginal = marginals.flagged if bid.flagged else marginals.unflagged
     return marginal != NONE and not comes_after(bid, bids[marginal])
 
 
@@ -135,16 +135,10 @@ def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionVie
         web3.eth.block_number,
         topics=[None, _topic(auction)],
     ):
-        if event.name == "AuctionCreated":
-            args = event.args
-            view = AuctionView(
-                auction,
-                args["buyer"],
-                args["keyX"] + args["keyY"],
-                Terms.decode(args["terms"]),
-                args["beta"],
-                args["reserve"],
-            )
+        if isinstance(event.body, AuctionCreated):
+            body = event.body
+            key = body.key_x + body.key_y
+            view = AuctionView(auction, body.buyer, key, body.terms, body.beta, body.reserve)
         elif view is not None:
             view.apply(event)
     if view is None:
@@ -162,8 +156,8 @@ def operator_keys(web3: Web3, deployment: Deployment, set_id: int) -> dict[str, 
     keys: dict[str, bytes] = {}
     address = deployment.address("ScoreOracle")
     for event in read_events(web3, [address], deployment.block, web3.eth.block_number):
-        if event.name == "OperatorRegistered":
-            keys[event.args["operator"]] = event.args["keyX"] + event.args["keyY"]
+        if isinstance(event.body, OperatorRegistered):
+            keys[event.body.operator] = event.body.key_x + event.body.key_y
     missing = [member for member in members if member not in keys]
     if missing or not members:
         raise ChainError(f"operator set {set_id} has members without a key: {missing or 'none'}")
@@ -188,8 +182,8 @@ def final_scores(web3: Web3, deployment: Deployment, auction: int, round_: int) 
         web3.eth.block_number,
         topics=[None, "0x" + consumer[2:].lower().rjust(64, "0"), _topic(auction)],
     ):
-        if event.name == "ScoresPosted" and event.args["round"] == round_:
-            chunks[event.args["chunk"]] = event.args["pointer"]
+        if isinstance(event.body, ScoresPosted) and event.body.round == round_:
+            chunks[event.body.chunk] = event.body.pointer
     # Contract code behind its STOP byte (libraries/Scores.sol).
     code = [bytes(web3.eth.get_code(pointer))[1:] for _, pointer in sorted(chunks.items())]  # type: ignore[arg-type]
     return unpack_vector(b"".join(code))

@@ -6,8 +6,8 @@ that block's hash. When the chain is reorganised, the index is rewound to the fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from eth_utils.address import to_checksum_address
 from web3.exceptions import BlockNotFound, Web3Exception
@@ -17,6 +17,23 @@ from oracles.chain.auction import Phases, State
 from oracles.chain.codec import DataSet, Terms, same_address
 from oracles.chain.events import read_events
 from oracles.chain.oracle import OperatorSet, Windows
+from oracles.chain.typed_events import (
+    Aborted,
+    AuctionCreated,
+    Challenged,
+    ChallengeResolved,
+    Committed,
+    Delivered,
+    Forfeited,
+    RoundCompleted,
+    ScoresPosted,
+    SetCreated,
+    Settled,
+    VectorAnnounced,
+    VectorCommitted,
+    VectorPublished,
+    Withdrawn,
+)
 from oracles.errors import ChainError
 
 if TYPE_CHECKING:
@@ -26,6 +43,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
+    from oracles.chain.typed_events import Body, Submission
     from oracles.operator.journal import LogIndex
 
 _EVENTS = frozenset(
@@ -83,14 +101,14 @@ class Round:
 
     Attributes:
         committed: commitment by member.
-        published: event by member.
+        published: what a member published, by member.
         announced: location by member.
         posted: by mask of members and chunk, the address that holds the medians.
         complete: mask of the members whose medians count; 0 while there are none.
     """
 
     committed: dict[int, bytes] = field(default_factory=dict)
-    published: dict[int, Event] = field(default_factory=dict)
+    published: dict[int, Submission] = field(default_factory=dict)
     announced: dict[int, str] = field(default_factory=dict)
     posted: dict[int, dict[int, str]] = field(default_factory=dict)
     complete: int = 0
@@ -169,60 +187,60 @@ def fold(events: Iterable[Event], operator_set: OperatorSet, created: int) -> Au
     """Fold an auction's events, in order, into a view; None without its creation."""
     view: AuctionView | None = None
     for event in events:
-        if event.name == "AuctionCreated":
+        if isinstance(event.body, AuctionCreated):
+            body = event.body
             view = AuctionView(
-                event.args["auction"],
-                Terms.decode(event.args["terms"]),
-                event.args["keyX"] + event.args["keyY"],
-                operator_set,
-                created,
+                body.auction_id, body.terms, body.key_x + body.key_y, operator_set, created
             )
         elif view is not None:
-            _apply(view, event.name, event.args, event)
+            _apply(view, event.body)
     return view
 
 
-def _apply(view: AuctionView, name: str, args: dict[str, Any], event: Event) -> None:
-    if name == "Committed":
-        data = args["dataSet"]
-        data_set = DataSet(data["cid"], data["contentDigest"], data["size"])
-        view.commitments.append(Commitment(args["index"], args["owner"], data_set))
-    elif name == "Withdrawn":
-        kept = view.commitments[args["index"]]
-        view.commitments[args["index"]] = Commitment(
-            kept.index, kept.provider, kept.data_set, withdrawn=True
-        )
-    elif name == "Delivered":
-        view.delivered[args["index"]] = args["wrappedKey"]
-    elif name == "Forfeited":
-        view.forfeited.add(args["index"])
-    elif name == "Settled":
-        view.state = State.SETTLED
-    elif name == "Aborted":
-        view.state = State.ABORTED
-    elif name == "Challenged":
-        view.challenged = True
-    elif name == "ChallengeResolved":
-        view.resolved, view.final_round = True, args["finalRound"]
-    elif "round" in args:
-        _apply_round(view, name, args, event)
+def _apply(view: AuctionView, body: Body) -> None:
+    match body:
+        case Committed(index=index, owner=owner, data_set=data_set):
+            view.commitments.append(Commitment(index, owner, data_set))
+        case Withdrawn(index=index):
+            view.commitments[index] = replace(view.commitments[index], withdrawn=True)
+        case Delivered(index=index, wrapped_key=key):
+            view.delivered[index] = key
+        case Forfeited(index=index):
+            view.forfeited.add(index)
+        case Settled():
+            view.state = State.SETTLED
+        case Aborted():
+            view.state = State.ABORTED
+        case Challenged():
+            view.challenged = True
+        case ChallengeResolved(final_round=number):
+            view.resolved, view.final_round = True, number
+        case ScoresPosted(round=number):
+            posted = view.rounds[number - 1].posted.setdefault(body.mask, {})
+            posted[body.chunk] = body.pointer
+        case RoundCompleted(round=number, mask=mask):
+            view.rounds[number - 1].complete = mask
+        case (
+            VectorCommitted(round=number)
+            | VectorAnnounced(round=number)
+            | VectorPublished(round=number)
+        ):
+            _apply_member(view, view.rounds[number - 1], body)
 
 
-def _apply_round(view: AuctionView, name: str, args: dict[str, Any], event: Event) -> None:
-    round_ = view.rounds[args["round"] - 1]
-    member = view.member(args["operator"]) if "operator" in args else None
-    if name == "ScoresPosted":
-        round_.posted.setdefault(args["mask"], {})[args["chunk"]] = args["pointer"]
-    elif name == "RoundCompleted":
-        round_.complete = args["mask"]
-    elif member is None:
+def _apply_member(
+    view: AuctionView, round_: Round, body: VectorCommitted | VectorAnnounced | VectorPublished
+) -> None:
+    member = view.member(body.operator)
+    if member is None:
         return
-    elif name == "VectorCommitted":
-        round_.committed[member] = args["commitment"]
-    elif name == "VectorAnnounced":
-        round_.announced[member] = args["location"]
-    elif name == "VectorPublished":
-        round_.published[member] = event
+    match body:
+        case VectorCommitted(commitment=commitment):
+            round_.committed[member] = commitment
+        case VectorAnnounced(location=location):
+            round_.announced[member] = location
+        case VectorPublished(submission=submission):
+            round_.published[member] = submission
 
 
 class ChainIndex:
@@ -280,7 +298,7 @@ class ChainIndex:
             ours = (
                 event
                 for event in events
-                if event.args.get("consumer", self._auction) == self._auction
+                if getattr(event.body, "consumer", self._auction) == self._auction
             )
             self._logs.store(ours, number, digest)
         return Head(number, digest, head["timestamp"], settled["timestamp"], settled["number"])
@@ -303,7 +321,8 @@ class ChainIndex:
 
     def auctions(self) -> list[int]:
         """Ids of all auctions."""
-        return [event.args["auction"] for event in self._logs.events("AuctionCreated")]
+        created = self._logs.events("AuctionCreated")
+        return [event.auction_id for event in created if event.auction_id is not None]
 
     def view(self, auction: int) -> AuctionView | None:
         """Fold one auction.
@@ -314,14 +333,17 @@ class ChainIndex:
         events = [
             event for event in self._logs.events(subject=auction) if event.name != "SetCreated"
         ]
-        creation = next((each for each in events if each.name == "AuctionCreated"), None)
-        if creation is None:
-            return None
-        sets = self._logs.events("SetCreated", subject=creation.args["terms"]["operatorSet"])
-        if not sets:
-            raise ChainError(f"auction {auction} names an operator set that was not created")
-        operator_set = OperatorSet(tuple(sets[0].args["members"]), sets[0].args["threshold"])
-        return fold(events, operator_set, self._timestamp(creation))
+        for creation in events:
+            if isinstance(creation.body, AuctionCreated):
+                operator_set = self._operator_set(creation.body.terms.operator_set)
+                return fold(events, operator_set, self._timestamp(creation))
+        return None
+
+    def _operator_set(self, number: int) -> OperatorSet:
+        for event in self._logs.events("SetCreated", subject=number):
+            if isinstance(event.body, SetCreated):
+                return OperatorSet(event.body.members, event.body.threshold)
+        raise ChainError(f"operator set {number} was not created")
 
     def _timestamp(self, event: Event) -> int:
         if event.block_hash not in self._times:

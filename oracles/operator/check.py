@@ -14,9 +14,9 @@ from web3 import Web3
 from web3.exceptions import Web3Exception
 
 from oracles.chain.auction import State
-from oracles.chain.codec import Terms
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
+from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetCreated
 from oracles.errors import QmiaError
 from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
 from oracles.operator.keys import load_encryption_keys, load_signer
@@ -141,9 +141,9 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     yield _verdict("bond", bond >= least, detail)
     events = list(read_events(web3, [oracle.address], deployment.block, int(web3.eth.block_number)))
     published = [
-        event.args["keyX"] + event.args["keyY"]
+        event.body.key_x + event.body.key_y
         for event in events
-        if event.name == "OperatorRegistered" and event.args["operator"] == address
+        if isinstance(event.body, OperatorRegistered) and event.body.operator == address
     ]
     keys = load_keys()
     if published and keys:
@@ -151,9 +151,9 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
         detail = "the one on chain" if same else "another one is on chain: `qmia oracle rotate`"
         yield _verdict("published key", same, detail)
     sets = [
-        event.args["operatorSet"]
+        event.body.operator_set
         for event in events
-        if event.name == "SetCreated" and address in event.args["members"]
+        if isinstance(event.body, SetCreated) and address in event.body.members
     ]
     detail = f"member of {', '.join(map(str, sets))}" if sets else "member of none"
     yield _verdict("operator sets", bool(sets), detail, bad="warning")
@@ -181,9 +181,9 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
     address = signer.address if signer else settings.address
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
     for event in read_events(web3, [contract.address], deployment.block, head["number"]):
-        if event.name != "AuctionCreated":
+        if not isinstance(event.body, AuctionCreated):
             continue
-        auction, terms = event.args["auction"], Terms.decode(event.args["terms"])
+        auction, terms = event.body.auction_id, event.body.terms
         phases = contract.phases(auction)
         over = phases.state is State.ABORTED or head["timestamp"] >= phases.verdict_end
         if not over and address in oracle.operator_set(terms.operator_set).members:

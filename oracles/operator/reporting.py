@@ -135,9 +135,9 @@ class Reporting:
         round_ = auction.rounds[duty.round - 1]
         have = turn.progress.rounds[duty.round - 1].reports.keys()
         for member in round_.published.keys() - have:
-            given = round_.published[member].args["submission"]
+            given = round_.published[member]
             submission = Submission(
-                member, given["salt"], given["evidence"], given["signature"], given["vector"]
+                member, given.salt, given.evidence, given.signature, given.vector
             )
             signed = check_report(context.contracts, auction, duty.round, submission)
             context.journal.messages.add_report(signed)

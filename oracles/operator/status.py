@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
+from oracles.chain.typed_events import AuctionCreated
 from oracles.errors import ChainError, ConfigError
 from oracles.operator.keys import load_signer
 from oracles.operator.rpc import connect
@@ -34,13 +35,13 @@ def status(settings: Settings) -> dict[str, Any]:
     newest = web3.eth.get_block("latest")
     auctions = []
     created = [
-        event
+        event.body
         for event in read_events(web3, [contract.address], deployment.block, newest["number"])
-        if event.name == "AuctionCreated"
+        if isinstance(event.body, AuctionCreated)
     ]
-    for event in created:
-        auction = event.args["auction"]
-        members = oracle.operator_set(event.args["terms"]["operatorSet"]).members
+    for body in created:
+        auction = body.auction_id
+        members = oracle.operator_set(body.terms.operator_set).members
         if address not in members:
             continue
         request = oracle.request(contract.address, auction)

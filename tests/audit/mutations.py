@@ -14,7 +14,7 @@ from oracles.audit.recompute import packed
 from oracles.audit.replay import Replay, follow
 from oracles.chain.events import Event, decode_log
 from tests.support.auction import BUYER
-from tests.support.logs import encode_log, entries
+from tests.support.logs import args_of, encode_log, entries
 
 if TYPE_CHECKING:
     from oracles.audit.records import Record
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Change = Callable[[dict[str, Any]], None]
 
 
-def _encode(event: Event, log: Log) -> Log:
+def _encode(event: Event, args: dict[str, Any], log: Log) -> Log:
     """The log of an event with changed arguments."""
-    topics, data = encode_log(event.name, event.args)
+    topics, data = encode_log(event.name, args)
     return log._replace(topics=topics, data=data)
 
 
@@ -61,13 +61,16 @@ class Mutation:
             if not _is(record, self.event) or isinstance(record, Block):
                 continue
             event = decode_log(record.address, record.topics, record.data)
-            if event is None or not self.where(event.args):
+            if event is None:
+                continue
+            args = args_of(event)
+            if not self.where(args):
                 continue
             if seen == self.number:
                 if self.change is None:
                     return records[:at] + records[at + 1 :]
-                self.change(event.args)
-                return [*records[:at], _encode(event, record), *records[at + 1 :]]
+                self.change(args)
+                return [*records[:at], _encode(event, args, record), *records[at + 1 :]]
             seen += 1
         raise LookupError(f"no log to change: {self.what}")
 

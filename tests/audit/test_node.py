@@ -189,27 +189,27 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
     signature = "Revealed(uint256,bytes32,uint256,bool)"
     data = "0x" + bytes(log["data"]).hex()
     cost, salt, weight, flagged = cast("decode-event", "--sig", signature, data).splitlines()
-    assert int(cost.split()[0]) == event.args["cost"]
-    assert salt == "0x" + event.args["salt"].hex()
-    assert int(weight.split()[0]) == event.args["weight"]
+    assert int(cost.split()[0]) == event.body.cost
+    assert salt == "0x" + event.body.salt.hex()
+    assert int(weight.split()[0]) == event.body.weight
     assert flagged == "false"
     # The sealed bid of the commitment, from the values revealed.
-    committed = found["Committed"][0][0].args
+    committed = found["Committed"][0][0].body
     encoded = cast(
         "abi-encode",
         "f(uint256,address,uint256,address,uint256,bytes32)",
         str(CHAIN_ID),
         p.auction.address,
         str(market.id),
-        committed["owner"],
+        committed.owner,
         cost.split()[0],
         salt,
     )
-    assert cast("keccak", encoded) == "0x" + committed["sealedBid"].hex()
+    assert cast("keccak", encoded) == "0x" + committed.sealed_bid.hex()
     # What an operator signed, and who did: from the log, its digest by cast and by the auditor.
-    posted = logged(web3, p.oracle.address)["ScoresPosted"][0][0].args
-    given = posted["submissions"][1]
-    root = cast("keccak", "0x" + b"".join(given["chunkHashes"]).hex())
+    posted = logged(web3, p.oracle.address)["ScoresPosted"][0][0].body
+    given = posted.submissions[1]
+    root = cast("keccak", "0x" + b"".join(given.chunk_hashes).hex())
     metric = market.terms["metricVersion"]
     message = codec.report_message(
         codec.Domain.oracle(CHAIN_ID, p.oracle.address),
@@ -218,11 +218,11 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
         1,
         metric,
         bytes.fromhex(root[2:]),
-        given["evidence"],
+        given.evidence,
     )
     text = json.dumps(message, default=lambda value: "0x" + value.hex())
     operator = p.operators[1].address
-    words = ["wallet", "verify", "--data", text, "0x" + given["signature"].hex(), "--address"]
+    words = ["wallet", "verify", "--data", text, "0x" + given.signature.hex(), "--address"]
     assert "succeeded" in cast(*words, operator)
     with pytest.raises(subprocess.CalledProcessError):
         cast(*words, p.operators[0].address)
@@ -234,19 +234,19 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
         1,
         metric,
         bytes.fromhex(root[2:]),
-        given["evidence"],
+        given.evidence,
     )
-    assert hashes.signer(digest, given["signature"]) == operator
+    assert hashes.signer(digest, given.signature) == operator
     # The operator's commitment, which its log made before.
     encoded = cast(
         "abi-encode",
         "f(bytes32,address,bytes32)",
         "0x" + digest.hex(),
         operator,
-        "0x" + given["salt"].hex(),
+        "0x" + given.salt.hex(),
     )
     commitments = {
-        event.args["operator"]: event.args["commitment"]
+        event.body.operator: event.body.commitment
         for event, _ in logged(web3, p.oracle.address)["VectorCommitted"]
     }
     assert cast("keccak", encoded) == "0x" + commitments[operator].hex()

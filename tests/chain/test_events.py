@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.chain.events import decode_log
+from oracles.chain.typed_events import STRUCTS
 from oracles.errors import ChainError
-from tests.support.logs import encode_log, entries
+from scripts.events import field_name, struct_name
+from tests.support.logs import args_of, encode_log, entries
 
 ADDRESS = "0x" + "11" * 20
 EVENTS = entries()
@@ -44,7 +47,7 @@ def test_decode_log__of_any_event__gives_what_was_encoded(name: str, data: st.Da
     args = data.draw(st.fixed_dictionaries({item["name"]: values(item) for item in inputs}))
     event = decode_log(ADDRESS, *encode_log(name, args))
     assert event is not None
-    assert (event.name, event.args) == (name, args)
+    assert (event.name, args_of(event)) == (name, args)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,17 @@ def test_decode_log__of_an_indexed_address_with_more_than_20_bytes__is_refused()
     topic, _ = EVENTS["BondAdded"]
     with pytest.raises(ChainError, match="operator"):
         decode_log(ADDRESS, [topic, b"\1" + bytes(31)], bytes(64))
+
+
+def test_structs__of_the_codec__have_the_fields_of_the_abi_in_its_order() -> None:
+    def check(item: dict[str, Any]) -> None:
+        for part in item.get("components", []):
+            check(part)
+        if "components" in item:
+            struct = STRUCTS[struct_name(item)]
+            names = [field_name(part["name"]) for part in item["components"]]
+            assert [field.name for field in fields(struct)] == names
+
+    for _, inputs in EVENTS.values():
+        for item in inputs:
+            check(item)

@@ -65,16 +65,17 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(market:
         provider.bids(auction).claim()
     with pytest.raises(ChainError, match="NothingToClaim"):
         providers["cheap"].bids(auction).claim()
-    outcome = (view.settled or {})["outcome"]
+    assert view.settled is not None
+    outcome = view.settled.outcome
     paid = [market.token.balance_of(signer(name).address) for name in COSTS]
     weights = [view.revealed[index].weight for index in range(3)]
-    rewards = [outcome["num"] * weight // outcome["den"] for weight in weights]
+    rewards = [outcome.num * weight // outcome.den for weight in weights]
     assert paid == [rewards[0] * 3 // 4, rewards[1] * 3 // 4, 0]
     assert min(rewards[:2]) >= COSTS["cheap"]
     assert rewards[1] >= COSTS["fair"]
 
     refund = buyer.withdraw(auction)
-    assert refund["amount"] == outcome["refund"]
+    assert refund["amount"] == outcome.refund
     mut = Mut(market.web3, contract.mut_token(auction))
     faces = [mut.balance_of(signer(name).address) for name in COSTS]
     assert faces == [rewards[0] - paid[0], rewards[1] - paid[1], 0]

@@ -19,10 +19,11 @@ from oracles.audit.node import Node
 from oracles.audit.storage import check_storage
 from oracles.chain import codec
 from oracles.chain.auction import Marginals, State
-from oracles.chain.client import LocalSigner, Sender, decode_receipt
+from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.codec import DataSet, Durations, Status, Terms
 from oracles.chain.deployment import deploy
 from oracles.chain.events import read_events
+from oracles.chain.typed_events import AuctionCreated, Committed
 from oracles.dataset import Binding, Document, EncryptionKey, WrapContext, pack, wrap
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
@@ -263,12 +264,7 @@ class Network:
         message = codec.key_message(self.auctions.domain, buyer, self.buyer_key.public)
         signature = LocalSigner.from_secret(self.buyer_key.secret).sign_typed(message)
         call = self.auctions.create(Terms(**terms), self.buyer_key.public, signature)
-        (event,) = [
-            e
-            for e in decode_receipt(self.buyer.send(call, value=ETHER))
-            if e.name == "AuctionCreated"
-        ]
-        return int(event.args["auction"])
+        return receipt_event(self.buyer.send(call, value=ETHER), AuctionCreated).auction_id
 
     def archive(
         self, auction: int, sender: Sender, documents: Sequence[Document]
@@ -296,9 +292,8 @@ class Network:
         salt = keccak(text=f"salt {sender.address}")
         sealed = self.auctions.seal_bid(auction, sender.address, cost, salt)
         call = self.auctions.commit(auction, sealed, data_set)
-        receipt = sender.send(call, value=10**6 * GWEI)
-        (event,) = [e for e in decode_receipt(receipt) if e.name == "Committed"]
-        return Provider(sender, event.args["index"], data_key, cost, salt)
+        committed = receipt_event(sender.send(call, value=10**6 * GWEI), Committed)
+        return Provider(sender, committed.index, data_key, cost, salt)
 
     def auction(self, providers: int = 3, **terms: Any) -> tuple[int, list[Provider]]:
         """Create one, commit to it, and pass the commit phase."""
@@ -443,29 +438,28 @@ class Network:
         done = [
             e
             for e in self.events("RoundCompleted")
-            if e.args["id"] == auction and e.args["round"] == round_
+            if e.body.auction_id == auction and e.body.round == round_
         ]
         assert len(done) == 1, f"{len(done)} score sets were accepted"
         posted = [
             e
             for e in self.events("ScoresPosted")
-            if e.args["id"] == auction and e.args["round"] == round_
+            if e.body.auction_id == auction and e.body.round == round_
         ]
-        chunks = [(e.args["mask"], e.args["chunk"]) for e in posted]
+        chunks = [(e.body.mask, e.body.chunk) for e in posted]
         assert len(set(chunks)) == len(chunks)
         signed: dict[tuple[int, str], set[tuple[bytes, bytes]]] = {}
         for event in self.events("VectorPublished"):
-            args = event.args
-            given = args["submission"]
-            root = codec.report_root(given["chunkHashes"])
-            key = (args["round"], args["operator"])
-            signed.setdefault(key, set()).add((root, given["evidence"]))
+            given = event.body.submission
+            root = codec.report_root(given.chunk_hashes)
+            key = (event.body.round, event.body.operator)
+            signed.setdefault(key, set()).add((root, given.evidence))
         members = self.oracle.operator_set(1).members
         for event in posted:
-            for given in event.args["submissions"]:
-                key = (event.args["round"], members[given["member"]])
-                root = codec.report_root(given["chunkHashes"])
-                signed.setdefault(key, set()).add((root, given["evidence"]))
+            for given in event.body.submissions:
+                key = (event.body.round, members[given.member])
+                root = codec.report_root(given.chunk_hashes)
+                signed.setdefault(key, set()).add((root, given.evidence))
         assert all(len(reports) == 1 for reports in signed.values())
-        proved = [e.args["operator"] for e in self.events("EquivocationProved")]
+        proved = [e.body.operator for e in self.events("EquivocationProved")]
         assert sorted(proved) == sorted(equivocators)

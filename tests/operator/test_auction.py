@@ -32,8 +32,8 @@ def test_auction__three_honest_operators__are_of_one_mind(network: Network) -> N
     network.deliver(auction, wrong, wrapped=bytes(81))
     network.mine(network.auctions.phases(auction).deliver_end)
     (forfeited,) = network.until(lambda: network.events("Forfeited"), "a verdict")
-    assert forfeited.args["index"] == wrong.index
-    assert forfeited.args["verdict"]
+    assert forfeited.body.index == wrong.index
+    assert forfeited.body.verdict
     network.buyer.send(network.auctions.forfeit(auction, 2))
     network.mine(network.auctions.phases(auction).verdict_end)
     network.collect(auction, providers)

@@ -68,8 +68,8 @@ def test_providers__hostile_data_sets__score_nothing_and_hurt_nobody(
 
     honest = network.commit(auction, 2, texts(0))
     providers.append(honest)
-    (first,) = [e for e in network.events("Committed") if e.args["index"] == honest.index]
-    stolen = DataSet(*first.args["dataSet"].values())
+    (first,) = [e for e in network.events("Committed") if e.body.index == honest.index]
+    stolen = first.body.data_set
     # 1: copies the commitment of 0. 2: supplies the same text, encrypted by itself.
     commit(3, stolen)
     providers.append(network.commit(auction, 4, texts(0)))
@@ -148,11 +148,11 @@ def test_operators__two_of_five_misbehave__round_stands_without_them_and_they_ar
         network.await_published(auction, 3)
         network.until(lambda: network.complete(auction), "scoring")
         (done,) = network.events("RoundCompleted")
-        assert done.args["mask"] == 0b00111
+        assert done.body.mask == 0b00111
         assert network.scores(auction) == honest_scores(3)
         network.mine(network.windows(auction).end)
         network.until(lambda: len(network.events("OperatorSlashed")) == 2, "the penalties")
-        slashed = {e.args["operator"] for e in network.events("OperatorSlashed")}
+        slashed = {e.body.operator for e in network.events("OperatorSlashed")}
         assert slashed == {rogue.signer.address for rogue in rogues}
         network.conclude(auction, providers)
     finally:
@@ -179,8 +179,8 @@ def test_operators__two_of_five_lie__medians_are_the_honest_ones(tmp_path: Path)
         network.until(lambda: network.complete(auction), "scoring")
         assert network.scores(auction) == honest_scores(3)
         slashed = network.until(lambda: network.events("OperatorSlashed"), "the penalty")
-        assert slashed[0].args["operator"] == twofaced.signer.address
-        assert slashed[0].args["amount"] == 2 * ETHER
+        assert slashed[0].body.operator == twofaced.signer.address
+        assert slashed[0].body.amount == 2 * ETHER
         network.conclude(auction, providers, equivocators=[twofaced.signer.address])
     finally:
         network.close()
@@ -208,6 +208,6 @@ def test_challenge__honest_round_one__second_round_confirms_it(network: Network)
     network.await_commitments(auction, 3, round_=2)
     network.until(lambda: network.complete(auction, 2), "the second round")
     (resolved,) = network.until(lambda: network.events("ChallengeResolved"), "the resolution")
-    assert (resolved.args["quorum"], resolved.args["moved"]) == (True, False)
+    assert (resolved.body.quorum, resolved.body.moved) == (True, False)
     assert network.scores(auction) == before
     network.conclude(auction, providers, round_=2)

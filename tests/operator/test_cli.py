@@ -179,7 +179,7 @@ def test_rotate__bond_unlocked__new_key_is_published(network: Network) -> None:
     config.write_text(text)
     rotated = qmia("rotate", "--config", str(config), "--json")
     registered = network.events("OperatorRegistered")[-1]
-    key = registered.args["keyX"] + registered.args["keyY"]
+    key = registered.body.key_x + registered.body.key_y
     assert rotated["encryption_public_key"] == "0x" + key.hex()
     assert network.oracle.bond_of(daemon.address)[0] == 2 * ETHER
 

@@ -246,7 +246,7 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path, announced: bool) 
         network.await_commitments(auction, 3)
         network.until(lambda: network.complete(auction), "scoring")
         assert not network.events("VectorPublished")
-        locations = {e.args["location"] for e in network.events("VectorAnnounced")}
+        locations = {e.body.location for e in network.events("VectorAnnounced")}
         assert locations == (set(urls) if announced else set())
         assert httpx.get(f"{urls[0]}/livez").status_code == 200
         network.until(lambda: httpx.get(f"{urls[0]}/readyz").status_code == 200, "readiness")
@@ -284,7 +284,7 @@ def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path)
                 auction, providers = network.auction()
                 network.await_commitments(auction, 3)
                 network.until(lambda: network.complete(auction), "scoring")
-                announced = [e.args["location"] for e in network.events("VectorAnnounced")]
+                announced = [e.body.location for e in network.events("VectorAnnounced")]
                 assert len(announced) == 3
                 assert all(location.startswith("ipfs://b") for location in announced)
                 assert not network.events("VectorPublished")
@@ -333,7 +333,7 @@ def test_chunks__more_commitments_than_one_holds__all_are_posted(tmp_path: Path)
         scores = network.score(auction)
         assert [index for index, score in enumerate(scores) if score.eligible] == [first.index]
         assert len(scores) == 1025
-        assert sorted(e.args["chunk"] for e in network.events("ScoresPosted")) == [0, 1]
+        assert sorted(e.body.chunk for e in network.events("ScoresPosted")) == [0, 1]
         network.conclude(auction, [first])
     finally:
         network.close()

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oracles.chain.events import Event
 from oracles.errors import ConfigError
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import EquivocationError, Journal, Report, SignedReport, Transaction
+from tests.support.logs import any_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from oracles.chain.events import Event
 
 IDENTITY = {"chain": "1", "operator": "0xabc"}
 
@@ -32,7 +34,7 @@ def report(vector: bytes, round_: int = 1) -> Report:
 
 
 def event(block: int, name: str = "Settled", **args: object) -> Event:
-    return Event(name, {"auction": 1, **args}, "0xa", block, bytes([block]), b"t", 0)
+    return any_event(name, {"auction": 1, **args}, block=block)
 
 
 def test_claim_slot__second_digest__refused_even_after_a_restart(tmp_path: Path) -> None:
@@ -148,7 +150,6 @@ def test_verdicts__by_provider_and_member(journal: Journal) -> None:
 
 def test_close_auction__forgets_it_but_not_what_was_signed(journal: Journal) -> None:
     created = event(1, "SetCreated", operatorSet=1)
-    created.args.pop("auction")
     journal.logs.store([created, event(2, "AuctionCreated"), event(3, auction=2)], 3, b"h")
     journal.reports.store(report(b"vector"))
     journal.reports.claim_slot(1, 1, report(b"vector").digest)

@@ -121,7 +121,7 @@ def test_kills__at_any_step__one_score_set_and_all_funds_accounted_for(
 
     def forfeited() -> list[int]:
         events = network.events("Forfeited")
-        return [e.args["index"] for e in events if e.args["auction"] == auction]
+        return [e.body.index for e in events if e.body.auction_id == auction]
 
     schedule.until(lambda: forfeited() == [wrong.index], "a verdict")
     network.buyer.send(network.auctions.forfeit(auction, missing.index))

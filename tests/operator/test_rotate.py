@@ -85,7 +85,7 @@ def test_rotate__auctions_live__each_is_served_with_the_key_it_was_wrapped_for(
     refused = qmia("rotate", "--config", config, code=2)
     assert "locked until" in refused
     (*_, registered) = network.events("OperatorRegistered")
-    assert registered.args["keyX"] + registered.args["keyY"] == second.public
+    assert registered.body.key_x + registered.body.key_y == second.public
     # The third key, not published, opens nothing; the daemon goes on with the earlier ones.
     assert daemon.stop() == 0
     daemon.start()
@@ -107,7 +107,7 @@ def test_rotate__auctions_live__each_is_served_with_the_key_it_was_wrapped_for(
     network.deliver(late, *late_providers)
     network.mine(network.auctions.phases(early).deliver_end)
     (forfeited,) = network.until(lambda: network.events("Forfeited"), "a verdict")
-    assert (forfeited.args["auction"], forfeited.args["index"]) == (early, wrong.index)
+    assert (forfeited.body.auction_id, forfeited.body.index) == (early, wrong.index)
     network.mine(network.auctions.phases(late).verdict_end)
     for auction, providers in ((early, early_providers), (late, late_providers)):
         network.collect(auction, providers)

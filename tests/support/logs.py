@@ -1,7 +1,8 @@
-"""Events to logs: the inverse of `oracles.chain.events.decode_log`."""
+"""Events to logs: the inverse of `oracles.chain.events.decode_log`, by the names of the ABI."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,12 @@ from eth_abi.abi import encode
 from eth_utils.abi import collapse_if_tuple
 
 from oracles.chain import artifacts
+from oracles.chain.events import decode_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from oracles.chain.events import Event
 
 
 @cache
@@ -41,3 +45,42 @@ def _plain(item: dict[str, Any], value: Any) -> Any:
     if isinstance(value, dict):
         return tuple(_plain(part, value[part["name"]]) for part in item["components"])
     return value
+
+
+def args_of(event: Event) -> dict[str, Any]:
+    """Arguments of a decoded event, as `encode_log` takes them."""
+    return _named(entries()[event.name][1], event.body)
+
+
+def _named(items: Sequence[dict[str, Any]], struct: Any) -> dict[str, Any]:
+    values = [getattr(struct, field.name) for field in fields(struct)]
+    return {i["name"]: _as_args(i, value) for i, value in zip(items, values, strict=True)}
+
+
+def _as_args(item: dict[str, Any], value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_as_args(item, each) for each in value]
+    return _named(item["components"], value) if "components" in item else value
+
+
+def any_event(name: str, args: Mapping[str, Any], *, block: int = 1) -> Event:
+    """An event with these arguments, and nothing in the others."""
+    inputs = entries()[name][1]
+    known = {item["name"]: args.get(item["name"], _nothing(item)) for item in inputs}
+    place = {"block": block, "block_hash": bytes([block]), "transaction": b"t", "log_index": 0}
+    event = decode_log("0x" + "0a" * 20, *encode_log(name, known), **place)
+    assert event is not None
+    return event
+
+
+def _nothing(item: dict[str, Any]) -> Any:
+    kind: str = item["type"]
+    if kind.endswith("]"):
+        return []
+    if kind == "tuple":
+        return {part["name"]: _nothing(part) for part in item["components"]}
+    if kind.startswith("uint"):
+        return 0
+    return {"address": "0x" + "00" * 20, "bool": False, "bytes32": bytes(32), "string": ""}.get(
+        kind, b""
+    )

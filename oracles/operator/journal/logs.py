@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.chain.events import Event
+from oracles.chain.events import decode_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from oracles.chain.events import Event
     from oracles.operator.journal.database import Database
 
 #: Checkpoints kept: enough to find the fork point of any reorganisation that is no catastrophe.
@@ -23,7 +24,8 @@ class LogIndex:
     CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, hash BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS logs (
         block INTEGER, log_index INTEGER, block_hash BLOB NOT NULL, transaction_hash BLOB NOT NULL,
-        address TEXT NOT NULL, name TEXT NOT NULL, subject INTEGER, args TEXT NOT NULL,
+        address TEXT NOT NULL, name TEXT NOT NULL, subject INTEGER,
+        topics BLOB NOT NULL, data BLOB NOT NULL,
         PRIMARY KEY (block, log_index));
     CREATE INDEX IF NOT EXISTS logs_by_subject ON logs (subject, name);
     CREATE TABLE IF NOT EXISTS closed (auction INTEGER PRIMARY KEY, block INTEGER NOT NULL);
@@ -42,12 +44,11 @@ class LogIndex:
             rows = self._database.rows("SELECT auction FROM closed")
             closed = {auction for (auction,) in rows}
             for event in events:
-                args = event.args
-                subject = args.get("auction", args.get("id", args.get("operatorSet")))
+                subject = event.auction_id or getattr(event.body, "operator_set", None)
                 if subject in closed and event.name != "SetCreated":
                     continue
                 self._database.execute(
-                    "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     event.block,
                     event.log_index,
                     event.block_hash,
@@ -55,7 +56,8 @@ class LogIndex:
                     event.address,
                     event.name,
                     subject,
-                    json.dumps(args, default=_from_bytes),
+                    b"".join(event.topics),
+                    event.data,
                 )
             self._database.execute(
                 "INSERT OR REPLACE INTO blocks VALUES (?, ?)", number, block_hash
@@ -102,23 +104,16 @@ class LogIndex:
             query += " AND subject = ?"
             values.append(subject)
         rows = self._database.rows(query + " ORDER BY block, log_index", *values)
-        return [
-            Event(
-                name,
-                json.loads(args, object_hook=_to_bytes),
+        decoded = (
+            decode_log(
                 address,
-                number,
-                block_hash,
-                transaction,
-                index,
+                [topics[i : i + 32] for i in range(0, len(topics), 32)],
+                data,
+                block=number,
+                block_hash=block_hash,
+                transaction=transaction,
+                log_index=index,
             )
-            for number, index, block_hash, transaction, address, name, _, args in rows
-        ]
-
-
-def _from_bytes(value: Any) -> dict[str, str]:
-    return {"0x": bytes(value).hex()}
-
-
-def _to_bytes(value: dict[str, Any]) -> Any:
-    return bytes.fromhex(value["0x"]) if value.keys() == {"0x"} else value
+            for number, index, block_hash, transaction, address, _, _, topics, data in rows
+        )
+        return [event for event in decoded if event is not None]

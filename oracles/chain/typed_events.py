@@ -1,0 +1,571 @@
+"""Every event of the contracts, typed. Do not edit: `python -m scripts.build` writes it.
+
+A field is the argument of the same name in the interface, which explains it, in snake_case. Amounts
+are integers in the token's smallest unit or in wei, times are unix seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NewType, get_args
+
+from oracles.chain.codec import DataSet, DstTerms, Durations, Terms, WeightTerms
+
+if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+
+AuctionId = NewType("AuctionId", int)
+OperatorSetId = NewType("OperatorSetId", int)
+
+
+# STRUCTS
+
+
+@dataclass(frozen=True, slots=True)
+class Marginals:
+    """Struct of IDataAuction."""
+
+    all: int
+    flagged: int
+    unflagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Struct of IDataAuction."""
+
+    split: bool
+    num: int
+    den: int
+    unflagged_num: int
+    unflagged_den: int
+    winners: int
+    revealed: int
+    unrevealed: int
+    refund: int
+    mut_supply: int
+    buyer_mut: int
+    bounty: int
+    bonus_gwei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Struct of IDstToken."""
+
+    volume_sum: int
+    quality_sum: int
+    impact_sum: int
+    count: int
+    level_num: int
+    level_den: int
+    tie_remainder: int
+    tie_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Struct of IScoreOracle."""
+
+    round: int
+    root: bytes
+    evidence: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Struct of IScoreOracle."""
+
+    operator_set: OperatorSetId
+    start: int
+    commit_window: int
+    open_window: int
+    post_window: int
+    challenge_window: int
+    metric_version: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Struct of IScoreOracle."""
+
+    member: int
+    salt: bytes
+    evidence: bytes
+    signature: bytes
+    chunk_hashes: tuple[bytes, ...]
+    vector: bytes
+
+
+# EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Event of DstToken and LocalDollar and MutToken."""
+
+    owner: ChecksumAddress
+    spender: ChecksumAddress
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionCreated:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    buyer: ChecksumAddress
+    schema: int
+    terms: Terms
+    key_x: bytes
+    key_y: bytes
+    bounty: int
+    beta: int
+    reserve: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondAdded:
+    """Event of ScoreOracle."""
+
+    operator: ChecksumAddress
+    amount: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class BountyClaimed:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    settler: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerWithdrawn:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    to: ChecksumAddress
+    amount: int
+    face: int
+    native: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeResolved:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    final_round: int
+    quorum: bool
+    moved: bool
+    moved_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    challenger: ChecksumAddress
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    owner: ChecksumAddress
+    payer: ChecksumAddress
+    cash: int
+    face: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    owner: ChecksumAddress
+    payer: ChecksumAddress
+    sealed_bid: bytes
+    data_set: DataSet
+
+
+@dataclass(frozen=True, slots=True)
+class CreditAdded:
+    """Event of ScoreOracle."""
+
+    account: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditWithdrawn:
+    """Event of ScoreOracle."""
+
+    account: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    wrapped_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationProved:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    operator: ChecksumAddress
+    index: int
+    evidence: bytes
+    signature: bytes
+    chunk_hashes: tuple[bytes, ...]
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DstClaimed:
+    """Event of DstToken."""
+
+    index: int
+    owner: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DstCreated:
+    """Event of DstFactory."""
+
+    auction_id: AuctionId
+    token: ChecksumAddress
+
+
+@dataclass(frozen=True, slots=True)
+class DstVerified:
+    """Event of DstToken."""
+
+    proposal: Proposal
+    floor: int
+    issued: int
+
+
+@dataclass(frozen=True, slots=True)
+class DstWalked:
+    """Event of DstToken."""
+
+    proposal: bytes
+    from_: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class EIP712DomainChanged:
+    """Event of DataAuction and ScoreOracle."""
+
+
+@dataclass(frozen=True, slots=True)
+class EquivocationProved:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    operator: ChecksumAddress
+    a: Report
+    b: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Forfeited:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    cash: int
+    face: int
+    verdict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorExited:
+    """Event of ScoreOracle."""
+
+    operator: ChecksumAddress
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRegistered:
+    """Event of ScoreOracle."""
+
+    operator: ChecksumAddress
+    bond: int
+    key_x: bytes
+    key_y: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSlashed:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    operator: ChecksumAddress
+    round: int
+    offence: bytes
+    amount: int
+    beneficiary: ChecksumAddress
+    reward: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOpened:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    schema: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    cost: int
+    salt: bytes
+    weight: int
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueAccrued:
+    """Event of MutToken."""
+
+    amount: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueClaimed:
+    """Event of MutToken."""
+
+    holder: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCompleted:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresAccepted:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    round: int
+    chunks: tuple[ChecksumAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresPosted:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    chunk: int
+    mask: int
+    pointer: ChecksumAddress
+    submissions: tuple[Submission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetCreated:
+    """Event of ScoreOracle."""
+
+    operator_set: OperatorSetId
+    creator: ChecksumAddress
+    threshold: int
+    members: tuple[ChecksumAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    marginals: Marginals
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyReduced:
+    """Event of MutToken."""
+
+    amount: int
+    supply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Event of DstToken and LocalDollar and MutToken."""
+
+    from_: ChecksumAddress
+    to: ChecksumAddress
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class VectorAnnounced:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    operator: ChecksumAddress
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class VectorCommitted:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    operator: ChecksumAddress
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VectorPublished:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    operator: ChecksumAddress
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecorded:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    indices: tuple[int, ...]
+    members: tuple[int, ...]
+    signatures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    proposal: bytes
+    settler: ChecksumAddress
+    from_: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+
+
+Body = (
+    Aborted
+    | Approval
+    | AuctionCreated
+    | BondAdded
+    | BountyClaimed
+    | BuyerWithdrawn
+    | ChallengeResolved
+    | Challenged
+    | Claimed
+    | Committed
+    | CreditAdded
+    | CreditWithdrawn
+    | Delivered
+    | DeviationProved
+    | DstClaimed
+    | DstCreated
+    | DstVerified
+    | DstWalked
+    | EIP712DomainChanged
+    | EquivocationProved
+    | Forfeited
+    | OperatorExited
+    | OperatorRegistered
+    | OperatorSlashed
+    | RequestOpened
+    | Revealed
+    | RevenueAccrued
+    | RevenueClaimed
+    | RoundCompleted
+    | ScoresAccepted
+    | ScoresPosted
+    | SetCreated
+    | Settled
+    | SupplyReduced
+    | Transfer
+    | VectorAnnounced
+    | VectorCommitted
+    | VectorPublished
+    | VerdictRecorded
+    | Walked
+    | Withdrawn
+)
+#: What decodes an event, by its name.
+EVENTS: Final[dict[str, type[Body]]] = {each.__name__: each for each in get_args(Body)}
+#: What decodes a struct, by its name in Solidity.
+STRUCTS: Final[dict[str, type]] = {
+    "DataSet": DataSet,
+    "DstTerms": DstTerms,
+    "Durations": Durations,
+    "Marginals": Marginals,
+    "Outcome": Outcome,
+    "Proposal": Proposal,
+    "Report": Report,
+    "Request": Request,
+    "Submission": Submission,
+    "Terms": Terms,
+    "WeightRule": WeightTerms,
+}
