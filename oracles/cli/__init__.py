@@ -7,6 +7,7 @@ Exit codes: 0 done or passed, 1 a check found something, 2 could not do it (the 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments without the program's name; those of the process by default.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a letter
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_roles()

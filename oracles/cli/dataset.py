@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ from oracles.dataset import (
     pack,
     read_documents,
     read_header,
+    refuse_losses,
     unpack,
     verify,
 )
@@ -101,31 +103,30 @@ def _dump_header(header: Header) -> dict[str, Any]:
 
 
 def _dump_findings(findings: list[Finding]) -> list[dict[str, Any]]:
-    return [
-        {"kind": f.kind, "where": f.where, "count": f.count, "detail": f.detail} for f in findings
-    ]
+    return [asdict(finding) | {"loses_data": finding.loses_data} for finding in findings]
 
 
-def _print(value: dict[str, Any], *, json: bool) -> None:
+def _print(value: dict[str, Any], *, json: bool, findings: list[Finding] | None = None) -> None:
+    """Print a record and, where a data set was read, what is wrong with it."""
     if json:
-        print_json(value)
+        print_json(value if findings is None else value | {"findings": _dump_findings(findings)})
         return
     table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(overflow="fold")
     for name, item in value.items():
-        if name != "findings":
-            table.add_row(name.replace("_", " "), escape(str(item)))
+        table.add_row(name.replace("_", " "), escape(str(item)))
     stdout.print(table)
-    _print_findings(value.get("findings", []))
+    print_findings(findings or [])
 
 
-def _print_findings(findings: list[dict[str, Any]]) -> None:
+def print_findings(findings: list[Finding]) -> None:
+    """Print a table of what is wrong with a data set to standard error."""
     if findings:
-        table = Table("kind", "where", "times", "what to do", title="Findings")
+        table = Table("kind", "data lost", "where", "times", "what to do", title="Findings")
         for f in findings:
-            row = (f["kind"], f["where"], str(f["count"]), f["detail"])
-            table.add_row(*map(escape, row))
+            lost = "yes" if f.loses_data else "no"
+            table.add_row(*map(escape, (f.kind, lost, f.where, str(f.count), f.detail)))
         stderr.print(table)
 
 
@@ -141,7 +142,9 @@ def pack_(
         Path | None, typer.Option("--key-file", help="Where the new key goes; default OUT.key.")
     ] = None,
     text_field: TextFieldOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse data with findings.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse findings that lose data.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Encrypt a data set for one auction; the key goes to a file that only its owner can read."""
@@ -150,15 +153,15 @@ def pack_(
     findings: list[Finding] = []
     handle = _new_key_file(key_path)
     try:
-        documents = read_documents(
-            source, findings=None if strict else findings, text_field=text_field
-        )
+        documents = read_documents(source, findings=findings, text_field=text_field)
+        if strict:
+            documents = refuse_losses(documents, findings)
         packed = pack(_progress(documents, "packing"), out, binding, findings=findings)
         os.write(handle, packed.key.hex().encode() + b"\n")
         os.fsync(handle)
     except BaseException:
         key_path.unlink(missing_ok=True)
-        _print_findings(_dump_findings(findings))
+        print_findings(findings)
         raise
     finally:
         os.close(handle)
@@ -168,9 +171,8 @@ def pack_(
         "cid": str(file_cid(out)),
         **_dump_header(packed.header),
         "key_file": str(key_path),
-        "findings": _dump_findings(findings),
     }
-    _print(result, json=json)
+    _print(result, json=json, findings=findings)
 
 
 @app.command()
@@ -208,9 +210,8 @@ def inspect(
         "plain_bytes": plain_bytes,
         "content_digest": "0x" + root.digest().hex() if root.count else None,
         "metadata_fields": fields,
-        "findings": _dump_findings(findings),
     }
-    _print(result, json=json)
+    _print(result, json=json, findings=findings)
     if findings:
         raise typer.Exit(1)
 
@@ -276,5 +277,5 @@ def export_(
     findings: list[Finding] = []
     documents = read_documents(source, findings=findings, text_field=text_field)
     count = export(_progress(documents, "exporting"), out, form)
-    result = {"out": str(out), "documents": count, "findings": _dump_findings(findings)}
-    _print(result, json=json)
+    result = {"out": str(out), "documents": count}
+    _print(result, json=json, findings=findings)

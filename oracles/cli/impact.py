@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -35,13 +36,13 @@ CacheOption = Annotated[
 
 
 def _documents(path: Path) -> list[Document]:
-    from oracles.dataset.read import read_documents
+    from oracles.dataset import Finding, read_documents
 
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    if path.is_dir():
-        return [d for part in sorted(path.iterdir()) for d in _documents(part)]
-    return list(read_documents(path))
+    findings: list[Finding] = []
+    documents = list(read_documents(path, findings=findings))
+    for finding in findings:
+        stderr.print(escape(f"{finding.where}: {finding.detail} ({finding.count}×)"))
+    return documents
 
 
 def _submissions(paths: list[Path]) -> dict[str, list[Document]]:

@@ -39,7 +39,8 @@ ClusterOption = Annotated[
 
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output; integers beyond 2^53 must already be strings."""
-    sys.stdout.write(json_format.dumps(value, ensure_ascii=False) + "\n")
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json_format.dumps(value, ensure_ascii=not utf8) + "\n")
 
 
 def show(values: Mapping[str, Any], *, json: bool) -> None:

@@ -14,6 +14,9 @@ from oracles.cli.when import duration, moment
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.dataset import Document, Finding
     from oracles.market.bids import Bids, Done
     from oracles.market.provider import Provider
     from oracles.market.schedule import Step
@@ -74,6 +77,18 @@ def commit(
     min_window: Annotated[
         str, typer.Option(help="Refuse an auction that gives less time to reveal or to deliver.")
     ] = "1 h",
+    text_field: Annotated[
+        str | None, typer.Option("--text-field", help="Field or column that is the text.")
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            "--card", metavar="FILE", help="Croissant file: what it states, each document gets."
+        ),
+    ] = None,
+    accept_losses: Annotated[
+        bool, typer.Option("--accept-losses", help="Commit even where reading loses data.")
+    ] = False,
     calendar: Annotated[
         Path | None,
         typer.Option(help="Where to write the deadlines (iCalendar); beside the book by default."),
@@ -85,6 +100,8 @@ def commit(
 
     The same command once more finishes an interrupted commitment and pays only once.
     """
+    from oracles.cli.dataset import print_findings
+    from oracles.dataset import refuse_losses
     from oracles.market.calendar import deadlines
     from oracles.market.provider import Limits
     from oracles.market.view import chain_time, load_auction
@@ -95,11 +112,15 @@ def commit(
     view = load_auction(session.connect(), session.deployment(), auction)
     currency = session.currency(view.terms.token)
     units = None if cost is None else currency.parse(cost)
-    findings: list[Any] = []
-    with stderr.status("packing and encrypting"):
-        prepared = provider.prepare(auction, path, units, findings=findings)
-    for finding in findings:
-        stderr.print(f"[yellow]{finding.kind}[/] {finding.where}: {finding.detail}")
+    findings: list[Finding] = []
+    documents = _documents(path, text_field, card, findings)
+    if not accept_losses:
+        documents = refuse_losses(documents, findings)
+    try:
+        with stderr.status("packing and encrypting"):
+            prepared = provider.prepare(auction, documents, units, findings=findings)
+    finally:
+        print_findings(findings)
     try:
         committed = provider.commit(prepared)
     except KeyboardInterrupt:
@@ -391,6 +412,21 @@ def _show_done(
 
 def _hash(transaction: bytes | None) -> str | None:
     return None if transaction is None else "0x" + transaction.hex()
+
+
+def _documents(
+    path: Path, text_field: str | None, card: Path | None, findings: list[Finding]
+) -> Iterator[Document]:
+    """Documents of a data set, with what the card states for all: operators see no card."""
+    from oracles.dataset import Document, read_documents
+
+    documents = read_documents(path, findings=findings, text_field=text_field)
+    if card is None:
+        return documents
+    from oracles.quality.metadata import inherit, read_card
+
+    stated = read_card(card)
+    return (Document(d.text, inherit(d.metadata, stated)) for d in documents)
 
 
 def _provider(context: typer.Context, book: Path, limits: Any = None) -> Provider:

@@ -21,7 +21,7 @@ from oracles.dataset.digest import (
 )
 from oracles.dataset.document import Document
 from oracles.dataset.export import FORMATS, export
-from oracles.dataset.findings import Finding, FindingKind
+from oracles.dataset.findings import Finding, FindingKind, refuse_losses
 from oracles.dataset.keys import (
     EncryptionKey,
     WrapContext,
@@ -30,7 +30,9 @@ from oracles.dataset.keys import (
     unwrap,
     wrap,
 )
-from oracles.dataset.read import TEXT_FIELDS, Limits, read_documents
+from oracles.dataset.read import read_documents
+from oracles.dataset.records import TEXT_FIELDS
+from oracles.dataset.streams import Limits
 
 __all__ = [
     "FORMATS",
@@ -57,6 +59,7 @@ __all__ = [
     "public_address",
     "read_documents",
     "read_header",
+    "refuse_losses",
     "unpack",
     "unwrap",
     "verify",

@@ -29,12 +29,14 @@ from backports import zstd
 from oracles.dataset.digest import MerkleRoot, decode_document, encode_document, leaf_hash
 from oracles.dataset.findings import Finding, FindingLog
 from oracles.dataset.keys import DATA_KEY_BYTES, address_bytes, derive
-from oracles.dataset.read import DEFAULT_LIMITS, Limits, read_documents
+from oracles.dataset.read import read_documents
 from oracles.dataset.streams import (
     CHUNK,
+    DEFAULT_LIMITS,
     BombError,
     Budget,
     Frames,
+    Limits,
     metered,
     zstd_decoder,
 )

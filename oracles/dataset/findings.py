@@ -1,29 +1,46 @@
-"""What was wrong with a data set, said once per kind and place, never passed over in silence."""
+"""What was wrong with a data set: a closed list of kinds, each said with place and count."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from oracles.errors import InputError
 
-FindingKind = Literal[
-    "binary",  # not text at all; skipped
-    "bomb",  # decompresses to more than its size can honestly hold; reading stopped
-    "corrupt",  # a compressed file, archive or Parquet file is damaged; the rest is skipped
-    "empty",  # nothing in it; skipped
-    "encoding",  # text, but not UTF-8; skipped
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from oracles.dataset.document import Document
+
+#: Kinds that lose data.
+LosingKind = Literal[
+    "binary",  # not text; the file is skipped
+    "bomb",  # decompresses to more than its size can honestly hold; the rest is skipped
+    "corrupt",  # a file, archive or compressed stream is damaged; the rest is skipped
+    "duplicate_key",  # a record has one key twice; the last value is kept
+    "encoding",  # text, but not UTF-8; the file is skipped
+    "ignored",  # bytes before, between or after the data that the format does not account for
     "invalid_text",  # some bytes or escapes are not Unicode; replaced by U+FFFD
-    "malformed",  # a JSON line or CSV row does not parse; skipped
-    "metadata",  # a metadata value has no JSON form; dropped
+    "malformed",  # a record does not parse; it is skipped
+    "metadata",  # a metadata value has no JSON form; the value is dropped
     "more",  # further findings, counted but not listed
-    "no_text",  # no field of the record is the text; skipped
-    "skipped",  # hidden files, links, devices, members with unsafe names
-    "split",  # a long plain text was cut into several documents
+    "no_text",  # a record has fields, but none of them is a text; it is skipped
+    "skipped",  # hidden files, links, devices, archive members with unsafe names
     "too_deep",  # archives within archives within …; skipped
-    "too_large",  # one record is longer than the limit; skipped
-    "unreadable",  # the file cannot be opened, or is encrypted; skipped
+    "too_large",  # a record is longer than the limit; it is skipped
+    "unreadable",  # whole, but not read: no permission, encrypted, needs too much memory
+    "unsupported",  # a form that is not read; the file is skipped
 ]
+#: Kinds that lose nothing.
+HarmlessKind = Literal[
+    "ambiguous",  # kept as it is, but another reader may read it differently
+    "empty",  # nothing in it
+    "left_out",  # not part of the data: litter of file managers, requests in a WARC file
+    "split",  # a long plain text was cut into several documents; all of it is kept
+]
+FindingKind = LosingKind | HarmlessKind
+
+_LOSING: Final = frozenset(get_args(LosingKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +59,82 @@ class Finding:
     detail: str
     count: int = 1
 
+    @property
+    def loses_data(self) -> bool:
+        """Whether something of the data set is missing from the documents because of it."""
+        return self.kind in _LOSING
+
 
 class FindingLog:
-    """Writes findings to a caller's list: one per kind and file, the list bounded by `limit`.
+    """Writes findings to a caller's list: one per kind, file and subject, at most `limit` of them.
 
-    Without a list there is nowhere to say it, so the first finding is raised as `InputError`.
+    Without a list there is nowhere to say it, so the first finding that loses data is raised as
+    `InputError`.
     """
 
     def __init__(self, findings: list[Finding] | None, limit: int) -> None:
         self._findings = findings
         self._limit = limit
-        self._place: dict[tuple[FindingKind, str], int] = {}
-
-    def forget(self) -> None:
-        """Count nothing up any more: what follows is listed anew."""
-        self._place.clear()
+        self._place: dict[tuple[FindingKind, str, str], int] = {}
 
     def add(
-        self, kind: FindingKind, file: str, detail: str, *, line: int | None = None, count: int = 1
+        self,
+        kind: FindingKind,
+        file: str,
+        detail: str,
+        *,
+        line: int | None = None,
+        count: int = 1,
+        about: str = "",
     ) -> None:
-        """Record a finding, or count it up if this file has one of the kind already."""
-        where = file if line is None else f"{file}:{line}"
+        """Record a finding, or count it up if the file has one of this kind about this already.
+
+        Args:
+            kind: What it is.
+            file: The file, or archive and member.
+            detail: One sentence; that of the first occurrence is kept.
+            line: Line or record of the file, from 1.
+            count: How often.
+            about: What tells findings of one kind apart: the name of a field, for instance.
+
+        Raises:
+            InputError: it loses data, and there is no list.
+        """
+        finding = Finding(kind, file if line is None else f"{file}:{line}", detail, count)
         if self._findings is None:
-            raise InputError(f"{where}: {detail}")
-        place = self._place.get((kind, file))
-        if place is None and len(self._findings) >= self._limit:
-            last = self._findings[-1]
-            if last.kind == "more":
-                self._findings[-1] = replace(last, count=last.count + count)
-            else:
-                detail = "too many findings to list them all; mend those above first"
-                self._findings.append(Finding("more", file, detail, count))
-        elif place is None:
-            self._place[kind, file] = len(self._findings)
-            self._findings.append(Finding(kind, where, detail, count))
-        else:
+            if finding.loses_data:
+                raise InputError(f"{finding.where}: {detail}")
+            return
+        key = (kind, file, about)
+        place = self._place.get(key)
+        if place is not None:
             seen = self._findings[place]
             self._findings[place] = replace(seen, count=seen.count + count)
+        elif len(self._findings) < self._limit:
+            self._place[key] = len(self._findings)
+            self._findings.append(finding)
+        elif (last := self._findings[-1]).kind == "more":
+            self._findings[-1] = replace(last, count=last.count + count)
+        else:
+            detail = "too many findings to list them all; mend those above first"
+            self._findings.append(Finding("more", file, detail, count))
+
+
+def refuse_losses(documents: Iterable[Document], findings: list[Finding]) -> Iterator[Document]:
+    """Hand on all documents; then refuse them if reading them lost data.
+
+    Args:
+        documents: What `read_documents(…, findings=findings)` returns.
+        findings: The same list.
+
+    Raises:
+        InputError: after the last document, if a finding loses data.
+    """
+    yield from documents
+    losing = [finding for finding in findings if finding.loses_data]
+    if losing:
+        first = losing[0]
+        raise InputError(
+            f"{sum(finding.count for finding in losing)} findings lose data, first "
+            f"{first.where}: {first.detail}; mend the data, or accept what is lost"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -61,3 +61,41 @@ def plain(value: Any, depth: int = 0) -> Any:
             return [plain(item, depth + 1) for item in value]
         case _:
             raise ValueError(f"{type(value).__name__} has no JSON form")
+
+
+def salvage(value: Any, lost: Callable[[str, str], None], field: str = "", depth: int = 0) -> Any:
+    """Bring a value to its JSON form; a part that has none costs that part only.
+
+    In an object such a part is left out, in an array it becomes null.
+
+    Args:
+        value: What to convert.
+        lost: Called with the name of the field (`a.b`) and what is wrong with it.
+        field: Name of the value itself.
+        depth: Its nesting.
+    """
+    if isinstance(value, str):
+        clean = unicode(value)
+        if clean is not value:
+            lost(field, "half a surrogate pair, replaced by U+FFFD")
+        return clean
+    if depth < MAX_DEPTH and isinstance(value, Mapping):
+        result: dict[str, Any] = {}
+        for key, item in value.items():
+            name = unicode(str(key))
+            path = f"{field}.{name}" if field else name
+            if name in result:
+                lost(path, "two keys have one form; one is kept")
+            elif name != key:
+                lost(path, "the key is no Unicode text, and was changed")
+            part = salvage(item, lost, path, depth + 1)
+            if part is not None or item is None:
+                result[name] = part
+        return result
+    if depth < MAX_DEPTH and isinstance(value, list | tuple):
+        return [salvage(item, lost, field, depth + 1) for item in value]
+    try:
+        return plain(value, depth)
+    except ValueError as error:
+        lost(field, str(error))
+        return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bz2
 import contextlib
-import gzip
 import io
 import lzma
+import re
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from backports import zstd
 
@@ -49,8 +50,36 @@ class Budget:
             raise BombError
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading may cost.
+
+    Attributes:
+        record_bytes: Longest line, row or document. Longer plain text is cut, others skipped.
+        total_bytes: Most that one file may decompress to.
+        ratio: Most that one file may decompress to, per byte of its size, all layers together.
+        small_bytes: Decompressing to this much is always allowed.
+        depth: Layers of compression and archives within each other.
+        findings: Findings that are listed one by one.
+    """
+
+    record_bytes: int = 1 << 24
+    total_bytes: int = 1 << 40
+    ratio: int = 200
+    small_bytes: int = 1 << 24
+    depth: int = 4
+    findings: int = 10_000
+
+    def budget(self, size: int) -> Budget:
+        """What a file of `size` bytes may decompress to."""
+        return Budget(min(self.total_bytes, max(self.small_bytes, self.ratio * size)))
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
 class _Decoder(Protocol):
-    """What `lzma` and `zstd` decoders have in common."""
+    """What decoders of all formats have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -59,6 +88,32 @@ class _Decoder(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class NotReadError(Exception):
+    """The data are whole, but are not read. Internal: becomes a finding."""
+
+
+class _Gzip:
+    """One gzip member; `zlib` has the parts of this, under other names."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
 def _xz_decoder() -> _Decoder:
@@ -73,37 +128,99 @@ def zstd_decoder() -> _Decoder:
     )
 
 
+def _zstd_window(frame: bytes) -> int:
+    """Window in bytes that a zstd frame asks for (RFC 8878, §3.1.1.1); 0 if its header is cut."""
+    if len(frame) < 6 or frame[:4] != _ZSTD_MAGIC or frame[4] & 0x20:
+        return 0  # a single segment needs no more than its content
+    exponent, mantissa = frame[5] >> 3, frame[5] & 7
+    base = 1 << (10 + exponent)
+    return base + base // 8 * mantissa
+
+
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+#: What a frame begins with: a later one that does not is no frame but something else.
+_FRAME: Final[dict[str, tuple[re.Pattern[bytes], Callable[[], _Decoder]]]] = {
+    ".gz": (re.compile(rb"\x1f\x8b"), _Gzip),
+    ".bz2": (re.compile(rb"BZh"), bz2.BZ2Decompressor),
+    ".xz": (re.compile(rb"\xfd7zXZ\0"), _xz_decoder),
+    ".zst": (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_decoder),
+}
+_MAGIC_BYTES: Final = 6
+
+
 class Frames:
     """Compressed frames one after another, decoded in bounded memory.
 
-    The standard file classes take no memory limit: a header may ask for a 4 GiB dictionary.
+    The standard file classes take no memory limit (a header may ask for a dictionary of 4 GiB),
+    and pass over what follows the last frame without a word.
+
+    Attributes:
+        trailing: Bytes behind the last frame that belong to none; known at the end. Zeros do not
+            count: .xz streams and tapes are padded with them.
     """
 
-    def __init__(self, source: Readable, new_decoder: Callable[[], _Decoder]) -> None:
+    def __init__(
+        self,
+        source: Readable,
+        new_decoder: Callable[[], _Decoder],
+        frame: re.Pattern[bytes] | None = None,
+    ) -> None:
         self._source = source
         self._new_decoder = new_decoder
+        self._frame = frame
         self._decoder: _Decoder | None = None
+        self.trailing = 0
 
     def read(self, size: int) -> bytes:
         """Decode at most `size` bytes; nothing at the end.
 
         Raises:
             EOFError: the last frame is cut short.
+            NotReadError: a frame needs more memory than a decoder gets.
         """
-        while True:
+        while not self.trailing:
             data = b""
             if self._decoder is None or self._decoder.eof:
-                # .xz streams may be padded with zero bytes (format 1.2, §2.2); a frame has none.
-                data = self._decoder.unused_data.lstrip(b"\0") if self._decoder else b""
-                while not data and (block := self._source.read(CHUNK)):
-                    data = block.lstrip(b"\0") if self._decoder else block
-                if not data:
+                data = self._next_frame()
+                if not data or self.trailing:
                     return b""
                 self._decoder = self._new_decoder()
             elif self._decoder.needs_input and not (data := self._source.read(CHUNK)):
                 raise EOFError("the compressed data end early")
-            if output := self._decoder.decompress(data, size):
+            try:
+                output = self._decoder.decompress(data, size)
+            except (zstd.ZstdError, lzma.LZMAError) as error:
+                window = _zstd_window(data)
+                if window <= _DECODER_MEMORY and "emory" not in str(error):
+                    raise
+                wanted = f"a window of {_binary(window)}" if window else "more memory"
+                raise NotReadError(
+                    f"unpacking it needs {wanted}, and the limit is {_binary(_DECODER_MEMORY)}; "
+                    "compress it with a smaller window or dictionary"
+                ) from error
+            if output:
                 return output
+        return b""
+
+    def _next_frame(self) -> bytes:
+        """The beginning of the next frame; nothing at the end."""
+        first = self._decoder is None
+        data = self._decoder.unused_data.lstrip(b"\0") if self._decoder else b""
+        while len(data) < _MAGIC_BYTES and (block := self._source.read(CHUNK)):
+            data = data + block if first else (data + block).lstrip(b"\0")
+        if not first and data and self._frame and not self._frame.match(data):
+            self.trailing = len(data)
+            while block := self._source.read(CHUNK):
+                self.trailing += len(block)
+        return data
+
+
+def _binary(size: int) -> str:
+    """A size for people, in binary units."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << power:
+            return f"{size / (1 << power):g} {unit}"
+    return f"{size} bytes"
 
 
 class Readable(Protocol):
@@ -114,11 +231,15 @@ class Readable(Protocol):
 
 
 class _Metered(io.RawIOBase):
-    """Reads a decompressor and charges every byte to the budget."""
+    """Reads a decompressor and charges every byte to the budget.
+
+    An error is raised only once all that came before it is handed out.
+    """
 
     def __init__(self, inner: Readable, budget: Budget) -> None:
         self._inner = inner
         self._budget = budget
+        self._error: Exception | None = None
 
     def readable(self) -> bool:
         return True
@@ -126,10 +247,17 @@ class _Metered(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
         size = 0
-        while size < len(view) and (data := self._inner.read(min(len(view) - size, CHUNK))):
-            self._budget.spend(len(data))
-            view[size : size + len(data)] = data
-            size += len(data)
+        try:
+            if self._error:
+                raise self._error
+            while size < len(view) and (data := self._inner.read(min(len(view) - size, CHUNK))):
+                self._budget.spend(len(data))
+                view[size : size + len(data)] = data
+                size += len(data)
+        except Exception as error:
+            self._error = error
+            if not size:
+                raise
         return size
 
 
@@ -138,22 +266,15 @@ def metered(inner: Readable, budget: Budget) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Metered(inner, budget), CHUNK))
 
 
-def decompressed(source: BinaryIO, suffix: str, budget: Budget) -> BinaryIO:
-    """Open a compressed stream.
+def frames(source: Readable, suffix: str) -> Frames:
+    """Decode a compressed stream.
 
     Args:
         source: Compressed bytes.
         suffix: One of `COMPRESSED`.
-        budget: What all output is charged to.
     """
-    inner: Readable
-    if suffix == ".gz":
-        inner = gzip.GzipFile(fileobj=source)
-    elif suffix == ".bz2":
-        inner = bz2.BZ2File(source)
-    else:
-        inner = Frames(source, _xz_decoder if suffix == ".xz" else zstd_decoder)
-    return metered(inner, budget)
+    magic, new_decoder = _FRAME[suffix]
+    return Frames(source, new_decoder, magic)
 
 
 @contextlib.contextmanager
@@ -235,7 +356,22 @@ def unsafe_name(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name
 
 
+#: What file managers, version control and notebooks leave beside data.
+_LITTER: Final = frozenset(
+    {
+        *(".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", "__MACOSX"),
+        *("Thumbs.db", "desktop.ini", ".directory"),
+        *(".git", ".gitattributes", ".gitignore", ".gitkeep", ".hg", ".svn"),
+        *(".ipynb_checkpoints", "__pycache__", ".idea", ".vscode"),
+    }
+)
+
+
+def litter(name: str) -> bool:
+    """Whether a path is, or is inside, what programs leave behind and nobody means as data."""
+    return any(part in _LITTER or part.startswith("._") for part in PurePosixPath(name).parts)
+
+
 def hidden_name(name: str) -> bool:
-    """Whether a path is, or is inside, something hidden or a file manager's litter."""
-    parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    """Whether a path is, or is inside, something hidden."""
+    return any(part.startswith(".") and part != "." for part in PurePosixPath(name).parts)

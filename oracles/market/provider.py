@@ -20,9 +20,11 @@ from oracles.market.view import chain_time, load_auction, operator_keys
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
-    from oracles.dataset import Finding
+    from oracles.dataset import Document, Finding
     from oracles.evidence import Store
 
 HOUR: Final = 3_600
@@ -98,7 +100,7 @@ class Provider:
     def prepare(
         self,
         auction: int,
-        source: Path,
+        source: Path | Iterable[Document],
         cost: int | None,
         *,
         salt: bytes | None = None,
@@ -111,7 +113,7 @@ class Provider:
 
         Args:
             auction: id.
-            source: file or folder.
+            source: file or folder, or its documents.
             cost: token units; None in an enrolment, which takes no bids.
             salt: 32 random bytes; made here by default.
             findings: list that receives what is wrong with the source.

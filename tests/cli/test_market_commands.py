@@ -71,6 +71,22 @@ def commit(shell: Shell, auction: int, cost: str, *more: str) -> tuple[object, .
     return ("commit", auction, data, "--cost", cost, "--min-window", "10 min", *shell.book, *more)
 
 
+def test_commit__when_reading_loses_data__then_refused_with_the_findings_unless_accepted(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shell = Shell(market, "ann", capsys)
+    data = tmp_path / "notes.jsonl"
+    data.write_text('{"note": "kept", "ward": 1}\n{broken\n')
+    words = ("commit", auction, data, "--cost", "1", "--min-window", "10 min", *shell.book)
+    shown = shell("provider", *words, code=2)
+    assert "no_text" in shown
+    assert "malformed" in shown
+    words = (*words, "--text-field", "note")
+    assert "lose data" in shell("provider", *words, code=2)
+    said = shell("provider", *words, "--accept-losses")
+    assert "documents: 1" in said
+
+
 def test_commit__accepted__says_when_to_come_back_and_what_is_at_stake(
     market: Market, auction: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

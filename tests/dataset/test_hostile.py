@@ -254,7 +254,7 @@ def test_forged__when_decoder_is_asked_for_memory__then_refused_beyond_the_hones
     if "-9e" in request.node.name:
         assert texts == ["x"]
     else:
-        assert kinds == {"corrupt", "empty"}
+        assert kinds == {"unreadable", "empty"}
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
@@ -269,7 +269,7 @@ def test_damage__when_compressed_file_is_cut__then_said(tmp_path, suffix, keep):
     data = pack("".join(f'{{"text": "{i * 7919} is a number"}}\n' for i in range(5000)).encode())
     texts, kinds, findings = read(tmp_path / f"a.jsonl{suffix}", data[: int(len(data) * keep)])
     assert "corrupt" in kinds
-    assert len(texts) < 5000
+    assert len(texts) <= 5000  # of .xz the end may hold no data, only check sums
     assert findings[0].where == f"a.jsonl{suffix}"
 
 
@@ -282,15 +282,15 @@ def test_damage__when_zip_member_is_changed__then_the_others_are_read(tmp_path):
     assert (texts, kinds) == (["second"], {"corrupt"})
 
 
-def test_json__when_numbers_have_too_many_digits__then_said(tmp_path):
+def test_json__when_numbers_have_any_number_of_digits__then_kept(tmp_path):
     data = b'{"text": "x", "n": ' + b"9" * 10_000 + b'}\n{"text": "y"}'
-    assert read(tmp_path / "a.jsonl", data)[:2] == (["y"], {"malformed"})
+    assert read(tmp_path / "a.jsonl", data)[:2] == (["x", "y"], set())
 
 
 def test_json__when_an_array_holds_one_giant_record__then_memory_is_bounded(tmp_path):
     data = b'[{"text": "' + b"x" * 3_000_000 + b'"}]'
     _, kinds, findings = read(tmp_path / "a.json", data, limits=Limits(record_bytes=100_000))
-    assert "corrupt" in kinds
+    assert "too_large" in kinds
     assert "longer than 100000" in findings[0].detail
 
 

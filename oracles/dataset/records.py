@@ -1,0 +1,191 @@
+"""From a record to a document: which field is the text, and what becomes of the others."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+
+from oracles.dataset.document import Document
+from oracles.dataset.plain import salvage, unicode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from oracles.dataset.findings import FindingKind, FindingLog
+    from oracles.dataset.streams import Budget, Limits
+
+TEXT_FIELDS: Final = (
+    "text",
+    "content",
+    "body",
+    "document",
+    "article",
+    "passage",
+    "raw_content",
+    "transcript",
+)
+#: Kept as they are, but some readers stop at them or refuse them: NUL and noncharacters.
+_DOUBTFUL: Final = re.compile(
+    "[\0\ufdd0-\ufdef\ufffe\uffff"
+    + "".join(chr(n * 0x10000 + 0xFFFE) + chr(n * 0x10000 + 0xFFFF) for n in range(1, 17))
+    + "]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One stream of a known form, and all that reading it needs.
+
+    Attributes:
+        stream: Its bytes; has `peek`, and may not be seekable.
+        name: What findings call it: `folder/file` or `archive.zip/member`.
+        limits: What reading may cost.
+        budget: Bytes that the file may still decompress to.
+        log: Where findings go.
+        text_fields: Names of the field that is the text, best first.
+    """
+
+    stream: BinaryIO
+    name: str
+    limits: Limits
+    budget: Budget
+    log: FindingLog
+    text_fields: tuple[str, ...]
+
+    def note(
+        self,
+        kind: FindingKind,
+        detail: str,
+        line: int | None = None,
+        *,
+        count: int = 1,
+        about: str = "",
+    ) -> None:
+        """Record a finding of this stream."""
+        self.log.add(kind, self.name, detail, line=line, count=count, about=about)
+
+    def decode(self, data: bytes, line: int | None = None) -> str:
+        """Decode UTF-8; what is not UTF-8 is replaced by U+FFFD and said."""
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            detail = f"not UTF-8 ({error.reason}), replaced by U+FFFD; mend the encoding"
+            self.note("invalid_text", detail, line)
+            return data.decode("utf-8", "replace")
+
+    def text_key(self, fields: Iterable[str]) -> str | None:
+        """The field that is the text, or None."""
+        names = list(fields)
+        if len(names) == 1 and self.text_fields is TEXT_FIELDS:
+            return names[0]
+        by_name = {str(key).strip().lower(): key for key in reversed(names)}
+        for name in self.text_fields:
+            if name in names:
+                return name
+            if name.lower() in by_name:
+                return by_name[name.lower()]
+        return None
+
+    def no_text(self, why: str, line: int | None = None) -> None:
+        """Say that no field is the text."""
+        detail = f"no field is the text; name one `{self.text_fields[0]}` ({why})"
+        self.note("no_text", detail, line)
+
+    def json(self, text: str, line: int | None) -> Any:
+        """Parse one JSON value; of a key that an object has twice the last value is kept.
+
+        Raises:
+            ValueError: it is not JSON.
+            RecursionError: it is nested too deep.
+        """
+
+        def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+            record = dict(items)
+            if len(record) < len(items):
+                keys = [key for key, _ in items]
+                twice = next(key for key in keys if keys.count(key) > 1)
+                self.note(
+                    "duplicate_key",
+                    f"a record has the key {twice!r} twice; the last value is kept",
+                    line,
+                    about=twice,
+                )
+            return record
+
+        # A number of any length is kept: `plain` writes what is beyond 2^53 as text anyway.
+        return json.loads(
+            text, object_pairs_hook=pairs, parse_int=lambda n: n if len(n) > 4000 else int(n)
+        )
+
+
+class Reader(Protocol):
+    """Reads one form: yields records (or finished documents) with their line."""
+
+    def __call__(self, source: Source, /) -> Iterable[tuple[Any, int | None]]: ...  # noqa: D102
+
+
+def to_document(record: Any, line: int | None, source: Source) -> Document | None:
+    """Make a record a document; None, and a finding, if it has no text."""
+    if isinstance(record, Document):
+        return _document(record.text, record.metadata, line, source)
+    if isinstance(record, str):
+        return _document(record, {}, line, source)
+    if not isinstance(record, dict):
+        source.no_text(f"a record is an object, this is {type(record).__name__}", line)
+        return None
+    key = source.text_key(record)
+    text = record.get(key) if key is not None else None
+    if isinstance(text, bytes):
+        text = source.decode(text, line)
+    others = {k: v for k, v in record.items() if k != key}
+    blank = text is None or (isinstance(text, str) and (not text or text.isspace()))
+    if blank and not any(value not in (None, "") for value in others.values()):
+        source.note("empty", "the record is empty", line)
+        return None
+    if not isinstance(text, str) or blank:
+        source.no_text(f"fields: {', '.join(map(str, record))[:200]}", line)
+        return None
+    return _document(text, _opened(others, line, source), line, source)
+
+
+def _document(
+    text: str, metadata: Mapping[str, Any], line: int | None, source: Source
+) -> Document | None:
+    if not text or text.isspace():
+        source.note("empty", "the text is blank", line)
+        return None
+    clean = unicode(text)
+    if clean is not text:
+        detail = "escapes that are half a surrogate pair, replaced by U+FFFD"
+        source.note("invalid_text", detail, line)
+    limit = source.limits.record_bytes
+    if len(clean.encode()) > limit:
+        source.note("too_large", f"a document is longer than {limit} bytes; split it", line)
+        return None
+    if found := _DOUBTFUL.search(clean):
+        detail = f"the text has U+{ord(found[0]):04X}, which some readers refuse or stop at"
+        source.note("ambiguous", detail, line, about="character")
+
+    def lost(field: str, why: str) -> None:
+        if "U+FFFD" in why:
+            source.note("invalid_text", f"field {field!r}: {why}", line, about=field)
+        else:
+            source.note("metadata", f"field {field!r} dropped: {why}", line, about=field)
+
+    return Document(clean, salvage(dict(metadata), lost))
+
+
+def _opened(metadata: dict[str, Any], line: int | None, source: Source) -> Mapping[str, Any]:
+    """Lift a `metadata` object's fields (in CSV: its JSON) beside the others, if none collide."""
+    inner = metadata.get("metadata")
+    if isinstance(inner, str) and inner.startswith("{"):
+        try:
+            inner = source.json(inner, line)
+        except (ValueError, RecursionError):
+            return metadata
+    outer = {k: v for k, v in metadata.items() if k != "metadata"}
+    if not isinstance(inner, dict) or outer.keys() & inner.keys():
+        return metadata
+    return {**outer, **inner}

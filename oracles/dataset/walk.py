@@ -1,0 +1,355 @@
+"""From a path to streams: folders, archives and layers of compression, within a budget."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
+
+from oracles.dataset.plain import unicode
+from oracles.dataset.streams import (
+    CHUNK,
+    COMPRESSED,
+    BombError,
+    Budget,
+    Forward,
+    Guarded,
+    Limits,
+    NotReadError,
+    frames,
+    hidden_name,
+    litter,
+    metered,
+    seekable,
+    unsafe_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oracles.dataset.findings import FindingLog
+
+_SHORT_TAR: Final = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
+#: Names of members that are compared with those that follow; bounds memory.
+_NAMES: Final = 1 << 16
+_END_RECORD: Final = b"PK\5\6"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One stream: not compressed, and no archive.
+
+    Attributes:
+        stream: Its bytes, valid until the next one is asked for; has `peek`.
+        name: What findings call it.
+        form: The end of its name that says its form: `.jsonl` of `a.jsonl.gz`.
+        budget: Bytes that its file may still decompress to.
+    """
+
+    stream: BinaryIO
+    name: str
+    form: str
+    budget: Budget
+
+
+class Walk:
+    """All streams of a file or folder, in the order of sorted names.
+
+    Args:
+        limits: What reading may cost.
+        log: Where findings go.
+        errors: What a damaged archive may raise: it becomes a finding.
+    """
+
+    def __init__(
+        self, limits: Limits, log: FindingLog, errors: tuple[type[Exception], ...]
+    ) -> None:
+        self._limits = limits
+        self._log = log
+        self._errors = errors
+
+    def streams(self, root: Path) -> Iterator[Found]:
+        """Depth first; links are not followed."""
+        pending = [root]
+        while pending:
+            path = pending.pop()
+            name = self._name(path, root)
+            try:
+                mode = (path.stat() if path == root else path.lstat()).st_mode
+                if path != root and litter(path.name):
+                    self._log.add("left_out", name, "a program's litter, not data")
+                elif path != root and path.name.startswith("."):
+                    self._log.add("skipped", name, "hidden; rename it if it is data")
+                elif stat.S_ISDIR(mode):
+                    # By bytes: the order must not depend on the locale.
+                    entries = sorted(path.iterdir(), key=lambda p: os.fsencode(p.name))
+                    pending.extend(reversed(entries))
+                elif stat.S_ISREG(mode):
+                    yield from self._file(path, name)
+                else:
+                    self._log.add("skipped", name, "a link or device, not a file; copy the data")
+            except OSError as error:
+                detail = f"cannot be read ({error.strerror or error}); check its permissions"
+                self._log.add("unreadable", name, detail)
+
+    def _name(self, path: Path, root: Path) -> str:
+        relative = root.name or str(root) if path == root else path.relative_to(root).as_posix()
+        raw = os.fsencode(relative)
+        name = raw.decode("utf-8", "replace")
+        if name.encode() != raw:
+            self._log.add("ambiguous", name, "its name is not UTF-8; rename it", about="name")
+        return name
+
+    def _file(self, path: Path, name: str) -> Iterator[Found]:
+        with path.open("rb") as stream:
+            budget = self._limits.budget(path.stat().st_size)
+            allowed = budget.left
+            with contextlib.suppress(BombError):
+                yield from self._open(stream, name, name, budget, 0)
+            if budget.left < 0:
+                detail = (
+                    f"decompresses to more than {allowed} bytes; unpack it and drop the padding"
+                )
+                self._log.add("bomb", name, detail)
+
+    def _open(
+        self, stream: BinaryIO, name: str, form: str, budget: Budget, depth: int
+    ) -> Iterator[Found]:
+        """Unpack one stream by the form that the end of its name says.
+
+        `form` is the name without what is unpacked already.
+        """
+        suffix = PurePosixPath(form).suffix.lower()
+        packed = suffix in COMPRESSED or suffix in _SHORT_TAR
+        if not packed and suffix not in {".zip", ".tar"}:
+            yield Found(stream, name, suffix, budget)
+            return
+        if depth >= self._limits.depth:
+            detail = f"more than {self._limits.depth} layers of archives; unpack some"
+            self._log.add("too_deep", name, detail)
+            return
+        try:
+            if suffix == ".zip":
+                yield from self._zip(stream, name, budget, depth + 1)
+            elif suffix == ".tar":
+                yield from self._tar(stream, name, budget, depth + 1)
+            else:
+                decoder = frames(stream, _SHORT_TAR.get(suffix, suffix))
+                form = form[: -len(suffix)] + (".tar" if suffix in _SHORT_TAR else "")
+                yield from self._open(metered(decoder, budget), name, form, budget, depth + 1)
+                if decoder.trailing:
+                    detail = (
+                        f"{decoder.trailing} bytes after the compressed data are ignored; "
+                        "cut them off, or compress all of the data"
+                    )
+                    self._log.add("ignored", name, detail)
+        except self._errors as error:
+            self.failed(name, error)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Say that a stream could not be read to its end."""
+        if isinstance(error, NotReadError):
+            self._log.add("unreadable", name, str(error))
+        else:
+            reason = str(error) or type(error).__name__
+            self._log.add("corrupt", name, f"damaged, the rest of it is lost: {reason}")
+
+    # Zip
+
+    def _zip(self, stream: BinaryIO, name: str, budget: Budget, depth: int) -> Iterator[Found]:
+        with (
+            seekable(stream) as source,
+            zipfile.ZipFile(cast("BinaryIO", Guarded(source))) as archive,
+        ):
+            overlapping = self._zip_gaps(source, archive, name)
+            seen: set[int] = set()
+            for info in archive.infolist():
+                if info.is_dir():
+                    continue
+                inside, certain = _zip_name(info)
+                member = f"{name}/{inside}"
+                mode = info.external_attr >> 16
+                regular = stat.S_IFMT(mode) in {0, stat.S_IFREG}
+                if self._skip(info.filename, member, certain=certain, regular=regular):
+                    continue
+                self._twice(member, seen)
+                if info.flag_bits & 1:
+                    self._log.add("unreadable", member, "encrypted; decrypt it first")
+                    continue
+                if info.header_offset in overlapping:
+                    self._log.add("corrupt", member, "shares its bytes with another member")
+                    continue
+                try:
+                    with archive.open(info) as inner:
+                        yield from self._open(metered(inner, budget), member, member, budget, depth)
+                except NotImplementedError as error:
+                    detail = f"packed by a method that is not read ({error}); pack it by another"
+                    self._log.add("unreadable", member, detail)
+                except self._errors as error:
+                    self._log.add("corrupt", member, f"cannot be unpacked: {error}")
+
+    def _zip_gaps(self, source: BinaryIO, archive: zipfile.ZipFile, name: str) -> set[int]:
+        """Say which bytes belong to no member; returns offsets of members that overlap another."""
+
+        def ignored(count: int, where: str) -> None:
+            detail = f"{count} bytes {where} belong to no member; is another archive joined to it?"
+            self._log.add("ignored", name, detail, about=where)
+
+        size = source.seek(0, os.SEEK_END)
+        source.seek(max(0, size - (1 << 16) - 22))
+        tail = source.read()
+        start = tail.rfind(_END_RECORD)
+        end = size - len(tail) + start
+        record = tail[start : start + 22]
+        after = size - end - 22 - int.from_bytes(record[20:22], "little")
+        if after > 0:
+            ignored(after, "after its end")
+        counted = int.from_bytes(record[10:12], "little")
+        if counted not in {0xFFFF, len(archive.filelist) & 0xFFFF}:
+            detail = (
+                f"its end counts {counted} members, its directory names {len(archive.filelist)}"
+            )
+            self._log.add("corrupt", name, detail)
+        overlapping: set[int] = set()
+        position = 0
+        for info in sorted(archive.filelist, key=lambda info: info.header_offset):
+            begin = info.header_offset
+            source.seek(begin)
+            header = source.read(30)
+            lengths = (
+                int.from_bytes(header[26:28], "little"),
+                int.from_bytes(header[28:30], "little"),
+            )
+            if begin < position:
+                overlapping.add(begin)
+            elif begin > position:
+                ignored(begin - position, "before or between its members")
+            position = max(position, begin + 30 + sum(lengths) + info.compress_size)
+            if info.flag_bits & 8:  # sizes follow the data, with or without a signature
+                source.seek(position)
+                descriptor = source.read(24)
+                signed = 4 if descriptor[:4] == b"PK\7\x08" else 0
+                crc = info.CRC.to_bytes(4, "little")
+                if descriptor[signed : signed + 4] == crc:
+                    narrow = info.compress_size.to_bytes(8, "little")[:4]
+                    wide = descriptor[signed + 4 : signed + 8] != narrow or (
+                        descriptor[signed + 8 : signed + 12] == bytes(4) and info.file_size
+                    )
+                    position += signed + (20 if wide else 12)
+        begin = archive.start_dir
+        if begin > position:
+            ignored(begin - position, "before its directory")
+        return overlapping
+
+    # Tar
+
+    def _tar(self, stream: BinaryIO, name: str, budget: Budget, depth: int) -> Iterator[Found]:
+        source = cast("BinaryIO", Forward(stream))
+        with tarfile.open(
+            fileobj=source,
+            mode="r:",
+            tarinfo=_Member,
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as archive:
+            seen: set[int] = set()
+            while (info := archive.next()) is not None:
+                # tarfile remembers every member and header it has seen.
+                cast("Any", archive).members.clear()
+                cast("Any", archive).pax_headers.clear()
+                inside = unicode(info.name)
+                member = f"{name}/{inside}"
+                regular = info.isreg() and not info.issparse()
+                if info.isdir():
+                    continue
+                certain = inside == info.name
+                if self._skip(inside, member, certain=certain, regular=regular):
+                    continue
+                self._twice(member, seen)
+                inner = archive.extractfile(info)
+                if inner is not None:
+                    yield from self._open(cast("BinaryIO", inner), member, member, budget, depth)
+        trailing = position = 0
+        while block := stream.read(CHUNK):
+            if block.strip(b"\0"):
+                trailing = trailing or position + len(block) - len(block.lstrip(b"\0")) + 1
+            position += len(block)
+        if trailing:
+            detail = (
+                f"{position - trailing + 1} bytes after its end mark are ignored; "
+                "is another archive joined to it? Unpack them with --ignore-zeros"
+            )
+            self._log.add("ignored", name, detail)
+
+    # Both
+
+    def _skip(self, inside: str, member: str, *, certain: bool, regular: bool) -> bool:
+        if unsafe_name(inside):
+            self._log.add("skipped", member, "its name leads out of the archive; it is left out")
+        elif not regular:
+            self._log.add("skipped", member, "a link, device or sparse file; copy the data")
+        elif litter(inside):
+            self._log.add("left_out", member, "a program's litter, not data")
+        elif hidden_name(inside):
+            self._log.add("skipped", member, "hidden; rename it if it is data")
+        else:
+            if not certain:
+                detail = "its name is in an unknown encoding; rename it"
+                self._log.add("ambiguous", member, detail, about="name")
+            return False
+        return True
+
+    def _twice(self, member: str, seen: set[int]) -> None:
+        """Say that a name comes twice: who unpacks the archive keeps the last alone."""
+        key = hash(unicodedata.normalize("NFC", member))
+        if key in seen:
+            detail = "two members have this name; both are read, other programs keep the last"
+            self._log.add("ambiguous", member, detail, about="twice")
+        elif len(seen) < _NAMES:
+            seen.add(key)
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose damage is an error: `tarfile` takes it for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            kind = type(error).__name__
+            if kind == "EOFHeaderError":  # a block of zeros: the end mark
+                raise
+            if kind == "EmptyHeaderError":
+                raise tarfile.ReadError("it has no end mark: is it cut short?") from error
+            at = cast("Any", archive).offset
+            raise tarfile.ReadError(f"the header at byte {at} is broken ({error})") from error
+
+
+def _zip_name(info: zipfile.ZipInfo) -> tuple[str, bool]:
+    """A member's name, and whether its encoding is certain.
+
+    Without the flag for UTF-8 names are in an encoding of the packer's machine. What is UTF-8 is
+    taken for that (macOS and Linux write it so); the rest is read as code page 437.
+    """
+    if info.flag_bits & 0x800:
+        return unicode(info.filename), True
+    raw = info.orig_filename.encode("cp437")
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        # Info-ZIP's Unicode path: version, check sum of the other name, name.
+        if kind == 0x7075 and field[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
+            return field[5:].decode("utf-8", "replace"), True
+    try:
+        return raw.decode(), True
+    except UnicodeDecodeError:
+        return info.filename, raw.isascii()
