@@ -45,8 +45,9 @@ from oracles.market.buyer import Buyer
 from oracles.market.provider import Limits, Provider
 from oracles.market.settler import Settler
 from oracles.market.shares import issue_dst
-from oracles.market.view import final_scores, wins
-from oracles.mechanism import Bid, certify, paper
+from oracles.market.view import bids as revealed_bids
+from oracles.market.view import wins
+from oracles.mechanism import certify, paper
 from scripts import demo_data
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from oracles.chain.codec import Score
-    from oracles.market.view import AuctionView
+    from oracles.chain.state import AuctionState
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Published test phrase: its keys are worth nothing anywhere.
@@ -378,14 +379,14 @@ def in_parallel(providers: Sequence[Provider], action: Any) -> None:
 
 
 def table_rows(
-    stage: Stage, view: AuctionView, people: Sequence[demo_data.DemoProvider]
+    stage: Stage, view: AuctionState, people: Sequence[demo_data.DemoProvider]
 ) -> list[dict[str, Any]]:
     """One row a provider: scores, bid, what it got."""
-    scores = final_scores(stage.web3, stage.deployment, view.auction, view.final_round)
+    scores = view.scores(stage.web3, view.accepted_round)
     parts = quality_parts(stage)
     token = Erc20(stage.web3, view.terms.token)
-    mut = Mut(stage.web3, stage.deployment.auction(stage.web3).mut_token(view.auction))
-    dst = Dst(stage.web3, stage.deployment.dst_factory(stage.web3).token_of(view.auction))
+    mut = Mut(stage.web3, stage.deployment.auction(stage.web3).mut_token(view.id))
+    dst = Dst(stage.web3, stage.deployment.dst_factory(stage.web3).token_of(view.id))
     rows = []
     for index, person in enumerate(people):
         owner = account(5 + index).address
@@ -439,9 +440,9 @@ def quality_parts(stage: Stage) -> dict[str, dict[str, int]]:
     raise QmiaError("the first operator's evidence is missing")
 
 
-def literal(view: AuctionView) -> dict[str, Any]:
+def literal(view: AuctionState) -> dict[str, Any]:
     """What the paper's own listing would have done with these bids, and the efficiency bound."""
-    bids = [Bid(bid.index, bid.cost, bid.weight, bid.flagged) for bid in view.bids()]
+    bids = revealed_bids(view)
     outcome = paper.algorithm_1(bids, budget=view.beta)
     winners = [bid.index for bid in bids if wins(view, bid.index)]
     certificate = certify(bids, winners, beta=view.beta)

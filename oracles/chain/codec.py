@@ -370,6 +370,15 @@ class DataSet:
     size: int
 
 
+class Windows(NamedTuple):
+    """Bounds of one scoring round, unix seconds: commit, then open, then post, then over."""
+
+    commit: int
+    open: int
+    post: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Durations:
     """Lengths of the phases in seconds, in order."""
@@ -387,6 +396,37 @@ class Durations:
     def encode(self) -> tuple[int, ...]:
         """As the contract takes it."""
         return tuple(getattr(self, name) for name in self.__slots__)
+
+    def windows(self, created: int, round_: int) -> Windows:
+        """Windows of a scoring round (ScoreOracle.windows).
+
+        Args:
+            created: when the auction was created, unix seconds.
+            round_: 1, or 2 for the round after a challenge.
+        """
+        length = self.score_commit + self.score_open + self.score_post
+        start = created + self.commit + (0 if round_ == 1 else length + self.challenge)
+        opens = start + self.score_commit
+        posts = opens + self.score_open
+        return Windows(start, opens, posts, posts + self.score_post)
+
+    def phases(self, created: int) -> tuple[int, int, int, int, int, int]:
+        """When the phases end (DataAuction.phases), unix seconds.
+
+        Args:
+            created: when the auction was created, unix seconds.
+
+        Returns:
+            Ends of commitments and of both scoring rounds, then of reveals, settlement, deliveries
+            and verdicts.
+        """
+        commit_end = created + self.commit
+        score_end = self.windows(created, 2).end
+        reveal_end = score_end + self.reveal
+        settle_end = reveal_end + self.settle
+        deliver_end = settle_end + self.deliver
+        verdict_end = deliver_end + self.verdict
+        return commit_end, score_end, reveal_end, settle_end, deliver_end, verdict_end
 
 
 @dataclass(frozen=True, slots=True)

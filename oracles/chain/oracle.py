@@ -9,6 +9,7 @@ from eth_utils.address import to_checksum_address
 
 from oracles.chain import codec
 from oracles.chain.client import ContractAt
+from oracles.chain.codec import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +49,6 @@ class OperatorSet(NamedTuple):
 
     members: tuple[str, ...]
     threshold: int
-
-
-class Windows(NamedTuple):
-    """Bounds of one round, unix seconds: commit, then open, then post, then over."""
-
-    commit: int
-    open: int
-    post: int
-    end: int
 
 
 class Request(NamedTuple):

@@ -85,7 +85,8 @@ def create(
 @app.command()
 def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Clear an auction: propose the marginal winners and walk the bids. Anyone may."""
-    from oracles.market.view import load_auction, wins
+    from oracles.chain.state import load_auction
+    from oracles.market.view import wins
 
     session: Session = context.obj
     with bars() as progress:
@@ -206,7 +207,7 @@ def dst(context: typer.Context, auction: AuctionArgument, json: JsonOption = Fal
 @app.command()
 def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """State, deadlines, and how far an auction has come."""
-    from oracles.market.view import load_auction
+    from oracles.chain.state import load_auction
 
     session: Session = context.obj
     view = load_auction(session.connect(), session.deployment(), auction)
@@ -215,7 +216,7 @@ def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
         "auction": auction,
         "buyer": view.buyer,
         "beta": beta,
-        "committed": len(view.commitments),
+        "committed": len(view.standing()),
         "revealed": len(view.revealed),
         "delivered": len(view.delivered),
         "forfeited": len(view.forfeited),

@@ -100,11 +100,12 @@ def commit(
 
     The same command once more finishes an interrupted commitment and pays only once.
     """
+    from oracles.chain.state import load_auction
     from oracles.cli.dataset import print_findings
     from oracles.dataset import refuse_losses
     from oracles.market.calendar import deadlines
     from oracles.market.provider import Limits
-    from oracles.market.view import chain_time, load_auction
+    from oracles.market.view import chain_time
 
     session: Session = context.obj
     limits = Limits(ETHER.parse(max_bond), duration(min_window))
@@ -228,8 +229,8 @@ def withdraw(
 @app.command()
 def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Claim the revenue of your MUT."""
+    from oracles.chain.state import load_auction
     from oracles.chain.tokens import Mut
-    from oracles.market.view import load_auction
 
     session: Session = context.obj
     sender = session.sender()
@@ -263,11 +264,12 @@ def status(
     The bid book is matched with the chain by sealed bid. Exit code 1: the chain has a bid of your
     key that the book does not know.
     """
+    from oracles.chain.state import load_auction
     from oracles.market.bids import match
     from oracles.market.book import BidBook
     from oracles.market.schedule import next_step
     from oracles.market.standing import standing
-    from oracles.market.view import chain_time, final_scores, load_auction
+    from oracles.market.view import chain_time
 
     session: Session = context.obj
     deployment, web3 = session.deployment(), session.connect()
@@ -277,7 +279,7 @@ def status(
     records = BidBook(book).records(deployment.address("DataAuction"), auction)
     owner = session.address() or (records[0].owner if records else None)
     matched = match(view, records, owner)
-    scores = final_scores(web3, deployment, auction, view.final_round) if view.final_round else []
+    scores = view.scores(web3, view.accepted_round) if view.accepted_round else []
     rows: list[dict[str, Any]] = []
     steps: list[tuple[int, Step]] = []
     for record in matched.placed:
@@ -386,7 +388,7 @@ def _show_done(
             }
             for each in done
         ]
-        print_json({"auction": bids.view.auction, "done": verb, "bids": rows})
+        print_json({"auction": bids.view.id, "done": verb, "bids": rows})
         return
     currency = context.obj.currency(bids.view.terms.token)
     money = verb in ("claim", "withdraw")

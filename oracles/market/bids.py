@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from oracles.chain.auction import AuctionContract
     from oracles.chain.client import Sender
+    from oracles.chain.state import AuctionState
     from oracles.market.book import BidBook, BidRecord
-    from oracles.market.view import AuctionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Matched:
     unknown: tuple[int, ...]
 
 
-def match(view: AuctionView, records: Sequence[BidRecord], owner: str | None) -> Matched:
+def match(view: AuctionState, records: Sequence[BidRecord], owner: str | None) -> Matched:
     """Match records with commitments by sealed bid. Pure.
 
     Args:
@@ -66,7 +66,7 @@ def match(view: AuctionView, records: Sequence[BidRecord], owner: str | None) ->
         records: of this auction.
         owner: whose bids the book should know; None if that is not known.
     """
-    by_seal = {commitment.sealed_bid: commitment for commitment in view.commitments.values()}
+    by_seal = {commitment.sealed_bid: commitment for commitment in view.standing()}
     placed = [
         replace(record, index=found.index, payer=found.payer)
         for record in records
@@ -79,8 +79,8 @@ def match(view: AuctionView, records: Sequence[BidRecord], owner: str | None) ->
         tuple(
             sorted(
                 commitment.index
-                for commitment in view.commitments.values()
-                if commitment.owner == owner and commitment.sealed_bid not in known
+                for commitment in view.standing()
+                if commitment.provider == owner and commitment.sealed_bid not in known
             )
         ),
     )
@@ -97,13 +97,13 @@ class Bids:
     """
 
     def __init__(
-        self, sender: Sender, contract: AuctionContract, book: BidBook, view: AuctionView
+        self, sender: Sender, contract: AuctionContract, book: BidBook, view: AuctionState
     ) -> None:
         self._sender = sender
         self._contract = contract
         self._book = book
         self.view = view
-        records = book.records(contract.address, view.auction, sender.address)
+        records = book.records(contract.address, view.id, sender.address)
         self._matched = match(view, records, sender.address)
         for record in self._matched.placed:
             if record not in records:
@@ -125,7 +125,7 @@ class Bids:
         """
         records = [r for r in self._known() if index in (None, r.index)]
         if not records:
-            raise ChainError(f"the bid book has no bid {index} in auction {self.view.auction}")
+            raise ChainError(f"the bid book has no bid {index} in auction {self.view.id}")
         return [
             self._send(
                 record,
@@ -166,7 +166,7 @@ class Bids:
             ChainError: not settled yet, or the contract refuses.
         """
         if self.view.settled is None:
-            raise ChainError(f"auction {self.view.auction} is not settled yet")
+            raise ChainError(f"auction {self.view.id} is not settled yet")
         done = []
         for record in self._known():
             index = _index(record)
@@ -205,7 +205,7 @@ class Bids:
             missing = self._matched.unknown
             raise ChainError(
                 f"the bid book {self._book.root} has no bid of {self._sender.address} in auction"
-                f" {self.view.auction}"
+                f" {self.view.id}"
                 + (
                     f", but the chain has {list(missing)}: restore your copy of the book,"
                     " or the bonds are lost"

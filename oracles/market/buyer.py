@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from oracles.chain import codec
 from oracles.chain.client import LocalSigner, Sender, receipt_event
+from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.tokens import Erc20, Mut
 from oracles.chain.typed_events import AuctionCreated, BuyerWithdrawn
 from oracles.dataset import Binding, EncryptionKey, WrapContext, encode_document, unpack, unwrap
 from oracles.dataset.manifest import MAX_BYTES, Manifest
 from oracles.errors import ChainError
 from oracles.evidence import Cid, read
-from oracles.market.view import AuctionView, load_auction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,11 +104,11 @@ class Buyer:
             if not path.exists():
                 self._receive_one(view, index, wrapped, key, store, path)
             with path.open("rb") as lines:
-                yield Received(index, commitment.owner, path, sum(1 for _ in lines))
+                yield Received(index, commitment.provider, path, sum(1 for _ in lines))
 
     def _receive_one(
         self,
-        view: AuctionView,
+        view: AuctionState,
         index: int,
         wrapped: bytes,
         key: EncryptionKey,
@@ -117,10 +117,10 @@ class Buyer:
     ) -> None:
         chain_id, contract = self._contract.chain_id, self._contract.address
         commitment = view.commitments[index]
-        data_key = unwrap(wrapped, key, WrapContext(chain_id, contract, view.auction, index))
+        data_key = unwrap(wrapped, key, WrapContext(chain_id, contract, view.id, index))
         cid = Cid.from_digest(commitment.data_set.cid, MAX_BYTES)
         manifest = Manifest.decode(read(store, cid, limit=MAX_BYTES))
-        binding = Binding(chain_id, contract, view.auction, commitment.owner)
+        binding = Binding(chain_id, contract, view.id, commitment.provider)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             archive = Path(folder) / "archive"
             limit = commitment.data_set.size
@@ -171,6 +171,6 @@ class Buyer:
         self._sender.send(Erc20(self._web3, view.terms.token).approve(mut.address, amount))
         self._sender.send(mut.deposit(amount))
 
-    def view(self, auction: int) -> AuctionView:
+    def view(self, auction: int) -> AuctionState:
         """The auction as its logs tell it."""
         return load_auction(self._web3, self._deployment, auction)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 from oracles.chain import codec, typed_events
 from oracles.chain.client import Sender, receipt_event
 from oracles.chain.codec import DataSet
+from oracles.chain.state import load_auction
 from oracles.dataset import Binding, pack
 from oracles.dataset.manifest import Manifest
 from oracles.errors import InputError
 from oracles.market.bids import Bids
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.schedule import check_open, check_windows
-from oracles.market.view import chain_time, load_auction, operator_keys
+from oracles.market.view import chain_time, operator_keys
 from oracles.money import ETHER
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from oracles.market.view import wins
 if TYPE_CHECKING:
     from oracles.chain.auction import Phases
     from oracles.chain.codec import Durations
-    from oracles.market.view import AuctionView
+    from oracles.chain.state import AuctionState
 
 #: Commands of a provider; `wait` where nothing can be done yet, `done` where nothing is left.
 Verb = Literal["wait", "reveal", "deliver", "claim", "done"]
@@ -37,7 +37,7 @@ class Step:
     stake: str = ""
 
 
-def next_step(view: AuctionView, phases: Phases, index: int, now: int) -> Step:
+def next_step(view: AuctionState, phases: Phases, index: int, now: int) -> Step:
     """What the owner of a bid has to do next.
 
     Args:

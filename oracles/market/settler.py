@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from oracles.chain import codec
 from oracles.chain.auction import Marginals, State
 from oracles.chain.client import Sender, receipt_event, receipt_events
+from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.typed_events import BountyClaimed, Walked
-from oracles.market.view import AuctionView, load_auction, wins
+from oracles.market.view import bids, wins
 from oracles.mechanism import propose
 from oracles.progress import Progress, silent
 
@@ -48,7 +49,7 @@ class Settler:
         """
         view = self._view(auction)
         proposal = propose(
-            view.bids(), beta=view.beta, tranche=Fraction(view.terms.tranche, codec.PPB)
+            bids(view), beta=view.beta, tranche=Fraction(view.terms.tranche, codec.PPB)
         )
         marginals = Marginals(*proposal)
         total = self._contract.bid_count(auction)
@@ -96,5 +97,5 @@ class Settler:
         """
         self._sender.send(self._contract.abort(auction))
 
-    def _view(self, auction: int) -> AuctionView:
+    def _view(self, auction: int) -> AuctionState:
         return load_auction(self._sender.web3, self._deployment, auction)

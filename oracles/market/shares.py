@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from oracles.chain import codec
 from oracles.chain.client import Sender, receipt_events
+from oracles.chain.state import load_auction
 from oracles.chain.tokens import Dst, WaterLevel
 from oracles.chain.typed_events import DstVerified
 from oracles.errors import ChainError
 from oracles.market.settler import WALK
-from oracles.market.view import final_scores, load_auction
 from oracles.mechanism import allocate, dst_scores
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
     delivered = set(view.delivered) - view.forfeited
     if not delivered:
         raise ChainError(f"nobody delivered in auction {auction}: there is no DST to issue")
-    scores = final_scores(sender.web3, deployment, auction, view.final_round)
+    scores = view.scores(sender.web3, view.accepted_round)
     level, shares = water_level({index: scores[index] for index in delivered}, terms)
     factory = deployment.dst_factory(sender.web3)
     address = factory.token_of(auction)
@@ -50,7 +50,7 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
         verified = bool(receipt_events(receipt, DstVerified))
     for index in shares:
         commitment = view.commitments[index]
-        sender.send(token.claim(index, commitment.owner, commitment.payer))
+        sender.send(token.claim(index, commitment.provider, commitment.payer))
     return shares
 
 

@@ -9,7 +9,7 @@ from oracles.market.view import wins
 
 if TYPE_CHECKING:
     from oracles.chain.codec import Score
-    from oracles.market.view import AuctionView
+    from oracles.chain.state import AuctionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Standing:
     why: str
 
 
-def standing(view: AuctionView, index: int, score: Score) -> Standing:
+def standing(view: AuctionState, index: int, score: Score) -> Standing:
     """Scores, weight, result and reason for one bid.
 
     Args:
@@ -60,7 +60,7 @@ def standing(view: AuctionView, index: int, score: Score) -> Standing:
     return Standing(score.q, score.phi, weight, False, None, why)
 
 
-def highest_cost(view: AuctionView, index: int) -> int | None:
+def highest_cost(view: AuctionState, index: int) -> int | None:
     """What the auction's price pays for a bid's weight, token units rounded down.
 
     For a winner that is its reward (paper §5.4). None where no price was found.
@@ -75,7 +75,7 @@ def highest_cost(view: AuctionView, index: int) -> int | None:
     return numerator * bid.weight // denominator if denominator else None
 
 
-def _settled(view: AuctionView) -> bool | None:
+def _settled(view: AuctionState) -> bool | None:
     return None if view.settled is None else False
 
 

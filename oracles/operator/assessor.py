@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Set
     from pathlib import Path
 
+    from oracles.chain.state import AuctionState
     from oracles.evidence import Cid
-    from oracles.operator.chainview import AuctionView, ChainIndex
+    from oracles.operator.chainview import ChainIndex
     from oracles.operator.context import Context, Handler
     from oracles.operator.pinning import Pinner
     from oracles.operator.turn import Turn
@@ -198,7 +199,7 @@ class Assessor:
             scoring=settings.scoring.model_dump(mode="json"),
         )
 
-    def collect(self, auction: AuctionView) -> None:
+    def collect(self, auction: AuctionState) -> None:
         """Take over what a finished process wrote, also one that finished before a restart."""
         for number in (1, 2):
             folder = self._folder(auction.id, number)

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oracles.chain.client import Signer
+    from oracles.chain.state import AuctionState
     from oracles.dataset import EncryptionKey
-    from oracles.operator.chainview import AuctionView, Head
+    from oracles.operator.chainview import Head
     from oracles.operator.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -200,7 +201,7 @@ class Daemon:
         # A signer that does not answer must not keep others' reports from coming in.
         with self._failures.attempt("outbox"):
             self._context.outbox.advance(head.settled_number)
-        self._peers.hear(self._index.view)
+        self._peers.hear(self._index.state)
         self._assessor.poll()
         turns: list[Turn] = []
         due: list[Duty] = []
@@ -226,7 +227,7 @@ class Daemon:
 
     def _begin(self, auction_id: int, head: Head) -> Turn | None:
         """All that is known of an auction; None if this operator has nothing to do with it."""
-        auction = self._index.view(auction_id)
+        auction = self._index.state(auction_id)
         if auction is None:
             return None
         me = auction.member(self._context.address)
@@ -234,6 +235,7 @@ class Daemon:
             # Sets never change, and a creation that is reorganised away is indexed again.
             if head.settled >= auction.created:
                 self._context.journal.close_auction(auction.id)
+                self._index.forget(auction.id)
             return None
         if finished(auction, head):
             self._finish(auction)
@@ -270,7 +272,7 @@ class Daemon:
                     raise
                 self._abandoned.add(duty)
 
-    def _finish(self, auction: AuctionView) -> None:
+    def _finish(self, auction: AuctionState) -> None:
         """Let go of an auction that nothing can happen to any more."""
         for part in (self._assessor, self._reporting, self._deliveries, self._monitor):
             part.forget(auction.id)
@@ -281,6 +283,7 @@ class Daemon:
         cache = DirectoryStore(self._context.settings.state / "cache")
         cache.collect(Retention(_CACHE_SECONDS, stores.cache_bytes))
         self._context.journal.close_auction(auction.id)
+        self._index.forget(auction.id)
         self._seen.discard(auction.id)
         self._abandoned = {duty for duty in self._abandoned if duty.auction != auction.id}
         self._failures.forget(auction.id)

@@ -19,7 +19,7 @@ from oracles.operator.messages import encode_verdict
 if TYPE_CHECKING:
     from collections.abc import Set
 
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
     from oracles.operator.context import Context, Handler
     from oracles.operator.peers import Peers
     from oracles.operator.turn import Turn
@@ -78,7 +78,7 @@ class Deliveries:
             self._peers.share(Topic(auction.id, "verdict", index), verdict)
         self._undelivered[auction.id] = undelivered
 
-    def _opens(self, auction: AuctionView, index: int, wrapped: bytes) -> bool:
+    def _opens(self, auction: AuctionState, index: int, wrapped: bytes) -> bool:
         commitment, context = auction.commitments[index], self._context
         chain_id, contract = context.chain_id, context.auctions.address
         stores = [open_store(name) for name in context.settings.stores.data]

@@ -16,7 +16,8 @@ from oracles.operator.duty import Duty, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
 
-    from oracles.operator.chainview import AuctionView, Head
+    from oracles.chain.state import AuctionState
+    from oracles.operator.chainview import Head
     from oracles.operator.turn import Turn
 
 
@@ -30,7 +31,7 @@ class Policy:
     housekeeping: bool
 
 
-def current_round(auction: AuctionView, now: int) -> int:
+def current_round(auction: AuctionState, now: int) -> int:
     """Round that the contract would take reports for (ScoreOracle._round)."""
     return 2 if auction.challenged and now >= auction.windows(2).commit else 1
 
@@ -52,7 +53,7 @@ def duties(turn: Turn, policy: Policy) -> Iterator[Duty]:
         yield from _delivery(turn, policy)
 
 
-def finished(auction: AuctionView, head: Head) -> bool:
+def finished(auction: AuctionState, head: Head) -> bool:
     """Whether nothing can become due any more."""
     phases = auction.phases
     if auction.state is State.ABORTED:

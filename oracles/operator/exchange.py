@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
     from oracles.operator.messages import Message
     from oracles.operator.settings import Exchange
 
@@ -58,7 +58,7 @@ class Topic:
         return f"{contract.lower()}-{self.auction}-{self.kind}-{self.number}.json"
 
 
-def limits(auction: AuctionView) -> tuple[int, int]:
+def limits(auction: AuctionState) -> tuple[int, int]:
     """Most bytes of one message, and of an answer with one from each member, of an auction."""
     one = _ENVELOPE + len(auction.commitments) * codec.SCORE_BYTES * 4 // 3
     return one, one * len(auction.members.members) + _ENVELOPE
@@ -165,7 +165,7 @@ class Gatherer:
         """Stop asking."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def ask(self, auction: AuctionView, topic: Topic, members: Sequence[int]) -> None:
+    def ask(self, auction: AuctionState, topic: Topic, members: Sequence[int]) -> None:
         """Ask all sources that may have messages of these members."""
         one, all_ = limits(auction)
         settings = self._settings

@@ -22,7 +22,7 @@ from oracles.operator.journal import SignedReport
 
 if TYPE_CHECKING:
     from oracles.chain.codec import Domain
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
 
 REPORT: Final = "qmia/report/1"
 VERDICT: Final = "qmia/verdict/1"
@@ -59,14 +59,14 @@ class Contracts:
 
 
 def report_digest(
-    contracts: Contracts, auction: AuctionView, round_: int, vector: bytes, evidence: bytes
+    contracts: Contracts, auction: AuctionState, round_: int, vector: bytes, evidence: bytes
 ) -> bytes:
     """EIP-712 digest of a report."""
     return codec.typed_digest(report_message(contracts, auction, round_, vector, evidence))
 
 
 def report_message(
-    contracts: Contracts, auction: AuctionView, round_: int, vector: bytes, evidence: bytes
+    contracts: Contracts, auction: AuctionState, round_: int, vector: bytes, evidence: bytes
 ) -> Message:
     """The typed message that an operator signs."""
     return codec.report_message(
@@ -95,7 +95,7 @@ def encode_report(report: SignedReport) -> Message:
 
 
 def decode_report(
-    message: Message, contracts: Contracts, auction: AuctionView, round_: int
+    message: Message, contracts: Contracts, auction: AuctionState, round_: int
 ) -> SignedReport:
     """Check a report to the last bit.
 
@@ -119,7 +119,7 @@ def decode_report(
 
 
 def check_report(
-    contracts: Contracts, auction: AuctionView, round_: int, submission: Submission
+    contracts: Contracts, auction: AuctionState, round_: int, submission: Submission
 ) -> SignedReport:
     """Check what an operator submits for a round.
 
@@ -152,7 +152,7 @@ def check_report(
     )
 
 
-def _operator(auction: AuctionView, member: int) -> str:
+def _operator(auction: AuctionState, member: int) -> str:
     members = auction.members.members
     if not 0 <= member < len(members):
         raise IntegrityError(f"there is no member {member} among {len(members)}")
@@ -171,7 +171,7 @@ def encode_verdict(auction: int, index: int, member: int, signature: bytes) -> M
 
 
 def decode_verdict(
-    message: Message, contracts: Contracts, auction: AuctionView, index: int
+    message: Message, contracts: Contracts, auction: AuctionState, index: int
 ) -> tuple[int, bytes]:
     """Check a verdict; gives member and signature.
 

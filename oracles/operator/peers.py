@@ -15,7 +15,7 @@ from oracles.operator.messages import decode_report, decode_verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
     from oracles.operator.journal import Messages
     from oracles.operator.messages import Contracts, Message
     from oracles.operator.metrics import Metrics
@@ -68,11 +68,11 @@ class Peers:
             return f"ipfs://{node.put(json.dumps(message).encode())}"
         return settings.public_url if settings.announce else None
 
-    def ask(self, auction: AuctionView, topic: Topic, members: Sequence[int]) -> None:
+    def ask(self, auction: AuctionState, topic: Topic, members: Sequence[int]) -> None:
         """Ask for messages of these members; answers come later."""
         self._gatherer.ask(auction, topic, members)
 
-    def hear(self, view: Callable[[int], AuctionView | None]) -> None:
+    def hear(self, view: Callable[[int], AuctionState | None]) -> None:
         """Check and keep what came in.
 
         Args:
@@ -89,7 +89,7 @@ class Peers:
                     self._metrics.failures.labels("message").inc()
                     log.info("message refused", source=source, reason=str(error)[:300])
 
-    def _keep(self, auction: AuctionView, topic: Topic, message: Message) -> None:
+    def _keep(self, auction: AuctionState, topic: Topic, message: Message) -> None:
         if topic.kind == "report":
             self._kept.add_report(decode_report(message, self._contracts, auction, topic.number))
         else:

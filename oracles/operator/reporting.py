@@ -17,7 +17,7 @@ from oracles.operator.messages import check_report, encode_report, report_messag
 from oracles.operator.turn import RoundProgress, inputs
 
 if TYPE_CHECKING:
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
     from oracles.operator.context import Context, Handler
     from oracles.operator.journal import Report, SignedReport
     from oracles.operator.peers import Peers
@@ -50,7 +50,7 @@ class Reporting:
             Kind.PUBLISH: self._publish,
         }
 
-    def progress(self, auction: AuctionView, number: int) -> RoundProgress:
+    def progress(self, auction: AuctionState, number: int) -> RoundProgress:
         """What the journal has of a round, as far as it is about the chain as it is now."""
         journal = self._context.journal
         report = journal.reports.get(auction.id, number)

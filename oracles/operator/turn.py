@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
-    from oracles.operator.chainview import AuctionView, Head
+    from oracles.chain.state import AuctionState
+    from oracles.operator.chainview import Head
     from oracles.operator.journal import Report, SignedReport
 
 
@@ -58,13 +59,13 @@ class Turn:
         progress: what this operator has done and heard.
     """
 
-    auction: AuctionView
+    auction: AuctionState
     me: int
     head: Head
     progress: AuctionProgress
 
 
-def inputs(auction: AuctionView, number: int) -> bytes:
+def inputs(auction: AuctionState, number: int) -> bytes:
     """Digest over everything that decides a vector, as the chain has it now."""
     facts = [
         number,

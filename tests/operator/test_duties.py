@@ -11,7 +11,9 @@ from oracles.chain import codec
 from oracles.chain.auction import State
 from oracles.chain.codec import DataSet, Durations, Terms
 from oracles.chain.oracle import OperatorSet
-from oracles.operator.chainview import AuctionView, Commitment, Head
+from oracles.chain.state import AuctionState, Commitment
+from oracles.chain.typed_events import AuctionId
+from oracles.operator.chainview import Head
 from oracles.operator.duties import Policy, duties, finished
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import Report, SignedReport
@@ -27,7 +29,7 @@ COMMIT, OPEN, POST, END = 100, 200, 290, 380
 ALL = frozenset({0, 1, 2})
 
 
-def view(commitments: int = 2) -> AuctionView:
+def view(commitments: int = 2) -> AuctionState:
     terms = Terms(
         token="0x" + "11" * 20,
         budget=1,
@@ -45,9 +47,12 @@ def view(commitments: int = 2) -> AuctionView:
     )
     members = OperatorSet(tuple("0x" + f"{i:040x}" for i in (1, 2, 3)), 3)
     members = members._replace(threshold=2)
-    made = AuctionView(1, terms, bytes(64), members, 0)
+    buyer = "0x" + "33" * 20
+    made = AuctionState(AuctionId(1), buyer, bytes(64), terms, 1, 0, members, 0)
     for index in range(commitments):
-        made.commitments.append(Commitment(index, "0x" + "22" * 20, DataSet(b"", b"", 1)))
+        provider = "0x" + "22" * 20
+        sold = DataSet(b"", b"", 1)
+        made.commitments.append(Commitment(index, provider, provider, bytes(32), sold))
     return made
 
 
@@ -82,13 +87,13 @@ def known(
 
 
 def due(
-    auction: AuctionView, progress: AuctionProgress, now: int, me: int = 0, **options: int
+    auction: AuctionState, progress: AuctionProgress, now: int, me: int = 0, **options: int
 ) -> set[Kind]:
     turn = Turn(auction, me, head(now, options.get("settled")), progress)
     return {duty.kind for duty in duties(turn, POLICY)}
 
 
-def committed(auction: AuctionView, *members: int, round_: int = 1) -> AuctionView:
+def committed(auction: AuctionState, *members: int, round_: int = 1) -> AuctionState:
     for member in members:
         auction.rounds[round_ - 1].committed[member] = bytes(32)
     return auction

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from oracles.operator.chainview import AuctionView
+    from oracles.chain.state import AuctionState
     from oracles.operator.journal import SignedReport
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -48,13 +48,13 @@ SALT, EVIDENCE = keccak(text="salt"), keccak(text="evidence")
 
 
 @pytest.fixture
-def auction() -> AuctionView:
+def auction() -> AuctionState:
     made = view()
     made.members = OperatorSet(tuple(signer.address for signer in SIGNERS), 3)
     return made
 
 
-def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> SignedReport:
+def signed(auction: AuctionState, member: int = 0, vector: bytes = VECTOR) -> SignedReport:
     message = report_message(CONTRACTS, auction, 1, vector, EVIDENCE)
     signer = SIGNERS[member]
     auction.rounds[0].committed[member] = codec.vector_commitment(
@@ -68,7 +68,7 @@ def signed(auction: AuctionView, member: int = 0, vector: bytes = VECTOR) -> Sig
     )
 
 
-def test_report__encoded_and_decoded__is_the_same(auction: AuctionView) -> None:
+def test_report__encoded_and_decoded__is_the_same(auction: AuctionState) -> None:
     report = signed(auction)
     assert report.committed
     message = json.loads(json.dumps(encode_report(report)))
@@ -100,7 +100,7 @@ def test_report__encoded_and_decoded__is_the_same(auction: AuctionView) -> None:
     ],
 )
 def test_report__with_one_field_changed__refused(
-    auction: AuctionView, change: dict[str, Any]
+    auction: AuctionState, change: dict[str, Any]
 ) -> None:
     message = encode_report(signed(auction)) | change
     with pytest.raises(IntegrityError):
@@ -108,13 +108,13 @@ def test_report__with_one_field_changed__refused(
 
 
 def test_report__with_another_salt__is_signed_but_not_the_committed_one(
-    auction: AuctionView,
+    auction: AuctionState,
 ) -> None:
     message = encode_report(signed(auction)) | {"salt": "00" * 32}
     assert not decode_report(message, CONTRACTS, auction, 1).committed
 
 
-def test_recover__malleable_signature__refused_as_the_contract_does(auction: AuctionView) -> None:
+def test_recover__malleable_signature__refused_as_the_contract_does(auction: AuctionState) -> None:
     report = signed(auction)
     digest, signature = report.digest, report.signature
     assert recover(digest, signature) == SIGNERS[0].address
@@ -156,7 +156,7 @@ def test_messages__any_json__refused_never_a_crash(change: dict[str, Any]) -> No
         decode_verdict({"schema": "qmia/verdict/1", **change}, CONTRACTS, auction, 1)
 
 
-def test_verdict__encoded_and_decoded__proves_its_member(auction: AuctionView) -> None:
+def test_verdict__encoded_and_decoded__proves_its_member(auction: AuctionState) -> None:
     typed = codec.verdict_message(CONTRACTS.domain, CONTRACTS.auction, 1, [7])
     signature = SIGNERS[2].sign_typed(typed)
     message = encode_verdict(1, 7, 2, signature)
@@ -291,7 +291,7 @@ def test_download__announced_private_address__is_not_asked(serve: Any) -> None:
 
 
 def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
-    serve: Any, auction: AuctionView, tmp_path: Path
+    serve: Any, auction: AuctionState, tmp_path: Path
 ) -> None:
     report = signed(auction)
     good = serve(_text(json.dumps([encode_report(report)]).encode()))
@@ -319,7 +319,7 @@ def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
 
 
 def test_gatherer__announced_location__asked_only_on_public_networks(
-    serve: Any, auction: AuctionView
+    serve: Any, auction: AuctionState
 ) -> None:
     url = serve(_text(json.dumps(encode_report(signed(auction))).encode()))
     auction.rounds[0].announced[0] = url
