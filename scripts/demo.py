@@ -33,9 +33,10 @@ from rich.table import Table
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts, codec
-from oracles.chain.client import LocalSigner, Sender, connect
+from oracles.chain.client import LocalSigner, Sender
 from oracles.chain.codec import DstTerms, Durations, Terms, WeightTerms
 from oracles.chain.deployment import Deployment
+from oracles.chain.rpc import connect
 from oracles.chain.tokens import Dst, Erc20, Mut
 from oracles.dataset import EncryptionKey
 from oracles.errors import ChainError, IntegrityError, QmiaError
@@ -110,7 +111,7 @@ def run(folder: Path) -> dict[str, Any]:
         step("deploying with Ape")
         deploy(folder, url)
         deployment = Deployment.load(folder / "deployment.json")
-        stage = Stage(folder, url, connect(url, chain_id=deployment.chain_id), deployment)
+        stage = Stage(folder, url, connect([url], chain_id=deployment.chain_id), deployment)
         token = local_dollar(stage)
 
         step("registering three operators")
@@ -190,7 +191,7 @@ def testnet(folder: Path) -> Iterator[str]:
         try:
             for _ in range(100):
                 try:
-                    connect(url)
+                    connect([url])
                     break
                 except ChainError:
                     if process.poll() is not None:

@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.chain.client import connect
 from oracles.chain.deployment import Deployment, address_of, creation_code
+from oracles.chain.rpc import connect
 from oracles.errors import QmiaError
 from scripts.build import BuildError, build
 
@@ -95,7 +95,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         deployment = Deployment.load(args.deployment)
-        web3 = connect(args.rpc, chain_id=deployment.chain_id)
+        web3 = connect([args.rpc], chain_id=deployment.chain_id)
         results = list(verify(web3, deployment))
     except (QmiaError, BuildError) as error:
         sys.stderr.write(f"{error}\n")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from web3.exceptions import Web3Exception
 
 from oracles.audit.hashes import clone_of, created_by
 from oracles.audit.records import Block, Header, Log, Record
-from oracles.chain.events import FIRST_RANGE, decode_log
+from oracles.chain import rpc
+from oracles.chain.events import decode_log
 from oracles.chain.typed_events import AuctionCreated, DstCreated
 from oracles.errors import ChainError, ConfigError
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from oracles.chain.deployment import Deployment
 
 _TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
+#: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
+FIRST_RANGE = 10_000
 #: Addresses asked for at once; nodes limit the length of a filter.
 _BATCH: Final = 100
 #: A range that reorganisations keep changing is tried this often.
@@ -75,7 +77,8 @@ class Node:
         self._auction = deployment.address("DataAuction")
         self._factory = deployment.address("DstFactory")
         self._implementation = created_by(self._auction, 1)
-        chain_id = _ask(lambda: web3.eth.chain_id)
+        with rpc.node_errors("asking for the chain"):
+            chain_id = web3.eth.chain_id
         try:
             if cache is not None:
                 cache.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +259,8 @@ class Node:
         query: dict[str, Any] = {"address": addresses, "fromBlock": start, "toBlock": end}
         if topics is not None:
             query["topics"] = topics
-        return list(_ask(lambda: self._web3.eth.get_logs(query)))  # type: ignore[arg-type]
+        with rpc.node_errors(f"reading the logs of blocks {start} to {end}"):
+            return list(self._web3.eth.get_logs(query))  # type: ignore[arg-type]
 
     def _transfers(self, start: int, end: int, token: str, holders: Sequence[str]) -> list[Any]:
         """Transfers of a settlement token from and to our contracts."""
@@ -271,17 +275,7 @@ class Node:
         return logs
 
     def _block(self, tag: int | str) -> Any:
-        block = _ask(lambda: self._web3.eth.get_block(tag))  # type: ignore[arg-type]
-        if block is None or block.get("hash") is None:
-            raise ChainError(f"the node has no block {tag}; on a local network pass latest")
-        return block
-
-
-def _ask(question: Callable[[], Any]) -> Any:
-    try:
-        return question()
-    except (Web3Exception, OSError, ValueError) as error:
-        raise ChainError(f"the node refuses or does not answer: {error}") from error
+        return rpc.block(self._web3, tag)
 
 
 def _hex(data: bytes) -> str:

@@ -39,6 +39,17 @@ def errors() -> dict[bytes, dict[str, Any]]:
 
 
 @cache
+def functions() -> dict[bytes, str]:
+    """Name of every function of every contract, by its four-byte selector."""
+    return {
+        bytes(function_abi_to_4byte_selector(entry)): entry["name"]  # type: ignore[arg-type]
+        for name in CONTRACTS
+        for entry in abi(name)
+        if entry["type"] == "function"
+    }
+
+
+@cache
 def events() -> dict[bytes, dict[str, Any]]:
     """Every event of every contract, by its topic."""
     return {

@@ -1,4 +1,4 @@
-"""A connection to a node: checked on opening, transactions simulated before they are sent."""
+"""Calling the contracts: views, and transactions that are simulated before they are sent."""
 
 from __future__ import annotations
 
@@ -7,101 +7,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-import requests
-from eth_abi.abi import decode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.address import to_checksum_address
-from web3 import HTTPProvider, Web3
-from web3.exceptions import ContractCustomError, ContractLogicError, TimeExhausted, Web3Exception
+from web3.exceptions import TimeExhausted
+from web3.types import Wei
 
-from oracles.chain import artifacts
-from oracles.errors import ChainError, ConfigError
+from oracles.chain import artifacts, fees
+from oracles.chain.events import decode_log
+from oracles.chain.rpc import node_errors
+from oracles.errors import ChainError, ConfigError, NodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
+    from eth_typing import ChecksumAddress
+    from web3 import Web3
     from web3.contract.contract import ContractConstructor, ContractFunction
-    from web3.types import TxParams, TxReceipt
+    from web3.types import BlockIdentifier, TxParams, TxReceipt
 
 T = TypeVar("T")
 
-#: Seconds to wait for one RPC answer, and for a transaction's receipt.
-RPC_TIMEOUT = 30
+#: Seconds to wait for a transaction's receipt.
 RECEIPT_TIMEOUT = 180
-#: Share added to a gas estimate, in per cent.
-GAS_MARGIN = 15
-_PANICS = {0x01: "assertion failed", 0x11: "arithmetic overflow", 0x12: "division by zero"}
-
-
-def explain_revert(data: bytes) -> str:
-    """A revert in words: the custom error's name with its arguments."""
-    if len(data) < 4:
-        return "reverted without a reason"
-    entry = artifacts.errors().get(data[:4])
-    if entry is not None:
-        values = decode([item["type"] for item in entry["inputs"]], data[4:])
-        named = ", ".join(
-            f"{item['name']}={_show(value)}"
-            for item, value in zip(entry["inputs"], values, strict=True)
-        )
-        return f"{entry['name']}({named})"
-    if data[:4] == bytes.fromhex("08c379a0"):
-        return str(decode(["string"], data[4:])[0])
-    if data[:4] == bytes.fromhex("4e487b71"):
-        code = decode(["uint256"], data[4:])[0]
-        return _PANICS.get(code, f"panic {code:#x}")
-    return f"reverted with 0x{data.hex()}"
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.rstrip(b"\0").decode() if value.isascii() and value[:1] > b" " else value.hex()
-    return str(value)
-
-
-def _revert_data(error: ContractLogicError) -> bytes:
-    data = error.data
-    if isinstance(data, dict):
-        data = data.get("data", "")
-    if isinstance(data, str) and data.startswith("0x"):
-        return bytes.fromhex(data[2:])
-    return b""
-
-
-def revert_reason(error: Exception) -> str:
-    """What a node's refusal says, in words."""
-    if isinstance(error, ContractLogicError):
-        return f"would revert: {explain_revert(_revert_data(error))}"
-    return f"the node refused: {error}"
-
-
-def connect(url: str, *, chain_id: int | None = None) -> Web3:
-    """Connect to a node over HTTP.
-
-    Args:
-        url: JSON-RPC address.
-        chain_id: the chain it must be on, if that is known.
-
-    Raises:
-        ChainError: nobody answers, or it is another chain.
-    """
-    web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": RPC_TIMEOUT}))
-    try:
-        actual = web3.eth.chain_id
-    except (requests.RequestException, OSError, Web3Exception) as error:
-        raise ChainError(f"no node answers at {url}: start one or pass another --rpc") from error
-    if chain_id is not None and actual != chain_id:
-        raise ChainError(f"{url} is chain {actual}, but the deployment is on chain {chain_id}")
-    return web3
 
 
 class Signer(Protocol):
     """Whoever can sign for an address."""
 
     @property
-    def address(self) -> str:
+    def address(self) -> ChecksumAddress:
         """Checksummed address."""
 
     def sign_transaction(self, transaction: TxParams) -> bytes:
@@ -135,9 +71,9 @@ class LocalSigner:
             raise ConfigError(f"cannot open the keystore {path}: {error}") from error
 
     @property
-    def address(self) -> str:
+    def address(self) -> ChecksumAddress:
         """Checksummed address."""
-        return str(self.account.address)
+        return self.account.address
 
     def sign_transaction(self, transaction: TxParams) -> bytes:
         """The raw signed transaction."""
@@ -164,7 +100,7 @@ class Sender:
         self._cap = None if max_fee_gwei is None else int(max_fee_gwei * 10**9)
 
     @property
-    def address(self) -> str:
+    def address(self) -> ChecksumAddress:
         """Checksummed address of the signer."""
         return self.signer.address
 
@@ -179,43 +115,33 @@ class Sender:
             ChainError: it would revert (the contract's reason is in the message), the fee exceeds
                 the cap, the node refuses, or no receipt came in time.
         """
-        try:
+        name = _name(call)
+        with node_errors(name):
             # Estimating runs the transaction, so a revert shows here and costs nothing.
-            gas = call.estimate_gas({"from": to_checksum_address(self.address), "value": value})  # type: ignore[arg-type]
+            gas = call.estimate_gas({"from": self.address, "value": Wei(value)})
             transaction = call.build_transaction(self._envelope(value, gas))
-            raw = self.signer.sign_transaction(transaction)
+        raw = self.signer.sign_transaction(transaction)
+        with node_errors(name):
             digest = self.web3.eth.send_raw_transaction(raw)
-            receipt = self.web3.eth.wait_for_transaction_receipt(digest, timeout=RECEIPT_TIMEOUT)
-        except (ContractCustomError, ContractLogicError) as error:
-            reason = explain_revert(_revert_data(error))
-            raise ChainError(f"{_name(call)} would revert: {reason}") from error
-        except TimeExhausted as error:
-            raise ChainError(f"{_name(call)}: no receipt after {RECEIPT_TIMEOUT} s") from error
-        except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
-            raise ChainError(f"{_name(call)}: the node refused: {error}") from error
+            try:
+                receipt = self.web3.eth.wait_for_transaction_receipt(
+                    digest, timeout=RECEIPT_TIMEOUT
+                )
+            except TimeExhausted as error:
+                raise ChainError(f"{name}: no receipt after {RECEIPT_TIMEOUT} s") from error
         if receipt["status"] != 1:
-            raise ChainError(f"{_name(call)} reverted in block {receipt['blockNumber']}")
+            raise ChainError(f"{name} reverted in block {receipt['blockNumber']}")
         return receipt
 
     def _envelope(self, value: int, gas: int) -> TxParams:
-        base = self.web3.eth.get_block("latest").get("baseFeePerGas", 0)
-        tip = self.web3.eth.max_priority_fee
-        fee = 2 * base + tip
-        if self._cap is not None and fee > self._cap:
-            if base + 1 > self._cap:
-                raise ChainError(
-                    f"gas costs {base / 10**9:.2f} gwei, above the cap of {self._cap / 10**9:.2f}"
-                )
-            fee = self._cap
+        max_fee, tip = fees.quote(self.web3, self._cap)
         return {
-            "from": to_checksum_address(self.address),
-            "value": value,  # type: ignore[typeddict-item]
-            "gas": gas + gas * GAS_MARGIN // 100,
-            "nonce": self.web3.eth.get_transaction_count(
-                to_checksum_address(self.address), "pending"
-            ),
-            "maxFeePerGas": fee,  # type: ignore[typeddict-item]
-            "maxPriorityFeePerGas": min(tip, fee),  # type: ignore[typeddict-item]
+            "from": self.address,
+            "value": Wei(value),
+            "gas": fees.with_margin(gas),
+            "nonce": self.web3.eth.get_transaction_count(self.address, "pending"),
+            "maxFeePerGas": Wei(max_fee),
+            "maxPriorityFeePerGas": Wei(tip),
             "chainId": self.web3.eth.chain_id,
         }
 
@@ -224,18 +150,15 @@ def _name(call: ContractFunction | ContractConstructor) -> str:
     return getattr(call, "fn_name", "constructor")
 
 
-def read(call: ContractFunction, *, block: int | str = "latest") -> Any:
+def read(call: ContractFunction, *, block: BlockIdentifier = "latest") -> Any:
     """Call a view.
 
     Raises:
-        ChainError: it reverts (with the contract's reason), or the node does not answer.
+        Reverted: the contract refuses.
+        NodeError: the node does not answer, or there is no such contract.
     """
-    try:
-        return call.call(block_identifier=block)  # type: ignore[arg-type]
-    except (ContractCustomError, ContractLogicError) as error:
-        raise ChainError(f"{_name(call)}: {explain_revert(_revert_data(error))}") from error
-    except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
-        raise ChainError(f"{_name(call)}: the node does not answer: {error}") from error
+    with node_errors(_name(call)):
+        return call.call(block_identifier=block)
 
 
 class ContractAt:
@@ -258,7 +181,8 @@ class ContractAt:
     @cached_property
     def chain_id(self) -> int:
         """EIP-155."""
-        return self._web3.eth.chain_id
+        with node_errors("asking for the chain"):
+            return self._web3.eth.chain_id
 
     def _call(self, name: str, *args: Any) -> ContractFunction:
         call: ContractFunction = self._functions[name](*args)
@@ -270,8 +194,6 @@ class ContractAt:
 
 def receipt_events(receipt: TxReceipt, kind: type[T]) -> list[T]:
     """The events of one kind that a transaction caused, in order."""
-    from oracles.chain.events import decode_log
-
     decoded = (
         decode_log(log["address"], [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
         for log in receipt["logs"]
@@ -283,9 +205,10 @@ def receipt_event(receipt: TxReceipt, kind: type[T]) -> T:
     """The event of one kind that a transaction caused.
 
     Raises:
-        ChainError: it caused none, or more than one.
+        NodeError: it caused none, or more than one.
     """
     events = receipt_events(receipt, kind)
     if len(events) != 1:
-        raise ChainError(f"a transaction caused {len(events)} events {kind.__name__}, not one")
+        digest = "0x" + bytes(receipt["transactionHash"]).hex()
+        raise NodeError(f"{digest} caused {len(events)} events {kind.__name__}, not one")
     return events[0]

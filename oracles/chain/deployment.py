@@ -15,24 +15,22 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import requests
 from eth_abi.abi import encode
-from eth_typing import BlockNumber
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from web3.exceptions import Web3Exception
 
-from oracles.chain import artifacts
+from oracles.chain import artifacts, rpc
 from oracles.chain.auction import AuctionContract
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
-from oracles.errors import ChainError, ConfigError
+from oracles.errors import ChainError, ConfigError, NodeError
 from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from eth_typing import BlockNumber, ChecksumAddress
     from web3 import Web3
     from web3.contract.contract import ContractFunction
     from web3.types import TxParams, TxReceipt
@@ -62,7 +60,7 @@ class Deployed:
     `transaction` is empty for a contract that was there already.
     """
 
-    address: str
+    address: ChecksumAddress
     arguments: tuple[str, ...]
     transaction: str
 
@@ -83,7 +81,7 @@ class Deployment:
     contracts: dict[str, Deployed]
     salt: str = ""
 
-    def address(self, name: str) -> str:
+    def address(self, name: str) -> ChecksumAddress:
         """Address of a contract."""
         return self.contracts[name].address
 
@@ -164,10 +162,10 @@ def creation_code(built: dict[str, Any], arguments: Sequence[str]) -> bytes:
     return bytes.fromhex(built["bytecode"].removeprefix("0x")) + encode(types, values)
 
 
-def address_of(code: bytes, salt: bytes) -> str:
+def address_of(code: bytes, salt: bytes) -> ChecksumAddress:
     """Where the proxy creates a contract (EIP-1014)."""
     seed = b"\xff" + bytes.fromhex(PROXY.removeprefix("0x")) + salt + keccak(code)
-    return str(to_checksum_address(keccak(seed)[12:]))
+    return to_checksum_address(keccak(seed)[12:])
 
 
 def deploy(sender: Sender, *, min_bond: int, challenge_bond: int, salt: bytes = SALT) -> Deployment:
@@ -187,7 +185,7 @@ def deploy(sender: Sender, *, min_bond: int, challenge_bond: int, salt: bytes = 
     auction, _ = _deploy(sender, salt, "DataAuction", oracle.address)
     factory, _ = _deploy(sender, salt, "DstFactory", auction.address)
     return Deployment(
-        sender.web3.eth.chain_id,
+        AuctionContract(sender.web3, auction.address).chain_id,
         block,
         {"ScoreOracle": oracle, "DataAuction": auction, "DstFactory": factory},
         "0x" + salt.hex(),
@@ -229,14 +227,16 @@ def _send(sender: Sender, to: str, data: bytes, what: str, value: int = 0) -> Tx
 
 
 def _need_proxy(sender: Sender) -> None:
-    eth = sender.web3.eth
-    if eth.get_code(PROXY):
+    web3 = sender.web3
+    if rpc.code(web3, PROXY):
         return
-    if eth.get_balance(_PROXY_MAKER) < _PROXY_COST:
+    if rpc.balance(web3, _PROXY_MAKER) < _PROXY_COST:
         _send(sender, _PROXY_MAKER, b"", "paying for the proxy", _PROXY_COST)
     try:
-        eth.wait_for_transaction_receipt(eth.send_raw_transaction(_PROXY_TRANSACTION))
-    except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
+        with rpc.node_errors("creating the deployment proxy"):
+            digest = web3.eth.send_raw_transaction(_PROXY_TRANSACTION)
+            web3.eth.wait_for_transaction_receipt(digest)
+    except NodeError as error:
         raise ChainError(
             f"this chain lacks the deployment proxy {PROXY} and refuses its transaction, which "
             f"names no chain: {error}"
@@ -244,28 +244,29 @@ def _need_proxy(sender: Sender) -> None:
 
 
 def _deploy(sender: Sender, salt: bytes, name: str, *arguments: str) -> tuple[Deployed, int]:
-    code = creation_code(artifacts.artifact(name), arguments)
-    address, eth = address_of(code, salt), sender.web3.eth
-    if eth.get_code(to_checksum_address(address)):
-        return Deployed(address, arguments, ""), _first_block(sender.web3, address)
+    code, web3 = creation_code(artifacts.artifact(name), arguments), sender.web3
+    address = address_of(code, salt)
+    if rpc.code(web3, address):
+        return Deployed(address, arguments, ""), _created(web3, address)
     receipt = _send(sender, PROXY, salt + code, f"deploying {name}")
-    if not eth.get_code(to_checksum_address(address)):
+    if not rpc.code(web3, address):
         raise ChainError(f"{name} was not deployed")
     digest = "0x" + bytes(receipt["transactionHash"]).hex()
     return Deployed(address, arguments, digest), receipt["blockNumber"]
 
 
-def _first_block(web3: Web3, address: str) -> int:
+def _created(web3: Web3, address: ChecksumAddress) -> int:
     """The block that created a contract, which is there now."""
-    low, high = 0, int(web3.eth.block_number)
     try:
-        while low < high:
-            middle = (low + high) // 2
-            there = web3.eth.get_code(to_checksum_address(address), BlockNumber(middle))
-            low, high = (low, middle) if there else (middle + 1, high)
-    except (Web3Exception, ValueError, requests.RequestException, OSError) as error:
-        raise ChainError(
+        with rpc.node_errors(f"looking for the block that created {address}"):
+            newest = rpc.newest(web3)
+            return rpc.first_block(
+                0,
+                newest,
+                lambda number: bool(web3.eth.get_code(address, cast("BlockNumber", number))),
+            )
+    except NodeError as error:
+        raise NodeError(
             f"{address} is deployed already, but the node no longer knows since when: use the "
             "deployment file of that time, an archive node, or another salt"
         ) from error
-    return low

@@ -1,22 +1,22 @@
-"""Logs to events: decoding, and reading them from a node in ranges that the node allows."""
+"""Logs to events: decoding them, and reading the events of contracts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import decode
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_checksum_address
-from web3.exceptions import Web3Exception
 
 from oracles.chain import artifacts
+from oracles.chain.logs import read_logs
 from oracles.chain.typed_events import EVENTS, STRUCTS
 from oracles.errors import ChainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from eth_typing import ChecksumAddress
     from web3 import Web3
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: A checksum is a hash, and the same addresses come again and again.
 _checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
-#: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
-FIRST_RANGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,56 +164,49 @@ def _present(item: dict[str, Any], value: Any) -> Any:
 def read_events(
     web3: Web3,
     addresses: Sequence[str],
-    from_block: int,
-    to_block: int,
+    first: int,
+    last: int,
     *,
-    topics: Sequence[Any] | None = None,
+    kinds: Iterable[type[Body]] | None = None,
+    topics: Sequence[Any] = (),
     on_range: Callable[[int], None] | None = None,
 ) -> Iterator[Event]:
-    """Read events in order, in ranges that adapt to what the node allows.
+    """Read events in order.
 
     Args:
         web3: connection.
         addresses: contracts to listen to.
-        from_block: first block.
-        to_block: last block, included.
-        topics: as in `eth_getLogs`.
+        first: first block.
+        last: last block, included.
+        kinds: of event that are wanted; None for all.
+        topics: of the indexed arguments, as in `eth_getLogs`: a value, a list of values, or None.
         on_range: called with the last block of each range read (for progress).
 
     Raises:
-        ChainError: the node refuses even a single block, or answers nonsense.
+        NodeError: see `read_logs`.
+        ChainError: a log does not have the form of its event.
     """
-    width = FIRST_RANGE
-    start = from_block
-    while start <= to_block:
-        end = min(to_block, start + width - 1)
-        query: dict[str, Any] = {
-            "address": [to_checksum_address(address) for address in addresses],
-            "fromBlock": start,
-            "toBlock": end,
-        }
-        if topics is not None:
-            query["topics"] = list(topics)
-        try:
-            logs = web3.eth.get_logs(query)  # type: ignore[arg-type]
-        except (Web3Exception, OSError, ValueError) as error:
-            if end == start:
-                raise ChainError(f"the node refuses the logs of block {start}: {error}") from error
-            width = max(1, (end - start + 1) // 2)
-            continue
+    wanted = None if kinds is None else [topic_of(kind.__name__) for kind in kinds]
+    asked = [wanted, *topics] if wanted or topics else None
+    for end, logs in read_logs(web3, addresses, first, last, asked):
         for log in logs:
             event = decode_log(
-                log["address"],
-                [bytes(topic) for topic in log["topics"]],
-                bytes(log["data"]),
-                block=log["blockNumber"],
-                block_hash=bytes(log["blockHash"]),
-                transaction=bytes(log["transactionHash"]),
-                log_index=log["logIndex"],
+                log.address,
+                log.topics,
+                log.data,
+                block=log.block,
+                block_hash=log.block_hash,
+                transaction=log.transaction,
+                log_index=log.index,
             )
             if event is not None:
                 yield event
         if on_range is not None:
             on_range(end)
-        start = end + 1
-        width = min(FIRST_RANGE, width * 2)
+
+
+@cache
+def topic_of(name: str) -> str:
+    """First topic of an event, in hexadecimal."""
+    (topic,) = (t for t, entry in artifacts.events().items() if entry["name"] == name)
+    return "0x" + topic.hex()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from oracles.chain import rpc
 from oracles.chain.auction import Phases, State
 from oracles.chain.codec import Score, same_address, unpack_vector
 from oracles.chain.events import Event, read_events
@@ -177,7 +178,7 @@ class AuctionState:
         if posted is None:
             raise ChainError(f"round {round_} of auction {self.id} has no scores")
         # Contract code behind its STOP byte (libraries/Scores.sol).
-        code = [bytes(web3.eth.get_code(pointer))[1:] for _, pointer in sorted(posted.items())]
+        code = [rpc.code(web3, pointer)[1:] for _, pointer in sorted(posted.items())]
         return unpack_vector(b"".join(code))
 
     def apply(self, event: Event) -> None:
@@ -233,17 +234,17 @@ def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionSta
         ChainError: there is no such auction, or the node does not answer.
     """
     contract, oracle = deployment.address("DataAuction"), deployment.address("ScoreOracle")
-    newest = web3.eth.block_number
+    newest = rpc.newest(web3)
     consumer, number = "0x" + contract[2:].lower().rjust(64, "0"), f"0x{auction:064x}"
     events = [
-        *read_events(web3, [contract], deployment.block, newest, topics=[None, number]),
-        *read_events(web3, [oracle], deployment.block, newest, topics=[None, consumer, number]),
+        *read_events(web3, [contract], deployment.block, newest, topics=[number]),
+        *read_events(web3, [oracle], deployment.block, newest, topics=[consumer, number]),
     ]
     state: AuctionState | None = None
     for event in sorted(events, key=lambda each: (each.block, each.log_index)):
         if isinstance(event.body, AuctionCreated):
             members = deployment.oracle(web3).operator_set(event.body.terms.operator_set)
-            created = web3.eth.get_block(event.block)["timestamp"]
+            created = rpc.block(web3, event.block_hash)["timestamp"]
             state = AuctionState.start(event.body, members, created)
         elif state is not None:
             state.apply(event)

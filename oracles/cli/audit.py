@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 RpcOption = Annotated[
-    str | None, typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node.")
+    list[str] | None,
+    typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node; several for fallback."),
 ]
 DeploymentOption = Annotated[Path, typer.Option(envvar="QMIA_DEPLOYMENT", help="Deployment file.")]
 TagOption = Annotated[
@@ -35,17 +36,17 @@ DEPLOYMENT = Path("deployment.json")
 
 
 def _source(
-    archive: Path | None, rpc: str | None, deployment: Path, tag: str, cache: Path | None
+    archive: Path | None, rpc: list[str] | None, deployment: Path, tag: str, cache: Path | None
 ) -> Source:
     from oracles.audit.archive import Archive
 
     if archive is not None:
         return Archive(archive)
-    if rpc is None:
+    if not rpc:
         raise ConfigError("name an archive, or a node with --rpc")
     from oracles.audit.node import Node
-    from oracles.chain.client import connect
     from oracles.chain.deployment import Deployment
+    from oracles.chain.rpc import connect
 
     with Progress(console=stderr, transient=True) as progress:
         task = progress.add_task("blocks", total=None)
@@ -121,9 +122,9 @@ def replay(
         raise ConfigError(f"there is no auction {auction} up to block {last}")
     if storage:
         from oracles.audit.storage import check_storage
-        from oracles.chain.client import connect
+        from oracles.chain.rpc import connect
 
-        if rpc is None:
+        if not rpc:
             raise ConfigError("--storage needs a node: add --rpc")
         check_storage(state, connect(rpc))
     if report is not None:

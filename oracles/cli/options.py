@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from eth_utils.address import is_hex_address, to_checksum_address
 
+from oracles.cli.output import stderr
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from oracles.evidence import Store
     from oracles.money import Currency
 
+LOCAL_NODE = "http://127.0.0.1:8545"
 AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
 
 
@@ -32,7 +34,7 @@ class Session:
     QMIA_PASSPHRASE_FILE, QMIA_STORE, QMIA_MAX_FEE_GWEI.
     """
 
-    rpc: str
+    rpc: list[str]
     deployment_file: Path
     keystore: Path | None
     passphrase_file: Path | None
@@ -47,9 +49,9 @@ class Session:
 
     def connect(self) -> Web3:
         """A connection to the deployment's chain; no key needed."""
-        from oracles.chain.client import connect
+        from oracles.chain.rpc import connect
 
-        return connect(self.rpc, chain_id=self.deployment().chain_id)
+        return connect(self.rpc, self.deployment().chain_id, notify=stderr.print)
 
     def sender(self) -> Sender:
         """A connection with the key.
@@ -94,8 +96,12 @@ class Session:
 def open_session(
     context: typer.Context,
     rpc: Annotated[
-        str, typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node.")
-    ] = "http://127.0.0.1:8545",
+        list[str] | None,
+        typer.Option(
+            envvar="QMIA_RPC",
+            help="JSON-RPC address of a node (http://127.0.0.1:8545); several for fallback.",
+        ),
+    ] = None,
     deployment: Annotated[
         Path, typer.Option(envvar="QMIA_DEPLOYMENT", help="Deployment file.")
     ] = Path("deployment.json"),
@@ -123,7 +129,9 @@ def open_session(
     A program that runs these commands with keys of its own passes its kind of session as `obj`.
     """
     make = context.obj or Session
-    context.obj = make(rpc, deployment, keystore, passphrase_file, store, max_fee_gwei)
+    context.obj = make(
+        rpc or [LOCAL_NODE], deployment, keystore, passphrase_file, store, max_fee_gwei
+    )
 
 
 def read_secret(path: Path) -> str:

@@ -43,8 +43,8 @@ def _load(config: Path | None, **flags: Any) -> Settings:
 def _sender(settings: Settings) -> Sender:
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
+    from oracles.chain.rpc import connect
     from oracles.operator.keys import load_signer
-    from oracles.operator.rpc import connect
 
     signer = load_signer(settings)
     if signer is None:
@@ -152,11 +152,13 @@ def register(
     """Register as an operator: send the bond and publish the encryption key."""
     from web3 import Web3
 
+    from oracles.chain.rpc import balance as balance_of
+
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
     oracle, public = _oracle(settings, sender), _public_key(settings)
     value = int(Web3.to_wei(bond, "ether"))
-    balance = sender.web3.eth.get_balance(Web3.to_checksum_address(sender.address))
+    balance = balance_of(sender.web3, sender.address)
     if balance <= value:
         raise ConfigError(
             f"{sender.address} has {Web3.from_wei(balance, 'ether')} ether; send it the bond of"
@@ -184,11 +186,13 @@ def rotate(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
     """
     import datetime
 
+    from oracles.chain.rpc import block
+
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
     oracle, public = _oracle(settings, sender), _public_key(settings)
     bond, locked_until = oracle.bond_of(sender.address)
-    now = sender.web3.eth.get_block("latest")["timestamp"]
+    now = block(sender.web3, "latest")["timestamp"]
     if now < locked_until:
         date = datetime.datetime.fromtimestamp(locked_until, datetime.UTC)
         raise ConfigError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oracles.chain import codec
+from oracles.chain import codec, rpc
 from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.tokens import Erc20, Mut
@@ -164,7 +164,7 @@ class Buyer:
         """
         view = self.view(auction)
         mut = Mut(self._web3, self._contract.mut_token(auction))
-        if not self._web3.eth.get_code(mut.address):
+        if not rpc.code(self._web3, mut.address):
             raise ChainError(
                 f"auction {auction} has no MUT to pay revenue to: it is not settled, or was aborted"
             )

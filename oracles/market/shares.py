@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from oracles.chain import codec
+from eth_utils.address import to_checksum_address
+
+from oracles.chain import codec, rpc
 from oracles.chain.client import Sender, receipt_events
 from oracles.chain.state import load_auction
 from oracles.chain.tokens import Dst, WaterLevel
@@ -41,7 +43,7 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
     level, shares = water_level({index: scores[index] for index in delivered}, terms)
     factory = deployment.dst_factory(sender.web3)
     address = factory.token_of(auction)
-    if not sender.web3.eth.get_code(address):  # type: ignore[arg-type]
+    if not rpc.code(sender.web3, to_checksum_address(address)):
         sender.send(factory.create(auction, terms))
     token = Dst(sender.web3, address)
     verified = False

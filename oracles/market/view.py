@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oracles.chain import rpc
 from oracles.chain.codec import NONE
 from oracles.chain.events import read_events
 from oracles.chain.typed_events import OperatorRegistered
@@ -54,7 +55,9 @@ def operator_keys(web3: Web3, deployment: Deployment, set_id: int) -> dict[str, 
     members = deployment.oracle(web3).operator_set(set_id).members
     keys: dict[str, bytes] = {}
     address = deployment.address("ScoreOracle")
-    for event in read_events(web3, [address], deployment.block, web3.eth.block_number):
+    for event in read_events(
+        web3, [address], deployment.block, rpc.newest(web3), kinds=[OperatorRegistered]
+    ):
         if isinstance(event.body, OperatorRegistered):
             keys[event.body.operator] = event.body.key_x + event.body.key_y
     missing = [member for member in members if member not in keys]
@@ -65,4 +68,4 @@ def operator_keys(web3: Web3, deployment: Deployment, set_id: int) -> dict[str, 
 
 def chain_time(web3: Web3) -> int:
     """The chain's clock: unix seconds of the newest block. Deadlines are judged by it alone."""
-    return int(web3.eth.get_block("latest")["timestamp"])
+    return rpc.block(web3, "latest")["timestamp"]

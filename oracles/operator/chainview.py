@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eth_utils.address import to_checksum_address
-from web3.exceptions import BlockNotFound, Web3Exception
 
-from oracles.chain import artifacts
+from oracles.chain import rpc, typed_events
 from oracles.chain.events import read_events
 from oracles.chain.oracle import OperatorSet
 from oracles.chain.state import AuctionState
 from oracles.chain.typed_events import AuctionCreated, SetCreated
-from oracles.errors import ChainError
+from oracles.errors import ChainError, NodeError
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -26,25 +25,23 @@ if TYPE_CHECKING:
     from oracles.chain.events import Event
     from oracles.operator.journal import LogIndex
 
-_EVENTS = frozenset(
-    {
-        "Aborted",
-        "AuctionCreated",
-        "ChallengeResolved",
-        "Challenged",
-        "Committed",
-        "Delivered",
-        "Forfeited",
-        "OperatorRegistered",
-        "RoundCompleted",
-        "ScoresPosted",
-        "SetCreated",
-        "Settled",
-        "VectorAnnounced",
-        "VectorCommitted",
-        "VectorPublished",
-        "Withdrawn",
-    }
+_EVENTS = (
+    typed_events.Aborted,
+    typed_events.AuctionCreated,
+    typed_events.ChallengeResolved,
+    typed_events.Challenged,
+    typed_events.Committed,
+    typed_events.Delivered,
+    typed_events.Forfeited,
+    typed_events.OperatorRegistered,
+    typed_events.RoundCompleted,
+    typed_events.ScoresPosted,
+    typed_events.SetCreated,
+    typed_events.Settled,
+    typed_events.VectorAnnounced,
+    typed_events.VectorCommitted,
+    typed_events.VectorPublished,
+    typed_events.Withdrawn,
 )
 
 
@@ -82,11 +79,6 @@ class ChainIndex:
         self._auction = to_checksum_address(deployment.address("DataAuction"))
         self._oracle = to_checksum_address(deployment.address("ScoreOracle"))
         self._first = deployment.block
-        self._topics = [
-            "0x" + topic.hex()
-            for topic, entry in artifacts.events().items()
-            if entry["name"] in _EVENTS
-        ]
         #: Kept from cycle to cycle, so that an auction is not folded again for each event.
         self._states: dict[int, AuctionState] = {}
 
@@ -96,14 +88,8 @@ class ChainIndex:
         Raises:
             ChainError: the node does not answer, or the chain changed meanwhile (try again).
         """
-        try:
-            return self._follow()
-        except (Web3Exception, OSError, ValueError, KeyError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
-
-    def _follow(self) -> Head:
-        head = self.web3.eth.get_block("latest")
-        settled = head if self._tag == "latest" else self.web3.eth.get_block(self._tag)  # type: ignore[arg-type]
+        head = rpc.block(self.web3, "latest")
+        settled = head if self._tag == "latest" else rpc.block(self.web3, self._tag)
         number, digest = head["number"], bytes(head["hash"])
         start = self._fork_point()
         if number >= start:
@@ -113,11 +99,11 @@ class ChainIndex:
                     [self._auction, self._oracle],
                     start,
                     number,
-                    topics=[self._topics],
+                    kinds=_EVENTS,
                 )
             )
-            if bytes(self.web3.eth.get_block(number)["hash"]) != digest:
-                raise ChainError("the chain was reorganised while it was read")
+            if rpc.block_hash(self.web3, number) != digest:
+                raise NodeError("the chain was reorganised while it was read")
             ours = [
                 event
                 for event in events
@@ -134,11 +120,7 @@ class ChainIndex:
         """First block to read, after dropping what is no longer on the chain."""
         checkpoints = self._logs.checkpoints()
         for position, (number, digest) in enumerate(checkpoints):
-            try:
-                same = bytes(self.web3.eth.get_block(number)["hash"]) == digest
-            except BlockNotFound:
-                same = False
-            if same:
+            if rpc.block_hash(self.web3, number) == digest:
                 if position:
                     self._rewind(number)
                 return number + 1
@@ -189,10 +171,7 @@ class ChainIndex:
         raise ChainError(f"operator set {number} was not created")
 
     def _timestamp(self, event: Event) -> int:
-        try:
-            return int(self.web3.eth.get_block(event.block_hash)["timestamp"])  # type: ignore[arg-type]
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+        return rpc.block(self.web3, event.block_hash)["timestamp"]
 
     def first_block_at(self, timestamp: int, newest: int) -> bytes:
         """Hash of the first block whose timestamp is not below `timestamp`.
@@ -200,14 +179,8 @@ class ChainIndex:
         Raises:
             ChainError: the node does not answer.
         """
-        low, high = self._first, newest
-        try:
-            while low < high:
-                middle = (low + high) // 2
-                if self.web3.eth.get_block(middle)["timestamp"] < timestamp:
-                    low = middle + 1
-                else:
-                    high = middle
-            return bytes(self.web3.eth.get_block(low)["hash"])
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+
+        def reached(number: int) -> bool:
+            return rpc.block(self.web3, number)["timestamp"] >= timestamp
+
+        return bytes(rpc.block(self.web3, rpc.first_block(self._first, newest, reached))["hash"])

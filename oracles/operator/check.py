@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import httpx
-from web3 import Web3
-from web3.exceptions import Web3Exception
+from eth_utils.address import to_checksum_address
 
+from oracles.chain import fees, rpc
 from oracles.chain.auction import State
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
@@ -20,7 +20,6 @@ from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetCr
 from oracles.errors import QmiaError
 from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
 from oracles.operator.keys import load_encryption_keys, load_signer
-from oracles.operator.rpc import connect
 from oracles.scoring import GIB, load_scorer
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def preflight(settings: Settings) -> list[Finding]:
     for name, check in checks.items():
         try:
             findings += list(check())
-        except (QmiaError, Web3Exception, httpx.HTTPError, OSError, ValueError) as error:
+        except (QmiaError, httpx.HTTPError, OSError, ValueError) as error:
             findings.append(Finding(name, "failed", str(error)))
     return findings
 
@@ -90,12 +89,12 @@ def _rpc(settings: Settings) -> Iterator[Finding]:
     for number, url in enumerate(settings.rpc):
         name = f"rpc {number + 1}"
         try:
-            web3 = connect([url], deployment.chain_id)
-            block = web3.eth.get_block("latest")
-            web3.eth.get_block(settings.block)
+            web3 = rpc.connect([url], deployment.chain_id)
+            block = rpc.block(web3, "latest")
+            rpc.block(web3, settings.block)
             addresses = [each.address for each in deployment.contracts.values()]
-            missing = [a for a in addresses if not web3.eth.get_code(Web3.to_checksum_address(a))]
-        except (QmiaError, Web3Exception, OSError, ValueError) as error:
+            missing = [a for a in addresses if not rpc.code(web3, a)]
+        except QmiaError as error:
             yield Finding(name, "failed", str(error))
             continue
         if missing:
@@ -133,13 +132,13 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     if address is None:
         return
     deployment = Deployment.load(settings.deployment)
-    web3 = connect(settings.rpc, deployment.chain_id)
+    web3 = rpc.connect(settings.rpc, deployment.chain_id)
     oracle = deployment.oracle(web3)
     bond, _ = oracle.bond_of(address)
     least = oracle.min_bond()
     detail = f"{bond / 10**18} ether, at least {least / 10**18} are needed"
     yield _verdict("bond", bond >= least, detail)
-    events = list(read_events(web3, [oracle.address], deployment.block, int(web3.eth.block_number)))
+    events = list(read_events(web3, [oracle.address], deployment.block, rpc.newest(web3)))
     published = [
         event.body.key_x + event.body.key_y
         for event in events
@@ -157,9 +156,8 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     ]
     detail = f"member of {', '.join(map(str, sets))}" if sets else "member of none"
     yield _verdict("operator sets", bool(sets), detail, bad="warning")
-    base = web3.eth.get_block("latest").get("baseFeePerGas", 0)
-    price = min(int(settings.max_fee_gwei * 10**9), 2 * base + web3.eth.max_priority_fee)
-    balance = web3.eth.get_balance(Web3.to_checksum_address(address))
+    price = fees.quote(web3).max_fee
+    balance = rpc.balance(web3, to_checksum_address(address))
     rounds = balance // max(1, price * _ROUND_GAS)
     detail = f"{balance / 10**18} ether, enough for {min(rounds, 10**6)} rounds at this gas price"
     yield _verdict("balance", rounds >= _ROUNDS, detail, bad="warning")
@@ -168,9 +166,9 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
 def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
     """How far `block` is behind, and whether the auctions to be served allow for it."""
     deployment = Deployment.load(settings.deployment)
-    web3 = connect(settings.rpc, deployment.chain_id)
-    head = web3.eth.get_block("latest")
-    measured = head["timestamp"] - web3.eth.get_block(settings.block)["timestamp"]
+    web3 = rpc.connect(settings.rpc, deployment.chain_id)
+    head = rpc.block(web3, "latest")
+    measured = head["timestamp"] - rpc.block(web3, settings.block)["timestamp"]
     lag = measured * _LAG_MARGIN
     need = lag / settings.scoring.fetch_share
     detail = (
@@ -180,7 +178,9 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
     signer = load()
     address = signer.address if signer else settings.address
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
-    for event in read_events(web3, [contract.address], deployment.block, head["number"]):
+    for event in read_events(
+        web3, [contract.address], deployment.block, head["number"], kinds=[AuctionCreated]
+    ):
         if not isinstance(event.body, AuctionCreated):
             continue
         auction, terms = event.body.auction_id, event.body.terms

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from oracles.chain.deployment import Deployment
-from oracles.errors import ChainError, ConfigError
+from oracles.chain.rpc import connect
+from oracles.errors import ChainError, ConfigError, Reverted
 from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
 from oracles.operator.chainview import ChainIndex
@@ -28,7 +29,6 @@ from oracles.operator.outbox import DryRun, Outbox
 from oracles.operator.peers import Peers
 from oracles.operator.pinning import Pinner
 from oracles.operator.reporting import Reporting
-from oracles.operator.rpc import connect
 from oracles.operator.serve import Server
 from oracles.operator.turn import AuctionProgress, Turn
 
@@ -267,8 +267,8 @@ class Daemon:
         with self._failures.attempt(duty, harmless=(ConfigError,)):
             try:
                 self._handlers[duty.kind](turn, duty)
-            except ChainError as error:
-                if "AlreadySlashed" not in str(error):
+            except Reverted as error:
+                if error.error != "AlreadySlashed":
                     raise
                 self._abandoned.add(duty)
 

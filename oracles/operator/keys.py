@@ -19,6 +19,7 @@ from oracles.errors import ChainError, ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eth_typing import ChecksumAddress
     from web3.types import TxParams
 
     from oracles.chain.client import Signer
@@ -44,7 +45,7 @@ class RemoteSigner:
         self._address = to_checksum_address(address)
 
     @property
-    def address(self) -> str:
+    def address(self) -> ChecksumAddress:
         """Checksummed address."""
         return self._address
 

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from hexbytes import HexBytes
-from web3.exceptions import Web3Exception
+from eth_utils.address import to_checksum_address
 
-from oracles.chain import codec
+from oracles.chain import codec, rpc
 from oracles.chain.auction import State
 from oracles.errors import ChainError
 from oracles.operator.duties import current_round
@@ -76,13 +75,10 @@ class Monitor:
 
     def _compare(self, turn: Turn, number: int, report: Report) -> None:
         round_ = turn.auction.rounds[number - 1]
-        try:
-            parts = [
-                bytes(self._web3.eth.get_code(HexBytes(pointer)))[1:]  # type: ignore[arg-type]
-                for _, pointer in sorted(round_.posted[round_.complete].items())
-            ]
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+        parts = [
+            rpc.code(self._web3, pointer)[1:]
+            for _, pointer in sorted(round_.posted[round_.complete].items())
+        ]
         ours = codec.unpack_vector(report.vector)
         accepted = codec.unpack_vector(b"".join(parts))
         if len(ours) != len(accepted):
@@ -128,10 +124,7 @@ class Monitor:
 
     def _report_funds(self) -> None:
         address = self._context.address
-        try:
-            balance = self._web3.eth.get_balance(HexBytes(address))  # type: ignore[arg-type]
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+        balance = rpc.balance(self._web3, to_checksum_address(address))
         self._metrics.balance.set(balance / 10**18)
         self._metrics.bond.set(self._context.oracle.bond_of(address)[0] / 10**18)
         self._next_funds = time.monotonic() + _FUNDS_SECONDS

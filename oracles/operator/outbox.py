@@ -12,16 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from web3.exceptions import (
-    ContractLogicError,
-    TransactionNotFound,
-    Web3Exception,
-)
 
-from oracles.chain.client import GAS_MARGIN, revert_reason
-from oracles.errors import ChainError
+from oracles.chain import fees, rpc
+from oracles.chain.rpc import node_errors
+from oracles.errors import ChainError, NodeError, Reverted
 from oracles.operator.journal import Transaction
 
 if TYPE_CHECKING:
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
     from web3 import Web3
     from web3.contract.contract import ContractFunction
+    from web3.types import TxReceipt
 
     from oracles.chain.client import Signer
     from oracles.operator.duty import Duty
@@ -82,16 +80,16 @@ class Outbox:
             once: nor if an earlier one was mined, for what no event of an auction shows to be done.
 
         Raises:
-            ChainError: it would revert (with the contract's reason), gas costs more than the cap,
-                or the node does not answer.
+            Reverted: it would revert.
+            ChainError: gas costs more than the cap.
+            NodeError: the node does not answer.
         """
         if once and self._log.sent(duty):
             return False
         if any(each.duty == duty for each in self._log.in_state("pending")):
             return False
-        try:
-            gas = call.estimate_gas({"from": self._address})
-            gas += gas * GAS_MARGIN // 100
+        with node_errors(str(duty)):
+            gas = fees.with_margin(call.estimate_gas({"from": self._address}))
             if gas > _GAS_CAP:
                 raise ChainError(f"{duty} needs {gas} gas, more than a transaction may use")
             request: dict[str, Any] = {
@@ -100,11 +98,9 @@ class Outbox:
                 "value": 0,
                 "gas": gas,
             }
-            fee, tip = self._fees()
+            fee, tip = fees.quote(self._web3, self._cap)
             nonce = self._nonce()
             raw = self._sign(request, nonce, fee, tip)
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"{duty}: {revert_reason(error)}") from error
         # From here on the transaction exists: if this process dies, the next one sends it.
         self._log.add(
             Transaction(
@@ -122,14 +118,12 @@ class Outbox:
             settled: number of the newest block that cannot be reorganised.
 
         Raises:
-            ChainError: the node does not answer.
+            NodeError: the node does not answer.
         """
-        try:
+        with node_errors("following transactions"):
             used = self._web3.eth.get_transaction_count(self._address, "latest")
-            for transaction in self._log.in_state("pending", "mined", "failed"):
-                self._follow(transaction, used, settled)
-        except (Web3Exception, OSError, ValueError) as error:
-            raise ChainError(f"the node does not answer: {error}") from error
+        for transaction in self._log.in_state("pending", "mined", "failed"):
+            self._follow(transaction, used, settled)
 
     def _follow(self, transaction: Transaction, used: int, settled: int) -> None:
         receipt = self._receipt(transaction)
@@ -154,40 +148,30 @@ class Outbox:
             self._broadcast(transaction.raw)
         elif self._clock() - transaction.sent >= self._replace_seconds:
             self._replace(transaction)
-        elif not self._known(transaction):
+        elif not rpc.known(self._web3, HexStr(transaction.hashes[-1])):
             self._broadcast(transaction.raw)
 
-    def _receipt(self, transaction: Transaction) -> Any:
-        for digest in transaction.hashes:
-            try:
-                return self._web3.eth.get_transaction_receipt(digest)  # type: ignore[arg-type]
-            except TransactionNotFound:
-                continue
-        return None
-
-    def _known(self, transaction: Transaction) -> bool:
-        try:
-            self._web3.eth.get_transaction(transaction.hashes[-1])  # type: ignore[arg-type]
-        except TransactionNotFound:
-            return False
-        return True
+    def _receipt(self, transaction: Transaction) -> TxReceipt | None:
+        receipts = (rpc.receipt(self._web3, HexStr(digest)) for digest in transaction.hashes)
+        return next((each for each in receipts if each is not None), None)
 
     def _replace(self, transaction: Transaction) -> None:
         request = transaction.request
         try:
-            self._web3.eth.estimate_gas(
-                {
-                    "from": self._address,
-                    "to": request["to"],
-                    "data": request["data"],
-                    "value": request["value"],
-                }
-            )
-        except ContractLogicError as error:
-            log.warning("cancelled", duty=str(transaction.duty), reason=revert_reason(error))
+            with node_errors(str(transaction.duty)):
+                self._web3.eth.estimate_gas(
+                    {
+                        "from": self._address,
+                        "to": request["to"],
+                        "data": request["data"],
+                        "value": request["value"],
+                    }
+                )
+        except Reverted as error:
+            log.warning("cancelled", duty=str(transaction.duty), reason=error.reason)
             request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
         least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
-        fee, tip = self._fees()
+        fee, tip = fees.quote(self._web3, self._cap)
         fee = max(fee, least)
         tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
         if fee > self._cap:
@@ -215,16 +199,6 @@ class Outbox:
         ours = max((each.nonce + 1 for each in pending), default=0)
         return max(ours, self._web3.eth.get_transaction_count(self._address, "latest"))
 
-    def _fees(self) -> tuple[int, int]:
-        base = self._web3.eth.get_block("latest").get("baseFeePerGas", 0)
-        tip = self._web3.eth.max_priority_fee
-        if base >= self._cap:
-            raise ChainError(
-                f"gas costs {base / 10**9:.2f} gwei, above the cap of {self._cap / 10**9:.2f}"
-            )
-        fee = min(2 * base + tip, self._cap)
-        return fee, min(tip, fee)
-
     def _sign(self, request: dict[str, Any], nonce: int, fee: int, tip: int) -> bytes:
         return self._signer.sign_transaction(
             {
@@ -240,9 +214,10 @@ class Outbox:
     def _broadcast(self, raw: bytes) -> None:
         """Send; whether it arrived shows in the next cycle, so a refusal is only told."""
         try:
-            self._web3.eth.send_raw_transaction(raw)
-        except (Web3Exception, OSError, ValueError) as error:
-            log.warning("not accepted yet", transaction=_hash(raw), reason=str(error)[:200])
+            with node_errors("sending"):
+                self._web3.eth.send_raw_transaction(raw)
+        except NodeError as error:
+            log.warning("not accepted yet", transaction=_hash(raw), reason=str(error))
 
 
 class DryRun:

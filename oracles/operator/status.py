@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eth_utils.address import to_checksum_address
+
+from oracles.chain import rpc
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
 from oracles.chain.typed_events import AuctionCreated
-from oracles.errors import ChainError, ConfigError
+from oracles.errors import ConfigError
 from oracles.operator.keys import load_signer
-from oracles.operator.rpc import connect
 
 if TYPE_CHECKING:
     from oracles.operator.settings import Settings
@@ -23,7 +25,7 @@ def status(settings: Settings) -> dict[str, Any]:
         ChainError: the node does not answer.
     """
     deployment = Deployment.load(settings.deployment)
-    web3 = connect(settings.rpc, deployment.chain_id)
+    web3 = rpc.connect(settings.rpc, deployment.chain_id)
     address = settings.address
     if address is None:
         signer = load_signer(settings)
@@ -32,7 +34,7 @@ def status(settings: Settings) -> dict[str, Any]:
         address = signer.address
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
     bond, locked_until = oracle.bond_of(address)
-    newest = web3.eth.get_block("latest")
+    newest = rpc.block(web3, "latest")
     auctions = []
     created = [
         event.body
@@ -63,15 +65,11 @@ def status(settings: Settings) -> dict[str, Any]:
                 "next": next((f"{n} in {w - now} s" for n, w in deadlines if w > now), "over"),
             }
         )
-    try:
-        balance = web3.eth.get_balance(address)  # type: ignore[arg-type]
-    except OSError as error:
-        raise ChainError(f"the node does not answer: {error}") from error
     return {
         "operator": address,
         "chain_id": str(deployment.chain_id),
         "block": str(newest["number"]),
-        "balance_wei": str(balance),
+        "balance_wei": str(rpc.balance(web3, to_checksum_address(address))),
         "bond_wei": str(bond),
         "bond_locked_until": str(locked_until),
         "credit_wei": str(oracle.credit_of(address)),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oracles.chain.rpc import FallbackProvider, connect
 from oracles.errors import ChainError
-from oracles.operator.rpc import FallbackProvider, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

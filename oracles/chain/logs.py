@@ -1,0 +1,159 @@
+"""Logs from a node: asked for in ranges that it allows, and never taken on trust.
+
+How wide a range may be differs by node, plan and time: ten blocks, two thousand, ten thousand
+results. The limit is found by bisecting on a logarithmic scale and kept for the connection.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from eth_utils.address import to_checksum_address
+
+from oracles.chain.rpc import node_errors, too_much
+from oracles.errors import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eth_typing import ChecksumAddress
+    from web3 import Web3
+
+#: Widest range asked for, in blocks.
+WIDEST: Final = 10_000
+#: The limit is known well enough when the refused range is at most this much wider.
+_PRECISION: Final = 1.1
+#: After so many good answers a wider range is tried: limits on results depend on the blocks.
+_RETRY_AFTER: Final = 64
+
+
+class Log(NamedTuple):
+    """One log of a mined transaction; addresses are checksummed, hashes are 32 bytes."""
+
+    address: ChecksumAddress
+    topics: tuple[bytes, ...]
+    data: bytes
+    block: int
+    block_hash: bytes
+    transaction: bytes
+    index: int  # type: ignore[assignment]  # a tuple has an `index` of its own
+
+
+class _Width:
+    """How many blocks to ask for at once."""
+
+    def __init__(self) -> None:
+        self.good, self._refused, self._streak = 0, 0, 0
+
+    def next(self) -> int:
+        if not self._refused:
+            return WIDEST
+        if self._streak >= _RETRY_AFTER:
+            return min(WIDEST, 2 * self.good)
+        if self._refused <= max(self.good + 1, int(self.good * _PRECISION)):
+            return self.good
+        return max(self.good + 1, math.isqrt(max(1, self.good) * self._refused))
+
+    def answered(self, width: int) -> None:
+        self._streak = 0 if self._streak >= _RETRY_AFTER else self._streak + 1
+        self.good = max(self.good, width)
+        if self._refused and width >= self._refused:
+            self._refused = 0 if width >= WIDEST else 2 * width
+
+    def refused(self, width: int) -> None:
+        if self._streak < _RETRY_AFTER:
+            self._refused = width
+        self._streak = 0
+        if width <= self.good:
+            self.good, self._refused = width // 2, width
+
+
+_WIDTHS: WeakKeyDictionary[Web3, _Width] = WeakKeyDictionary()
+
+
+def read_logs(
+    web3: Web3,
+    addresses: Sequence[str],
+    first: int,
+    last: int,
+    topics: Sequence[Any] | None = None,
+) -> Iterator[tuple[int, list[Log]]]:
+    """Read logs in order, range by range.
+
+    Args:
+        web3: connection.
+        addresses: contracts whose logs are wanted.
+        first: first block.
+        last: last block, included.
+        topics: as in `eth_getLogs`.
+
+    Yields:
+        The last block of a range, and the logs up to it.
+
+    Raises:
+        NodeError: the node does not answer, refuses even a single block, or its answer does not
+            fit the question.
+    """
+    width = _WIDTHS.setdefault(web3, _Width())
+    wanted = [to_checksum_address(address) for address in addresses]
+    while first <= last:
+        end = min(last, first + width.next() - 1)
+        try:
+            logs = _ask(web3, wanted, first, end, topics)
+        except NodeError as error:
+            if not too_much(error):
+                raise
+            if end == first:
+                raise NodeError(
+                    f"the node refuses the logs of block {first} alone: {error}", error.code
+                ) from error
+            width.refused(end - first + 1)
+            continue
+        if end < last:
+            width.answered(end - first + 1)
+        yield end, logs
+        first = end + 1
+
+
+def _ask(
+    web3: Web3,
+    addresses: Sequence[ChecksumAddress],
+    first: int,
+    last: int,
+    topics: Sequence[Any] | None,
+) -> list[Log]:
+    query: dict[str, Any] = {"address": addresses, "fromBlock": first, "toBlock": last}
+    if topics is not None:
+        query["topics"] = list(topics)
+    doing = f"reading the logs of blocks {first} to {last}"
+    with node_errors(doing):
+        answer: list[Any] = list(web3.eth.get_logs(query))  # type: ignore[arg-type]
+        # A log that a reorganisation took back is reported once more, marked so.
+        logs = [_log(each) for each in answer if not each.get("removed")]
+    found: dict[tuple[int, int], Log] = {}
+    hashes: dict[int, bytes] = {}
+    for log in logs:
+        if log.address not in addresses or not first <= log.block <= last:
+            raise NodeError(f"{doing}: the node gives logs that were not asked for")
+        if found.setdefault((log.block, log.index), log) != log:
+            raise NodeError(f"{doing}: the node gives two logs for one place")
+        if hashes.setdefault(log.block, log.block_hash) != log.block_hash:
+            raise NodeError(f"{doing}: the chain was reorganised while it was read")
+    return [found[place] for place in sorted(found)]
+
+
+def _log(log: Any) -> Log:
+    parsed = Log(
+        to_checksum_address(log["address"]),
+        tuple(bytes(topic) for topic in log["topics"]),
+        bytes(log["data"]),
+        log["blockNumber"],
+        bytes(log["blockHash"] or b""),
+        bytes(log["transactionHash"] or b""),
+        log["logIndex"],
+    )
+    if not (isinstance(parsed.block, int) and isinstance(parsed.index, int) and parsed.block_hash):
+        raise ValueError("a log that is in no block")
+    return parsed

@@ -1,0 +1,506 @@
+"""The one boundary to a node: whatever it does becomes an answer, or one of our own errors.
+
+A node is a stranger. It may be silent, slow, overloaded, behind a proxy that answers with HTML, or
+refuse in words of its own. `FallbackProvider` waits for what passes, asks the next node where there
+is one, and raises `Reverted` or `NodeError` for the rest. `node_errors` does the same for what
+web3.py itself raises; every use of web3 in this package stands inside it. URLs are never shown:
+their path or query often holds a key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import requests
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_typing import BlockNumber, Hash32
+from web3 import Web3
+from web3.exceptions import (
+    BadFunctionCallOutput,
+    BlockNotFound,
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers.base import JSONBaseProvider
+
+from oracles.chain import artifacts
+from oracles.errors import ChainError, ConfigError, NodeError, Reverted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from eth_typing import ChecksumAddress, HexStr
+    from web3.types import BlockData, RPCEndpoint, RPCResponse, TxReceipt
+
+#: Seconds to wait for one answer.
+RPC_TIMEOUT: Final = 30
+#: Seconds to go on asking while every node is overloaded or silent for the moment.
+PATIENCE: Final = 30.0
+#: Seconds after which a user is told what is being waited for.
+SLOW: Final = 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+#: Longest part of a stranger's message that is shown.
+_LONGEST_MESSAGE: Final = 300
+
+#: JSON-RPC codes for "you ask too often", as public nodes use them: EIP-1474 and Infura (-32005),
+#: QuickNode (-32007), Erigon and others (-32016), dRPC and others (-32029, -32090), and HTTP's own.
+_RATE_CODES: Final = frozenset({-32005, -32007, -32016, -32029, -32090, -32097, 429})
+_RATE_WORDS: Final = re.compile(
+    r"rate.?limit|too many requests|requests? (rate|per second)|compute units|throughput"
+    r"|daily (request|limit)|quota|capacity|throttl|try again (later|in)|over(loaded| capacity)",
+    re.IGNORECASE,
+)
+#: "You ask for too much at once": waiting does not help, asking for less does.
+_RANGE_WORDS: Final = re.compile(
+    r"block range|range (is )?too|too (large|wide|many (results|blocks|logs))|more than \d+"
+    r"|exceeds? (the |max)|response size|\d+ blocks?\b|query timeout|limited to|^limit exceeded$",
+    re.IGNORECASE,
+)
+#: "Not this node, or not now": another node may know, and so may this one in a while.
+_LAGGING_WORDS: Final = re.compile(
+    r"header not found|unknown block|block not found|missing trie|not synced|syncing"
+    r"|indexing is in progress|service unavailable|bad gateway|upstream|timed? ?out",
+    re.IGNORECASE,
+)
+_REVERT_WORDS: Final = re.compile(r"revert|VM (execution|Exception)", re.IGNORECASE)
+_EXECUTING: Final = frozenset({"eth_call", "eth_estimateGas", "eth_createAccessList"})
+#: What a node may answer with nothing; any other empty answer is nonsense.
+_MAY_BE_NULL: Final = frozenset(
+    {
+        "eth_getTransactionByHash",
+        "eth_getTransactionReceipt",
+        "eth_getBlockByHash",
+        "eth_getBlockByNumber",
+    }
+)
+#: HTTP: the node took too long.
+_TIMED_OUT: Final = frozenset({408, 504, 524})
+_METHOD_MISSING: Final = frozenset({-32601, -32004})
+_PANICS: Final = {0x01: "assertion failed", 0x11: "arithmetic overflow", 0x12: "division by zero"}
+
+
+# ERRORS
+
+
+@contextmanager
+def node_errors(doing: str) -> Iterator[None]:
+    """Turn what web3.py raises inside into errors of our own; also a decorator.
+
+    Args:
+        doing: what was being done, the beginning of the message.
+
+    Raises:
+        Reverted: a contract refuses.
+        NodeError: everything else, such as an answer that makes no sense.
+    """
+    try:
+        yield
+    except ContractLogicError as error:
+        # From a provider that is not ours; ours raises `Reverted` itself.
+        raise Reverted(doing, *explain_revert(_hex_in(error.data) or b"")) from error
+    except BadFunctionCallOutput as error:
+        raise NodeError(
+            f"{doing}: the answer is not that of our contract; is the address, and with it the"
+            " deployment file, for this chain?"
+        ) from error
+    except (BlockNotFound, TransactionNotFound) as error:
+        raise NodeError(f"{doing}: {error}") from error
+    except requests.RequestException as error:
+        raise NodeError(f"{doing}: the node cannot be reached ({type(error).__name__})") from error
+    except (Web3Exception, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NodeError(f"{doing}: the node's answer makes no sense: {_short(error)}") from error
+
+
+def explain_revert(data: bytes) -> tuple[str, dict[str, Any]]:
+    """A revert's data as the error's name and its arguments, see `Reverted`."""
+    if len(data) < 4:
+        return "", {}
+    selector, values = data[:4], data[4:]
+    try:
+        if selector == bytes.fromhex("08c379a0"):
+            return "Error", {"message": decode(["string"], values)[0]}
+        if selector == bytes.fromhex("4e487b71"):
+            code = decode(["uint256"], values)[0]
+            return "Panic", {"reason": _PANICS.get(code, f"{code:#x}")}
+        if entry := artifacts.errors().get(selector):
+            decoded = decode([item["type"] for item in entry["inputs"]], values)
+            names = [item["name"] for item in entry["inputs"]]
+            return entry["name"], dict(zip(names, decoded, strict=True))
+    except (DecodingError, ValueError):
+        pass
+    return "UnknownError", {"data": "0x" + data.hex()}
+
+
+def _hex_in(value: Any) -> bytes | None:
+    """The bytes of a revert, wherever in an error's `data` a node puts them."""
+    if isinstance(value, dict):
+        return next(filter(None, map(_hex_in, value.values())), None)
+    if not isinstance(value, str):
+        return None
+    found = re.search(r"0x((?:[0-9a-fA-F]{2})*)", value)
+    return bytes.fromhex(found[1]) if found else None
+
+
+def _short(error: object) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+
+
+class _UnfitError(NodeError):
+    """One node cannot answer now; another may, or this one later.
+
+    Args:
+        message: what it said.
+        passes: whether it is worth waiting.
+        after: seconds that it asks to wait.
+        code: of its JSON-RPC error.
+    """
+
+    def __init__(
+        self, message: str, *, passes: bool = True, after: float = 0.0, code: int | None = None
+    ) -> None:
+        super().__init__(message, code)
+        self.passes, self.after = passes, after
+
+
+# ONE NODE, AND SEVERAL
+
+
+class _Node:
+    """One node over HTTP.
+
+    Args:
+        url: of its JSON-RPC.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("a node's address begins with http:// or https://")
+        self._url = url
+        self._session = requests.Session()
+        # Parts that may be keys, in case the node repeats them in a message.
+        pieces = re.split(r"[/=&?]", f"{parts.path}?{parts.query}")
+        secrets = [*pieces, parts.username or "", parts.password or ""]
+        self._secrets = [each for each in secrets if len(each) > 3]
+        self.name = parts.netloc.rpartition("@")[2]
+        self.checked = False
+        self.answered = False
+
+    def ask(self, method: str, request: bytes, number: int) -> RPCResponse:
+        """Ask once.
+
+        Raises:
+            Reverted: a contract refuses the call.
+            NodeError: the node refuses for good; `_UnfitError` if another might not.
+        """
+        try:
+            reply = self._session.post(
+                self._url,
+                data=request,
+                headers={"Content-Type": "application/json"},
+                timeout=RPC_TIMEOUT,
+                # A redirected POST would arrive as a GET.
+                allow_redirects=False,
+            )
+        except requests.Timeout as error:
+            if method == "eth_getLogs":
+                raise NodeError(f"{self.name} does not answer {method} in time", 504) from error
+            raise _UnfitError(f"{self.name} does not answer within {RPC_TIMEOUT} s") from error
+        except requests.ConnectionError as error:
+            # Whoever never answered is rather a wrong address than a node that restarts.
+            raise _UnfitError(f"{self.name} cannot be reached", passes=self.answered) from error
+        except requests.RequestException as error:
+            raise _UnfitError(f"{self.name} broke its answer off") from error
+        answer = self._read(method, reply)
+        if str(answer.get("id", number)) not in (str(number), "None"):
+            raise _UnfitError(f"{self.name} answers another request than {method}")
+        problem = answer.get("error")
+        if problem is not None:
+            raise self._refusal(method, request, problem)
+        if answer.get("result") is None and (
+            "result" not in answer or (method.startswith("eth_") and method not in _MAY_BE_NULL)
+        ):
+            raise _UnfitError(f"{self.name} answers {method} with null")
+        self.answered = True
+        return answer
+
+    def _read(self, method: str, reply: requests.Response) -> RPCResponse:
+        """The JSON-RPC answer; raises what stands in its place."""
+        status = reply.status_code
+        try:
+            answer = json.loads(reply.content)
+        except (ValueError, RecursionError):
+            answer = None
+        if isinstance(answer, dict) and (status == 200 or isinstance(answer.get("error"), dict)):
+            return cast("RPCResponse", answer)
+        said = f"{self.name} answers {method} with HTTP {status}"
+        if status == 200:
+            raise _UnfitError(f"{self.name} answers {method} with something else than JSON-RPC")
+        if status in (401, 403, 404):
+            raise _UnfitError(f"{said}: is its address complete, and its key good?", passes=False)
+        if status == 413 or (status in _TIMED_OUT and method == "eth_getLogs"):
+            raise NodeError(f"{said}: asked for too much at once", status)
+        if status == 429 or status >= 500:
+            after = reply.headers.get("Retry-After", "")
+            raise _UnfitError(said, after=float(after) if after.isdecimal() else 0.0, code=status)
+        raise _UnfitError(said, passes=False)
+
+    def _refusal(self, method: str, request: bytes, problem: Any) -> ChainError:
+        code = problem.get("code") if isinstance(problem, dict) else None
+        message = _short(problem.get("message", "") if isinstance(problem, dict) else problem)
+        data = problem.get("data") if isinstance(problem, dict) else None
+        if method in _EXECUTING and (
+            code in (3, -32015)
+            or _REVERT_WORDS.search(message)
+            or (isinstance(data, str) and data.startswith("Reverted"))
+        ):
+            return Reverted(_called(request), *explain_revert(_hex_in(data) or b""))
+        for secret in self._secrets:
+            message = message.replace(secret, "…")
+        code = code if isinstance(code, int) else None
+        said = f"{self.name} refuses {method}: {message or problem!r} ({code})"
+        if method == "eth_getLogs" and _RANGE_WORDS.search(message):
+            return NodeError(said, code)
+        if code in _RATE_CODES or _RATE_WORDS.search(message):
+            return _UnfitError(said, code=code)
+        if code in _METHOD_MISSING or code == -32603 or _LAGGING_WORDS.search(message):
+            return _UnfitError(said, passes=False, code=code)
+        return NodeError(said, code)
+
+
+def _called(request: bytes) -> str:
+    """Name of the function that a request calls."""
+    call = json.loads(request)["params"][0]
+    selector = bytes.fromhex(str(call.get("data") or call.get("input") or "0x")[2:10])
+    return artifacts.functions().get(selector, "the transaction" if call.get("to") else "creation")
+
+
+class FallbackProvider(JSONBaseProvider):
+    """Asks one node, and the next when that one is unfit; waits when all are for the moment.
+
+    A refusal that would be the same everywhere is an answer: it is raised at once. After waiting in
+    vain nothing is waited for until a node has answered again.
+
+    Args:
+        urls: of the nodes, in order of preference.
+        chain_id: of the chain that they must be on; None for any.
+        patience: seconds to go on asking.
+        notify: called with a sentence when an answer takes long.
+
+    Raises:
+        ConfigError: an address is not HTTP.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        chain_id: int | None = None,
+        *,
+        patience: float = PATIENCE,
+        notify: Callable[[str], object] | None = None,
+    ) -> None:
+        super().__init__()
+        # A revert must not make this machine ask web pages that a contract names (EIP-3668).
+        self.global_ccip_read_enabled = False
+        self._nodes = [_Node(url) for url in urls]
+        self._chain_id = chain_id
+        self._patience = patience
+        self._notify = notify
+        self._current = 0
+        self._gave_up = False
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Ask until a node answers.
+
+        Raises:
+            Reverted: a contract refuses the call.
+            NodeError: a node refuses, or none answers in time.
+        """
+        request = self.encode_rpc_request(method, params)
+        number = int(json.loads(request)["id"])
+        started, pause, told = time.monotonic(), _FIRST_PAUSE, False
+        while True:
+            troubles: list[_UnfitError] = []
+            for _ in self._nodes:
+                node = self._nodes[self._current]
+                try:
+                    with self._telling(node, method):
+                        self._check(node)
+                        answer = node.ask(method, request, number)
+                except _UnfitError as trouble:
+                    troubles.append(trouble)
+                    self._current = (self._current + 1) % len(self._nodes)
+                else:
+                    self._gave_up = False
+                    return answer
+            left = started + self._patience - time.monotonic()
+            waits = [trouble for trouble in troubles if trouble.passes]
+            if not waits or left <= 0 or self._gave_up:
+                self._gave_up = bool(waits)
+                raise NodeError("; ".join(map(str, troubles)), troubles[-1].code)
+            if self._notify and not told and left < self._patience - SLOW:
+                told = True
+                self._notify(f"waiting: {waits[0]}")
+            pause = max(pause, min(trouble.after for trouble in waits))
+            time.sleep(max(0.0, min(pause, left)))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @contextmanager
+    def _telling(self, node: _Node, method: str) -> Iterator[None]:
+        if self._notify is None:
+            yield
+            return
+        timer = threading.Timer(SLOW, self._notify, [f"waiting for {node.name} ({method})"])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _check(self, node: _Node) -> None:
+        """Never take an answer from a node of another chain."""
+        if node.checked or self._chain_id is None:
+            return
+        answer = node.ask("eth_chainId", self.encode_rpc_request("eth_chainId", []), 0)  # type: ignore[arg-type]
+        actual = int(str(answer["result"]), 16)
+        if actual != self._chain_id:
+            raise _UnfitError(
+                f"{node.name} is on chain {actual}, but the deployment is on {self._chain_id}",
+                passes=False,
+            )
+        node.checked = True
+
+    def is_connected(self, show_traceback: bool = False) -> bool:
+        """Whether any node answers."""
+        del show_traceback
+        try:
+            self.make_request("eth_chainId", [])  # type: ignore[arg-type]
+        except NodeError:
+            return False
+        return True
+
+
+def connect(
+    urls: Sequence[str],
+    chain_id: int | None = None,
+    *,
+    patience: float = PATIENCE,
+    notify: Callable[[str], object] | None = None,
+) -> Web3:
+    """Connect to one node, or to several of which the first that answers is used.
+
+    Args:
+        urls: JSON-RPC addresses, in order of preference.
+        chain_id: of the chain that they must be on; None for any.
+        patience: seconds to go on asking while all nodes are overloaded or silent.
+        notify: called with a sentence when an answer takes long.
+
+    Raises:
+        ConfigError: an address is not HTTP.
+        NodeError: no node answers, or they are on another chain.
+    """
+    provider = FallbackProvider(urls, chain_id, patience=patience, notify=notify)
+    web3 = Web3(provider)
+    # Chains with proof of authority put more than 32 bytes there.
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    try:
+        with node_errors("connecting"):
+            _ = web3.eth.chain_id
+    except NodeError as error:
+        raise NodeError(
+            f"no node answers: {error}. Start one, or name another", error.code
+        ) from error
+    return web3
+
+
+# QUESTIONS THAT SEVERAL PLACES ASK
+
+
+def block(web3: Web3, tag: int | str | bytes) -> BlockData:
+    """The head of a block, by number, tag or hash.
+
+    Raises:
+        NodeError: there is none, or the node does not answer.
+    """
+    with node_errors(f"reading block {tag.hex() if isinstance(tag, bytes) else tag}"):
+        found = web3.eth.get_block(tag)  # type: ignore[arg-type]
+        if found.get("hash") is None or found.get("number") is None:
+            raise NodeError(f"block {tag!r} has no hash: the node is still making it")
+        return found
+
+
+def block_hash(web3: Web3, number: int) -> Hash32 | None:
+    """Hash of a block; None if the node has no such block."""
+    with node_errors(f"reading block {number}"):
+        try:
+            return Hash32(bytes(web3.eth.get_block(BlockNumber(number))["hash"]))
+        except BlockNotFound:
+            return None
+
+
+def newest(web3: Web3) -> int:
+    """Number of the newest block."""
+    with node_errors("asking for the newest block"):
+        return int(web3.eth.block_number)
+
+
+def code(web3: Web3, address: ChecksumAddress) -> bytes:
+    """Code at an address; empty if there is no contract."""
+    with node_errors(f"reading the code of {address}"):
+        return bytes(web3.eth.get_code(address))
+
+
+def balance(web3: Web3, address: ChecksumAddress) -> int:
+    """Balance in wei."""
+    with node_errors(f"reading the balance of {address}"):
+        return int(web3.eth.get_balance(address))
+
+
+def receipt(web3: Web3, transaction: HexStr) -> TxReceipt | None:
+    """Receipt of a transaction; None while it is in no block."""
+    with node_errors(f"reading the receipt of {transaction}"):
+        try:
+            found = web3.eth.get_transaction_receipt(transaction)
+        except TransactionNotFound:
+            return None
+        # Some nodes give receipts of transactions that are in no block yet.
+        return found if found.get("blockHash") is not None else None
+
+
+def known(web3: Web3, transaction: HexStr) -> bool:
+    """Whether the node has a transaction, mined or not."""
+    with node_errors(f"looking for transaction {transaction}"):
+        try:
+            web3.eth.get_transaction(transaction)
+        except TransactionNotFound:
+            return False
+        return True
+
+
+def first_block(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The first block in `[low, high]` for which something holds, which holds from then on.
+
+    `high` itself is not asked: it is the answer when nothing earlier is.
+    """
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def too_much(error: NodeError) -> bool:
+    """Whether a node may have refused because too much was asked for at once."""
+    if error.code is None or error.code in _RATE_CODES:
+        return False
+    return not 500 <= error.code < 600 or error.code in _TIMED_OUT
