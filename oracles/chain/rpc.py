@@ -31,6 +31,7 @@ from web3.exceptions import (
 )
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers.base import JSONBaseProvider
+from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts
 from oracles.errors import ChainError, ConfigError, NodeError, Reverted
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eth_typing import ChecksumAddress, HexStr
-    from web3.types import BlockData, RPCEndpoint, RPCResponse, TxReceipt
+    from web3.types import BlockData, RPCResponse, TxReceipt
 
 #: Seconds to wait for one answer.
 RPC_TIMEOUT: Final = 30
@@ -72,6 +73,7 @@ _LAGGING_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 _REVERT_WORDS: Final = re.compile(r"revert|VM (execution|Exception)", re.IGNORECASE)
+_CHAIN_ID: Final = RPCEndpoint("eth_chainId")
 _EXECUTING: Final = frozenset({"eth_call", "eth_estimateGas", "eth_createAccessList"})
 #: What a node may answer with nothing; any other empty answer is nonsense.
 _MAY_BE_NULL: Final = frozenset(
@@ -196,7 +198,7 @@ class _Node:
         self.checked = False
         self.answered = False
 
-    def ask(self, method: str, request: bytes, number: int) -> RPCResponse:
+    def ask(self, method: str, request: bytes) -> RPCResponse:
         """Ask once.
 
         Raises:
@@ -222,7 +224,7 @@ class _Node:
         except requests.RequestException as error:
             raise _UnfitError(f"{self.name} broke its answer off") from error
         answer = self._read(method, reply)
-        if str(answer.get("id", number)) not in (str(number), "None"):
+        if str(answer.get("id")) not in (str(json.loads(request)["id"]), "None"):
             raise _UnfitError(f"{self.name} answers another request than {method}")
         problem = answer.get("error")
         if problem is not None:
@@ -327,7 +329,6 @@ class FallbackProvider(JSONBaseProvider):
             NodeError: a node refuses, or none answers in time.
         """
         request = self.encode_rpc_request(method, params)
-        number = int(json.loads(request)["id"])
         started, pause, told = time.monotonic(), _FIRST_PAUSE, False
         while True:
             troubles: list[_UnfitError] = []
@@ -336,7 +337,7 @@ class FallbackProvider(JSONBaseProvider):
                 try:
                     with self._telling(node, method):
                         self._check(node)
-                        answer = node.ask(method, request, number)
+                        answer = node.ask(method, request)
                 except _UnfitError as trouble:
                     troubles.append(trouble)
                     self._current = (self._current + 1) % len(self._nodes)
@@ -372,7 +373,7 @@ class FallbackProvider(JSONBaseProvider):
         """Never take an answer from a node of another chain."""
         if node.checked or self._chain_id is None:
             return
-        answer = node.ask("eth_chainId", self.encode_rpc_request("eth_chainId", []), 0)  # type: ignore[arg-type]
+        answer = node.ask("eth_chainId", self.encode_rpc_request(_CHAIN_ID, []))
         actual = int(str(answer["result"]), 16)
         if actual != self._chain_id:
             raise _UnfitError(
@@ -385,7 +386,7 @@ class FallbackProvider(JSONBaseProvider):
         """Whether any node answers."""
         del show_traceback
         try:
-            self.make_request("eth_chainId", [])  # type: ignore[arg-type]
+            self.make_request(_CHAIN_ID, [])
         except NodeError:
             return False
         return True

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oracles.chain.rpc import FallbackProvider, connect
-from oracles.errors import ChainError
+from oracles.errors import NodeError, Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GOOD = {"jsonrpc": "2.0", "id": 1, "result": "0x7a69"}
-LIMITED = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32005, "message": "too many requests"}}
-REVERTED = {"jsonrpc": "2.0", "id": 1, "error": {"code": 3, "message": "execution reverted"}}
+GOOD = {"jsonrpc": "2.0", "id": None, "result": "0x7a69"}
+LIMITED = {"jsonrpc": "2.0", "id": None, "error": {"code": -32005, "message": "too many requests"}}
+REVERTED = {"jsonrpc": "2.0", "id": None, "error": {"code": 3, "message": "execution reverted"}}
 BAD = [
     (503, b"overloaded"),
     (429, b"slow down"),
@@ -65,29 +65,34 @@ def test_fallback__first_node_unfit__second_is_asked_and_stays(
     assert provider._current == 1
 
 
-def test_fallback__error_of_the_call__is_the_answer(serve: Callable[[int, bytes], str]) -> None:
+def test_fallback__contract_reverts__said_at_once(serve: Callable[[int, bytes], str]) -> None:
     reverted = serve(200, json.dumps(REVERTED).encode())
     provider = FallbackProvider([reverted, serve(200, json.dumps(GOOD).encode())])
-    assert provider.make_request("eth_call", [])["error"]["code"] == 3  # type: ignore[arg-type]
+    call = {"to": "0x" + "11" * 20, "data": "0x"}
+    with pytest.raises(Reverted) as caught:
+        provider.make_request("eth_call", [call, "latest"])  # type: ignore[arg-type]
+    assert caught.value.error == ""
 
 
-def test_fallback__every_limit_exceeded__the_refusal_is_given_so_that_less_is_asked(
+def test_fallback__every_limit_exceeded__waits_then_gives_the_code(
     serve: Callable[[int, bytes], str],
 ) -> None:
-    provider = FallbackProvider([serve(200, json.dumps(LIMITED).encode()) for _ in range(2)])
-    answer = provider.make_request("eth_getLogs", [])  # type: ignore[arg-type]
-    assert answer["error"]["code"] == -32005
+    limited = [serve(200, json.dumps(LIMITED).encode()) for _ in range(2)]
+    provider = FallbackProvider(limited, patience=0.3)
+    with pytest.raises(NodeError, match="too many requests") as caught:
+        provider.make_request("eth_getLogs", [])  # type: ignore[arg-type]
+    assert caught.value.code == -32005
 
 
-@pytest.mark.parametrize("bad", BAD[:-1])
+@pytest.mark.parametrize("bad", BAD)
 def test_connect__no_node_fit__said_without_their_urls(
     serve: Callable[[int, bytes], str], bad: tuple[int, bytes]
 ) -> None:
-    with pytest.raises(ChainError, match="none of 1 nodes answers") as caught:
-        connect([serve(*bad)], 31337)
+    with pytest.raises(NodeError, match="no node answers") as caught:
+        connect([serve(*bad)], 31337, patience=0)
     assert "secret" not in str(caught.value)
 
 
 def test_connect__another_chain__said(serve: Callable[[int, bytes], str]) -> None:
-    with pytest.raises(ChainError, match="chain 31337"):
+    with pytest.raises(NodeError, match="chain 31337"):
         connect([serve(200, json.dumps(GOOD).encode())], 1)
