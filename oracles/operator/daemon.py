@@ -11,7 +11,7 @@ import structlog
 
 from oracles.chain.deployment import Deployment
 from oracles.chain.rpc import connect
-from oracles.errors import ChainError, ConfigError, Reverted
+from oracles.errors import ConfigError, Reverted
 from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
 from oracles.operator.chainview import ChainIndex
