@@ -209,6 +209,7 @@ def _settle(writer: Writer, claims: list[Bid], budget: int) -> Iterator[Record]:
         False, *price, 0, 1, len(cleared.winners), len(claims), 0, totals.buyer_cash, 0, 0, 0, 0,
     )  # fmt: skip
     yield from writer.log(AUCTION, "Settled", 1, marginals, outcome)
+    yield from writer.log(AUCTION, "BountyClaimed", 1, BUYER, 0)
 
 
 def write(bids: int, path: Path) -> None:

@@ -1,11 +1,11 @@
 """Recomputing auctions from logs, for somebody who trusts nobody.
 
 Nothing here calls a contract, and nothing is shared with the code that settles: the logs go in,
-exact integers come out, and every difference is a `Finding`.
+exact integers come out, and every difference is kept with its place.
 """
 
 from oracles.audit.archive import Archive, write_archive
-from oracles.audit.findings import Checks, Finding
+from oracles.audit.checks import Checks, Difference
 from oracles.audit.records import Block, Header, Log, Source
 from oracles.audit.replay import Replay, replay
 
@@ -13,7 +13,7 @@ __all__ = [
     "Archive",
     "Block",
     "Checks",
-    "Finding",
+    "Difference",
     "Header",
     "Log",
     "Replay",

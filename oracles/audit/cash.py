@@ -5,57 +5,51 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from oracles.audit.checks import Payment
+
 if TYPE_CHECKING:
-    from oracles.audit.findings import Checks
+    from oracles.audit.checks import Announced, Checks
 
 
 class Cash:
     """Transfers of settlement tokens from and to the protocol's contracts.
 
-    A payment is announced by the event of the contract that makes it, and must be followed by the
-    token's own log; what comes in is kept until an event accounts for it.
+    A payment is announced by the event of the contract that makes it; what comes in is kept until
+    an event accounts for it.
 
     Args:
         checks: where findings go.
+        announced: what logs promise to each other.
     """
 
-    def __init__(self, checks: Checks) -> None:
-        self.checks = checks
+    def __init__(self, checks: Checks, announced: Announced) -> None:
+        self._checks = checks
+        self._announced = announced
         #: Addresses of our contracts that hold cash.
         self.holders: set[str] = set()
-        self._due: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
-        self._in: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
-        self.received: dict[tuple[str, str], int] = defaultdict(int)
+        #: Sum of all that came in, by token and holder.
+        self.received: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._unaccounted: defaultdict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
 
     def expect(self, token: str, holder: str, to: str, amount: int) -> None:
-        """A payment out of `holder` that the next logs must show."""
+        """A payment out of `holder` that the token's logs must show."""
         if amount:
-            self._due[token, holder].append((to, amount))
+            self._announced.announce("cash.transfer", token + holder, Payment(to, amount))
 
     def took(self, check: str, token: str, holder: str, sender: str, amount: int) -> None:
         """An event says that `holder` has taken this amount from `sender`; the token must too."""
         if not amount:
             return
-        waiting = self._in[token, holder]
+        waiting = self._unaccounted[token, holder]
         found = (sender, amount) in waiting
-        self.checks.true(check, found, f"a transfer of {amount} from {sender}", waiting[-1:])
+        self._checks.true(check, found, f"a transfer of {amount} from {sender}", waiting[-1:])
         if found:
             waiting.remove((sender, amount))
 
     def transfer(self, token: str, sender: str, to: str, amount: int) -> None:
         """A Transfer log of a settlement token."""
         if sender in self.holders:
-            due = self._due[token, sender]
-            expected = due.pop(0) if due else None
-            self.checks.equal("cash.transfer", expected, (to, amount))
+            self._announced.confirm("cash.transfer", token + sender, Payment(to, amount))
         if to in self.holders:
-            self._in[token, to].append((sender, amount))
+            self._unaccounted[token, to].append((sender, amount))
             self.received[token, to] += amount
-
-    def finish(self) -> None:
-        """Payments announced but never made."""
-        for (token, holder), due in self._due.items():
-            for to, amount in due:
-                self.checks.true(
-                    "cash.transfer", False, f"{amount} of {token} from {holder} to {to}", "nothing"
-                )

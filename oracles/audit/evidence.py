@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from oracles.audit.auctions import Auction
-    from oracles.audit.operators import Feed, Round
+    from oracles.audit.auction import Auction
+    from oracles.audit.oracle import Feed, Round
     from oracles.audit.replay import Replay
     from oracles.progress import Progress
 
@@ -40,30 +40,29 @@ def check_bundles(state: Replay, auction: Auction, stores: list[Store]) -> dict[
     Raises:
         ConfigError: the auction has no scores, or no bundle is in any store.
     """
-    feed = state.operators.feeds.get((state.auctions.address, auction.id))
+    feed = state.oracle.feeds.get((state.auctions.address, auction.id))
     if feed is None or not feed.final_round:
         raise ConfigError(f"auction {auction.id} has no final scores yet")
     round_ = feed.rounds[feed.final_round - 1]
     checks = state.checks
-    checks.auction = auction.id
     sound: dict[str, Any] = {}
     read = 0
     for member, digest in sorted(round_.evidence.items()):
-        operator = feed.members[member]
-        checks.where = f"evidence of {operator}"
-        try:
-            content = _read(stores, digest)
-        except IntegrityError as error:
-            checks.true("evidence.digest", False, "an evidence bundle", error)
-            continue
-        checks.true("evidence.present", content is not None, "the bundle in a store", "nothing")
-        if content is None:
-            continue
-        read += 1
-        before = len(checks.findings)
-        _compare(state, auction, feed, member, content)
-        if len(checks.findings) == before and not sound:
-            sound = content
+        with checks.at(auction.id, f"evidence of {feed.members[member]}"):
+            try:
+                content = _read(stores, digest)
+            except IntegrityError as error:
+                checks.true("evidence.digest", False, "an evidence bundle", error)
+                continue
+            there = content is not None
+            checks.true("evidence.present", there, "the bundle in a store", "nothing")
+            if content is None:
+                continue
+            read += 1
+            before = len(checks.findings)
+            _compare(state, auction, feed, member, content)
+            if len(checks.findings) == before and not sound:
+                sound = content
     if not read:
         raise ConfigError("no evidence bundle is in any store; name another with --evidence")
     return sound
@@ -106,14 +105,14 @@ def _compare(
     for bid, each in zip(auction.bids, data_sets, strict=False):
         if bid.data_set is None:
             continue
-        checks.where = f"evidence of {feed.members[member]}, bid {bid.index}"
         data = bid.data_set
         committed = (bid.index, data.cid.hex(), data.content_digest.hex(), str(data.size))
         named = tuple(each.get(name) for name in ("index", "cid", "content_digest", "size"))
-        checks.equal("evidence.committed", committed, named)
         scored = each.get("score")
         claimed = Score(**scored) if isinstance(scored, dict) else None
-        checks.equal("evidence.score", _signed(round_, member, bid.index), claimed)
+        with checks.at(auction.id, f"evidence of {feed.members[member]}, bid {bid.index}"):
+            checks.equal("evidence.committed", committed, named)
+            checks.equal("evidence.score", _signed(round_, member, bid.index), claimed)
 
 
 def _signed(round_: Round, member: int, index: int) -> Score:
@@ -183,12 +182,12 @@ def check_scores(
     checks, out = state.checks, {}
     for index in sorted(chosen):
         accepted, again = auction.score(index), scores.get(index, NOTHING)
-        checks.where = f"score of bid {index}"
         near = (
             abs(accepted.q - again.q) <= GRID_STEP
             and abs(accepted.phi - again.phi) <= GRID_STEP
             and accepted[2:] == again[2:]
         )
-        checks.true("score.again", near, again, accepted)
+        with checks.at(auction.id, f"score of bid {index}"):
+            checks.true("score.again", near, again, accepted)
         out[index] = (accepted, again)
     return out

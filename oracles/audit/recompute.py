@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-class Standing(NamedTuple):
+class StandingBid(NamedTuple):
     """A revealed, eligible bid not dearer than β."""
 
     index: int  # type: ignore[assignment]  # a tuple has an `index` of its own
@@ -23,7 +23,7 @@ class Standing(NamedTuple):
     flagged: bool
 
 
-class Prefix(NamedTuple):
+class ClockResult(NamedTuple):
     """One clock.
 
     Attributes:
@@ -44,19 +44,19 @@ class Prefix(NamedTuple):
         return self.winners[-1] if self.winners else NONE
 
 
-class Outcome(NamedTuple):
+class Settlement(NamedTuple):
     """A settlement: pooled clock, and both tranche clocks where they are used."""
 
-    pooled: Prefix
-    flagged: Prefix | None
-    unflagged: Prefix | None
+    pooled: ClockResult
+    flagged: ClockResult | None
+    unflagged: ClockResult | None
 
     @property
     def split(self) -> bool:
         """Whether the tranche has a price of its own."""
         return self.unflagged is not None
 
-    def clock_of(self, flagged: bool) -> Prefix:
+    def clock_of(self, flagged: bool) -> ClockResult:
         """The clock that pays a bid of this class."""
         if self.unflagged is None or self.flagged is None:
             return self.pooled
@@ -73,7 +73,7 @@ def beta_of(budget: int, pool: int, rho: int) -> int:
     return min(terms)
 
 
-def in_order(bids: Iterable[Standing]) -> list[Standing]:
+def in_order(bids: Iterable[StandingBid]) -> list[StandingBid]:
     """Bids by (ψ, index).
 
     Weights are below 2^64, so two different ψ are more than 2^-128 apart: 128 binary places tell
@@ -82,7 +82,7 @@ def in_order(bids: Iterable[Standing]) -> list[Standing]:
     return sorted(bids, key=lambda bid: ((bid.cost << 128) // bid.weight, bid.index))
 
 
-def prefix(bids: Iterable[Standing], budget: int) -> Prefix:
+def prefix(bids: Iterable[StandingBid], budget: int) -> ClockResult:
     """§2.1: the longest prefix in (ψ, index) with c_k W_k ≤ β w_k, and its price."""
     winners: list[int] = []
     total = 0
@@ -90,34 +90,34 @@ def prefix(bids: Iterable[Standing], budget: int) -> Prefix:
         if bid.cost * (total + bid.weight) > budget * bid.weight:
             # ψ_k W_k never falls: nobody after this bid can win either.
             if budget * bid.weight < bid.cost * total:
-                return Prefix(tuple(winners), budget, total, total)
-            return Prefix(tuple(winners), bid.cost, bid.weight, total)
+                return ClockResult(tuple(winners), budget, total, total)
+            return ClockResult(tuple(winners), bid.cost, bid.weight, total)
         total += bid.weight
         winners.append(bid.index)
-    return Prefix(tuple(winners), budget, total, total) if total else Prefix((), 1, 0, 0)
+    return ClockResult(tuple(winners), budget, total, total) if total else ClockResult((), 1, 0, 0)
 
 
-def settle(bids: Sequence[Standing], beta: int, reserve: int, *, tranche: bool) -> Outcome:
+def settle(bids: Sequence[StandingBid], beta: int, reserve: int, *, tranche: bool) -> Settlement:
     """§2.3: one pool, or two prices when the reserved share pays flagged bids more."""
     pooled = prefix(bids, beta)
     if not tranche:
-        return Outcome(pooled, None, None)
+        return Settlement(pooled, None, None)
     flagged = prefix([bid for bid in bids if bid.flagged], reserve)
     if not flagged.den or pooled.num * flagged.den >= flagged.num * pooled.den:
-        return Outcome(pooled, flagged, None)
+        return Settlement(pooled, flagged, None)
     kept = -(-flagged.num * flagged.weight // flagged.den)
     rest = prefix([bid for bid in bids if not bid.flagged], beta - kept)
-    return Outcome(pooled, flagged, rest)
+    return Settlement(pooled, flagged, rest)
 
 
-def reward(clock: Prefix, weight: int, rho: int) -> tuple[int, int]:
+def reward(clock: ClockResult, weight: int, rho: int) -> tuple[int, int]:
     """§2.2: `p = floor(t w)` as cash `floor(ρ p)` and MUT, the rest."""
     whole = clock.num * weight // clock.den
     cash = whole * rho // PPB
     return cash, whole - cash
 
 
-def spent(clock: Prefix, rho: int) -> tuple[int, int]:
+def spent(clock: ClockResult, rho: int) -> tuple[int, int]:
     """What settlement sets aside for one clock: cash, and MUT with one unit more a winner."""
     if not clock.weight:
         return 0, 0
@@ -126,7 +126,7 @@ def spent(clock: Prefix, rho: int) -> tuple[int, int]:
     return rho * clock.num * clock.weight // den, mut
 
 
-def literal(bids: Iterable[Standing], budget: int) -> dict[int, Fraction]:
+def literal(bids: Iterable[StandingBid], budget: int) -> dict[int, Fraction]:
     """The paper's own listing (Algorithm 1, ρ = 1): payments by winner, whatever they sum to.
 
     Greedy in (ψ, index) while the reported costs fit the budget; each winner gets the supremum of
@@ -144,7 +144,7 @@ def literal(bids: Iterable[Standing], budget: int) -> dict[int, Fraction]:
             break
 
         # Number k of others before: the first k of `order` without this bid.
-        def other(k: int, position: int = position) -> Standing:
+        def other(k: int, position: int = position) -> StandingBid:
             return order[k if k < position else k + 1]
 
         def rest(k: int, position: int = position, cost: int = bid.cost) -> int:

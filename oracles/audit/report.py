@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oracles.audit import charts, recompute
 from oracles.audit.summary import certificate, literal
@@ -14,10 +14,11 @@ from oracles.chain.codec import PPB, WAD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oracles.audit.auctions import Auction, Bid
-    from oracles.audit.findings import Finding
-    from oracles.audit.operators import Feed
+    from oracles.audit.auction import Auction, AuditedBid
+    from oracles.audit.checks import Difference
+    from oracles.audit.oracle import Feed
     from oracles.audit.replay import Replay
+    from oracles.chain.typed_events import Outcome
 
 #: Longer tables are cut; `--json` has everything.
 _MOST_ROWS = 400
@@ -96,11 +97,11 @@ def _auction(state: Replay, auction: Auction, *, first: bool) -> str:
     kind = ' class="first"' if first else ""
     parts = [f"<h2{kind}>Auction {auction.id}: {auction.state}</h2>", _facts(auction)]
     parts += ["<h3>Timeline</h3>", _timeline(auction)]
-    if auction.outcome is not None:
+    if auction.settlement is not None:
         parts += [_efficiency(auction), *_curves(auction), _payments(auction)]
     if auction.bids:
         parts += ["<h3>Bids</h3>", _bids(auction)]
-    feed = state.operators.feeds.get((state.auctions.address, auction.id))
+    feed = state.oracle.feeds.get((state.auctions.address, auction.id))
     if feed is not None:
         parts += ["<h3>Who signed what</h3>", _signatures(feed)]
     parts.append(_tokens(auction))
@@ -108,7 +109,7 @@ def _auction(state: Replay, auction: Auction, *, first: bool) -> str:
 
 
 def _facts(auction: Auction) -> str:
-    terms, out = auction.terms, auction.settled
+    terms, out = auction.terms, auction.outcome
     rows = [
         ("buyer", _code(auction.buyer)),
         ("settlement token", _code(terms.token)),
@@ -121,23 +122,23 @@ def _facts(auction: Auction) -> str:
     ]
     if out:
         rows += [
-            ("clearing price", _price(out["num"], out["den"])),
+            ("clearing price", _price(out.num, out.den)),
             ("winners, revealed, not revealed", _three(out)),
-            ("refund to the buyer", f"{out['refund']:,}"),
-            ("MUT supply, the buyer's part", f"{out['mutSupply']:,}, {out['buyerMut']:,}"),
+            ("refund to the buyer", f"{out.refund:,}"),
+            ("MUT supply, the buyer's part", f"{out.mut_supply:,}, {out.buyer_mut:,}"),
             (
                 "bounty, bonus for each revealer",
-                f"{out['bounty']:,} wei, {out['bonusGwei']:,} gwei",
+                f"{out.bounty:,} wei, {out.bonus_gwei:,} gwei",
             ),
         ]
-        if out["split"]:
-            price = _price(out["unflaggedNum"], out["unflaggedDen"])
+        if out.split:
+            price = _price(out.unflagged_num, out.unflagged_den)
             rows.insert(9, ("price of bids that are not flagged", price))
     return _table(None, [[escape(name), value] for name, value in rows])
 
 
-def _three(out: dict[str, Any]) -> str:
-    return f"{out['winners']}, {out['revealed']}, {out['unrevealed']}"
+def _three(out: Outcome) -> str:
+    return f"{out.winners}, {out.revealed}, {out.unrevealed}"
 
 
 def _timeline(auction: Auction) -> str:
@@ -152,7 +153,7 @@ def _timeline(auction: Auction) -> str:
         phases.append(charts.Phase(name, start, start + length))
         start += length
     last = max([start, *(time for _, time in auction.happened.values())])
-    phases.append(charts.Phase("claim", ends["verdict"], last + 1))
+    phases.append(charts.Phase("claim", ends.verdict, last + 1))
     events = [(name, *span) for name, span in auction.happened.items()]
     note = f'<p class="soft">Created {_time(auction.created)}; claims from {_time(start)}.</p>'
     return charts.timeline(phases, events) + note
@@ -161,7 +162,7 @@ def _timeline(auction: Auction) -> str:
 def _efficiency(auction: Auction) -> str:
     bound, rule = certificate(auction), literal(auction)
     holds = "holds" if bound["holds"] else "does not hold"
-    split = auction.outcome is not None and auction.outcome.split
+    split = auction.settlement is not None and auction.settlement.split
     why = " (a tranche spends a part of the budget where weight is dearer)" if split else ""
     excess = rule["total"] / int(rule["budget"])
     return (
@@ -175,7 +176,7 @@ def _efficiency(auction: Auction) -> str:
 
 
 def _curves(auction: Auction) -> list[str]:
-    outcome = auction.outcome
+    outcome = auction.settlement
     if outcome is None:
         return []
     bids, beta = auction.standing(), auction.beta
@@ -225,7 +226,7 @@ def _bids(auction: Auction) -> str:
     return _table(head, rows, numbers=(0, 2, 3, 4, 5, 6, 7, 9, 10)) + note
 
 
-def _bid(auction: Auction, bid: Bid) -> list[str]:
+def _bid(auction: Auction, bid: AuditedBid) -> list[str]:
     row = [str(bid.index), _code(bid.owner, short=True)]
     if auction.scores:
         score = auction.score(bid.index)
@@ -239,7 +240,7 @@ def _bid(auction: Auction, bid: Bid) -> list[str]:
     return [*row, f"{cash:,}" if bid.wins else "", f"{face:,}" if bid.wins else ""]
 
 
-def _fate(auction: Auction, bid: Bid) -> str:
+def _fate(auction: Auction, bid: AuditedBid) -> str:
     flag = ", under-served" if bid.flagged else ""
     if bid.cost is None:
         return "not revealed" if bid.standing else "withdrawn"
@@ -249,7 +250,7 @@ def _fate(auction: Auction, bid: Bid) -> str:
         return f'<span class="good">won{", delivered" if bid.delivered else ""}</span>{flag}'
     if not bid.weight:
         return "above β" if bid.cost > auction.beta else "not eligible"
-    return f"lost{flag}" if auction.outcome is not None else f"revealed{flag}"
+    return f"lost{flag}" if auction.settlement is not None else f"revealed{flag}"
 
 
 def _signatures(feed: Feed) -> str:
@@ -308,20 +309,20 @@ def _tokens(auction: Auction) -> str:
 def _operators(state: Replay) -> str:
     rows = [
         [_code(account), f"{operator.bond:,}", _time(operator.locked_until)]
-        for account, operator in state.operators.operators.items()
+        for account, operator in state.oracle.operators.items()
     ]
     body = "<h2>Operators</h2>" + _table(["operator", "bond, wei", "locked until"], rows, (1,))
-    if state.operators.slashes:
+    if state.oracle.slashes:
         slashes = [
-            [_code(each["operator"]), each["offence"], f"{each['amount']:,}", f"{each['reward']:,}"]
-            for each in state.operators.slashes
+            [_code(each.operator), each.offence, f"{each.amount:,}", f"{each.reward:,}"]
+            for each in state.oracle.slashes
         ]
         head = ["slashed", "for", "amount, wei", "reward, wei"]
         body += _table(head, slashes, numbers=(2, 3))
     return body
 
 
-def _checks(state: Replay, findings: Sequence[Finding]) -> str:
+def _checks(state: Replay, findings: Sequence[Difference]) -> str:
     found = Counter(finding.check for finding in findings)
     rows = [
         [
@@ -336,7 +337,7 @@ def _checks(state: Replay, findings: Sequence[Finding]) -> str:
     return '<h2>Checks</h2><div class="two">' + _table(["check", "made", ""], rows, (1,)) + "</div>"
 
 
-def _finding_list(findings: Sequence[Finding]) -> str:
+def _finding_list(findings: Sequence[Difference]) -> str:
     if not findings:
         return ""
     rows = [

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
-    from oracles.audit.auctions import Auction, Bid
+    from oracles.audit.auction import Auction, AuditedBid
     from oracles.audit.replay import Replay
 
 #: Bids asked for at once.
 _BIDS = 500
-_PARTS = {"cash": Status.CASH_PAID, "face": Status.MUT_PAID, "bond": Status.BOND_PAID}
+_PARTS = {"cash": Status.CASH_PAID, "mut": Status.MUT_PAID, "bond": Status.BOND_PAID}
 
 
 def check_storage(
@@ -40,34 +40,31 @@ def check_storage(
     block: Any = "0x" + header.to_hash.hex()
     contract = header.deployment.auction(web3)
     oracle = header.deployment.oracle(web3)
-    checks.auction, checks.where = None, f"storage at block {header.to_block}"
-    for account, operator in state.operators.operators.items():
-        held = oracle.bond_of(account, block=block)
-        checks.equal("storage.bond", (operator.bond, operator.locked_until), held)
-    for account in {*state.operators.operators, *state.operators.credit}:
-        due = state.operators.credit.get(account, 0)
-        checks.equal("storage.credit", due, oracle.credit_of(account, block=block))
+    where = f"storage at block {header.to_block}"
+    with checks.at(None, where):
+        for account, operator in state.oracle.operators.items():
+            held = oracle.bond_of(account, block=block)
+            checks.equal("storage.bond", (operator.bond, operator.locked_until), held)
+        for account in {*state.oracle.operators, *state.oracle.credit}:
+            due = state.oracle.credit.get(account, 0)
+            checks.equal("storage.credit", due, oracle.credit_of(account, block=block))
     for number, auction in state.auctions.auctions.items():
-        checks.auction = number
-        phases = contract.phases(number, block=block)
-        checks.equal("storage.state", auction.state, phases.state.name.lower())
-        count = contract.bid_count(number, block=block)
-        checks.equal("storage.count", len(auction.bids), count)
+        with checks.at(number, where):
+            phases = contract.phases(number, block=block)
+            checks.equal("storage.state", auction.state, phases.state.name.lower())
+            count = contract.bid_count(number, block=block)
+            checks.equal("storage.count", len(auction.bids), count)
+            _tokens(state, auction, web3, block)
         for first in range(0, min(count, len(auction.bids)), _BIDS):
             last = min(count, len(auction.bids), first + _BIDS)
-            for bid, found in zip(
-                auction.bids[first:last],
-                contract.bids(number, first, last, block=block),
-                strict=True,
-            ):
-                checks.where = f"storage at block {header.to_block}, bid {bid.index}"
-                _bid(state, auction, bid, found)
-        checks.where = f"storage at block {header.to_block}"
-        _tokens(state, auction, web3, block)
+            slots = contract.bids(number, first, last, block=block)
+            for bid, found in zip(auction.bids[first:last], slots, strict=True):
+                with checks.at(number, f"{where}, bid {bid.index}"):
+                    _bid(state, auction, bid, found)
         progress(number)
 
 
-def _bid(state: Replay, auction: Auction, bid: Bid, found: PackedBid) -> None:
+def _bid(state: Replay, auction: Auction, bid: AuditedBid, found: PackedBid) -> None:
     """One bid's word: its commitment, or cost, weight, tag and status."""
     checks, chain_id, address = state.checks, state.header.chain_id, state.auctions.address
     if not bid.standing:
@@ -105,8 +102,7 @@ def _tokens(state: Replay, auction: Auction, web3: Web3, block: Any) -> None:
             due = token.revenue_of(holder, block=block)
             checks.equal("storage.mut_revenue", mut.due(holder), due)
     if auction.dst is not None:
-        address = next(a for a, (each, _) in state.auctions.dsts.items() if each is auction)
-        dst = Dst(web3, address)
+        dst = Dst(web3, auction.dst.address)
         for holder, balance in list(auction.dst.balances.items()):
             found = dst.balance_of(holder, block=block)
             checks.equal("storage.dst_balance", balance, found)

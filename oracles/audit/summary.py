@@ -11,7 +11,7 @@ from oracles.mechanism.certificate import certify
 from oracles.mechanism.clock import Bid as Claim
 
 if TYPE_CHECKING:
-    from oracles.audit.auctions import Auction
+    from oracles.audit.auction import Auction
     from oracles.audit.replay import Replay
 
 
@@ -45,13 +45,13 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
         ],
         "operators": {
             account: {"bond": str(operator.bond), "locked_until": operator.locked_until}
-            for account, operator in state.operators.operators.items()
+            for account, operator in state.oracle.operators.items()
         },
         "slashes": [
-            {**slash, "amount": str(slash["amount"]), "reward": str(slash["reward"])}
-            for slash in state.operators.slashes
+            {**slash._asdict(), "amount": str(slash.amount), "reward": str(slash.reward)}
+            for slash in state.oracle.slashes
         ],
-        "credit": {account: str(amount) for account, amount in state.operators.credit.items()},
+        "credit": {account: str(amount) for account, amount in state.oracle.credit.items()},
     }
 
 
@@ -68,20 +68,18 @@ def describe(auction: Auction) -> dict[str, Any]:
         "bids": len(auction.bids),
         "revealed": sum(1 for bid in auction.bids if bid.cost is not None),
     }
-    if auction.outcome is None:
+    if auction.settlement is None or auction.outcome is None:
         return out
-    unclaimed = {"cash": 0, "face": 0}
+    unclaimed = {"cash": 0, "mut": 0}
     for bid in auction.bids:
         if bid.wins and not bid.forfeited:
             for part, due in zip(unclaimed, auction.reward(bid), strict=True):
                 unclaimed[part] += due - bid.paid.get(part, 0)
     out |= {
         "winners": auction.winners,
-        "price": _fraction(auction.settled["num"], auction.settled["den"]),
-        "unflagged_price": _fraction(
-            auction.settled["unflaggedNum"], auction.settled["unflaggedDen"]
-        ),
-        "split": auction.outcome.split,
+        "price": _fraction(auction.outcome.num, auction.outcome.den),
+        "unflagged_price": _fraction(auction.outcome.unflagged_num, auction.outcome.unflagged_den),
+        "split": auction.settlement.split,
         "unclaimed": {part: str(amount) for part, amount in unclaimed.items()},
         "certificate": certificate(auction),
         "literal": literal(auction),

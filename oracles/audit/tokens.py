@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eth_utils.crypto import keccak
 
 from oracles.audit import hashes, recompute
-from oracles.audit.operators import ZERO
+from oracles.audit.checks import Payment
+from oracles.audit.oracle import ZERO
 from oracles.chain.codec import NONE, PPB
+from oracles.chain.typed_events import (
+    Approval,
+    DstClaimed,
+    DstVerified,
+    DstWalked,
+    RevenueAccrued,
+    RevenueClaimed,
+    SupplyReduced,
+    Transfer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oracles.audit.auction import Auction
     from oracles.audit.cash import Cash
-    from oracles.audit.findings import Checks
+    from oracles.audit.checks import Announced, Checks
     from oracles.chain.codec import DstTerms, Score
+    from oracles.chain.typed_events import Body, Proposal
 
 
 @dataclass(slots=True)
@@ -35,14 +48,24 @@ class MutLedger:
 
     Args:
         checks: where findings go.
+        announced: what logs promise to each other.
         cash: transfers of the revenue token.
         address: of the token.
         token: revenue token.
         supply: at settlement.
     """
 
-    def __init__(self, checks: Checks, cash: Cash, address: str, token: str, supply: int) -> None:
+    def __init__(
+        self,
+        checks: Checks,
+        announced: Announced,
+        cash: Cash,
+        address: str,
+        token: str,
+        supply: int,
+    ) -> None:
         self.checks = checks
+        self.announced = announced
         self.cash = cash
         self.address = address
         self.token = token
@@ -50,8 +73,6 @@ class MutLedger:
         self.revenue = 0
         self.paid = 0
         self.accounts: dict[str, Account] = defaultdict(Account)
-        self.mints: list[tuple[str, int]] = []
-        self.reductions: list[int] = []
 
     def due(self, holder: str) -> int:
         """What `claimFor` would pay now."""
@@ -68,38 +89,35 @@ class MutLedger:
         account.checkpoint = self.revenue
         return account
 
-    def apply(self, name: str, args: dict[str, Any], *, resolved: Callable[[], bool]) -> bool:
+    def apply(self, body: Body, *, resolved: Callable[[], bool]) -> bool:
         """Check one event and follow it; False where the token has no such event.
 
         Args:
-            name: of the event.
-            args: of the event.
+            body: the event.
             resolved: tells whether all deliveries are resolved by now.
         """
-        if name == "Transfer":
-            self._transfer(args["from"], args["to"], args["value"])
-        elif name == "RevenueAccrued":
-            self._accrue(args["amount"], args["total"], resolved=resolved)
-        elif name == "RevenueClaimed":
-            self._claim(args["holder"], args["amount"])
-        elif name == "SupplyReduced":
-            self.supply -= args["amount"]
-            self.checks.equal("mut.supply", self.supply, args["supply"])
-            self.checks.true("mut.reduce", not self.revenue, "before any revenue")
-            self.reductions.append(args["amount"])
-        else:
-            return name == "Approval"
+        match body:
+            case Transfer(from_=sender, to=to, value=value):
+                self._transfer(sender, to, value)
+            case RevenueAccrued(amount=amount, total=total):
+                self._accrue(amount, total, resolved=resolved)
+            case RevenueClaimed(holder=holder, amount=amount):
+                self._claim(holder, amount)
+            case SupplyReduced(amount=amount, supply=supply):
+                self.supply -= amount
+                self.checks.equal("mut.supply", self.supply, supply)
+                self.checks.true("mut.reduce", not self.revenue, "before any revenue")
+                # The contract says why only after the token has done it.
+                self.announced.announce("mut.reduce", self.address, amount)
+            case Approval():
+                pass
+            case _:
+                return False
         return True
-
-    def reduced(self, face: int) -> None:
-        """A forfeit that must have reduced the supply just now."""
-        if face:
-            self.checks.equal("mut.reduce", face, self.reductions.pop(0) if self.reductions else 0)
 
     def _transfer(self, sender: str, to: str, amount: int) -> None:
         if sender == ZERO:
-            expected = self.mints.pop(0) if self.mints else None
-            self.checks.equal("mut.mint", expected, (to, amount))
+            self.announced.confirm("mut.mint", self.address, Payment(to, amount))
             account = self.accounts[to]
             # Tokens claimed late bring along what was deposited before. With a checkpoint of 0 they
             # do so by themselves.
@@ -132,11 +150,7 @@ class MutLedger:
         self.cash.expect(self.token, self.address, holder, amount)
 
     def finish(self) -> None:
-        """What must not be open at the end, and that nobody was paid from another's share."""
-        for holder, amount in self.mints:
-            self.checks.true("mut.mint", False, f"{amount} minted to {holder}", "nothing")
-        for amount in self.reductions:
-            self.checks.true("mut.reduce", False, f"a forfeit of {amount}", "none")
+        """At the end: nobody was paid from another's share."""
         minted = sum(account.balance for account in self.accounts.values())
         self.checks.true("mut.supply", minted <= self.supply, f"≤ {self.supply}", minted)
         owed = self.paid + sum(self.due(holder) for holder in self.accounts)
@@ -148,55 +162,75 @@ class DstLedger:
 
     Args:
         checks: where findings go.
-        auction: id.
+        announced: what logs promise to each other.
+        address: of the token.
         terms: what the buyer fixed.
     """
 
-    def __init__(self, checks: Checks, auction: int, terms: DstTerms) -> None:
+    def __init__(self, checks: Checks, announced: Announced, address: str, terms: DstTerms) -> None:
         self.checks = checks
-        self.auction = auction
+        self.announced = announced
+        self.address = address
         self.terms = terms
         self.shares: dict[int, int] | None = None
         self.balances: dict[str, int] = defaultdict(int)
         self.claimed: set[int] = set()
         self._cursors: dict[bytes, int] = defaultdict(int)
         self._last = b""
-        self._mints: list[tuple[str, int]] = []
 
-    def walked(self, args: dict[str, Any], count: int, *, resolved: bool) -> None:
+    def apply(self, body: Body, auction: Auction, time: int) -> bool:
+        """Check one event and follow it; False where the token has no such event."""
+        bids = auction.bids
+        match body:
+            case DstWalked():
+                self._walked(body, len(bids), resolved=auction.resolved(time))
+            case DstVerified():
+                delivered = {bid.index: auction.score(bid.index) for bid in bids if bid.delivered}
+                self._verified(body, delivered, len(bids))
+            case DstClaimed():
+                self.checks.require("bid.known", body.index < len(bids), "a bid", body.index)
+                self._claim(body, bids[body.index].owner)
+            case Transfer(from_=sender, to=to, value=value):
+                self._transfer(sender, to, value)
+            case Approval():
+                pass
+            case _:
+                return False
+        return True
+
+    def _walked(self, body: DstWalked, count: int, *, resolved: bool) -> None:
         """A stretch of bids was walked for a proposal."""
         self.checks.true("dst.resolved", resolved, "all deliveries resolved")
         self.checks.true("dst.once", self.shares is None, "not verified yet")
-        self.checks.equal("dst.walk", self._cursors[args["proposal"]], args["from"])
-        within = args["from"] < args["to"] <= count
-        self.checks.true("dst.walk", within, f"within {count} bids", (args["from"], args["to"]))
-        self._cursors[args["proposal"]] = args["to"]
-        self._last = args["proposal"]
+        self.checks.equal("dst.walk", self._cursors[body.proposal], body.from_)
+        within = body.from_ < body.to <= count
+        self.checks.true("dst.walk", within, f"within {count} bids", (body.from_, body.to))
+        self._cursors[body.proposal] = body.to
+        self._last = body.proposal
 
-    def verified(self, args: dict[str, Any], delivered: dict[int, Score], count: int) -> None:
+    def _verified(self, body: DstVerified, delivered: dict[int, Score], count: int) -> None:
         """A proposal was accepted: recompute everything it says."""
-        checks, proposal, terms = self.checks, args["proposal"], self.terms
-        checks.equal("dst.proposal", keccak(hashes.words(*proposal.values())), self._last)
+        checks, proposal, terms = self.checks, body.proposal, self.terms
+        checks.equal("dst.proposal", keccak(hashes.words(*astuple(proposal))), self._last)
         checks.equal("dst.walk", count, self._cursors[self._last])
         sums = [sum(getattr(s, n) for s in delivered.values()) for n in ("volume", "q", "phi")]
-        names = ("volumeSum", "qualitySum", "impactSum", "count")
-        found = [proposal[name] for name in names]
+        found = [proposal.volume_sum, proposal.quality_sum, proposal.impact_sum, proposal.count]
         checks.equal("dst.sums", [*sums, len(delivered)], found)
         checks.require("dst.sums", delivered, "somebody who delivered")
         scores = dst_scores(delivered, terms)
         self.shares = recompute.water_level(scores, terms.supply, terms.floor, terms.cap)
         floor = min(terms.floor, terms.supply // len(delivered))
-        checks.equal("dst.floor", floor, args["floor"])
-        checks.equal("dst.issued", sum(self.shares.values()), args["issued"])
-        checks.true("dst.cap", args["issued"] <= terms.supply, f"≤ {terms.supply}", args["issued"])
-        checks.require("dst.level", proposal["levelDen"] > 0, "a fraction")
+        checks.equal("dst.floor", floor, body.floor)
+        checks.equal("dst.issued", sum(self.shares.values()), body.issued)
+        checks.true("dst.cap", body.issued <= terms.supply, f"≤ {terms.supply}", body.issued)
+        checks.require("dst.level", proposal.level_den > 0, "a fraction")
         unit = PPB * (sums[0] or 1) * (sums[1] or 1) * (sums[2] or 1)
-        level = Fraction(proposal["levelNum"], proposal["levelDen"]) * unit
+        level = Fraction(proposal.level_num, proposal.level_den) * unit
         by_level = self._by_level(scores, level, floor, proposal)
         checks.equal("dst.level", self.shares, by_level)
 
     def _by_level(
-        self, scores: dict[int, Fraction], level: Fraction, floor: int, proposal: dict[str, Any]
+        self, scores: dict[int, Fraction], level: Fraction, floor: int, proposal: Proposal
     ) -> dict[int, int]:
         """The shares that the accepted proposal gives."""
         shares = {}
@@ -205,38 +239,32 @@ class DstLedger:
             if real <= floor or real >= self.terms.cap:
                 shares[index] = floor if real <= floor else self.terms.cap
                 continue
-            remainder = real % 1 * proposal["levelDen"]
-            tie = proposal["tieIndex"]
-            up = tie != NONE and (-remainder, index) <= (-proposal["tieRemainder"], tie)
+            remainder = real % 1 * proposal.level_den
+            tie = proposal.tie_index
+            up = tie != NONE and (-remainder, index) <= (-proposal.tie_remainder, tie)
             shares[index] = int(real) + up
         return shares
 
-    def claim(self, args: dict[str, Any], owner: str | None) -> None:
+    def _claim(self, body: DstClaimed, owner: str | None) -> None:
         """A provider's share was claimed."""
-        index = args["index"]
-        self.checks.equal("dst.owner", owner, args["owner"])
+        index = body.index
+        self.checks.equal("dst.owner", owner, body.owner)
         due = (self.shares or {}).get(index, 0)
-        self.checks.true("dst.claim", args["amount"] == due > 0, due, args["amount"])
+        self.checks.true("dst.claim", body.amount == due > 0, due, body.amount)
         self.checks.true("dst.twice", index not in self.claimed, "claimed once", index)
         self.claimed.add(index)
-        self._mints.append((args["owner"], args["amount"]))
+        self.announced.announce("dst.mint", self.address, Payment(body.owner, body.amount))
 
-    def transfer(self, sender: str, to: str, amount: int) -> None:
+    def _transfer(self, sender: str, to: str, amount: int) -> None:
         """A Transfer log of the token."""
         if sender == ZERO:
-            expected = self._mints.pop(0) if self._mints else None
-            self.checks.equal("dst.mint", expected, (to, amount))
+            self.announced.confirm("dst.mint", self.address, Payment(to, amount))
         else:
             enough = self.balances[sender] >= amount
             self.checks.true("dst.balance", enough, f"≤ {self.balances[sender]}", amount)
             self.balances[sender] -= amount
         if to != ZERO:
             self.balances[to] += amount
-
-    def finish(self) -> None:
-        """What must not be open at the end."""
-        for owner, amount in self._mints:
-            self.checks.true("dst.mint", False, f"{amount} minted to {owner}", "nothing")
 
 
 def dst_scores(delivered: dict[int, Score], terms: DstTerms) -> dict[int, Fraction]:

@@ -15,7 +15,7 @@ from oracles.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from oracles.audit import Finding, Replay, Source
+    from oracles.audit import Difference, Replay, Source
     from oracles.scoring import Submission
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -153,7 +153,7 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
     stdout.print(f"{summary['events']} events, {made} checks: {verdict}")
 
 
-def _print_findings(findings: Iterable[Finding]) -> None:
+def _print_findings(findings: Iterable[Difference]) -> None:
     for finding in findings:
         stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
 

@@ -13,6 +13,7 @@ from oracles.audit import Block, Log
 from oracles.audit.recompute import packed
 from oracles.audit.replay import Replay, follow
 from oracles.chain.events import Event, decode_log
+from scripts.events import field_name
 from tests.support.auction import BUYER
 from tests.support.logs import args_of, encode_log, entries
 
@@ -277,7 +278,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("the oracle's schema version", "RequestOpened", "schema.version", add("schema")),
     Mutation("an auction's id is skipped", "AuctionCreated", "auction.id", add("auction")),
     Mutation("the budget", "AuctionCreated", "cash.escrow", add("budget", inside="terms")),
-    Mutation("the pool", "AuctionCreated", "settle.buyerMut", add("pool", -9, inside="terms")),
+    Mutation("the pool", "AuctionCreated", "settle.buyer_mut", add("pool", -9, inside="terms")),
     Mutation("β", "AuctionCreated", "terms.beta", add("beta")),
     Mutation("the tranche's reserve", "AuctionCreated", "terms.reserve", add("reserve", -1)),
     Mutation("ρ", "AuctionCreated", "terms.beta", add("rho", -(10**6), inside="terms")),
@@ -420,7 +421,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("a marginal winner", "Settled", "settle.marginals", add("all", inside="marginals")),
     *(
         Mutation(
-            f"`{name}` of the outcome", "Settled", f"settle.{name}", add(name, inside="outcome")
+            f"`{name}` of the outcome",
+            "Settled",
+            f"settle.{field_name(name)}",
+            add(name, inside="outcome"),
         )
         for name in (
             "num",
@@ -447,7 +451,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("a delivery is missing", "Delivered", "forfeit.winner"),
     Mutation("a delivery of a loser", "Delivered", "delivery.winner", put("index", 5)),
     Mutation("cash of a forfeit", "Forfeited", "forfeit.cash", add("cash")),
-    Mutation("MUT of a forfeit", "Forfeited", "forfeit.face", add("face", -1)),
+    Mutation("MUT of a forfeit", "Forfeited", "forfeit.mut", add("face", -1)),
     Mutation("why a winner was struck out", "Forfeited", "forfeit.winner", flip("verdict")),
     Mutation("a forfeit is missing", "Forfeited", "mut.reduce"),
     Mutation("no verdict", "VerdictRecorded", "forfeit.verdict"),
@@ -459,7 +463,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("one unit of cash too much", "Claimed", "reward.cash", add("cash"), where=won),
     Mutation("one unit of cash too little", "Claimed", "reward.cash", add("cash", -1), where=won),
     Mutation(
-        "one MUT too much", "Claimed", "reward.face", add("face"), where=lambda args: args["face"]
+        "one MUT too much", "Claimed", "reward.mut", add("face"), where=lambda args: args["face"]
     ),
     Mutation("a bond", "Claimed", "bond.paid", add("bond", 10**9), number=1),
     Mutation("a claim is missing", "Claimed", "cash.transfer", where=won),

@@ -136,7 +136,7 @@ def test_storage__of_the_contracts__is_what_the_logs_say(market: Auction) -> Non
     assert state.findings() == []
     assert state.checks.made["storage.bid"] == 3
     state.auctions.auctions[1].bids[2].paid.clear()  # as if the claim's log had been left out
-    state.operators.operators[market.protocol.operators[0].address].bond += 1
+    state.oracle.operators[market.protocol.operators[0].address].bond += 1
     check_storage(state, anvil(market).web3)
     assert [each.check for each in state.findings()] == ["storage.bond", "storage.bid"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.audit import recompute
-from oracles.audit.recompute import Standing
+from oracles.audit.recompute import StandingBid
 from oracles.chain.codec import NONE, Score, pack_score, pack_vector, unpack_score
 from oracles.mechanism import Bid, allocate, certify, clear, paper, propose
 
@@ -16,21 +16,21 @@ PPB = 10**9
 
 
 @st.composite
-def bids(draw: st.DrawFn) -> list[Standing]:
+def bids(draw: st.DrawFn) -> list[StandingBid]:
     weight = st.integers(1, 6) | st.integers(1, 2**63)
     cost = st.integers(0, 12) | st.integers(0, 2**70)
     rows = draw(st.lists(st.tuples(cost, weight, st.booleans()), max_size=9))
-    return [Standing(index, *row) for index, row in enumerate(rows)]
+    return [StandingBid(index, *row) for index, row in enumerate(rows)]
 
 
-def of(standing: list[Standing]) -> list[Bid]:
+def of(standing: list[StandingBid]) -> list[Bid]:
     return [Bid(*bid) for bid in standing]
 
 
 @settings(deadline=None, max_examples=150)
 @given(bids(), st.integers(0, 30) | st.integers(0, 2**70), st.integers(0, 30), st.data())
 def test_settle__any_bids__is_what_the_reference_clears(
-    standing: list[Standing], budget: int, pool: int, data: st.DataObject
+    standing: list[StandingBid], budget: int, pool: int, data: st.DataObject
 ) -> None:
     rho = data.draw(st.sampled_from([0, PPB // 4, PPB // 2, PPB]))
     share = data.draw(st.sampled_from([0, PPB // 10, PPB // 2, PPB]))
@@ -60,13 +60,15 @@ def test_settle__any_bids__is_what_the_reference_clears(
 
 @settings(deadline=None, max_examples=200)
 @given(bids(), st.integers(0, 40) | st.integers(0, 2**71))
-def test_literal__any_bids__pays_what_the_paper_says(standing: list[Standing], budget: int) -> None:
+def test_literal__any_bids__pays_what_the_paper_says(
+    standing: list[StandingBid], budget: int
+) -> None:
     outcome = paper.algorithm_1(of(standing), budget=budget)
     assert recompute.literal(standing, budget) == dict(outcome.payments)
 
 
 def test_literal__two_equal_bidders__pays_more_than_there_is() -> None:
-    payments = recompute.literal([Standing(0, 1, 1, False), Standing(1, 1, 1, False)], 10)
+    payments = recompute.literal([StandingBid(0, 1, 1, False), StandingBid(1, 1, 1, False)], 10)
     assert payments == {0: 9, 1: 9}
     assert certify([Bid(0, 1, 1), Bid(1, 1, 1)], [0, 1], beta=10).holds
 

@@ -54,10 +54,10 @@ def test_replay__of_everything__finds_nothing(story: Story) -> None:
         "settled",
     ]
     first = auctions[1]
-    assert first.outcome is not None
-    assert first.outcome.split
+    assert first.settlement is not None
+    assert first.settlement.split
     assert sum(bid.forfeited for bid in first.bids) == 2
-    assert {each["offence"] for each in state.operators.slashes} == {
+    assert {each.offence for each in state.oracle.slashes} == {
         "missing",
         "deviation",
         "equivocation",

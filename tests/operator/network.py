@@ -385,7 +385,7 @@ class Network:
         winners = sum(auction.winners for auction in auctions)
         assert self.token.functions.balanceOf(empty).call() < max(1, winners)
         assert self.web3.eth.get_balance(empty) == 0
-        books = state.operators
+        books = state.oracle
         due = sum(operator.bond for operator in books.operators.values())
         due += sum(books.credit.values())
         assert self.web3.eth.get_balance(self.oracle.address) == due
