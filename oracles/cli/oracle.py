@@ -66,7 +66,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every cycle.")] = False,
 ) -> None:
     """Follow the chain, score, commit, reveal, post, attest; until SIGTERM."""
-    from oracles.operator.daemon import Daemon
+    from oracles.operator import daemon
     from oracles.operator.keys import load_encryption_keys, load_signer
     from oracles.operator.logs import configure
 
@@ -77,7 +77,7 @@ def run(
     signer = load_signer(settings)
     if dry_run and signer is not None:
         settings.address, signer = signer.address, None
-    Daemon(settings, signer, load_encryption_keys(settings)).run()
+    daemon.run(settings, signer, load_encryption_keys(settings))
 
 
 @app.command()

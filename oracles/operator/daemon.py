@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,7 +21,7 @@ from oracles.operator.deliveries import Deliveries
 from oracles.operator.duties import Policy, duties, finished
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.enforcement import Enforcement
-from oracles.operator.failures import Auction, Failures
+from oracles.operator.failures import Auction, Backoff, Failures, expected, fatal
 from oracles.operator.journal import Journal
 from oracles.operator.messages import Contracts
 from oracles.operator.metrics import Metrics
@@ -49,6 +50,36 @@ _STALL_POLLS, _STALL_SECONDS = 20, 120
 _CACHE_SECONDS = 30 * 86_400
 
 
+def run(settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]) -> None:
+    """Run a daemon until SIGTERM or SIGINT; what keeps it from starting for now is waited for.
+
+    Args:
+        settings: all of them.
+        signer: None for a dry run, which watches, scores and sends nothing.
+        keys: encryption keys, the present one first.
+
+    Raises:
+        QmiaError: one that only a person can mend.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    backoff = Backoff()
+    while not stopping.is_set():
+        try:
+            daemon = Daemon(settings, signer, keys)
+        except Exception as error:
+            if fatal(error):
+                raise
+            pause = backoff.failed("start", time.monotonic())
+            trace = None if expected(error) else error
+            log.warning("waiting", error=str(error), retry_seconds=pause, exc_info=trace)
+            stopping.wait(pause)
+        else:
+            daemon.run(stopping)
+    log.info("stopped")
+
+
 class Daemon:
     """One operator's daemon.
 
@@ -59,18 +90,26 @@ class Daemon:
 
     Raises:
         ConfigError: the settings do not fit together, or the journal is another's.
-        ChainError: no node answers.
+        QmiaError, OSError: it cannot start now; see `failures.fatal`.
     """
 
     def __init__(
         self, settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]
     ) -> None:
+        with ExitStack() as resources:
+            self._resources = resources
+            self._open(settings, signer, keys)
+            self._resources = resources.pop_all()
+
+    def _open(
+        self, settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]
+    ) -> None:
         deployment = Deployment.load(settings.deployment)
-        web3 = connect(settings.rpc, deployment.chain_id)
-        oracle, auctions = deployment.oracle(web3), deployment.auction(web3)
         address = signer.address if signer else settings.address
         if not address:
             raise ConfigError("a dry run needs the `address` of the operator to follow")
+        web3 = connect(settings.rpc, deployment.chain_id)
+        oracle, auctions = deployment.oracle(web3), deployment.auction(web3)
         identity = {
             "chain": str(deployment.chain_id),
             "oracle": oracle.address,
@@ -78,6 +117,7 @@ class Daemon:
             "operator": address,
         }
         journal, metrics = Journal(settings.state, identity), Metrics()
+        self._resources.callback(journal.close)
         outbox = (
             Outbox(
                 web3,
@@ -109,10 +149,13 @@ class Daemon:
         self._peers = Peers(
             settings.exchange, address, self._context.contracts, journal.messages, metrics
         )
+        self._resources.callback(self._peers.close)
         timeout = settings.exchange.timeout
         self._pinner = Pinner(self._evidence, settings.stores, timeout, self._failures)
+        self._resources.callback(self._pinner.close)
         self._monitor = Monitor(self._context, web3)
         self._assessor = Assessor(self._context, self._index, self._evidence, self._pinner)
+        self._resources.callback(self._assessor.close)
         self._reporting = Reporting(self._context, self._peers)
         self._deliveries = Deliveries(self._context, self._peers)
         self._policy = Policy(
@@ -126,11 +169,10 @@ class Daemon:
         }
         self._seen: set[int] = set()
         self._abandoned: set[Duty] = set()
-        self._stopping = threading.Event()
         self._problems = ["no cycle yet"]
         self._last_turn = time.monotonic()
-        self._server = (
-            Server(
+        if settings.exchange.listen:
+            server = Server(
                 settings.exchange.listen,
                 auctions.address,
                 journal.messages,
@@ -139,38 +181,31 @@ class Daemon:
                 problems=lambda: self._problems,
                 alive=self.alive,
             )
-            if settings.exchange.listen
-            else None
-        )
+            self._resources.callback(server.close)
 
-    def run(self) -> None:
-        """Turn until SIGTERM or SIGINT.
+    def run(self, stopping: threading.Event) -> None:
+        """Turn until told to stop.
+
+        Args:
+            stopping: set to stop.
 
         Raises:
             QmiaError: one that only a person can mend.
         """
         context = self._context
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
         log.info("started", operator=context.address, settings=context.settings.public())
         if context.signer is None:
             log.warning("no key: dry run, nothing will be signed or sent")
         try:
-            while not self._stopping.is_set():
+            while not stopping.is_set():
                 self._turn()
-                self._stopping.wait(context.settings.poll_seconds)
+                stopping.wait(context.settings.poll_seconds)
         finally:
             self.close()
-        log.info("stopped")
 
     def close(self) -> None:
         """Stop everything and let the journal go."""
-        self._assessor.close()
-        self._peers.close()
-        self._pinner.close()
-        if self._server:
-            self._server.close()
-        self._context.journal.close()
+        self._resources.close()
 
     def alive(self) -> bool:
         """Whether the loop turns."""

@@ -103,7 +103,8 @@ class Server:
         alive: whether the loop turns.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the address is none, or may not be listened on.
+        OSError: it is taken, or not there yet.
     """
 
     def __init__(
@@ -168,8 +169,11 @@ class Server:
 
         try:
             self._server = _Server((host or "127.0.0.1", int(port)), Handler)
-        except (OSError, ValueError, OverflowError) as error:
+        except (PermissionError, ValueError, OverflowError) as error:
             raise ConfigError(f"cannot listen on {listen}: {error}") from error
+        except OSError as error:
+            # Taken, or an address that this machine does not have yet: that may pass.
+            raise OSError(error.errno, f"cannot listen on {listen}: {error.strerror}") from error
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True, name="http").start()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
 from oracles.chain.codec import Score
+from oracles.dataset import Document
 from oracles.scoring import Assessment
 
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
     from oracles.progress import Progress
     from oracles.scoring import Scoring, Submission, Task
+
+
+#: A data set with this in it takes longer to score than any window lasts.
+SLOW = Document("This takes for ever.")
 
 
 class Quick:
@@ -26,6 +32,8 @@ class Quick:
         scores = {}
         for number, submission in enumerate(submissions, 1):
             texts = [document.text for document in submission.documents()]
+            if SLOW.text in texts:
+                time.sleep(10**6)
             new = [text for text in texts if text not in seen]
             seen.update(texts)
             characters = sum(map(len, new))

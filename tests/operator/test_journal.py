@@ -10,7 +10,14 @@ import pytest
 
 from oracles.errors import ConfigError
 from oracles.operator.duty import Duty, Kind
-from oracles.operator.journal import EquivocationError, Journal, Report, SignedReport, Transaction
+from oracles.operator.journal import (
+    BusyError,
+    EquivocationError,
+    Journal,
+    Report,
+    SignedReport,
+    Transaction,
+)
 from tests.support.logs import any_event
 
 if TYPE_CHECKING:
@@ -71,7 +78,7 @@ def test_journal__durability__is_full(journal: Journal) -> None:
 
 @pytest.mark.usefixtures("journal")
 def test_journal__used_twice_at_once__refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="another process"):
+    with pytest.raises(BusyError, match="another process"):
         Journal(tmp_path, IDENTITY)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oracles.operator.journal.database import Database
+from oracles.operator.journal.database import BusyError, Database
 from oracles.operator.journal.logs import LogIndex
 from oracles.operator.journal.messages import Messages, SignedReport
 from oracles.operator.journal.reports import EquivocationError, Report, Reports
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BusyError",
     "Database",
     "EquivocationError",
     "Journal",
@@ -42,7 +43,9 @@ class Journal:
         identity: chain, contracts and operator that it belongs to.
 
     Raises:
-        ConfigError: another process uses it, or it belongs to another identity.
+        BusyError: another process uses it.
+        ConfigError: it belongs to another identity, is damaged, or cannot be locked.
+        OSError, sqlite3.OperationalError: the disk refuses, which may pass.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from oracles.errors import ConfigError
+from oracles.errors import ConfigError, QmiaError
 from oracles.files import sync_folder
 
 if TYPE_CHECKING:
@@ -20,6 +21,29 @@ _VERSION = 2
 _IDENTITY = "CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
 
 
+class BusyError(QmiaError):
+    """Another process uses it now."""
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Keep other processes out, for as long as the file is open."""
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise BusyError(f"another process uses {folder}; stop it first") from error
+    except OSError as error:
+        file.close()
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            raise
+        raise ConfigError(
+            f"the file system of {folder} has no locks ({error.strerror}), and without one a second"
+            " daemon could sign another report: put `state` on a local disk"
+        ) from error
+    return file
+
+
 class Database:
     """A folder's `journal.sqlite`. Safe between threads; a lock keeps a second process out.
 
@@ -29,22 +53,22 @@ class Database:
         identity: chain, contracts and operator that it belongs to.
 
     Raises:
-        ConfigError: another process uses it, or it belongs to another identity.
+        BusyError: another process uses it.
+        ConfigError: it belongs to another identity, is damaged, or cannot be locked.
+        OSError, sqlite3.OperationalError: the disk refuses, which may pass.
     """
 
     def __init__(self, folder: Path, schema: Iterable[str], identity: Mapping[str, str]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(folder.parent)
-        self._lock_file = (folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock_file.close()
-            raise ConfigError(f"another process uses {folder}; stop it first") from error
+        self._lock_file = _lock(folder)
         self._lock = threading.RLock()
         try:
             self._open(folder / "journal.sqlite", schema, identity)
             kept = dict(self.rows("SELECT name, value FROM identity"))
+        except sqlite3.OperationalError:
+            self._lock_file.close()
+            raise  # full or busy: that passes
         except sqlite3.Error as error:
             self._lock_file.close()
             raise ConfigError(f"the journal in {folder} cannot be used: {error}") from error
