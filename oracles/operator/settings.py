@@ -6,12 +6,15 @@ Relative paths in the file are relative to the file.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+import structlog
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -20,14 +23,33 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from oracles.config import read_toml, settings_error
-from oracles.errors import InputError
+from oracles.errors import ConfigError, InputError
 from oracles.evidence.store import is_node
 from oracles.scoring import GIB, Scoring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+#: Name under which `load` hands the file to the settings' sources.
+_FILE: Final = "settings_file"
+
+
+def _listed(value: Any) -> Any:
+    """A list from a variable: JSON, or plain values with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [each.strip() for each in value.split(",") if each.strip()]
 
 
 def _store(name: str) -> str:
@@ -98,7 +120,7 @@ class Exchange(BaseModel, extra="forbid"):
 
 
 class Settings(BaseSettings):
-    """Everything that `qmia oracle` can be told.
+    """Everything that `qmia operator` can be told.
 
     Attributes:
         rpc: JSON-RPC addresses; the first that answers is used.
@@ -126,7 +148,7 @@ class Settings(BaseSettings):
         env_prefix="QMIA_", env_nested_delimiter="__", extra="forbid", env_ignore_empty=True
     )
 
-    rpc: list[str] = Field(min_length=1)
+    rpc: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(min_length=1)
     deployment: Path
     state: Path
     block: Literal["finalized", "safe", "latest"] = "finalized"
@@ -184,9 +206,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment; the file is added by `load`."""
-        del settings_cls, dotenv_settings, file_secret_settings
-        return init_settings, env_settings
+        """Flags, then environment, then the file that `load` names among the flags."""
+        del dotenv_settings, file_secret_settings
+        flags: dict[str, Any] = init_settings.init_kwargs  # type: ignore[attr-defined]
+        path = flags.pop(_FILE, None)
+        values = {} if path is None else read_toml(path, settings_cls)
+        for name in _replaced(values, env_settings()):
+            variable = f"QMIA_{name.replace('.', '__').upper()}"
+            log.warning("the environment replaces a setting of the file", variable=variable)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, values)
 
     def public(self) -> dict[str, Any]:
         """All settings without secrets, for the log; credentials in URLs are left out."""
@@ -207,8 +235,18 @@ def _without_credentials(url: str) -> str:
     return f"{scheme}://{host}"
 
 
+def _replaced(file: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+    """Settings, with their sections, that both name with different values."""
+    for name in file.keys() & environment.keys():
+        ours, theirs = file[name], environment[name]
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield from (f"{name}.{inner}" for inner in _replaced(ours, theirs))
+        elif str(ours) != str(theirs):
+            yield name
+
+
 def load(path: Path | None = None, **flags: Any) -> Settings:
-    """Read the settings.
+    """Read the settings; warn where the environment replaces what the file says.
 
     Args:
         path: TOML file.
@@ -217,18 +255,11 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     Raises:
         ConfigError: the file cannot be read, or a setting is missing or wrong.
     """
-    values = {} if path is None else read_toml(path, Settings)
-
-    class FromFile(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], *args: Any, **sources: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            above = super().settings_customise_sources(settings_cls, *args, **sources)
-            return *above, InitSettingsSource(settings_cls, values)
-
-    given = {name: value for name, value in flags.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    given[_FILE] = path
     try:
-        return FromFile(**given)
+        return Settings(**given)
+    except SettingsError as error:
+        raise ConfigError(f"{error}; lists in sections are JSON there") from error
     except ValidationError as error:
         raise settings_error(error) from error

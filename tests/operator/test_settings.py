@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from oracles.errors import ConfigError
 from oracles.operator.settings import load
@@ -86,6 +87,47 @@ def test_load__wrong_settings__said_without_secrets(
     with pytest.raises(ConfigError, match=complaint) as caught:
         load(config)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://a,http://b", " http://a , http://b", '["http://a", "http://b"]']
+)
+def test_load__rpc_in_the_environment__plain_with_commas_or_json(
+    config: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("QMIA_RPC", value)
+    assert load(config).rpc == ["http://a", "http://b"]
+    monkeypatch.setenv("QMIA_RPC", "http://a")
+    assert load(config).rpc == ["http://a"]
+
+
+def test_load__variable_that_makes_no_sense__one_sentence(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QMIA_EXCHANGE__PEERS", "http://a")
+    with pytest.raises(ConfigError, match="exchange"):
+        load(config)
+    monkeypatch.delenv("QMIA_EXCHANGE__PEERS")
+    monkeypatch.setenv("QMIA_RPC", "[")
+    with pytest.raises(ConfigError, match="rpc"):
+        load(config)
+
+
+def test_load__environment_replaces_what_the_file_says__warned_without_the_values(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(
+        'keystore = "k.json"\nmax_fee_gwei = 7\n' + MINIMAL + '[exchange]\nlisten = "a:1"\n'
+    )
+    monkeypatch.setenv("QMIA_KEYSTORE", "/hush.json")
+    monkeypatch.setenv("QMIA_MAX_FEE_GWEI", "7")
+    monkeypatch.setenv("QMIA_EXCHANGE__LISTEN", "b:2")
+    monkeypatch.setenv("QMIA_PASSPHRASE", "hush")
+    with capture_logs() as said:
+        load(config)
+    warned = {line["variable"] for line in said}
+    assert warned == {"QMIA_KEYSTORE", "QMIA_EXCHANGE__LISTEN"}
+    assert "hush" not in str(said)
 
 
 def test_load__missing_file_or_setting__said(tmp_path: Path) -> None:
