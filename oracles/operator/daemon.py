@@ -240,19 +240,17 @@ class Daemon:
         self._assessor.poll()
         turns: list[Turn] = []
         due: list[Duty] = []
-        unknown: set[int] = set()
-        for auction in self._index.auctions():
+        auctions = self._index.auctions()
+        unknown = set(auctions)
+        for auction in auctions:
             if not self._failures.ready(Auction(auction)):
-                unknown.add(auction)
                 continue
-            # Until it is looked at without a failure.
-            unknown.add(auction)
             with self._failures.attempt(Auction(auction)):
                 turn = self._begin(auction, head)
                 if turn is not None:
                     turns.append(turn)
                     due += self._serve(turn)
-                unknown.discard(auction)
+                unknown.remove(auction)
         to_score = {duty for duty in due if duty.kind is Kind.SCORE}
         self._assessor.end_useless(to_score, unknown)
         self._pinner.advance()
