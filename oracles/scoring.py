@@ -239,7 +239,7 @@ class FullScorer:
         if path is None or not path.exists():
             raise ConfigError(
                 f"the held-out set {task.evaluation.hex()} of this auction is not in `evaluations`;"
-                " get it from the buyer and install it with `qmia oracle evaluation`"
+                " get it from the buyer and install it with `qmia operator evaluation`"
             )
         return path
 

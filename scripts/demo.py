@@ -253,7 +253,7 @@ seed_corpus = "seed.jsonl"
 evaluations = "evaluations"
 """
     )
-    tool(["qmia", "oracle", "register", "--bond", "1", "--config", str(config)])
+    tool(["qmia", "operator", "register", "--bond", "1", "--config", str(config)])
     return config
 
 
@@ -272,21 +272,21 @@ def metric(stage: Stage, config: Path) -> tuple[bytes, bytes]:
     for number in range(3):
         own = stage.folder / f"operator-{number}" / "operator.toml"
         answer = tool(
-            ["qmia", "oracle", "evaluation", str(evaluation), "--json", "--config", str(own)]
+            ["qmia", "operator", "evaluation", str(evaluation), "--json", "--config", str(own)]
         )
         digest = json.loads(answer)["evaluation"]
-    answer = tool(["qmia", "oracle", "metric", "--json", "--config", str(config)])
+    answer = tool(["qmia", "operator", "metric", "--json", "--config", str(config)])
     version = json.loads(answer)["metric_version"]
     return bytes.fromhex(version[2:]), bytes.fromhex(digest[2:])
 
 
 @contextmanager
 def daemon(config: Path) -> Iterator[None]:
-    """`qmia oracle run` as a process of its own, ended with the block."""
+    """`qmia operator run` as a process of its own, ended with the block."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (config.parent / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
-            [beside("qmia"), "oracle", "run", "--config", str(config)],
+            [beside("qmia"), "operator", "run", "--config", str(config)],
             stdout=log,
             stderr=log,
             env=environment,

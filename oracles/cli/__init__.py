@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 ROLES: dict[str, str] = {
     "provider": "Sell data: commit, reveal, deliver, claim.",
     "buyer": "Buy data: create an auction, settle it, receive data, deposit revenue.",
-    "oracle": "Run the scoring daemon of a bonded operator.",
+    "operator": "Run the scoring daemon of a bonded operator.",
     "audit": "Recompute an auction from its logs.",
     "quality": "Score q: cleanliness, diversity, novelty, metadata.",
     "impact": "Estimate φ̂: what a data set is worth to the model.",
     "dataset": "Inspect, pack, verify, decrypt and export data sets.",
     "mechanism": "Clear one auction case exactly; weights, DST, the paper's literal listings.",
 }
+#: Not shown: how a role may be called besides.
+_ALIASES = {"oracle": "operator"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         stdout.print(f"qmia {version('qmia')}", highlight=False)
         sys.exit(0)
     role, *rest = arguments
+    role = _ALIASES.get(role, role)
     if role not in ROLES:
         fail(f"there is no role {role!r}; the roles are {', '.join(ROLES)}")
     try:

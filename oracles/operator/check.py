@@ -20,6 +20,7 @@ from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetCr
 from oracles.errors import QmiaError
 from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
 from oracles.operator.keys import load_encryption_keys, load_signer
+from oracles.progress import silent
 from oracles.scoring import GIB, load_scorer
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from oracles.chain.codec import Durations
     from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings
+    from oracles.progress import Progress
 
     LoadSigner = Callable[[], Signer | None]
     LoadKeys = Callable[[], list[EncryptionKey]]
@@ -48,7 +50,7 @@ _MOST_LAG_SECONDS: Final = 1800
 Result = Literal["ok", "warning", "failed"]
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """What one check found."""
 
     name: str
@@ -56,12 +58,17 @@ class Finding(NamedTuple):
     detail: str
 
 
-def preflight(settings: Settings) -> list[Finding]:
-    """Run all checks; one that cannot be done counts as failed."""
+def preflight(settings: Settings, progress: Progress = silent) -> list[CheckResult]:
+    """Run all checks; one that cannot be done counts as failed.
+
+    Args:
+        settings: of the operator.
+        progress: called as each check begins.
+    """
     # Opened once: deriving a keystore's key is meant to be slow.
     signer = cache(partial(load_signer, settings))
     keys = cache(partial(load_encryption_keys, settings))
-    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+    checks: dict[str, Callable[[], Iterator[CheckResult]]] = {
         "rpc": lambda: _rpc(settings),
         "keys": lambda: _keys(signer, keys),
         "operator": lambda: _operator(settings, signer, keys),
@@ -72,19 +79,20 @@ def preflight(settings: Settings) -> list[Finding]:
         "exchange": lambda: _exchange(settings),
     }
     findings = []
-    for name, check in checks.items():
+    for done, (name, check) in enumerate(checks.items()):
+        progress(name, done, len(checks))
         try:
             findings += list(check())
         except (QmiaError, httpx.HTTPError, OSError, ValueError) as error:
-            findings.append(Finding(name, "failed", str(error)))
+            findings.append(CheckResult(name, "failed", str(error)))
     return findings
 
 
-def _verdict(name: str, good: bool, detail: str, *, bad: str = "failed") -> Finding:
-    return Finding(name, "ok" if good else "failed" if bad == "failed" else "warning", detail)
+def _verdict(name: str, good: bool, detail: str, *, bad: str = "failed") -> CheckResult:
+    return CheckResult(name, "ok" if good else "failed" if bad == "failed" else "warning", detail)
 
 
-def _rpc(settings: Settings) -> Iterator[Finding]:
+def _rpc(settings: Settings) -> Iterator[CheckResult]:
     deployment = Deployment.load(settings.deployment)
     for number, url in enumerate(settings.rpc):
         name = f"rpc {number + 1}"
@@ -95,12 +103,14 @@ def _rpc(settings: Settings) -> Iterator[Finding]:
             addresses = [each.address for each in deployment.contracts.values()]
             missing = [a for a in addresses if not rpc.code(web3, a)]
         except QmiaError as error:
-            yield Finding(name, "failed", str(error))
+            yield CheckResult(name, "failed", str(error))
             continue
         if missing:
-            yield Finding(name, "failed", f"no contract at {missing[0]}: wrong deployment file?")
+            yield CheckResult(
+                name, "failed", f"no contract at {missing[0]}: wrong deployment file?"
+            )
             continue
-        yield Finding(name, "ok", f"chain {deployment.chain_id}, block {block['number']}")
+        yield CheckResult(name, "ok", f"chain {deployment.chain_id}, block {block['number']}")
         # The daemon's own clock is the chain's; a large skew means a stalled node or a wrong clock.
         skew = time.time() - block["timestamp"]
         good = -_MOST_SKEW_SECONDS <= skew <= 10 * _MOST_SKEW_SECONDS
@@ -108,25 +118,25 @@ def _rpc(settings: Settings) -> Iterator[Finding]:
         yield _verdict(f"clock ({name})", good, detail, bad="warning")
 
 
-def _keys(load: LoadSigner, load_keys: LoadKeys) -> Iterator[Finding]:
+def _keys(load: LoadSigner, load_keys: LoadKeys) -> Iterator[CheckResult]:
     signer = load()
     if signer is None:
-        yield Finding("signing key", "warning", "none: dry run, nothing is signed or sent")
+        yield CheckResult("signing key", "warning", "none: dry run, nothing is signed or sent")
     else:
         message = {
             "types": {"EIP712Domain": [], "Check": [{"name": "text", "type": "string"}]},
             "primaryType": "Check",
             "domain": {},
-            "message": {"text": "qmia oracle check"},
+            "message": {"text": "qmia operator check"},
         }
         signer.sign_typed(message)
-        yield Finding("signing key", "ok", signer.address)
+        yield CheckResult("signing key", "ok", signer.address)
     keys = load_keys()
     detail = f"0x{keys[0].public.hex()[:16]}…" if keys else "none: data sets cannot be opened"
     yield _verdict("encryption key", bool(keys), detail)
 
 
-def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iterator[Finding]:
+def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iterator[CheckResult]:
     signer = load()
     address = signer.address if signer else settings.address
     if address is None:
@@ -147,7 +157,7 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     keys = load_keys()
     if published and keys:
         same = published[-1] == keys[0].public
-        detail = "the one on chain" if same else "another one is on chain: `qmia oracle rotate`"
+        detail = "the one on chain" if same else "another one is on chain: `qmia operator rotate`"
         yield _verdict("published key", same, detail)
     sets = [
         event.body.operator_set
@@ -163,7 +173,7 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     yield _verdict("balance", rounds >= _ROUNDS, detail, bad="warning")
 
 
-def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
+def _windows(settings: Settings, load: LoadSigner) -> Iterator[CheckResult]:
     """How far `block` is behind, and whether the auctions to be served allow for it."""
     deployment = Deployment.load(settings.deployment)
     web3 = rpc.connect(settings.rpc, deployment.chain_id)
@@ -188,7 +198,7 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[Finding]:
         over = phases.state is State.ABORTED or head["timestamp"] >= phases.verdict_end
         if not over and address in oracle.operator_set(terms.operator_set).members:
             result, detail = judge_windows(terms.durations, lag, settings)
-            yield Finding(f"windows of auction {auction}", result, detail)
+            yield CheckResult(f"windows of auction {auction}", result, detail)
 
 
 def judge_windows(durations: Durations, lag: float, settings: Settings) -> tuple[Result, str]:
@@ -218,10 +228,10 @@ def judge_windows(durations: Durations, lag: float, settings: Settings) -> tuple
     return result, "; ".join(text for text, _ in short)
 
 
-def _scoring(settings: Settings) -> Iterator[Finding]:
+def _scoring(settings: Settings) -> Iterator[CheckResult]:
     scoring = settings.scoring
     version = load_scorer(scoring).metric_version(scoring)
-    yield Finding("metric version", "ok", "0x" + version.hex())
+    yield CheckResult("metric version", "ok", "0x" + version.hex())
     folder = scoring.evaluations
     count = len(list(folder.glob("*.jsonl"))) if folder and folder.exists() else 0
     yield _verdict("held-out sets", count > 0, f"{count} in {folder}", bad="warning")
@@ -229,7 +239,7 @@ def _scoring(settings: Settings) -> Iterator[Finding]:
         yield from _golden()
 
 
-def _golden() -> Iterator[Finding]:
+def _golden() -> Iterator[CheckResult]:
     """Score shipped documents: another result would make this operator deviate."""
     from oracles.quality import golden
 
@@ -239,7 +249,7 @@ def _golden() -> Iterator[Finding]:
     yield _verdict("golden scores", not wrong, detail)
 
 
-def _machine(settings: Settings) -> Iterator[Finding]:
+def _machine(settings: Settings) -> Iterator[CheckResult]:
     folder = settings.state
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
@@ -254,12 +264,16 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     yield _verdict("state folder", not mode, detail, bad="warning")
 
 
-def _stores(settings: Settings) -> Iterator[Finding]:
-    probe = b"qmia oracle check"
+def _stores(settings: Settings) -> Iterator[CheckResult]:
+    probe = b"qmia operator check"
     for address in settings.stores.data:
         if not is_node(address):
             there = Path(address).is_dir()
-            yield _verdict(f"store {address}", there, "there" if there else "no such folder")
+            yield _verdict(
+                f"store {address}",
+                there,
+                "there" if there else f"no such folder: mkdir -p {address}",
+            )
     nodes = {a for a in settings.stores.data if is_node(a)} | set(settings.stores.pins)
     nodes |= {settings.exchange.ipfs} if settings.exchange.ipfs else set()
     for address in sorted(nodes):
@@ -268,16 +282,16 @@ def _stores(settings: Settings) -> Iterator[Finding]:
             same = cid == bytes_cid(probe)
             yield _verdict(f"IPFS {address}", same, f"stores and pins, {cid}")
         except StoreError as error:
-            yield Finding(f"IPFS {address}", "failed", str(error))
+            yield CheckResult(f"IPFS {address}", "failed", str(error))
 
 
-def _exchange(settings: Settings) -> Iterator[Finding]:
+def _exchange(settings: Settings) -> Iterator[CheckResult]:
     exchange = settings.exchange
     if not (exchange.directory or exchange.peers or exchange.follow):
-        yield Finding("exchange", "failed", "no directory, no peers, no announcements: alone")
+        yield CheckResult("exchange", "failed", "no directory, no peers, no announcements: alone")
     for peer in exchange.peers:
         try:
             status = httpx.get(f"{peer.rstrip('/')}/livez", timeout=10).status_code
             yield _verdict(f"peer {peer}", status == 200, f"answers {status}", bad="warning")
         except httpx.HTTPError as error:
-            yield Finding(f"peer {peer}", "warning", f"does not answer: {type(error).__name__}")
+            yield CheckResult(f"peer {peer}", "warning", f"does not answer: {type(error).__name__}")

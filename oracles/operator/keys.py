@@ -94,6 +94,28 @@ class _NoMethodError(ChainError):
     """A signer does not know this method."""
 
 
+def operator_address(settings: Settings) -> str:
+    """Address of the operator that the settings mean; a keystore need not be opened for it.
+
+    Raises:
+        ConfigError: they name none.
+    """
+    if settings.address is not None:
+        return settings.address
+    if settings.keystore is not None:
+        try:
+            return str(to_checksum_address(json.loads(settings.keystore.read_text())["address"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{settings.keystore} does not say its address ({type(error).__name__}); set"
+                " `address`"
+            ) from error
+    signer = load_signer(settings)
+    if signer is None:
+        raise ConfigError("set `address`, or a key, to say which operator is meant")
+    return signer.address
+
+
 def load_signer(settings: Settings) -> Signer | None:
     """The signing key that the settings name; None means dry run.
 

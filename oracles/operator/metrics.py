@@ -14,18 +14,18 @@ class Metrics:
         self.head_time = self._gauge("head_timestamp_seconds", "Timestamp of the newest block read")
         self.cycle_time = self._gauge("last_cycle_timestamp_seconds", "End of the last good cycle")
         self.failures = Counter(
-            "qmia_oracle_failures", "Failures by kind", ["kind"], registry=self.registry
+            "qmia_operator_failures", "Failures by kind", ["kind"], registry=self.registry
         )
         self.auctions = self._gauge("auctions_active", "Auctions that this operator serves")
-        self.duties = Gauge("qmia_oracle_duties", "Duties due", ["kind"], registry=self.registry)
+        self.duties = Gauge("qmia_operator_duties", "Duties due", ["kind"], registry=self.registry)
         self.seconds_left = self._gauge(
             "commit_seconds_left", "Least time left to commit a report that is not committed yet"
         )
         self.missed = Counter(
-            "qmia_oracle_rounds_missed", "Rounds without our commitment", registry=self.registry
+            "qmia_operator_rounds_missed", "Rounds without our commitment", registry=self.registry
         )
         self.transactions = Gauge(
-            "qmia_oracle_transactions", "Transactions by state", ["state"], registry=self.registry
+            "qmia_operator_transactions", "Transactions by state", ["state"], registry=self.registry
         )
         self.balance = self._gauge("balance_ether", "Balance of the signing key")
         self.bond = self._gauge("bond_ether", "Bond of this operator")
@@ -33,14 +33,14 @@ class Metrics:
             "deviation_steps", "Largest difference of our last vector from the accepted scores"
         )
         self.equivocations = Counter(
-            "qmia_oracle_equivocations_refused",
+            "qmia_operator_equivocations_refused",
             "Second signatures that were refused",
             registry=self.registry,
         )
         self.unpinned = self._gauge("evidence_unpinned", "Bundles that wait for their pins")
         self.progress = Gauge(
-            "qmia_oracle_scoring_progress", "Units done", ["stage"], registry=self.registry
+            "qmia_operator_scoring_progress", "Units done", ["stage"], registry=self.registry
         )
 
     def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"qmia_oracle_{name}", text, registry=self.registry)
+        return Gauge(f"qmia_operator_{name}", text, registry=self.registry)

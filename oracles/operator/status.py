@@ -10,8 +10,7 @@ from oracles.chain import rpc
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
 from oracles.chain.typed_events import AuctionCreated
-from oracles.errors import ConfigError
-from oracles.operator.keys import load_signer
+from oracles.operator.keys import operator_address
 
 if TYPE_CHECKING:
     from oracles.operator.settings import Settings
@@ -26,12 +25,7 @@ def status(settings: Settings) -> dict[str, Any]:
     """
     deployment = Deployment.load(settings.deployment)
     web3 = rpc.connect(settings.rpc, deployment.chain_id)
-    address = settings.address
-    if address is None:
-        signer = load_signer(settings)
-        if signer is None:
-            raise ConfigError("set `address`, or a key, to say which operator is meant")
-        address = signer.address
+    address = operator_address(settings)
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
     bond, locked_until = oracle.bond_of(address)
     newest = rpc.block(web3, "latest")

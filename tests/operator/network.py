@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 ETHER = 10**18
 GWEI = 10**9
 MIN_BOND = ETHER
-COMMAND = [sys.executable, "-m", "tests.operator.sabotage", "oracle"]
+COMMAND = [sys.executable, "-m", "tests.operator.sabotage", "operator"]
 METRIC = Quick().metric_version(Scoring())
 #: Chain seconds that pass with every block the test mines, and real seconds between them.
 STEP, PAUSE = 5, 0.15

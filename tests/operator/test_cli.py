@@ -1,4 +1,4 @@
-"""`qmia oracle` from a new key to a served auction, as an operator types it."""
+"""`qmia operator` from a new key to a served auction, as an operator types it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def qmia(*arguments: str, code: int = 0) -> Any:
     run = subprocess.run(
-        [sys.executable, "-c", "from oracles.cli import main; main()", "oracle", *arguments],
+        [sys.executable, "-c", "from oracles.cli import main; main()", "operator", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -88,6 +88,36 @@ def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: N
     shown = qmia("status", "--config", str(config), "--json")
     assert shown["bond_wei"] == str(3 * ETHER // 2)
     assert shown["auctions"] == []
+
+
+def test_set__members_in_any_order__sorted_and_its_id_is_printed(network: Network) -> None:
+    (daemon,) = network.daemons
+    config = str(daemon.config)
+    others = [network.sender(number) for number in (4, 5, 6, 7)]
+    for other in others:
+        other.send(network.oracle.register(network.buyer_key.public), value=ETHER)
+    members = [daemon.address, *(other.address.lower() for other in others)]
+    refused = qmia("set", *members, "--threshold", "4", "--config", config, code=2)
+    assert "odd and more than half: 3 or 5" in refused
+    assert "odd and more than half: 3" in qmia("set", *members[:4], "--threshold", "2", code=2)
+    assert "once only" in qmia("set", members[1], members[1], code=2)
+    assert "no address" in qmia("set", "0x12", code=2)
+    made = qmia("set", *members, "--config", config, "--json")
+    assert (made["threshold"], made["members_that_may_fail"]) == (3, 2)
+    operator_set = network.oracle.operator_set(made["operator_set"])
+    assert sorted(map(str.lower, members)) == list(map(str.lower, operator_set.members))
+
+
+def test_status__only_a_keystore_is_named__it_is_not_opened(network: Network) -> None:
+    (daemon,) = network.daemons
+    keystore = network.folder / "locked.json"
+    keystore.write_text(json.dumps({"address": daemon.address[2:].lower(), "crypto": {}}))
+    config = network.folder / "locked.toml"
+    config.write_text(
+        f'rpc = ["{network.node.url}"]\ndeployment = "deployment.json"\nstate = "s"\n'
+        'keystore = "locked.json"\n'
+    )
+    assert qmia("status", "--config", str(config), "--json")["operator"] == daemon.address
 
 
 def test_check__windows_shorter_than_finality__failed_and_said(network: Network) -> None:

@@ -47,7 +47,7 @@ def test_alerts__each__is_about_metrics_that_the_daemon_exports(rule: dict[str, 
 
 def test_alerts__all__are_explained_to_operators() -> None:
     page = (ROOT / "docs" / "operators.md").read_text()
-    assert {rule["alert"] for rule in RULES} == set(re.findall(r"\bQmiaOracle\w+", page))
+    assert {rule["alert"] for rule in RULES} == set(re.findall(r"\bQmiaOperator\w+", page))
     for rule in RULES:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"]
@@ -61,10 +61,10 @@ def test_alerts__by_their_own_tests__fire_when_they_should() -> None:
 
 def test_unit__verified_by_systemd__has_no_faults(tmp_path: Path) -> None:
     analyze = tool("systemd-analyze")
-    unit = tmp_path / "qmia-oracle.service"
+    unit = tmp_path / "qmia-operator.service"
     # The program is not installed here; another one stands in its place.
     there = shutil.which("true")
-    text = (DEPLOY / "qmia-oracle.service").read_text()
+    text = (DEPLOY / "qmia-operator.service").read_text()
     unit.write_text(re.sub(r"^(ExecStart\w*)=\S+", rf"\1={there}", text, flags=re.M))
     assert run(analyze, "verify", str(unit)) == ""
 

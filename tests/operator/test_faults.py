@@ -251,7 +251,7 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path, announced: bool) 
         assert httpx.get(f"{urls[0]}/livez").status_code == 200
         network.until(lambda: httpx.get(f"{urls[0]}/readyz").status_code == 200, "readiness")
         metrics = httpx.get(f"{urls[0]}/metrics").text
-        assert "qmia_oracle_auctions_active 1.0" in metrics
+        assert "qmia_operator_auctions_active 1.0" in metrics
         contract = network.auctions.address.lower()
         reports = httpx.get(f"{urls[0]}/v1/{contract}/{auction}/report/1").json()
         assert sorted(report["member"] for report in reports) == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""`qmia oracle`: run, check and look after the scoring daemon of a bonded operator."""
+"""`qmia operator`: run, check and look after the scoring daemon of a bonded operator."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,16 +85,9 @@ def check(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption =
     from oracles.operator.check import preflight
 
     settings = _load(config, rpc=rpc)
-    findings = preflight(settings)
-    if json:
-        print_json([finding._asdict() for finding in findings])
-    else:
-        table = Table("check", "result", "detail")
-        colours = {"ok": "green", "warning": "yellow", "failed": "bold red"}
-        for finding in findings:
-            colour = colours[finding.result]
-            table.add_row(finding.name, f"[{colour}]{finding.result}[/]", finding.detail)
-        stdout.print(table)
+    with stderr.status("checking") as shown:
+        findings = preflight(settings, lambda name, *_: shown.update(f"checking: {name}"))
+    show_rows([finding._asdict() for finding in findings], json=json, empty="nothing was checked")
     if any(finding.result == "failed" for finding in findings):
         raise typer.Exit(1)
 
@@ -139,7 +131,7 @@ def keygen(
         "encryption_keystore": str(path),
         "encryption_public_key": "0x" + encryption.public.hex(),
     }
-    _show(result, json=json)
+    show(result, json=json)
 
 
 @app.command()
@@ -165,11 +157,60 @@ def register(
             f" {bond} and some for gas first"
         )
     receipt = sender.send(oracle.register(public), value=value)
-    _show(
+    show(
         {
             "operator": sender.address,
             "bond_wei": str(oracle.bond_of(sender.address)[0]),
             "encryption_public_key": "0x" + public.hex(),
+            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+        },
+        json=json,
+    )
+
+
+@app.command("set")
+def create_set(
+    members: Annotated[list[str], typer.Argument(help="Addresses of registered operators.")],
+    threshold: Annotated[
+        int | None, typer.Option(help="Reports that decide a round; by default the fewest allowed.")
+    ] = None,
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Gather operators into a set, which buyers name by its id. A set never changes.
+
+    A round needs the reports of k members, the threshold, so n - k members may fail without harm.
+    It must be odd and more than half. Five members with k = 3 bear two that are away; three members
+    need k = 3 and bear none.
+    """
+    from eth_utils.address import is_hex_address
+
+    from oracles.chain.client import receipt_event
+    from oracles.chain.typed_events import SetCreated
+
+    if wrong := [member for member in members if not is_hex_address(member)]:
+        raise ConfigError(f"{wrong[0]} is no address")
+    count = len({member.lower() for member in members})
+    if count != len(members):
+        raise ConfigError("each member may be named once only")
+    chosen = (count // 2 + 1) | 1 if threshold is None else threshold
+    allowed = [k for k in range(count // 2 + 1, count + 1) if k % 2]
+    if chosen not in allowed:
+        raise ConfigError(
+            f"the threshold of {count} members must be odd and more than half: "
+            + (" or ".join(map(str, allowed)) or "there is none, so name another number of members")
+        )
+    settings = _load(config, rpc=rpc)
+    sender = _sender(settings)
+    receipt = sender.send(_oracle(settings, sender).create_set(members, chosen))
+    created = receipt_event(receipt, SetCreated)
+    show(
+        {
+            "operator_set": created.operator_set,
+            "members": list(created.members),
+            "threshold": chosen,
+            "members_that_may_fail": count - chosen,
             "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
         },
         json=json,
@@ -204,11 +245,11 @@ def rotate(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
         sender.send(oracle.exit())
     credit = oracle.credit_of(sender.address)
     if not bond and not credit:
-        raise ConfigError("there is no bond to rotate: use `qmia oracle register --bond`")
+        raise ConfigError("there is no bond to rotate: use `qmia operator register --bond`")
     if credit:
         sender.send(oracle.withdraw_credit(sender.address))
     receipt = sender.send(oracle.register(public), value=bond or credit)
-    _show(
+    show(
         {
             "operator": sender.address,
             "bond_wei": str(bond or credit),
@@ -230,14 +271,8 @@ def status(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
         print_json(result)
         return
     auctions = result.pop("auctions")
-    _show(result, json=False)
-    table = Table("auction", "state", "round", "committed", "published", "complete", "next")
-    for each in auctions:
-        table.add_row(
-            *(str(each[name]) for name in ("auction", "state", "round", "committed")),
-            *(str(each[name]) for name in ("published", "complete", "next")),
-        )
-    stdout.print(table)
+    show(result, json=False)
+    show_rows(auctions, json=False, empty="No auction names this operator.")
 
 
 @app.command()
@@ -248,7 +283,7 @@ def metric(config: ConfigOption = None, json: JsonOption = False) -> None:
     settings = _load(config).scoring
     with stderr.status("reading the seed corpus"):
         version = load_scorer(settings).metric_version(settings)
-    _show({"metric": settings.metric, "metric_version": "0x" + version.hex()}, json=json)
+    show({"metric": settings.metric, "metric_version": "0x" + version.hex()}, json=json)
 
 
 @app.command()
@@ -261,10 +296,10 @@ def evaluation(
     from oracles.scoring import evaluation_digest, install_evaluation
 
     if config is None:
-        _show({"evaluation": "0x" + evaluation_digest(file).hex()}, json=json)
+        show({"evaluation": "0x" + evaluation_digest(file).hex()}, json=json)
         return
     digest, path = install_evaluation(file, _load(config).scoring)
-    _show({"evaluation": "0x" + digest.hex(), "installed": str(path)}, json=json)
+    show({"evaluation": "0x" + digest.hex(), "installed": str(path)}, json=json)
 
 
 def _oracle(settings: Settings, sender: Sender) -> Any:
@@ -280,11 +315,3 @@ def _public_key(settings: Settings) -> bytes:
     if not keys:
         raise ConfigError("this needs an encryption key: set encryption_keystore")
     return keys[0].public
-
-
-def _show(result: dict[str, str], *, json: bool) -> None:
-    if json:
-        print_json(result)
-        return
-    for name, value in result.items():
-        stdout.print(f"{name}: {value}", highlight=False, soft_wrap=True)
