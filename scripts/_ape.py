@@ -10,6 +10,7 @@ import click
 from ape import networks
 from ape.cli import ConnectedProviderCommand, account_option
 from eth_account.messages import encode_typed_data
+from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 
 from oracles.chain.client import Sender
@@ -19,6 +20,7 @@ from oracles.errors import ConfigError, QmiaError
 if TYPE_CHECKING:
     import typer
     from ape.api import AccountAPI
+    from eth_typing import ChecksumAddress
     from web3 import Web3
     from web3.types import TxParams
 
@@ -43,9 +45,9 @@ class ApeSigner:
         self._account = account
 
     @property
-    def address(self) -> str:
+    def address(self) -> ChecksumAddress:
         """Checksummed address."""
-        return str(self._account.address)
+        return to_checksum_address(self._account.address)
 
     def sign_transaction(self, transaction: TxParams) -> bytes:
         """The raw signed transaction.

@@ -61,14 +61,14 @@ def differences(built: bytes, deployed: bytes) -> str:
 def verify(web3: Web3, deployment: Deployment) -> Iterator[tuple[str, str, str]]:
     """Yield name, address and difference (empty for none) of each check."""
     artifacts: dict[str, Any] = {
-        name.removesuffix(".json"): json.loads(text) for name, text in build().items()
+        path.stem: json.loads(text) for path, text in build().items() if path.suffix == ".json"
     }
 
     def read(name: str, address: str, getter: str) -> str:
         contract = web3.eth.contract(web3.to_checksum_address(address), abi=artifacts[name]["abi"])
         return str(contract.functions[getter]().call())
 
-    addresses = {name: deployment.address(name) for name in deployment.contracts}
+    addresses: dict[str, str] = {n: deployment.address(n) for n in deployment.contracts}
     for maker, getter, name in _MADE:
         addresses[name] = read(maker, addresses[maker], getter)
     for name, address in addresses.items():

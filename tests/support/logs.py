@@ -67,8 +67,14 @@ def any_event(name: str, args: Mapping[str, Any], *, block: int = 1) -> Event:
     """An event with these arguments, and nothing in the others."""
     inputs = entries()[name][1]
     known = {item["name"]: args.get(item["name"], _nothing(item)) for item in inputs}
-    place = {"block": block, "block_hash": bytes([block]), "transaction": b"t", "log_index": 0}
-    event = decode_log("0x" + "0a" * 20, *encode_log(name, known), **place)
+    event = decode_log(
+        "0x" + "0a" * 20,
+        *encode_log(name, known),
+        block=block,
+        block_hash=bytes([block]),
+        transaction=b"t",
+        log_index=0,
+    )
     assert event is not None
     return event
 
