@@ -228,7 +228,7 @@ def measure(path: str) -> tuple[int, int, float, int]:
     state = replay(Archive(Path(path)))
     seconds = time.perf_counter() - before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return state.events, len(state.findings()), seconds, peak
+    return state.followed(), len(state.findings()), seconds, peak
 
 
 def main() -> None:

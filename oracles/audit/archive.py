@@ -1,7 +1,8 @@
-"""The archive: everything an audit needs in one file, readable offline for ever.
+"""The archive: everything an audit needs in one file, readable offline.
 
 A zstd frame over JSON lines. The first line is the header: schema, chain id, block range, hash of
-the last block, deployment. Then, in the order of the chain, `["block", number, hash, time]` and
+the last block, deployment, number of auctions, symbol and decimals of the settlement tokens. Then,
+in the order of the chain, `["block", number, hash, time]` and
 `["log", address, topics, data, transaction, index]`, all bytes in hexadecimal. The last line is
 `["end", lines, sha256]` over all lines before it.
 """
@@ -18,14 +19,15 @@ from eth_utils.address import to_checksum_address
 
 from oracles.audit.records import Block, Header, Log, Record, Source
 from oracles.chain.deployment import Deployment
-from oracles.errors import InputError, IntegrityError
+from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.files import atomic_write
+from oracles.money import token_currency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SCHEMA: Final = "qmia/archive/1"
+SCHEMA: Final = "qmia/logs/1"
 _LEVEL: Final = 10
 _checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
 #: A log fits a block; nothing longer is read into memory.
@@ -62,6 +64,11 @@ def _lines(header: Header, records: Iterable[Record]) -> Iterator[bytes]:
             "to_block": header.to_block,
             "to_hash": _hex(header.to_hash),
             "deployment": header.deployment.to_json(),
+            "auctions": header.auctions,
+            "currencies": {
+                token: [currency.symbol, currency.decimals]
+                for token, currency in header.currencies.items()
+            },
         }
     )
     for record in records:
@@ -96,6 +103,11 @@ class Archive:
                 content["from_block"],
                 content["to_block"],
                 bytes.fromhex(content["to_hash"][2:]),
+                content["auctions"],
+                {
+                    token: token_currency(symbol, decimals, token)
+                    for token, (symbol, decimals) in content["currencies"].items()
+                },
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path} is no archive of an audit: {error!r}") from error
@@ -104,6 +116,20 @@ class Archive:
     def header(self) -> Header:
         """What the records cover."""
         return self._header
+
+    def require(self, deployment: Deployment) -> None:
+        """Refuse an archive of other contracts than these.
+
+        Raises:
+            ConfigError: chain, addresses or first block differ.
+        """
+        own = self._header.deployment
+        if _identity(own) != _identity(deployment):
+            raise ConfigError(
+                f"{self.path} is of DataAuction {own.address('DataAuction')} on chain"
+                f" {own.chain_id}; the deployment file is of {deployment.address('DataAuction')}"
+                f" on chain {deployment.chain_id}: name the file that belongs to the archive"
+            )
 
     def records(self) -> Iterator[Record]:
         """Blocks and logs, a line at a time.
@@ -160,6 +186,12 @@ class Archive:
             return json.loads(line)
         except ValueError as error:
             raise IntegrityError(f"{self.path} is damaged or no archive: {error}") from error
+
+
+def _identity(deployment: Deployment) -> tuple[Any, ...]:
+    """What two files of one deployment have in common."""
+    contracts = sorted((n, e.address, e.arguments) for n, e in deployment.contracts.items())
+    return deployment.chain_id, deployment.block, contracts
 
 
 def _line(value: Any) -> bytes:

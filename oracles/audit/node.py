@@ -18,8 +18,9 @@ from oracles.audit.hashes import clone_of, created_by
 from oracles.audit.records import Block, Header, Log, Record
 from oracles.chain import rpc
 from oracles.chain.events import decode_log
+from oracles.chain.tokens import Erc20
 from oracles.chain.typed_events import AuctionCreated, DstCreated
-from oracles.errors import ChainError, ConfigError
+from oracles.errors import ChainError, ConfigError, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,8 @@ class Node:
 
     Raises:
         ChainError: the node does not answer, refuses a single block, or keeps changing its mind.
-        ConfigError: the cache belongs to another deployment.
+        ConfigError: the node is of another chain, has no such contracts, or has not read as far as
+            their deployment; or the cache belongs to another deployment.
     """
 
     def __init__(
@@ -79,6 +81,16 @@ class Node:
         self._implementation = created_by(self._auction, 1)
         with rpc.node_errors("asking for the chain"):
             chain_id = web3.eth.chain_id
+        if chain_id != deployment.chain_id:
+            raise ConfigError(
+                f"the node is on chain {chain_id}, the deployment file is for chain"
+                f" {deployment.chain_id}: name the node or the file of the other chain"
+            )
+        if not rpc.code(web3, deployment.address("DataAuction")):
+            raise ConfigError(
+                f"there is no contract at {self._auction} on chain {chain_id}: is this the right"
+                " deployment file?"
+            )
         try:
             if cache is not None:
                 cache.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +101,30 @@ class Node:
             raise ConfigError(f"cannot use the cache {cache}: {error}; delete it") from error
         tag: Any = int(block_tag) if block_tag.isdecimal() else block_tag
         last = int(self._block(tag)["number"])
+        if last < deployment.block:
+            raise ConfigError(
+                f"block {last} ({block_tag}) is before the deployment at block {deployment.block}:"
+                " wait, or read further with --block-tag latest"
+            )
         self._extend(last)
+        digest = bytes(self._block(last)["hash"])
+        _, tokens = self._derived(last + 1, [])
         self._header = Header(
-            chain_id, deployment, deployment.block, last, bytes(self._block(last)["hash"])
+            chain_id,
+            deployment,
+            deployment.block,
+            last,
+            digest,
+            self._count(digest),
+            {token: Erc20(web3, token).currency() for token in tokens},
         )
+
+    def _count(self, block_hash: bytes) -> int | None:
+        """Number of auctions by the contract; None where the node lacks the state of that block."""
+        try:
+            return self._deployment.auction(self._web3).auction_count(block=_hex(block_hash))
+        except NodeError:
+            return None
 
     @property
     def header(self) -> Header:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from oracles.money import Currency
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from oracles.chain.deployment import Deployment
 
@@ -50,6 +52,9 @@ class Header:
         from_block: first block read.
         to_block: last block read, included.
         to_hash: hash of the last block.
+        auctions: how many there must be: the contract's own count at the last block; None where
+            the node no longer had that block's state.
+        currencies: of the settlement tokens by address, by the tokens' own word.
     """
 
     chain_id: int
@@ -57,6 +62,12 @@ class Header:
     from_block: int
     to_block: int
     to_hash: bytes
+    auctions: int | None = None
+    currencies: Mapping[str, Currency] = field(default_factory=dict)
+
+    def currency(self, token: str) -> Currency:
+        """What amounts of a settlement token are counted in; smallest units where unknown."""
+        return self.currencies.get(token, Currency("units", 0))
 
 
 class Source(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ class Replay:
         announced: what logs promise to each other.
         oracle: state of the ScoreOracle.
         auctions: state of the DataAuction and its tokens.
-        events: logs followed.
+        events: number of logs followed, by the auction that they are about.
         block: that is being followed.
     """
 
@@ -41,7 +42,7 @@ class Replay:
     announced: Announced
     oracle: OracleReplay
     auctions: AuctionReplay
-    events: int = 0
+    events: Counter[int | None] = field(default_factory=Counter)
     block: Block = field(default_factory=lambda: Block(-1, b"", 0))
     _last_index: int = -1
 
@@ -103,19 +104,22 @@ class Replay:
         with checks.at(None, where):
             checks.true("log.order", log.index > last, f"above {last}", log.index)
             self._last_index = log.index
-            self.events += 1
             try:
                 event = decode_log(log.address, log.topics, log.data, block=self.block.number)
             except ChainError as error:
+                self.events[None] += 1
                 checks.true("log.wellformed", False, "data that fits its event", error)
                 return
             if event is None:
+                self.events[None] += 1
                 foreign = log.address in self.auctions.tokens
                 checks.true("log.known", foreign, "an event of this contract", log.topics[:1])
                 return
         index = getattr(event.body, "index", None)
         where += f", {event.name}" + ("" if index is None else f" {index}")
-        with checks.at(self._auction_of(event), where):
+        auction = self._auction_of(event)
+        self.events[auction] += 1
+        with checks.at(auction, where):
             try:
                 with self.announced.next_log(event.address):
                     self._dispatch(event)
@@ -158,7 +162,12 @@ class Replay:
 
     def finish(self) -> None:
         """Checks that need all records."""
-        with self.checks.at(None, "the end of the logs"):
+        header, seen = self.header, len(self.auctions.auctions)
+        with self.checks.at(None, f"the end of the logs, block {header.to_block}"):
+            contract = f"DataAuction {self.auctions.address}"
+            self.checks.true("chain.auctions", seen, f"an auction of {contract}", "none at all")
+            if header.auctions is not None:
+                self.checks.equal("chain.auctions", header.auctions, seen)
             self.oracle.finish()
             self.announced.finish()
             self.auctions.finish()
@@ -166,9 +175,21 @@ class Replay:
     def findings(self, auction: int | None = None) -> list[Difference]:
         """All findings, or those of one auction and of what all auctions share."""
         found = self.checks.findings
-        if auction is None:
-            return list(found)
-        return [each for each in found if each.auction in (None, auction)]
+        return [each for each in found if self._in_scope(each.auction, auction)]
+
+    def made(self, auction: int | None = None) -> Counter[str]:
+        """How often each check was made, for all auctions or for one with what all share."""
+        counts = self.checks.by_auction.items()
+        return sum((made for each, made in counts if self._in_scope(each, auction)), Counter())
+
+    def followed(self, auction: int | None = None) -> int:
+        """Number of logs, of all auctions or of one with what all share."""
+        counts = self.events.items()
+        return sum(count for each, count in counts if self._in_scope(each, auction))
+
+    @staticmethod
+    def _in_scope(each: int | None, auction: int | None) -> bool:
+        return auction is None or each in (None, auction)
 
 
 def replay(source: Source, *, progress: Callable[[int], Any] = lambda _: None) -> Replay:

@@ -13,6 +13,7 @@ from oracles.mechanism.clock import Bid as Claim
 if TYPE_CHECKING:
     from oracles.audit.auction import Auction
     from oracles.audit.replay import Replay
+    from oracles.money import Currency
 
 
 def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
 
     Args:
         state: a finished replay.
-        auction: only this one, or None for all.
+        auction: only this one and what all auctions share, or None for all.
     """
     findings = state.findings(auction)
     found = Counter(finding.check for finding in findings)
@@ -28,18 +29,21 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
     chosen = state.auctions.auctions
     return {
         "passed": not findings,
+        "auction": auction,
         "chain_id": header.chain_id,
+        "contracts": {name: each.address for name, each in header.deployment.contracts.items()},
         "from_block": header.from_block,
         "to_block": header.to_block,
         "to_hash": "0x" + header.to_hash.hex(),
-        "events": state.events,
+        "auctions_on_chain": header.auctions,
+        "events": state.followed(auction),
         "checks": {
             name: {"made": made, "findings": found[name]}
-            for name, made in sorted(state.checks.made.items())
+            for name, made in sorted(state.made(auction).items())
         },
         "findings": [finding._asdict() for finding in findings],
         "auctions": [
-            describe(each)
+            describe(each, header.currency(each.terms.token))
             for number, each in sorted(chosen.items())
             if auction is None or number == auction
         ],
@@ -55,13 +59,15 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
     }
 
 
-def describe(auction: Auction) -> dict[str, Any]:
+def describe(auction: Auction, currency: Currency) -> dict[str, Any]:
     """One auction: outcome, efficiency certificate, the paper's literal rule, what is unclaimed."""
     out: dict[str, Any] = {
         "auction": auction.id,
         "state": auction.state,
         "buyer": auction.buyer,
         "token": auction.terms.token,
+        "symbol": currency.symbol,
+        "decimals": currency.decimals,
         "budget": str(auction.terms.budget),
         "pool": str(auction.terms.pool),
         "beta": str(auction.beta),

@@ -24,7 +24,13 @@ RpcOption = Annotated[
     list[str] | None,
     typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node; several for fallback."),
 ]
-DeploymentOption = Annotated[Path, typer.Option(envvar="QMIA_DEPLOYMENT", help="Deployment file.")]
+DeploymentOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="QMIA_DEPLOYMENT",
+        help="Deployment file (deployment.json); an archive must be of it if one is given.",
+    ),
+]
 TagOption = Annotated[
     str,
     typer.Option(help="How far to read: finalized, safe, latest (local networks) or a number."),
@@ -36,23 +42,30 @@ DEPLOYMENT = Path("deployment.json")
 
 
 def _source(
-    archive: Path | None, rpc: list[str] | None, deployment: Path, tag: str, cache: Path | None
+    archive: Path | None,
+    rpc: list[str] | None,
+    deployment: Path | None,
+    tag: str,
+    cache: Path | None,
 ) -> Source:
     from oracles.audit.archive import Archive
-
-    if archive is not None:
-        return Archive(archive)
-    if not rpc:
-        raise ConfigError("name an archive, or a node with --rpc")
     from oracles.audit.node import Node
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
+
+    if archive is not None:
+        source = Archive(archive)
+        if deployment is not None:
+            source.require(Deployment.load(deployment))
+        return source
+    if not rpc:
+        raise ConfigError("name an archive, or a node with --rpc")
 
     with Progress(console=stderr, transient=True) as progress:
         task = progress.add_task("blocks", total=None)
         return Node(
             connect(rpc),
-            Deployment.load(deployment),
+            Deployment.load(deployment or DEPLOYMENT),
             cache=cache,
             block_tag=tag,
             on_range=lambda done, total: progress.update(task, completed=done, total=total),
@@ -63,7 +76,7 @@ def _source(
 def archive(
     out: Annotated[Path, typer.Argument(help="File to write: out.qmia-archive.")],
     rpc: RpcOption = None,
-    deployment: DeploymentOption = DEPLOYMENT,
+    deployment: DeploymentOption = None,
     block_tag: TagOption = "finalized",
     cache: CacheOption = None,
     json: JsonOption = False,
@@ -94,8 +107,11 @@ def replay(
         Path | None, typer.Argument(metavar="[ARCHIVE]", help="Archive to read, offline.")
     ] = None,
     rpc: RpcOption = None,
-    deployment: DeploymentOption = DEPLOYMENT,
-    auction: Annotated[int | None, typer.Option(help="Only this auction.")] = None,
+    deployment: DeploymentOption = None,
+    auction: Annotated[
+        int | None,
+        typer.Option(help="Count and show only this auction, with what all auctions share."),
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="All auctions (the default).")] = False,
     block_tag: TagOption = "finalized",
     cache: CacheOption = None,
@@ -145,12 +161,22 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
         style = "bold red" if counts["findings"] else None
         table.add_row(name, str(counts["made"]), str(counts["findings"] or ""), style=style)
     stdout.print(table)
+    for name, address in summary["contracts"].items():
+        stdout.print(f"{name} {address}", highlight=False)
     for each in summary["auctions"]:
-        stdout.print(_line(each), highlight=False)
+        stdout.print(_line(state, each), highlight=False, soft_wrap=True)
     _print_findings(state.findings(auction))
     made = sum(counts["made"] for counts in summary["checks"].values())
     verdict = "[green]passed[/]" if summary["passed"] else "[red]has findings[/]"
-    stdout.print(f"{summary['events']} events, {made} checks: {verdict}")
+    total = len(state.auctions.auctions)
+    scope = f"{total} auctions" if auction is None else f"auction {auction} of {total}"
+    stdout.print(
+        f"{scope}, {summary['events']:,} events, {made:,} checks, up to block"
+        f" {summary['to_block']:,} ({summary['to_hash'][:10]}…) of chain {summary['chain_id']}:"
+        f" {verdict}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_findings(findings: Iterable[Difference]) -> None:
@@ -158,16 +184,17 @@ def _print_findings(findings: Iterable[Difference]) -> None:
         stdout.print(f"[bold red]✗[/] {finding}", highlight=False, soft_wrap=True)
 
 
-def _line(each: dict[str, Any]) -> str:
+def _line(state: Replay, each: dict[str, Any]) -> str:
     text = f"auction {each['auction']}: {each['state']}, {each['bids']} bids"
     if each["state"] != "settled":
         return text
     certificate, literal = each["certificate"], each["literal"]
+    currency = state.header.currency(each["token"])
     holds = "holds" if certificate["holds"] else "FAILS"
     text += (
         f", {each['winners']} winners; efficiency {certificate['share']:.3f} of the optimum,"
-        f" certificate {holds}; the paper's literal rule would have paid {literal['total']:.0f}"
-        f" of {literal['budget']}"
+        f" certificate {holds}; the paper's literal rule would have paid"
+        f" {currency.format(int(literal['total']))} of {currency.format(int(literal['budget']))}"
     )
     return text + (", more than there is" if literal["overspends"] else "")
 
@@ -180,14 +207,14 @@ def scores(
     ],
     archive: Annotated[Path | None, typer.Argument(metavar="[ARCHIVE]")] = None,
     rpc: RpcOption = None,
-    deployment: DeploymentOption = DEPLOYMENT,
+    deployment: DeploymentOption = None,
     block_tag: TagOption = "finalized",
     cache: CacheOption = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of plain data sets, each INDEX.jsonl or INDEX/.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file whose [scoring] section holds the metric.")
+        Path | None, typer.Option(help=r"TOML file whose \[scoring] section holds the metric.")
     ] = None,
     provider: Annotated[
         list[int] | None, typer.Option(help="Bids to score again; all by default.")

@@ -9,6 +9,7 @@ from eth_utils.crypto import keccak
 
 from oracles.audit import Block, Header, Log
 from oracles.chain.deployment import Deployed, Deployment
+from oracles.money import Currency
 from tests.support.auction import CHALLENGE_BOND, MIN_BOND, Protocol
 from tests.support.chain import CHAIN_ID, Receipt
 from tests.support.revm import Revm
@@ -71,7 +72,16 @@ class Story:
             },
         )
         last = keccak(text=f"block {chain.number}")
-        self.header = Header(CHAIN_ID, deployment, 0, chain.number, last)
+        self.token = protocol.token.address
+        self.header = Header(
+            CHAIN_ID,
+            deployment,
+            0,
+            chain.number,
+            last,
+            int(protocol.view("auctionCount")),
+            {self.token: Currency("USDC", 6)},
+        )
         ours = self._ours(protocol, chain.kept)
         self.kept = [each for each in chain.kept if isinstance(each, Block) or ours(each)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from backports import zstd
 
 from oracles.audit import Archive, replay, write_archive
-from oracles.errors import InputError, IntegrityError
+from oracles.errors import ConfigError, InputError, IntegrityError
 from tests.audit.stories import everything
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def rewrite(path: Path, old: bytes, new: bytes) -> None:
 
 def test_archive__written_and_read__is_the_same(path: Path) -> None:
     story, archive = everything(), Archive(path)
+    assert archive.header.auctions == 6
+    assert archive.header.currency(str(story.token)).format(1_500_000) == "1.5 USDC"
     assert archive.header == story.header
     assert list(archive.records()) == story.kept
     assert replay(archive).findings() == []
@@ -50,8 +53,8 @@ def test_archive__cut_off__is_refused(path: Path) -> None:
 
 
 def test_archive__of_another_schema__is_refused(path: Path) -> None:
-    rewrite(path, b"qmia/archive/1", b"qmia/archive/9")
-    with pytest.raises(InputError, match="qmia/archive/9"):
+    rewrite(path, b"qmia/logs/1", b"qmia/logs/9")
+    with pytest.raises(InputError, match="qmia/logs/9"):
         Archive(path)
 
 
@@ -65,3 +68,14 @@ def test_archive__of_something_else__is_refused(path: Path, content: bytes) -> N
 def test_archive__missing__is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         Archive(tmp_path / "none")
+
+
+def test_require__another_deployment__is_refused_and_named(path: Path) -> None:
+    own = everything().header.deployment
+    archive = Archive(path)
+    archive.require(replace(own, salt="0xaa"))  # says nothing about the contracts
+    with pytest.raises(ConfigError, match="on chain 5"):
+        archive.require(replace(own, chain_id=5))
+    other = {**own.contracts, "DataAuction": own.contracts["DstFactory"]}
+    with pytest.raises(ConfigError, match=own.address("DstFactory")):
+        archive.require(replace(own, contracts=other))

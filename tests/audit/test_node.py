@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -154,14 +155,42 @@ def test_command__replay_and_archive__exit_codes(market: Auction, tmp_path: Path
     done = run(app, ["replay", str(archive), "--auction", "1"])
     assert done.exit_code == 0
     assert "passed" in done.stdout
-    wrong = json.loads(file.read_text())
-    wrong["chain_id"] = 5
-    file.write_text(json.dumps(wrong))
-    done = run(app, ["replay", *chain, "--json"])
-    assert done.exit_code == 1
-    assert json.loads(done.stdout)["findings"][0]["check"] == "chain.id"
+    assert f"of chain {CHAIN_ID}" in done.stdout.splitlines()[-1]
+    assert market.protocol.auction.address in done.stdout
     done = run(app, ["replay", str(archive), "--auction", "9"])
     assert isinstance(done.exception, ConfigError)
+
+
+def test_command__another_deployment__is_refused_with_node_and_archive(
+    market: Auction, tmp_path: Path
+) -> None:
+    file, archive = tmp_path / "d.json", tmp_path / "x.qmia-archive"
+    own = deployment(market.protocol)
+    own.save(file)
+    chain = ["--rpc", anvil(market).url, "--block-tag", "latest", "--deployment"]
+    run = CliRunner().invoke
+    assert run(app, ["archive", str(archive), *chain, str(file)]).exit_code == 0
+    assert run(app, ["replay", str(archive), "--deployment", str(file)]).exit_code == 0
+    for name, changed in {
+        "chain 5": replace(own, chain_id=5),
+        "no contract": replace(
+            own, contracts={**own.contracts, "DataAuction": Deployed("0x" + "11" * 20, (), "0x")}
+        ),
+        "before the deployment": replace(own, block=10**9),
+    }.items():
+        other = tmp_path / f"{name}.json"
+        changed.save(other)
+        done = run(app, ["replay", *chain, str(other)])
+        assert isinstance(done.exception, ConfigError)
+        assert name in str(done.exception)
+        done = run(app, ["replay", str(archive), "--deployment", str(other)])
+        assert isinstance(done.exception, ConfigError)
+
+
+def test_node__header__counts_auctions_and_names_the_currency(market: Auction) -> None:
+    header = source(market).header
+    assert header.auctions == 1
+    assert header.currency(market.protocol.token.address).decimals == 6
 
 
 def cast(*words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,16 +104,54 @@ def test_findings__of_one_auction__leave_the_others_out(story: Story) -> None:
     assert not summarise(state)["passed"]
 
 
-def test_replay__another_chain_id__is_a_finding(story: Story) -> None:
-    from dataclasses import replace
+def test_replay__of_nothing__does_not_pass(story: Story) -> None:
+    state = Replay.start(replace(story.header, auctions=0))
+    follow(state, [], lambda _: None)
+    (finding,) = state.findings()
+    assert finding.check == "chain.auctions"
+    assert story.header.deployment.address("DataAuction") in finding.expected
+    assert str(story.header.to_block) in finding.where
 
+
+@pytest.mark.parametrize("counted", [5, 7])
+def test_replay__of_more_or_fewer_auctions_than_the_contract_has__is_a_finding(
+    story: Story, counted: int
+) -> None:
+    state = Replay.start(replace(story.header, auctions=counted))
+    follow(state, story.kept, lambda _: None)
+    assert [each.check for each in state.findings()] == ["chain.auctions"]
+
+
+def test_replay__where_nobody_counted__passes(story: Story) -> None:
+    state = Replay.start(replace(story.header, auctions=None))
+    follow(state, story.kept, lambda _: None)
+    assert state.checks.passed
+
+
+def test_made__of_one_auction__leaves_the_others_out(story: Story) -> None:
+    state = replay(story)
+    assert state.made(1)["auction.id"] == state.made(6)["auction.id"] == 1
+    assert state.made()["auction.id"] == 6
+    assert state.made(1)["bid.index"] == 10
+    assert state.made(6)["bid.index"] == 0
+    assert state.made(6)["log.order"] == state.made()["log.order"]
+    assert (
+        sum(state.events.values())
+        == state.followed()
+        == len([each for each in story.kept if not isinstance(each, Block)])
+    )
+    shared = state.events[None]
+    assert (
+        sum(state.followed(number) - shared for number in range(1, 7)) + shared == state.followed()
+    )
+
+
+def test_replay__another_chain_id__is_a_finding(story: Story) -> None:
     header = replace(story.header, chain_id=5)
     assert [each.check for each in Replay.start(header).findings()] == ["chain.id"]
 
 
 def test_replay__deployment_without_arguments__is_refused(story: Story) -> None:
-    from dataclasses import replace
-
     bare = Deployment(
         story.header.deployment.chain_id,
         0,
@@ -134,6 +173,39 @@ def test_page__of_everything__needs_no_network(story: Story) -> None:
     assert "href=" not in html
     assert "http" not in html.replace("http-equiv", "")
     assert "overspends" in html
+
+
+def test_page__of_everything__names_contracts_block_and_currency(story: Story) -> None:
+    html = page(replay(story))
+    head = html.partition("<h2")[0]
+    for contract in story.header.deployment.contracts.values():
+        assert contract.address in head
+    assert f"0 to {story.header.to_block:,}" in head
+    assert "0x" + story.header.to_hash.hex() in head
+    assert "6 in the logs; the contract counts 6" in head
+    assert "USDC, 6 decimals" in head
+    assert "<td>1 USDC</td>" in html  # the budget of 1,000,000 units
+    for symbol in ("q", "φ", "ψ", "β", "ρ"):
+        assert f"<dt>{symbol}</dt>" in head
+
+
+def test_page__of_bids_that_took_no_part__says_why(story: Story) -> None:
+    html = page(replay(story), 1)
+    assert "cost is above β" in html
+    assert "not eligible: q or φ is below the operators' limit" in html
+    assert html.count("withdrawn") >= 1
+    assert "not revealed" in html
+
+
+def test_page__pictures__are_drawn_for_desk_and_telephone(story: Story) -> None:
+    html = page(replay(story), 1)
+    assert html.count('viewBox="0 0 360') == html.count('viewBox="0 0 960') - 1  # the timeline
+
+
+def test_page__without_currency__counts_units(story: Story) -> None:
+    bare = Replay.start(replace(story.header, currencies={}))
+    follow(bare, story.kept, lambda _: None)
+    assert "<td>1,000,000 units</td>" in page(bare, 1)
 
 
 def test_page__of_a_change__shows_the_finding(story: Story) -> None:
