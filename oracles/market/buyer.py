@@ -8,23 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oracles.chain import codec, rpc
+from oracles.chain import artifacts, codec, rpc
 from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.state import AuctionState, load_auction
-from oracles.chain.tokens import Erc20, Mut
+from oracles.chain.tokens import Erc20, Mut, ensure_allowance
 from oracles.chain.typed_events import AuctionCreated, BuyerWithdrawn
 from oracles.dataset import Binding, EncryptionKey, WrapContext, encode_document, unpack, unwrap
 from oracles.dataset.manifest import MAX_BYTES, Manifest
-from oracles.errors import ChainError
+from oracles.errors import ChainError, Reverted
 from oracles.evidence import Cid, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from web3.contract.contract import ContractFunction
+
     from oracles.chain.auction import AuctionContract
     from oracles.chain.codec import Terms
     from oracles.chain.deployment import Deployment
     from oracles.evidence import Store
+
+
+#: What DataAuction says by itself; other words are those of the settlement token.
+_REFUSALS = frozenset(
+    entry["name"] for entry in artifacts.abi("DataAuction") if entry["type"] == "error"
+) - {"SafeERC20FailedOperation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +80,27 @@ class Buyer:
         Raises:
             ChainError: the token or the contract refuses.
         """
-        token = Erc20(self._web3, terms.token)
-        if terms.budget:
-            self._sender.send(token.approve(self._contract.address, terms.budget))
         message = codec.key_message(self._contract.domain, self._sender.address, key.public)
         signature = LocalSigner.from_secret(key.secret).sign_typed(message)
         call = self._contract.create(terms, key.public, signature)
+        if terms.budget:
+            self._try_without_allowance(call, bounty)
+            token = Erc20(self._web3, terms.token)
+            ensure_allowance(self._sender, token, self._contract.address, terms.budget)
         receipt = self._sender.send(call, value=bounty)
         return receipt_event(receipt, AuctionCreated).auction_id
+
+    def _try_without_allowance(self, call: ContractFunction, value: int) -> None:
+        """Let the contract refuse terms before an approval is paid for.
+
+        It checks everything before it takes the budget, so only the token's own refusal is let
+        pass here.
+        """
+        try:
+            self._sender.simulate(call, value=value)
+        except Reverted as error:
+            if error.error in _REFUSALS:
+                raise
 
     def receive(
         self, auction: int, key: EncryptionKey, store: Store, out: Path
@@ -168,7 +189,8 @@ class Buyer:
             raise ChainError(
                 f"auction {auction} has no MUT to pay revenue to: it is not settled, or was aborted"
             )
-        self._sender.send(Erc20(self._web3, view.terms.token).approve(mut.address, amount))
+        token = Erc20(self._web3, view.terms.token)
+        ensure_allowance(self._sender, token, mut.address, amount)
         self._sender.send(mut.deposit(amount))
 
     def view(self, auction: int) -> AuctionState:
