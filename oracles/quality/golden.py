@@ -32,7 +32,12 @@ def expected() -> dict[str, dict[str, Any]]:
 FORMS = {
     "default": QualityParameters(),
     "literal": QualityParameters(
-        error_factor=50, diversity="simpson", codebook="fitted", novelty="cosine", clusters=8
+        error_factor=50,
+        recency_weight=3000,
+        diversity="simpson",
+        codebook="fitted",
+        novelty="cosine",
+        clusters=8,
     ),
 }
 

@@ -37,7 +37,7 @@ class QualityParameters:
         codebook: `fixed` centroids of the reference corpus, or k-means `fitted` on the set itself.
         clusters: Number of clusters of a fitted codebook.
         cluster_floor: Clusters with a smaller share, in 1e-4, count as part of the largest one.
-        recency_weight: w'₁ of §7.3 in 1e-4; w'₂ is the rest.
+        recency_weight: w'₁ of §7.3 in 1e-4; w'₂ is the rest. 0, because nothing proves a date.
         date_range_days: MaxDateRange of §7.3.
         novelty: `calibrated` between unrelated and copied text, or the paper's plain `cosine`.
         sentences_per_document: Sentences drawn from each document for embedding.
@@ -51,13 +51,13 @@ class QualityParameters:
     """
 
     today: datetime.date = datetime.date(2026, 11, 21)
-    weights: tuple[int, int, int, int] = (5000, 1000, 2500, 1500)
+    weights: tuple[int, int, int, int] = (6500, 1000, 1000, 1500)
     error_factor: int = 1
     diversity: DiversityForm = "overlap"
     codebook: Codebook = "fixed"
     clusters: int = 50
     cluster_floor: int = 50
-    recency_weight: int = 3000
+    recency_weight: int = 0
     date_range_days: int = 3653
     novelty: NoveltyForm = "calibrated"
     sentences_per_document: int = 4

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _WORST = 8
 #: What well-kept sets of real text reach, lowest and highest: q, then the metrics.
 TYPICAL: Final = {
-    "q": (70, 90),
-    "cleanliness": (92, 100),
-    "diversity": (90, 100),
-    "novelty": (35, 85),
-    "metadata": (60, 100),
+    "q": (80, 98),
+    "cleanliness": (95, 100),
+    "diversity": (95, 100),
+    "novelty": (55, 95),
+    "metadata": (40, 100),
 }
 _MEANING: Final = {
     "cleanliness": "How much of the text can be read: 1 is all of it.",
     "diversity": "How little the pages repeat each other's wording: 1 is not at all.",
-    "novelty": "How recent the text is, and how unlike text that is public already.",
+    "novelty": "How unlike text that is public already, or that the set itself repeats.",
     "metadata": "How many documents say their title, date, licence, language and source.",
 }
 #: Kind of loss: its name, what it is, and how to mend it.

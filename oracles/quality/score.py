@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ from oracles.quality.profile import SHORT, Profile, profile
 from oracles.quality.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from oracles.dataset import Document
     from oracles.engine import Mapper
@@ -68,8 +69,11 @@ LETTERS_PER_TOKEN = 5
 #: A document counts for diversity by at most as many letters as the model can read.
 _MAX_WEIGHT = 1280
 _SUMMED = ("letters", "words", "sentences", "personal")
-#: Letters of a line from which it is boilerplate where it recurs.
-_LINE = 12
+#: Characters of a text that are compared at once.
+_UNIT = 1500
+#: Letters of a line or sentence from which it counts once where it recurs.
+_LINE = 16
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।۔])")
 #: Share of new letters from which a document counts as kept.
 _KEPT = Fraction(1, 2)
 #: Cleanliness, in 1e-4, below which a finding says so.
@@ -91,8 +95,8 @@ class QualityReport:
     Attributes:
         q: Weighted sum of the four metrics.
         cleanliness, diversity, novelty, metadata: The metrics.
-        volume: Usable tokens (§7.2): of distinct passages, by the cleanliness of their
-            documents; five letters each, so no script counts more.
+        volume: Usable tokens (§7.2): of distinct passages, by the square of their
+            documents' cleanliness; five letters each, so no script counts more.
         under_served: Whether the set falls under the published rule for the diversity tranche.
         unique: Share of its distinct letters that are not in earlier submissions.
         accepted_as_unique: Whether that share reaches the auction's floor.
@@ -257,7 +261,7 @@ def _tally(
         kept.update({name: getattr(item, name) for name in _SUMMED})
         clean = _own_cleanliness(item, parameters)
         kept["new"] += new
-        kept["usable"] += int(new * clean)
+        kept["usable"] += int(new * clean * clean)
         errors.update(item.errors)
         valid.update(item.valid)
         languages[item.language] += int(new * clean)
@@ -293,7 +297,7 @@ class Share(NamedTuple):
 
 
 class Compared:
-    """What of each document was in none before it: by passages, and by lines that recur.
+    """What of each document was in none before it: by passages, lines and sentences.
 
     Lines are compared without digits: page headers, log lines and forms recur with other numbers.
 
@@ -308,18 +312,18 @@ class Compared:
 
     def new(self, text: str) -> Share:
         """Share of a document that is new; remembers the document."""
-        text = self._without_known_lines(text)
-        of_set = _new_letters(self._own, text)
+        pieces = self._unknown_pieces(text)
+        of_set = _new_letters(self._own, pieces)
         whole = max(1, self._letters)
         of_all = of_set
         if self._earlier is not None:
-            of_all = min(of_set, _new_letters(self._earlier, text))
+            of_all = min(of_set, _new_letters(self._earlier, pieces))
         return Share(*(min(Fraction(1), Fraction(n, whole)) for n in (of_set, of_all)))
 
-    def _without_known_lines(self, text: str) -> str:
+    def _unknown_pieces(self, text: str) -> list[str]:
         self._letters = sum(map(str.isalpha, text))
         fresh = []
-        for line in text.split("\n"):
+        for line in (piece for row in text.split("\n") for piece in _SENTENCE.split(row)):
             letters = "".join(filter(str.isalpha, line)).casefold()
             if len(letters) >= _LINE:
                 name = texts.digest(letters)[:8]
@@ -327,11 +331,18 @@ class Compared:
                     continue
                 self._lines.add(name)
             fresh.append(line)
-        return "\n".join(fresh)
+        return fresh
 
 
-def _new_letters(passages: Passages, text: str) -> int:
-    return sum(map(str.isalpha, passages.keep(text)))
+def _new_letters(passages: Passages, pieces: Sequence[str]) -> int:
+    """New letters of a text, compared in units of one length: gluing documents changes little."""
+    new, unit = 0, list[str]()
+    for number, piece in enumerate(pieces, 1):
+        unit.append(piece)
+        if number == len(pieces) or sum(map(len, unit)) >= _UNIT:
+            new += sum(map(str.isalpha, passages.keep(" ".join(unit))))
+            unit = []
+    return new
 
 
 def _groups(spool: Spool, reference: Reference) -> dict[bytes, Counts]:

@@ -21,6 +21,8 @@ _ACCEPTED = 30
 #: A text of which more letters are prose than this share is prose.
 _PROSE_SHARE = 0.8
 _LONGEST = 300_000
+#: Names of a program recur; with more distinct ones than this share a text is words in disguise.
+_DISTINCT, _FEW_NAMES = 0.6, 60
 _STRINGS = frozenset(
     {
         "heredoc_body",
@@ -72,6 +74,8 @@ def parse(text: str) -> Source | None:
         letters = sum(map(len, names))
         spoken = sum(map(len, _LETTERS.findall(comments)))
         if spoken > _PROSE_SHARE * (letters + spoken):
+            return None
+        if len(names) >= _FEW_NAMES and len(set(names)) > _DISTINCT * len(names):
             return None
         return Source([part for name in names for part in _PARTS.findall(name)], comments)
     return None

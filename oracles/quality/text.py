@@ -17,6 +17,8 @@ MIN_SENTENCE = 24
 #: Characters that the language detector reads.
 _DETECTED = 20_000
 UNKNOWN = "und"
+#: Per cent of a text, and strength of the guess, from which the detector is believed that doubts.
+_MOSTLY, _STRONG = 70, 600
 
 WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?![\w])")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔])|\n\s*\n")
@@ -87,5 +89,6 @@ def language(text: str) -> str:
         reliable, _, guesses = pycld2.detect(readable, bestEffort=False)
     except pycld2.error:  # it refuses noncharacters, among others
         return UNKNOWN
-    code = str(guesses[0][1])
-    return code if reliable and code != "un" else UNKNOWN
+    _, code, percent, strength = guesses[0]
+    sure = reliable or (percent >= _MOSTLY and strength >= _STRONG)
+    return str(code) if sure and code != "un" else UNKNOWN

@@ -156,12 +156,13 @@ def test_score__when_a_language_is_rare_on_the_web__then_it_is_under_served(
     assert not score(english, embedder=embedder).under_served
 
 
-def test_score__when_text_is_nothing_but_noise__then_it_is_not_novel(golden_documents, embedder):
+def test_score__when_text_is_damaged__then_it_is_less_novel(golden_documents, embedder):
     rng = random.Random(1)
     english = [d for d in golden_documents if d.metadata.get("language") == "en-US"]
     broken = [Document(noise(d.text, 0.2, rng), d.metadata) for d in english]
-    assert score(broken, embedder=embedder).novelty < 3000
-    assert score(english, embedder=embedder).novelty > 2000
+    damaged, clean = (score(part, embedder=embedder) for part in (broken, english))
+    assert damaged.novelty < clean.novelty
+    assert damaged.q < 0.6 * clean.q
 
 
 def test_score__when_letters_differ_in_one_slot__then_one_of_them_counts(embedder):

@@ -1,0 +1,256 @@
+"""What damage and disguise do to q and volume: 46 kinds at four levels each.
+
+    python benchmarks/quality/damage.py [--json] [--documents 16] [--processes 2]
+
+Held-out passages of five English sources. No kind may raise q by more than 0.012 or volume by more
+than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
+written after the metric was fixed. Exit code 1 if a bound is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import codecs
+import html
+import random
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from common import show, texts
+
+from oracles.dataset import Document
+from oracles.quality import QualityParameters, score
+from oracles.quality.damage import CachedEmbedder, mojibake, noise, ocr, well_described
+from oracles.quality.embed import Embedder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVELS = (0.05, 0.2, 0.5, 1.0)
+VOWELS = re.compile("[aeiouAEIOU]")
+LOOKALIKE = str.maketrans("aeopcyxABEKMHOPCTX", "аеорсухАВЕКМНОРСТХ")
+TRANSLITERATED = str.maketrans(
+    "abvgdezijklmnoprstufhcyABVGDEZIJKLMNOPRSTUFHCY",
+    "абвгдезийклмнопрстуфхцыАБВГДЕЗИЙКЛМНОПРСТУФХЦЫ",
+)
+LEET = str.maketrans("aeiost", "431057")
+BOLD = {ord(c): chr(0x1D41A + i) for i, c in enumerate("abcdefghijklmnopqrstuvwxyz")}
+WIDE = {c: chr(c + 0xFEE0) for c in range(0x21, 0x7F)}
+
+Text = "Callable[[str, float, random.Random], str]"
+
+
+def words(change: Callable[[str, random.Random], str]) -> Any:
+    """Change a share of the words."""
+
+    def damage(text: str, level: float, rng: random.Random) -> str:
+        return re.sub(r"\S+", lambda m: change(m[0], rng) if rng.random() < level else m[0], text)
+
+    return damage
+
+
+def whole(change: Callable[[str, random.Random], str]) -> Any:
+    """Change a share of the sentences."""
+
+    def damage(text: str, level: float, rng: random.Random) -> str:
+        sentences = re.split(r"(?<=[.!?]) ", text)
+        return " ".join(change(s, rng) if rng.random() < level else s for s in sentences)
+
+    return damage
+
+
+def hidden(change: Callable[[str, random.Random], str]) -> Any:
+    """A fifth of all letters misread, then disguised: compared with the undisguised."""
+
+    def damage(text: str, level: float, rng: random.Random) -> str:
+        lines = re.sub(r"(?<=[.!?]) ", "\n", noise(text, 0.2, random.Random(5))).split("\n")
+        return "\n".join(change(x, rng) if rng.random() < level else x for x in lines)
+
+    return damage
+
+
+def shuffled(text: str, rng: random.Random) -> str:
+    """Words in random order."""
+    found = text.split()
+    rng.shuffle(found)
+    return " ".join(found)
+
+
+def novowels(text: str, level: float, rng: random.Random) -> str:
+    """A share of the vowels dropped."""
+    return VOWELS.sub(lambda match: "" if rng.random() < level else match[0], text)
+
+
+def random_case(word: str, rng: random.Random) -> str:
+    """Each letter large or small by chance."""
+    return "".join(rng.choice((letter.upper(), letter.lower())) for letter in word)
+
+
+def split(word: str, rng: random.Random) -> str:
+    """A space inside."""
+    place = rng.randrange(1, max(2, len(word)))
+    return f"{word[:place]} {word[place:]}"
+
+
+def swapped(word: str, rng: random.Random) -> str:
+    """Two neighbouring letters exchanged."""
+    place = rng.randrange(max(1, len(word) - 1))
+    return word[:place] + word[place : place + 2][::-1] + word[place + 2 :]
+
+
+def bag(text: str, rng: random.Random) -> str:
+    """The longer words of a text, nine a sentence."""
+    topic = [w.strip(".,;:()").lower() for w in text.split() if len(w) > 5] or ["nothing"]
+    drawn = [rng.choice(topic) for _ in text.split()]
+    return " ".join(" ".join(drawn[i : i + 9]).capitalize() + "." for i in range(0, len(drawn), 9))
+
+
+def log(text: str, rng: random.Random) -> str:
+    """A line of a server's log before each sentence."""
+    return f"\n2026-01-0{rng.randrange(1, 9)} INFO request {rng.randrange(10**6)} served\n{text}"
+
+
+def contents(text: str, rng: random.Random) -> str:
+    """A line of a table of contents."""
+    return f"{text}\n{' '.join(text.split()[:4])} {'.' * 60} {rng.randrange(300)}\n"
+
+
+def header(text: str, rng: random.Random) -> str:
+    """A page's header before each sentence."""
+    return f"\nAnnual report of the district hospital, page {rng.randrange(300)} of 300\n{text}"
+
+
+def contact(text: str, rng: random.Random) -> str:
+    """Contact data after each sentence."""
+    n = rng.randrange(10**6)
+    return f"{text}\nPhone +44 20 7946 {n:06d}, fax {n:06d}, write to person{n}@clinic.org\n"
+
+
+KINDS: dict[str, tuple[bool, Any]] = {
+    "letters misread (OCR)": (True, lambda t, v, r: ocr(t, v, r)),
+    "letters replaced": (True, lambda t, v, r: noise(t, v, r)),
+    "letters dropped": (True, lambda t, v, r: "".join(c for c in t if r.random() > v / 2)),
+    "vowels dropped": (True, novowels),
+    "neighbouring letters exchanged": (True, words(swapped)),
+    "words reversed": (True, words(lambda w, _: w[::-1])),
+    "digits for letters (leet)": (True, words(lambda w, _: w.translate(LEET))),
+    "specks inside words": (True, words(lambda w, r: w[:2] + r.choice("|~^*") + w[2:])),
+    "spaces inside words": (True, words(split)),
+    "spaces lost": (True, lambda t, v, r: re.sub(" ", lambda _: "" if r.random() < v else " ", t)),
+    "look-alike letters": (True, words(lambda w, _: w.translate(LOOKALIKE))),
+    "transliterated": (True, whole(lambda s, _: s.translate(TRANSLITERATED))),
+    "mathematical letters": (False, words(lambda w, _: w.translate(BOLD))),
+    "full-width letters": (False, words(lambda w, _: w.translate(WIDE))),
+    "zero-width joiners": (False, words(lambda w, _: "\u200d".join(w))),
+    "soft hyphens": (False, words(lambda w, _: "\u00ad".join(w))),
+    "accents piled on letters": (False, words(lambda w, _: "".join(c + "\u0301\u0323" for c in w))),
+    "percent codes": (False, words(lambda w, _: "".join(f"%{b:02x}" for b in w.encode()))),
+    "HTML entities": (False, words(lambda w, _: "".join(f"&#{ord(c)};" for c in w))),
+    "tags around words": (False, words(lambda w, _: f"<b class='x'>{html.escape(w)}</b>")),
+    "mojibake": (False, whole(mojibake)),
+    "base64": (True, whole(lambda s, _: base64.b64encode(s.encode()).decode())),
+    "shuffled words": (True, whole(shuffled)),
+    "bags of topic words": (True, whole(bag)),
+    "Title Case": (False, words(lambda w, _: w.capitalize())),
+    "UPPER CASE": (False, words(lambda w, _: w.upper())),
+    "rAnDoM case": (False, words(random_case)),
+    "dot leaders": (False, whole(contents)),
+    "page headers": (False, whole(header)),
+    "log lines": (False, whole(log)),
+    "contact data": (False, whole(contact)),
+    "each sentence twice": (False, whole(lambda s, _: f"{s} {s}")),
+    "hidden by // ": (True, hidden(lambda x, _: f"// {x}")),
+    "hidden by # ": (True, hidden(lambda x, _: f"# {x}")),
+    "hidden by backticks": (True, hidden(lambda x, _: " ".join(f"`{w}`" for w in x.split()))),
+    "hidden by a brace": (True, hidden(lambda x, _: f"{x} {{")),
+    "hidden by an assignment": (True, hidden(lambda x, _: f'line = "{x}"')),
+    "hidden by Title Case": (True, hidden(lambda x, _: x.title())),
+    "hidden by tags": (True, hidden(lambda x, _: f"<p>{x}</p>")),
+    "hidden by a table": (True, hidden(lambda x, _: "| " + " | ".join(x.split()) + " |")),
+    # Written after the metric was fixed.
+    "* ROT13": (True, whole(lambda s, _: codecs.encode(s, "rot13"))),
+    "* pig Latin": (True, words(lambda w, _: w[1:] + w[:1] + "ay")),
+    "* sentences reversed word by word": (True, whole(lambda s, _: " ".join(s.split()[::-1]))),
+    "* letters doubled": (True, words(lambda w, _: "".join(c + c for c in w))),
+    "* words joined by underscores": (False, whole(lambda s, _: s.replace(" ", "_"))),
+    "* hidden by quotation marks": (True, hidden(lambda x, _: f"> “{x}”")),
+    "* hidden as camelCase": (True, hidden(lambda x, _: "".join(x.title().split()) + "();")),
+}  # fmt: skip
+
+
+def measure(kind: str, bodies: list[str]) -> list[dict[str, Any]]:
+    """Rows of one kind, its undamaged (for disguises: undisguised) row first."""
+    today, embedder = QualityParameters().today, embedder_()
+    unreadable, change = KINDS[kind]
+    rows = []
+    for level in (0.0, *LEVELS):
+        rng = random.Random(7)
+        documents = [
+            Document(change(d.text, level, rng), d.metadata) for d in well_described(bodies, today)
+        ]
+        report = score(documents, embedder=embedder)
+        rows.append(
+            {
+                "kind": kind,
+                "level": level,
+                "q": report.q / 1e4,
+                "cleanliness": report.cleanliness / 1e4,
+                "volume": report.volume,
+                "unreadable": unreadable,
+            }
+        )
+    return rows
+
+
+_EMBEDDER: list[Any] = []
+
+
+def embedder_() -> Any:
+    """One embedder a process."""
+    if not _EMBEDDER:
+        _EMBEDDER.append(CachedEmbedder(Embedder()))
+    return _EMBEDDER[0]
+
+
+def main() -> int:
+    """Print the table and what breaks a bound."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--documents", type=int, default=16)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--kind", help="only kinds that contain this")
+    options = parser.parse_args()
+    bodies = texts(options.documents)
+    kinds = [kind for kind in KINDS if (options.kind or "") in kind]
+    with ProcessPoolExecutor(options.processes) as pool:
+        groups = list(pool.map(partial(measure, bodies=bodies), kinds))
+    table, broken = [], []
+    for base, *rows in groups:
+        hidden_kind = "hidden" in base["kind"]
+        for row in rows:
+            rise = round(row["q"] - base["q"], 4)
+            more = round(row["volume"] / max(1, base["volume"]) - 1, 4)
+            table.append(
+                {
+                    "kind": row["kind"],
+                    "level": row["level"],
+                    "q": row["q"],
+                    "change of q": rise,
+                    "cleanliness": row["cleanliness"],
+                    "change of volume": more,
+                }
+            )
+            if rise > 0.012 or more > 0.06:
+                broken.append(f"{row['kind']} at {row['level']}: q {rise:+.3f}, volume {more:+.1%}")
+        if base["unreadable"] and not hidden_kind and rows[-1]["q"] > base["q"] - 0.1:
+            broken.append(f"{base['kind']}: unreadable, but q falls by less than 0.1")
+    show(table, {"kinds": len(kinds), "broken": broken}, as_json=options.json)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

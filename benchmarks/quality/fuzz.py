@@ -1,0 +1,109 @@
+"""A million characters of every class through `score_auction`; no data set may harm another.
+
+    python benchmarks/quality/fuzz.py [--json] [--characters 1000000]
+
+Twelve hostile data sets beside an honest one: every Unicode category, noncharacters, surrogates,
+combining marks, directions, controls, private use, and the deepest metadata. The honest set must
+score as it does alone, and every set must have a score. Exit code 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from common import show, texts
+
+from oracles import scoring
+from oracles.dataset import Document
+from oracles.operator.settings import Scoring
+from oracles.quality import QualityParameters
+from oracles.quality.damage import well_described
+
+
+def classes() -> dict[str, list[str]]:
+    """All code points by general category, the noncharacters apart."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for code in range(0x110000):
+        nothing = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+        found["noncharacter" if nothing else unicodedata.category(chr(code))].append(chr(code))
+    return found
+
+
+def hostile(characters: int, rng: random.Random) -> list[list[Document]]:
+    """Data sets of documents that mix characters of few classes, words, and odd metadata."""
+    groups, sets = classes(), []
+    names = sorted(groups)
+    for number in range(12):
+        documents = []
+        while sum(len(d.text) for d in documents) < characters / 12:
+            chosen = rng.sample(names, rng.randrange(1, 5))
+            pool = [c for name in chosen for c in rng.choices(groups[name], k=50)] + [
+                " ",
+                "\n",
+                "a",
+            ]
+            body = "".join(rng.choices(pool, k=rng.choice((1, 40, 700, 5000))))
+            odd: Any = rng.choice(
+                ["", body[:50], 2**70, ["x", None], {"a": body[:9]}, float("nan")]
+            )
+            documents.append(
+                Document(body, {"title": odd, "date": odd, "language": odd, "n": number})
+            )
+        sets.append(documents)
+    return sets
+
+
+def scores(sets: list[list[Document]]) -> tuple[dict[int, Any], dict[str, Any]]:
+    """Scores of an auction whose floor of q lets nothing through to the impact score."""
+    with tempfile.TemporaryDirectory() as folder:
+        task = scoring.Task(
+            Scoring(q_min=10_000),
+            bytes(32),
+            QualityParameters().today,
+            b"fuzz",
+            Path(folder),
+        )
+        submissions = [
+            scoring.Submission(n, f"0x{n:040x}", lambda documents=documents: iter(documents))
+            for n, documents in enumerate(sets)
+        ]
+        found, assessment = scoring.score_auction(submissions, task, lambda *_: None)
+        return found, dict(assessment.evidence["quality"])
+
+
+def main() -> int:
+    """Print what every set got."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--characters", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    honest = well_described(texts(10), QualityParameters().today)
+    sets = hostile(options.characters, rng)
+    alone, _ = scores([honest])
+    found, evidence = scores([*sets, honest])
+    rows = [
+        {
+            "set": n,
+            "characters": sum(len(d.text) for d in documents),
+            "q": found[n].q,
+            "volume": found[n].volume,
+            "failed": evidence[str(n)].get("failed", ""),
+        }
+        for n, documents in enumerate([*sets, honest])
+    ]
+    same = found[len(sets)] == alone[0]
+    show(rows, {"honest set scores as alone": same}, as_json=options.json)
+    return 0 if same and len(found) == len(sets) + 1 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
