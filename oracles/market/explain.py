@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from oracles.chain.codec import GWEI, PPB, WAD
@@ -61,21 +60,9 @@ def explain_terms(
 
 
 def phase_ends(durations: Durations, created: int) -> dict[str, int]:
-    """When each phase of an auction would end, unix seconds, in order.
-
-    Two scoring rounds have room, so that a challenge moves no later deadline (IDataAuction).
-    """
-    scoring = durations.score_commit + durations.score_open + durations.score_post
-    lengths = {
-        "commit": durations.commit,
-        "score": 2 * scoring + durations.challenge,
-        "reveal": durations.reveal,
-        "settle": durations.settle,
-        "deliver": durations.deliver,
-        "verdict": durations.verdict,
-    }
-    ends = (created + elapsed for elapsed in accumulate(lengths.values()))
-    return dict(zip(lengths, ends, strict=True))
+    """When each phase of an auction would end, unix seconds, by name and in order."""
+    names = ("commit", "score", "reveal", "settle", "deliver", "verdict")
+    return dict(zip(names, durations.phases(created), strict=True))
 
 
 def _percent(share: Fraction) -> str:
