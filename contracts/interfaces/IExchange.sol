@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Place} from "../types/Bid.sol";
+import {ChaumPedersen} from "../libraries/ChaumPedersen.sol";
 import {IDataAuction} from "./IDataAuction.sol";
 import {IScoreOracle} from "./IScoreOracle.sol";
 
@@ -12,7 +13,11 @@ import {IScoreOracle} from "./IScoreOracle.sol";
 /// right key that does not open every page by a majority of the standing panel. Silence counts as delivered.
 ///
 /// With the buyer's key B = bG and an ephemeral key E = eG of the winner, the shared point is S = eB = bE and
-/// `wrapped = dataKey ^ keccak256(abi.encode(S.x, S.y, chainid, auction contract, auctionId, index))`.
+/// `wrapped = dataKey ^ keccak256(abi.encode(S.x, S.y, context))`.
+///
+/// A proof (libraries/ChaumPedersen.sol) shows log_G(B) = log_E(S). With a random r: R1 = rG, R2 = rE,
+/// context = keccak256(abi.encode(chainid, auction contract, auctionId, index)),
+/// c = keccak256(abi.encode(context, B, E, S, address of R1, address of R2)) mod n, z = r + c b mod n, T = zE, U = cS.
 interface IExchange {
     /*//////////////////////////////////////////////////////////////
                                  TYPES
@@ -27,22 +32,6 @@ interface IExchange {
         bytes32 y;
     }
 
-    /// @notice Chaum-Pedersen proof that log_G(B) = log_E(S), so that S is the shared point of a delivery.
-    /// With a random r: R1 = rG, R2 = rE, c = keccak256(abi.encode(chainid, auction contract, auctionId, index, B, E, S,
-    /// address of R1, address of R2)) mod n, z = r + c b mod n, T = zE, U = cS, so that R2 = T - U.
-    /// @param key B, the buyer's encryption key.
-    /// @param shared S.
-    /// @param slope (T.y + U.y) / (T.x - U.x) mod p, which saves the contract a division.
-    struct Proof {
-        bytes32[2] key;
-        bytes32[2] shared;
-        bytes32[2] t;
-        bytes32[2] u;
-        bytes32 slope;
-        bytes32 c;
-        bytes32 z;
-    }
-
     /*//////////////////////////////////////////////////////////////
                                  EVENTS
     //////////////////////////////////////////////////////////////*/
@@ -52,7 +41,7 @@ interface IExchange {
     /// @notice Emitted when a winner hands over its key.
     event Delivered(uint256 indexed auctionId, uint256 indexed index, Delivery delivery);
     /// @notice Emitted when a key is proved wrong; it becomes public with the proof.
-    event Refuted(uint256 indexed auctionId, uint256 indexed index, bytes32 dataKey, Proof proof);
+    event Refuted(uint256 indexed auctionId, uint256 indexed index, bytes32 dataKey, ChaumPedersen.Proof proof);
     /// @notice Emitted when the buyer complains that a page does not open to what was committed.
     /// @param complaint sha2-256 digest in the CIDv1 of the complaint: the data key wrapped for each member, and pages.
     event Complained(uint256 indexed auctionId, uint256 indexed index, bytes32 complaint);
@@ -117,13 +106,16 @@ interface IExchange {
         bytes calldata ownerSignature
     ) external;
 
-    /// @notice In the dispute phase: strike out a winner whose key does not match its commitment.
+    /// @notice In the dispute phase: strike out a winner whose key does not match its commitment. Anybody may who has the
+    /// proof; only the buyer can make one.
+    /// @param key B, the buyer's encryption key.
     function refute(
         uint256 auctionId,
         Place calldata place,
         IDataAuction.DataSet calldata dataSet,
         Delivery calldata delivery,
-        Proof calldata proof
+        ChaumPedersen.Point calldata key,
+        ChaumPedersen.Proof calldata proof
     ) external;
 
     /// @notice In the first half of the dispute phase: complain that the right key opens some page wrongly. The value
