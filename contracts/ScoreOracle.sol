@@ -4,10 +4,13 @@ pragma solidity 0.8.37;
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {FixedPointMathLib} from "solady/utils/FixedPointMathLib.sol";
+import {LibBit} from "solady/utils/LibBit.sol";
 import {SSTORE2} from "solady/utils/SSTORE2.sol";
 
 import {IScoreConsumer, IScoreOracle} from "./interfaces/IScoreOracle.sol";
 import {Medians} from "./libraries/Medians.sol";
+import {Roll} from "./libraries/Roll.sol";
 import {Scores} from "./libraries/Scores.sol";
 
 /// @title ScoreOracle
@@ -17,130 +20,233 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
                                 CONSTANTS
     //////////////////////////////////////////////////////////////*/
 
-    uint256 public constant SCHEMA = 1;
+    uint256 public constant SCHEMA = 2;
     /// @notice With more, a chunk on which all disagree would not fit a transaction (EIP-7825, a fifth to spare).
     uint256 public constant MAX_MEMBERS = 13;
-    /// @notice Difference of q or φ, in grid steps, from which a challenge has moved a score (0.01).
-    uint256 public constant TOLERANCE = 100;
-    /// @notice Relative difference of volume, in 1e-4, with the same effect.
-    uint256 public constant VOLUME_TOLERANCE = 100;
-    /// @notice How long after the last window bonds stay locked, so that offences can be proved.
+    /// @notice Difference of q or φ, in grid steps of 1e-4, that is still no deviation; of volume, with a thousandth more.
+    uint256 public constant TOLERANCE = 10;
+    uint256 public constant MAX_WINDOW = 30 days;
+    uint256 public constant MAX_LENGTH = 90 days;
+    /// @notice How long after the last window stakes stay locked, so that offences can be proved.
     uint256 public constant LOCK = 7 days;
 
+    /// @dev Gas repaid at the base fee to who posts a chunk or publishes: fixed, and for each byte of a vector.
+    uint256 internal constant DUE_GAS = 100_000;
+    uint256 internal constant DUE_GAS_PER_BYTE = 30;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     bytes32 internal constant REPORT_TYPEHASH = keccak256(
         "Report(address auction,uint256 auctionId,uint8 round,bytes32 metricVersion,bytes32 root,bytes32 evidence)"
     );
     bytes32 internal constant VERDICT_TYPEHASH = keccak256(
-        "NonDelivery(address auction,uint256 auctionId,uint32[] indices)"
+        "NonDelivery(address auction,uint256 auctionId,uint256 index,uint8 ground)"
     );
+    bytes32 internal constant KEY_TYPEHASH = keccak256("EncryptionKey(address owner,bytes32 x,bytes32 y)");
 
-    uint256 public immutable MIN_BOND;
-    uint256 public immutable CHALLENGE_BOND;
+    uint256 public immutable MIN_STAKE;
+    uint256 public immutable LEAST_WINDOW;
 
     /*//////////////////////////////////////////////////////////////
                                  STORAGE
     //////////////////////////////////////////////////////////////*/
 
-    struct Operator {
-        uint128 bond;
-        uint64 lockedUntil;
-        bool registered;
-    }
-
+    /// @dev Panels of round one and two; `accepted` has a bit for each member, those of the first panel first.
     struct Set {
-        uint8 threshold;
-        address[] members;
-    }
-
-    struct Round {
-        uint32 committed;
-        uint32 published;
-        uint32 complete;
+        uint32 accepted;
+        Panel[2] panels;
     }
 
     struct Feed {
         Request request;
         Round[2] rounds;
         address challenger;
-        uint8 finalRound;
+        uint8 standing;
         bool moved;
+        uint32 callers;
+        address roll;
+        /// Sum of the parts of all fees, by round.
+        uint128[2] parts;
+        /// Gas to repay, and what of it is covered.
+        uint128 owed;
+        uint128 covered;
     }
 
     uint256 public setCount;
-    mapping(address account => Operator) internal _operators;
+    mapping(address account => bool) public registered;
     mapping(uint256 operatorSet => Set) internal _sets;
+    /// @inheritdoc IScoreOracle
     mapping(address account => uint256) public credit;
     // slither-disable-next-line uninitialized-state (written through storage pointers)
     mapping(address consumer => mapping(uint256 id => Feed)) internal _feeds;
+    /// @dev Hashes of bitmaps, by keccak256(consumer, id, member).
+    mapping(bytes32 => bytes32) internal _bitmaps;
     /// @dev Commitments, by keccak256(consumer, id, round, member).
     mapping(bytes32 => bytes32) internal _commitments;
     /// @dev Chunks posted, by keccak256(consumer, id, round, mask): pointers, and how many there are.
     mapping(bytes32 => mapping(uint256 chunk => address)) internal _chunks;
     mapping(bytes32 => uint256) internal _posted;
-    /// @dev Offences punished, by keccak256(consumer, id, round, operator, offence).
-    mapping(bytes32 => bool) internal _punished;
+    /// @dev Gas owed and paid, by keccak256(consumer, id, account); fees paid, by keccak256(consumer, id, round, member).
+    mapping(bytes32 => uint256) internal _owed;
+    mapping(bytes32 => uint256) internal _paid;
 
-    constructor(uint256 minBond, uint256 challengeBond) EIP712("Q-MIA ScoreOracle", "1") {
-        MIN_BOND = minBond;
-        CHALLENGE_BOND = challengeBond;
+    constructor(uint256 minStake, uint256 leastWindow) EIP712("Q-MIA ScoreOracle", "1") {
+        if (minStake == 0 || leastWindow == 0 || leastWindow > 1 days) revert ConstantsInvalid();
+        MIN_STAKE = minStake;
+        LEAST_WINDOW = leastWindow;
     }
 
     /*//////////////////////////////////////////////////////////////
-                                OPERATORS
+                             OPERATORS, SETS
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IScoreOracle
-    function register(bytes32 keyX, bytes32 keyY) external payable {
-        Operator storage o = _operators[msg.sender];
-        if (o.registered) revert AlreadyRegistered(msg.sender);
-        if (msg.value < MIN_BOND) revert BondTooSmall(msg.value, MIN_BOND);
-        o.registered = true;
-        o.bond = uint128(msg.value);
-        emit OperatorRegistered(msg.sender, msg.value, keyX, keyY);
+    function register(bytes32 keyX, bytes32 keyY, bytes calldata signature) external {
+        address key = address(uint160(uint256(keccak256(abi.encode(keyX, keyY)))));
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(KEY_TYPEHASH, msg.sender, keyX, keyY)));
+        address signer = ECDSA.recoverCalldata(digest, signature);
+        if (signer != key) revert KeyNotOwned(signer, key);
+        registered[msg.sender] = true;
+        emit OperatorRegistered(msg.sender, keyX, keyY);
     }
 
     /// @inheritdoc IScoreOracle
-    function addBond() external payable {
-        Operator storage o = _operators[msg.sender];
-        if (!o.registered) revert NotAnOperator(msg.sender);
-        o.bond += uint128(msg.value);
-        emit BondAdded(msg.sender, msg.value, o.bond);
+    function deposit(address account) external payable {
+        _addCredit(account, msg.value);
     }
 
     /// @inheritdoc IScoreOracle
-    function exit() external {
-        Operator storage o = _operators[msg.sender];
-        if (!o.registered) revert NotAnOperator(msg.sender);
-        if (block.timestamp < o.lockedUntil) revert BondLocked(o.lockedUntil);
-        uint256 bond = o.bond;
-        delete _operators[msg.sender];
-        emit OperatorExited(msg.sender, bond);
-        _addCredit(msg.sender, bond);
+    function withdrawCredit(address to, uint256 amount) external nonReentrant {
+        _takeCredit(msg.sender, amount);
+        emit CreditWithdrawn(msg.sender, to, amount);
+        _send(to, amount);
     }
 
     /// @inheritdoc IScoreOracle
-    function withdrawCredit(address to) external nonReentrant {
-        uint256 amount = credit[msg.sender];
-        if (amount == 0) revert NothingDue(msg.sender);
-        credit[msg.sender] = 0;
-        emit CreditWithdrawn(msg.sender, amount);
-        // slither-disable-next-line missing-zero-check (the caller's own money)
-        (bool ok, ) = to.call{value: amount}("");
-        if (!ok) revert NothingDue(to);
-    }
-
-    /// @inheritdoc IScoreOracle
-    function createSet(address[] calldata members, uint256 k) external returns (uint256 operatorSet) {
-        uint256 n = members.length;
-        if (n == 0 || n > MAX_MEMBERS || k > n || k % 2 == 0 || 2 * k <= n) revert SetInvalid();
-        for (uint256 i = 0; i < n; ++i) {
-            if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);
-            if (!_operators[members[i]].registered) revert NotAnOperator(members[i]);
+    function proposeSet(Panel calldata first, Panel calldata appeal) external returns (uint256 operatorSet) {
+        _checkPanel(first);
+        if (appeal.members.length != 0 || appeal.threshold != 0) _checkPanel(appeal);
+        for (uint256 i = 0; i < first.members.length; ++i) {
+            for (uint256 j = 0; j < appeal.members.length; ++j) {
+                if (first.members[i] == appeal.members[j]) revert PanelsOverlap(first.members[i]);
+            }
         }
         operatorSet = ++setCount;
-        _sets[operatorSet] = Set(uint8(k), members);
-        emit SetCreated(operatorSet, msg.sender, k, members);
+        _sets[operatorSet].panels[0] = first;
+        _sets[operatorSet].panels[1] = appeal;
+        emit SetProposed(operatorSet, msg.sender, first, appeal);
+    }
+
+    function _checkPanel(Panel calldata panel) internal view {
+        uint256 n = panel.members.length;
+        uint256 k = panel.threshold;
+        if (n == 0 || n > MAX_MEMBERS) revert PanelSizeInvalid(n);
+        if (k > n || k % 2 == 0 || 2 * k <= n) revert ThresholdInvalid(k, n);
+        for (uint256 i = 0; i < n; ++i) {
+            if (i != 0 && panel.members[i] <= panel.members[i - 1]) revert NotAscending(i);
+            if (!registered[panel.members[i]]) revert NotAnOperator(panel.members[i]);
+        }
+    }
+
+    /// @inheritdoc IScoreOracle
+    function acceptSet(uint256 operatorSet, uint256 position) external {
+        uint32 bit = _checkPosition(operatorSet, position);
+        Set storage set = _sets[operatorSet];
+        if (set.accepted & bit != 0) revert AlreadyAccepted(msg.sender);
+        set.accepted |= bit;
+        emit SetAccepted(operatorSet, msg.sender, _standing(set));
+    }
+
+    /// @inheritdoc IScoreOracle
+    function leaveSet(uint256 operatorSet, uint256 position) external {
+        uint32 bit = _checkPosition(operatorSet, position);
+        Set storage set = _sets[operatorSet];
+        if (set.accepted & bit == 0) revert NotAccepted(msg.sender);
+        set.accepted &= ~bit;
+        emit SetLeft(operatorSet, msg.sender);
+    }
+
+    function _checkPosition(uint256 operatorSet, uint256 position) internal view returns (uint32) {
+        if (operatorSet == 0 || operatorSet > setCount) revert UnknownSet(operatorSet);
+        Set storage set = _sets[operatorSet];
+        uint256 n = set.panels[0].members.length;
+        address[] storage members = set.panels[position < n ? 0 : 1].members;
+        uint256 place = position < n ? position : position - n;
+        if (place >= members.length || members[place] != msg.sender) revert NotAMember(msg.sender, position);
+        return uint32(1 << position);
+    }
+
+    function _standing(Set storage set) internal view returns (bool) {
+        return set.accepted == (1 << (set.panels[0].members.length + set.panels[1].members.length)) - 1;
+    }
+
+    /*//////////////////////////////////////////////////////////////
+                              REQUEST, ROLL
+    //////////////////////////////////////////////////////////////*/
+
+    /// @inheritdoc IScoreOracle
+    function open(uint256 id, Request calldata request) external returns (uint256 end) {
+        Feed storage feed = _feeds[msg.sender][id];
+        if (feed.request.start != 0) revert RequestExists(msg.sender, id);
+        uint256 set = request.operatorSet;
+        if (set == 0 || set > setCount) revert UnknownSet(set);
+        if (!_standing(_sets[set])) revert SetNotStanding(set);
+        if (request.stake < MIN_STAKE) revert StakeTooSmall(request.stake, MIN_STAKE);
+        _checkWindow(request.rollWindow);
+        _checkWindow(request.commitWindow);
+        _checkWindow(request.openWindow);
+        _checkWindow(request.postWindow);
+        bool appeal = _sets[set].panels[1].members.length != 0;
+        if (appeal != (request.challengeWindow != 0)) revert ChallengeWithoutPanel();
+        if (appeal) _checkWindow(request.challengeWindow);
+        end = _windows(request, appeal ? 2 : 1)[3];
+        if (request.start <= block.timestamp || end > block.timestamp + MAX_LENGTH) {
+            revert RequestTooLong(end, block.timestamp + MAX_LENGTH);
+        }
+        feed.request = request;
+        emit RequestOpened(msg.sender, id, SCHEMA, request, end);
+    }
+
+    function _checkWindow(uint256 window) internal view {
+        if (window < LEAST_WINDOW || window > MAX_WINDOW) revert WindowOutOfBounds(window, LEAST_WINDOW, MAX_WINDOW);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function callRoll(address consumer, uint256 id, uint256 member, uint256[] calldata bitmap) external {
+        Feed storage feed = _feed(consumer, id);
+        _inWindow(feed.request.start, uint256(feed.request.start) + feed.request.rollWindow);
+        if (_member(_attesting(feed), member) != msg.sender) revert NotAMember(msg.sender, member);
+        if (feed.callers & (1 << member) != 0) revert AlreadyCalled(msg.sender);
+        uint256 words = Roll.words(IScoreConsumer(consumer).bidCount(id));
+        if (bitmap.length != words) revert BitmapLengthInvalid(bitmap.length, words);
+        feed.callers |= uint32(1 << member);
+        _bitmaps[keccak256(abi.encode(consumer, id, member))] = keccak256(abi.encodePacked(bitmap));
+        emit RollCalled(consumer, id, msg.sender, bitmap);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function tallyRoll(address consumer, uint256 id, uint256[][] calldata bitmaps) external {
+        Feed storage feed = _feed(consumer, id);
+        uint256 callers = feed.callers;
+        uint256 threshold = _attesting(feed).threshold;
+        _inWindow(uint256(feed.request.start) + feed.request.rollWindow, type(uint256).max);
+        if (feed.roll != address(0)) revert RollAlreadyTallied();
+        if (LibBit.popCount(callers) < threshold) revert RollFailed(LibBit.popCount(callers), threshold);
+        if (bitmaps.length != LibBit.popCount(callers)) revert WrongMembers(bitmaps.length, callers);
+        uint256 position;
+        for (uint256 i = 0; i < bitmaps.length; ++i) {
+            while (callers & (1 << position) == 0) ++position;
+            bytes32 hash = _bitmaps[keccak256(abi.encode(consumer, id, position))];
+            if (keccak256(abi.encodePacked(bitmaps[i])) != hash) revert NotTheBitmap(position);
+            ++position;
+        }
+        uint256 count = IScoreConsumer(consumer).bidCount(id);
+        uint256[] memory roll = new uint256[](Roll.words(count));
+        for (uint256 w = 0; w < roll.length; ++w) {
+            roll[w] = Roll.atLeast(bitmaps, w, (threshold + 1) / 2);
+        }
+        // Bits of no bid do not count, whatever members attested there.
+        if (count % 256 != 0) roll[roll.length - 1] &= (1 << (count % 256)) - 1;
+        feed.roll = SSTORE2.write(abi.encodePacked(roll));
+        emit RollTallied(consumer, id, callers, roll);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -148,39 +254,27 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IScoreOracle
-    function open(uint256 id, Request calldata request) external {
-        Feed storage feed = _feeds[msg.sender][id];
-        if (feed.request.start != 0) revert RequestExists(msg.sender, id);
-        if (request.operatorSet == 0 || request.operatorSet > setCount) revert UnknownSet(request.operatorSet);
-        if (request.start == 0) revert UnknownRequest(msg.sender, id);
-        feed.request = request;
-        emit RequestOpened(msg.sender, id, SCHEMA, request);
-    }
-
-    /// @inheritdoc IScoreOracle
     function commitVector(address consumer, uint256 id, uint256 member, bytes32 commitment) external {
         Feed storage feed = _feed(consumer, id);
         uint256 round = _round(feed);
         uint256[4] memory w = _windows(feed.request, round);
         _inWindow(w[0], w[1]);
-        address operator = _member(feed, member);
-        if (operator != msg.sender) revert NotAMember(msg.sender, member);
-        Operator storage o = _operators[operator];
-        if (o.bond < MIN_BOND) revert BondTooSmall(o.bond, MIN_BOND);
-        if (feed.rounds[round - 1].committed & (1 << member) != 0) revert AlreadyCommitted(operator);
-
-        uint256 lock = _windows(feed.request, 2)[3] + LOCK;
-        if (lock > o.lockedUntil) o.lockedUntil = uint64(lock);
+        // Nobody stakes before it is settled who takes part.
+        if (feed.roll == address(0)) revert RollNotTallied();
+        if (_member(_panel(feed, round), member) != msg.sender) revert NotAMember(msg.sender, member);
+        if (feed.rounds[round - 1].committed & (1 << member) != 0) revert AlreadyCommitted(msg.sender);
+        _takeCredit(msg.sender, feed.request.stake);
         feed.rounds[round - 1].committed |= uint32(1 << member);
         _commitments[keccak256(abi.encode(consumer, id, round, member))] = commitment;
-        emit VectorCommitted(consumer, id, round, operator, commitment);
+        emit VectorCommitted(consumer, id, round, msg.sender, commitment);
     }
 
     /// @inheritdoc IScoreOracle
     function announceVector(address consumer, uint256 id, uint256 member, string calldata location) external {
         Feed storage feed = _feed(consumer, id);
-        if (_member(feed, member) != msg.sender) revert NotAMember(msg.sender, member);
-        emit VectorAnnounced(consumer, id, _round(feed), msg.sender, location);
+        uint256 round = _round(feed);
+        if (_member(_panel(feed, round), member) != msg.sender) revert NotAMember(msg.sender, member);
+        emit VectorAnnounced(consumer, id, round, msg.sender, location);
     }
 
     /// @inheritdoc IScoreOracle
@@ -201,7 +295,9 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
             bytes calldata part = submission.vector[c * Scores.CHUNK * Scores.SIZE:end * Scores.SIZE];
             if (keccak256(part) != submission.chunkHashes[c]) revert NotTheVector(submission.member);
         }
-        feed.rounds[round - 1].published |= uint32(1 << submission.member);
+        uint32 bit = uint32(1 << submission.member);
+        if (feed.rounds[round - 1].published & bit == 0) _addDue(feed, consumer, id, submission.vector.length);
+        feed.rounds[round - 1].published |= bit;
         emit VectorPublished(consumer, id, round, operator, submission);
     }
 
@@ -214,13 +310,15 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         bytes memory medians = _median(feed, consumer, id, round, chunk, count, submissions);
 
         bytes32 key = keccak256(abi.encode(consumer, id, round, mask));
-        if (_chunks[key][chunk] != address(0)) revert AlreadyPosted(chunk);
+        if (_chunks[key][chunk] != address(0)) revert ChunkPosted(chunk);
+        _setPresence(medians, feed.roll, chunk);
+        _addDue(feed, consumer, id, medians.length * submissions.length);
         address pointer = SSTORE2.write(medians);
         _chunks[key][chunk] = pointer;
         emit ScoresPosted(consumer, id, round, chunk, mask, pointer, submissions);
         if (++_posted[key] == _chunkCount(count)) {
             feed.rounds[round - 1].complete = uint32(mask);
-            if (round == 1) feed.finalRound = 1;
+            if (round == 1) feed.standing = 1;
             emit RoundCompleted(consumer, id, round, mask);
         }
     }
@@ -234,14 +332,15 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256[4] memory w = _windows(feed.request, round);
         _inWindow(w[1], w[3]);
         Round storage r = feed.rounds[round - 1];
-        if (r.complete != 0) revert AlreadyPosted(0);
+        if (r.complete != 0) revert RoundComplete(round);
+        if (feed.roll == address(0)) revert RollNotTallied();
         for (uint256 i = 0; i < submissions.length; ++i) {
-            if (i != 0 && submissions[i].member <= submissions[i - 1].member) revert MembersUnordered(i);
+            if (i != 0 && submissions[i].member <= submissions[i - 1].member) revert NotAscending(i);
             mask |= 1 << submissions[i].member;
         }
         uint256 due = block.timestamp < w[2] ? r.committed : r.published;
         if (mask != due) revert WrongMembers(mask, due);
-        uint256 threshold = _sets[feed.request.operatorSet].threshold;
+        uint256 threshold = _panel(feed, round).threshold;
         if (submissions.length < threshold) revert NoQuorum(submissions.length, threshold);
     }
 
@@ -255,7 +354,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Submission[] calldata submissions
     ) internal view returns (bytes memory medians) {
         uint256 chunks = _chunkCount(count);
-        if (chunk >= chunks) revert NotTheVector(chunk);
+        if (chunk >= chunks) revert ChunkUnknown(chunk);
         uint256 length =
             ((chunk + 1) * Scores.CHUNK < count ? Scores.CHUNK : count - chunk * Scores.CHUNK) * Scores.SIZE;
         uint256[] memory starts = new uint256[](submissions.length);
@@ -278,6 +377,24 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Medians.lower(starts, (length + 31) >> 5);
     }
 
+    /// @dev Who is on the roll has a score, who is not has none, whatever the vectors say: four scores to a word.
+    function _setPresence(bytes memory scores, address roll, uint256 chunk) internal view {
+        uint256 words = (scores.length + 31) / 32;
+        uint256 bits;
+        for (uint256 w = 0; w < words; ++w) {
+            if (w % 64 == 0) bits = Roll.read(roll, chunk * (Scores.CHUNK / 256) + w / 64);
+            // slither-disable-next-line incorrect-shift (bits w*4 to w*4+3 of the roll's word)
+            uint256 four = (bits >> ((w % 64) * 4)) & 0xf;
+            uint256 lanes = ((four & 1) << 192) | ((four & 2) << 127) | ((four & 4) << 62) | (four >> 3);
+            assembly ("memory-safe") {
+                let p := add(add(scores, 32), shl(5, w))
+                // Each lane is 0 or 1: times 2^64 - 1 it covers its score. The presence flag is bit 60.
+                let kept := and(mload(p), mul(lanes, 0xffffffffffffffff))
+                mstore(p, or(kept, shl(60, lanes)))
+            }
+        }
+    }
+
     /// @dev The member committed to this very report and signed it.
     function _checkReport(
         Feed storage feed,
@@ -286,7 +403,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256 round,
         Submission calldata s
     ) internal view returns (address operator) {
-        operator = _member(feed, s.member);
+        operator = _member(_panel(feed, round), s.member);
         bytes32 digest = reportDigest(consumer, id, round, keccak256(abi.encodePacked(s.chunkHashes)), s.evidence);
         bytes32 commitment = _commitments[keccak256(abi.encode(consumer, id, round, uint256(s.member)))];
         if (commitment != keccak256(abi.encode(digest, operator, s.salt))) revert NotTheCommitment(s.member);
@@ -303,36 +420,36 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Feed storage feed = _feed(consumer, id);
         uint256 end = _windows(feed.request, 1)[3];
         _inWindow(end, end + feed.request.challengeWindow);
-        if (feed.rounds[0].complete == 0) revert NoRound(1);
-        if (feed.challenger != address(0)) revert RequestExists(consumer, id);
-        if (msg.value != CHALLENGE_BOND) revert ChallengeBondMismatch(msg.value, CHALLENGE_BOND);
+        if (feed.rounds[0].complete == 0) revert NothingToChallenge();
+        if (feed.challenger != address(0)) revert AlreadyChallenged(feed.challenger);
+        if (msg.value != feed.request.appealFee) revert ChallengeBondMismatch(msg.value, feed.request.appealFee);
         feed.challenger = msg.sender;
-        feed.finalRound = 0;
+        feed.standing = 0;
         emit Challenged(consumer, id, msg.sender, msg.value);
     }
 
     /// @inheritdoc IScoreOracle
-    function resolve(address consumer, uint256 id) external nonReentrant {
+    function resolve(address consumer, uint256 id) external {
         Feed storage feed = _feed(consumer, id);
-        if (feed.challenger == address(0) || feed.finalRound != 0) revert NoRound(2);
+        if (feed.challenger == address(0) || feed.standing != 0) revert NothingToResolve();
         bool quorum = feed.rounds[1].complete != 0;
         if (!quorum) _inWindow(_windows(feed.request, 2)[3], type(uint256).max);
         (bool moved, uint256 index) = quorum ? _moved(feed, consumer, id) : (false, 0);
         feed.moved = moved;
-        feed.finalRound = moved ? 2 : 1;
-        emit ChallengeResolved(consumer, id, feed.finalRound, quorum, moved, index);
-        // Moved: the bond returns. Not moved: it is burned. No quorum: nobody knows, it returns.
-        if (moved || !quorum) _addCredit(feed.challenger, CHALLENGE_BOND);
-        else _burn(CHALLENGE_BOND);
+        feed.standing = moved ? 2 : 1;
+        emit ChallengeResolved(consumer, id, feed.standing, quorum, moved, index);
+        // Moved: the fees of round one pay the appeal. No quorum: nobody knows. Either way the bond returns.
+        if (moved || !quorum) _addCredit(feed.challenger, feed.request.appealFee);
+        else _share(feed, consumer, id, 2, feed.request.appealFee, 0, feed.challenger);
     }
 
     function _moved(Feed storage feed, address consumer, uint256 id) internal view returns (bool, uint256) {
         bytes32 before = keccak256(abi.encode(consumer, id, uint256(1), uint256(feed.rounds[0].complete)));
-        bytes32 after_ = keccak256(abi.encode(consumer, id, uint256(2), uint256(feed.rounds[1].complete)));
+        bytes32 appealed = keccak256(abi.encode(consumer, id, uint256(2), uint256(feed.rounds[1].complete)));
         uint256 chunks = _posted[before];
         for (uint256 c = 0; c < chunks; ++c) {
             bytes memory a = SSTORE2.read(_chunks[before][c]);
-            bytes memory b = SSTORE2.read(_chunks[after_][c]);
+            bytes memory b = SSTORE2.read(_chunks[appealed][c]);
             // Most chunks are equal to the bit.
             if (keccak256(a) == keccak256(b)) continue;
             for (uint256 i = 0; i < a.length / Scores.SIZE; ++i) {
@@ -342,14 +459,18 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         return (false, 0);
     }
 
+    /// @dev Beyond the tolerance, or flagged for the other clock: the outcome is another one.
     function _differ(uint256 a, uint256 b) internal pure returns (bool) {
-        if (a == b) return false;
-        uint256 volumes = _distance(Scores.volume(a), Scores.volume(b));
+        return Scores.flags(a) != Scores.flags(b) || _deviates(a, b);
+    }
+
+    /// @dev The under-served flag is a threshold on which honest machines may disagree: it costs nobody a stake.
+    function _deviates(uint256 a, uint256 b) internal pure returns (bool) {
         return
-            Scores.flags(a) != Scores.flags(b) ||
+            (Scores.flags(a) ^ Scores.flags(b)) & Scores.PRESENT != 0 ||
             _distance(Scores.q(a), Scores.q(b)) > TOLERANCE ||
             _distance(Scores.phi(a), Scores.phi(b)) > TOLERANCE ||
-            volumes * 10_000 > VOLUME_TOLERANCE * Scores.volume(b);
+            _distance(Scores.volume(a), Scores.volume(b)) > TOLERANCE + Scores.volume(b) / 1000;
     }
 
     function _distance(uint256 a, uint256 b) internal pure returns (uint256) {
@@ -357,18 +478,20 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /*//////////////////////////////////////////////////////////////
-                                 SLASHING
+                             STAKES AND FEES
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IScoreOracle
-    function slashEquivocation(
+    function slashContradiction(
         address consumer,
         uint256 id,
-        address operator,
+        uint256 member,
         Report calldata a,
         Report calldata b
     ) external nonReentrant {
-        _feed(consumer, id);
+        Feed storage feed = _feed(consumer, id);
+        if (a.round != 1 && a.round != 2) revert UnknownRound(a.round);
+        address operator = _member(_panel(feed, a.round), member);
         bytes32 digestA = reportDigest(consumer, id, a.round, a.root, a.evidence);
         bytes32 digestB = reportDigest(consumer, id, b.round, b.root, b.evidence);
         if (
@@ -377,21 +500,17 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
             ECDSA.recoverCalldata(digestA, a.signature) != operator ||
             ECDSA.recoverCalldata(digestB, b.signature) != operator
         ) revert NotSlashable(operator);
-        emit EquivocationProved(consumer, id, operator, a, b);
-        uint256 amount = _operators[operator].bond;
-        _slash(consumer, id, a.round, operator, "equivocation", amount, msg.sender, amount / 2);
+        emit ContradictionProved(consumer, id, operator, a, b);
+        _slash(feed, consumer, id, a.round, member, "contradiction");
     }
 
     /// @inheritdoc IScoreOracle
     function slashMissing(address consumer, uint256 id, uint256 round, uint256 member) external nonReentrant {
         Feed storage feed = _feed(consumer, id);
-        if (round != 1 && round != 2) revert NoRound(round);
+        if (round != 1 && round != 2) revert UnknownRound(round);
         _inWindow(_windows(feed.request, round)[3], type(uint256).max);
-        Round storage r = feed.rounds[round - 1];
-        address operator = _member(feed, member);
-        uint256 bit = 1 << member;
-        if (r.committed & bit == 0 || (r.complete | r.published) & bit != 0) revert NotSlashable(operator);
-        _slash(consumer, id, round, operator, "missing", _operators[operator].bond / 10, address(0), 0);
+        if (!_missing(feed, round, 1 << member)) revert NotSlashable(_member(_panel(feed, round), member));
+        _slash(feed, consumer, id, round, member, "missing");
     }
 
     /// @inheritdoc IScoreOracle
@@ -406,7 +525,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         bytes calldata vector
     ) external nonReentrant {
         Feed storage feed = _feed(consumer, id);
-        address operator = _member(feed, member);
+        address operator = _member(_panel(feed, 1), member);
         uint256 chunk = index / Scores.CHUNK;
         bytes32 digest = reportDigest(consumer, id, 1, keccak256(abi.encodePacked(chunkHashes)), evidence);
         if (
@@ -417,31 +536,118 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         ) revert NotSlashable(operator);
         bytes32 key = keccak256(abi.encode(consumer, id, uint256(2), uint256(feed.rounds[1].complete)));
         uint256 score = Scores.read(_chunks[key][chunk], index % Scores.CHUNK);
-        if (!_differ(Scores.item(vector, index % Scores.CHUNK), score)) revert NotSlashable(operator);
+        if (!_deviates(Scores.item(vector, index % Scores.CHUNK), score)) revert NotSlashable(operator);
 
         emit DeviationProved(consumer, id, operator, index, evidence, signature, chunkHashes, vector);
-        uint256 amount = _operators[operator].bond / 2;
-        _slash(consumer, id, 1, operator, "deviation", amount, feed.challenger, amount / 2);
+        _slash(feed, consumer, id, 1, member, "deviation");
     }
 
-    /// @dev Whoever takes part in an offence and in its proof always loses: a half or more is burned.
-    function _slash(
+    /// @inheritdoc IScoreOracle
+    function releaseStake(address consumer, uint256 id, uint256 round, uint256 member) external {
+        Feed storage feed = _feed(consumer, id);
+        if (round != 1 && round != 2) revert UnknownRound(round);
+        _inWindow(_windows(feed.request, 2)[3] + LOCK, type(uint256).max);
+        if (_missing(feed, round, 1 << member)) revert NoStake(_member(_panel(feed, round), member));
+        address operator = _takeStake(feed, round, member);
+        emit StakeReleased(consumer, id, operator, round);
+        _addCredit(operator, feed.request.stake);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function payFees(address consumer, uint256 id, address refundTo) external payable {
+        Feed storage feed = _feed(consumer, id);
+        uint256 round = feed.standing;
+        if (round == 0) revert NotFinal();
+        // At least half of every payment is shared among the members.
+        uint256 dues = FixedPointMathLib.min(feed.owed - feed.covered, msg.value / 2);
+        feed.covered += uint128(dues);
+        _share(feed, consumer, id, round, msg.value, dues, refundTo);
+    }
+
+    /// @dev A panel of n members has n equal parts. The parts of absent members go back, so that nobody earns more by
+    /// keeping a colleague out.
+    function _share(
+        Feed storage feed,
         address consumer,
         uint256 id,
         uint256 round,
-        address operator,
-        bytes32 offence,
         uint256 amount,
-        address beneficiary,
-        uint256 reward
+        uint256 dues,
+        address refundTo
     ) internal {
-        bytes32 key = keccak256(abi.encode(consumer, id, round, operator, offence));
-        if (amount == 0 || _punished[key]) revert AlreadySlashed(operator);
-        _punished[key] = true;
-        _operators[operator].bond -= uint128(amount);
-        emit OperatorSlashed(consumer, id, operator, round, offence, amount, beneficiary, reward);
-        if (reward != 0) _addCredit(beneficiary, reward);
-        _burn(amount - reward);
+        uint256 part = (amount - dues) / _panel(feed, round).members.length;
+        uint256 refund = amount - dues - part * LibBit.popCount(feed.rounds[round - 1].complete);
+        feed.parts[round - 1] += uint128(part);
+        emit FeesPaid(consumer, id, round, part, dues, refundTo, refund);
+        _addCredit(refundTo, refund);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function claimFee(address consumer, uint256 id, uint256 round, uint256 member) external {
+        Feed storage feed = _feed(consumer, id);
+        if (round != 1 && round != 2) revert UnknownRound(round);
+        address operator = _member(_panel(feed, round), member);
+        bytes32 key = keccak256(abi.encode(consumer, id, round, member));
+        uint256 amount = feed.parts[round - 1] - _paid[key];
+        if (amount == 0 || feed.rounds[round - 1].complete & (1 << member) == 0) revert NothingDue(operator);
+        _paid[key] += amount;
+        emit FeeClaimed(consumer, id, operator, round, amount);
+        _addCredit(operator, amount);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function claimDue(address consumer, uint256 id, address account) external {
+        Feed storage feed = _feed(consumer, id);
+        // Nothing is posted or published any more, so what is owed no longer grows.
+        _inWindow(_windows(feed.request, 2)[3], type(uint256).max);
+        bytes32 key = keccak256(abi.encode(consumer, id, account));
+        uint256 amount = feed.owed == 0 ? 0 : (_owed[key] * feed.covered) / feed.owed - _paid[key];
+        if (amount == 0) revert NothingDue(account);
+        _paid[key] += amount;
+        emit DueClaimed(consumer, id, account, amount);
+        _addCredit(account, amount);
+    }
+
+    function _addDue(Feed storage feed, address consumer, uint256 id, uint256 length) internal {
+        uint256 amount = block.basefee * (DUE_GAS + DUE_GAS_PER_BYTE * length);
+        feed.owed += uint128(amount);
+        _owed[keccak256(abi.encode(consumer, id, msg.sender))] += amount;
+        emit DueAdded(consumer, id, msg.sender, amount);
+    }
+
+    /// @dev Committed, and neither in the scores nor published. Where too few committed for any scores, nobody is missing.
+    function _missing(Feed storage feed, uint256 round, uint256 bit) internal view returns (bool) {
+        Round storage r = feed.rounds[round - 1];
+        if (LibBit.popCount(r.committed) < _panel(feed, round).threshold) return false;
+        return r.committed & bit != 0 && (r.complete | r.published) & bit == 0;
+    }
+
+    function _takeStake(Feed storage feed, uint256 round, uint256 member) internal returns (address operator) {
+        operator = _member(_panel(feed, round), member);
+        Round storage r = feed.rounds[round - 1];
+        uint32 bit = uint32(1 << member);
+        if (r.committed & bit == 0 || r.settled & bit != 0) revert NoStake(operator);
+        r.settled |= bit;
+    }
+
+    /// @dev The whole stake is lost, and nobody is paid for the proof. Who withheld its vector first repays the gas that
+    /// this cost the others.
+    function _slash(
+        Feed storage feed,
+        address consumer,
+        uint256 id,
+        uint256 round,
+        uint256 member,
+        bytes32 offence
+    ) internal {
+        address operator = _takeStake(feed, round, member);
+        uint256 dues;
+        if (offence == "missing") {
+            dues = FixedPointMathLib.min(feed.owed - feed.covered, feed.request.stake);
+            feed.covered += uint128(dues);
+        }
+        emit StakeSlashed(consumer, id, operator, round, offence, feed.request.stake - dues, dues);
+        _send(BURN, feed.request.stake - dues);
     }
 
     function _addCredit(address account, uint256 amount) internal {
@@ -450,28 +656,16 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         emit CreditAdded(account, amount);
     }
 
-    function _burn(uint256 amount) internal {
-        (bool ok, ) = BURN.call{value: amount}("");
-        if (!ok) revert NothingDue(BURN);
+    function _takeCredit(address account, uint256 amount) internal {
+        if (amount > credit[account]) revert CreditTooSmall(credit[account], amount);
+        credit[account] -= amount;
     }
 
-    /// @inheritdoc IScoreOracle
-    function recordVerdict(
-        uint256 id,
-        uint32[] calldata indices,
-        uint8[] calldata members,
-        bytes[] calldata signatures
-    ) external {
-        Feed storage feed = _feed(msg.sender, id);
-        uint256 threshold = _sets[feed.request.operatorSet].threshold;
-        if (members.length < threshold) revert NoQuorum(members.length, threshold);
-        bytes32 digest = verdictDigest(msg.sender, id, indices);
-        for (uint256 i = 0; i < members.length; ++i) {
-            if (i != 0 && members[i] <= members[i - 1]) revert MembersUnordered(i);
-            address signer = ECDSA.recoverCalldata(digest, signatures[i]);
-            if (signer != _member(feed, members[i])) revert SignerMismatch(members[i], signer);
-        }
-        emit VerdictRecorded(msg.sender, id, indices, members, signatures);
+    function _send(address to, uint256 amount) internal {
+        if (amount == 0) return;
+        // slither-disable-next-line missing-zero-check (the caller's own money, or to be burned)
+        (bool ok, ) = to.call{value: amount}("");
+        if (!ok) revert TransferFailed(to, amount);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -481,7 +675,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IScoreOracle
     function finalScores(address consumer, uint256 id) external view returns (uint256 round, address[] memory chunks) {
         Feed storage feed = _feed(consumer, id);
-        round = feed.finalRound;
+        round = feed.standing;
         if (round == 0) revert NotFinal();
         bytes32 key = keccak256(abi.encode(consumer, id, round, uint256(feed.rounds[round - 1].complete)));
         chunks = new address[](_posted[key]);
@@ -493,7 +687,10 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IScoreOracle
     function failed(address consumer, uint256 id) external view returns (bool) {
         Feed storage feed = _feed(consumer, id);
-        return feed.rounds[0].complete == 0 && block.timestamp >= _windows(feed.request, 1)[3];
+        if (feed.rounds[0].complete != 0) return false;
+        uint256[4] memory w = _windows(feed.request, 1);
+        bool empty = LibBit.popCount(feed.callers) < _attesting(feed).threshold;
+        return block.timestamp >= (empty ? w[0] : w[3]);
     }
 
     /// @inheritdoc IScoreOracle
@@ -509,46 +706,53 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IScoreOracle
-    function verdictDigest(address consumer, uint256 id, uint32[] calldata indices) public view returns (bytes32) {
-        // EIP-712 encodes array members as whole words, and so does packing a uint32 array.
-        return
-            _hashTypedDataV4(
-                keccak256(abi.encode(VERDICT_TYPEHASH, consumer, id, keccak256(abi.encodePacked(indices))))
-            );
+    function checkVerdict(
+        address consumer,
+        uint256 id,
+        uint256 index,
+        Ground ground,
+        uint8[] calldata members,
+        bytes[] calldata signatures
+    ) external view {
+        Feed storage feed = _feed(consumer, id);
+        if (feed.standing == 0) revert NotFinal();
+        Panel storage panel = _panel(feed, feed.standing);
+        uint256 majority = panel.members.length / 2 + 1;
+        if (members.length < majority) revert NoQuorum(members.length, majority);
+        bytes32 digest = verdictDigest(consumer, id, index, ground);
+        for (uint256 i = 0; i < members.length; ++i) {
+            if (i != 0 && members[i] <= members[i - 1]) revert NotAscending(i);
+            address signer = ECDSA.recoverCalldata(digest, signatures[i]);
+            if (signer != _member(panel, members[i])) revert SignerMismatch(members[i], signer);
+        }
     }
 
     /// @inheritdoc IScoreOracle
-    function setOf(uint256 operatorSet) external view returns (address[] memory members, uint256 threshold) {
-        return (_sets[operatorSet].members, _sets[operatorSet].threshold);
+    function verdictDigest(address consumer, uint256 id, uint256 index, Ground ground) public view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(VERDICT_TYPEHASH, consumer, id, index, ground)));
     }
 
     /// @inheritdoc IScoreOracle
-    function bondOf(address operator) external view returns (uint256 bond, uint256 lockedUntil) {
-        return (_operators[operator].bond, _operators[operator].lockedUntil);
+    function setOf(
+        uint256 operatorSet
+    ) external view returns (Panel memory first, Panel memory appeal, uint256 accepted, bool standing) {
+        Set storage set = _sets[operatorSet];
+        return (set.panels[0], set.panels[1], set.accepted, set.accepted != 0 && _standing(set));
     }
 
     /// @inheritdoc IScoreOracle
     function requestOf(
         address consumer,
         uint256 id
-    )
-        external
-        view
-        returns (
-            Request memory request,
-            uint256[2] memory committed,
-            uint256[2] memory published,
-            uint256[2] memory complete,
-            address challenger,
-            uint256 finalRound
-        )
-    {
+    ) external view returns (Request memory request, Round[2] memory rounds, address challenger, uint256 standing) {
         Feed storage feed = _feed(consumer, id);
-        (request, challenger, finalRound) = (feed.request, feed.challenger, feed.finalRound);
-        for (uint256 i = 0; i < 2; ++i) {
-            Round storage r = feed.rounds[i];
-            (committed[i], published[i], complete[i]) = (r.committed, r.published, r.complete);
-        }
+        return (feed.request, feed.rounds, feed.challenger, feed.standing);
+    }
+
+    /// @inheritdoc IScoreOracle
+    function rollOf(address consumer, uint256 id) external view returns (uint256 callers, address pointer) {
+        Feed storage feed = _feed(consumer, id);
+        return (feed.callers, feed.roll);
     }
 
     /// @inheritdoc IScoreOracle
@@ -571,10 +775,18 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         if (feed.request.start == 0) revert UnknownRequest(consumer, id);
     }
 
-    function _member(Feed storage feed, uint256 member) internal view returns (address) {
-        address[] storage members = _sets[feed.request.operatorSet].members;
-        if (member >= members.length) revert NotAMember(msg.sender, member);
-        return members[member];
+    function _panel(Feed storage feed, uint256 round) internal view returns (Panel storage) {
+        return _sets[feed.request.operatorSet].panels[round - 1];
+    }
+
+    /// @dev The appeal panel attests the inputs, so that both rounds are over the same ones; without it the first does.
+    function _attesting(Feed storage feed) internal view returns (Panel storage) {
+        return _panel(feed, feed.request.challengeWindow != 0 ? 2 : 1);
+    }
+
+    function _member(Panel storage panel, uint256 member) internal view returns (address) {
+        if (member >= panel.members.length) revert NotAMember(msg.sender, member);
+        return panel.members[member];
     }
 
     /// @dev Round two exists only after a challenge, and only from the end of the challenge window.
@@ -585,7 +797,8 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @dev `[commit, open, post, end)`.
     function _windows(Request memory r, uint256 round) internal pure returns (uint256[4] memory w) {
         uint256 length = uint256(r.commitWindow) + r.openWindow + r.postWindow;
-        w[0] = round == 1 ? r.start : r.start + length + r.challengeWindow;
+        w[0] = uint256(r.start) + r.rollWindow;
+        if (round == 2) w[0] += length + r.challengeWindow;
         w[1] = w[0] + r.commitWindow;
         w[2] = w[1] + r.openWindow;
         w[3] = w[2] + r.postWindow;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {Bid} from "../types/Bid.sol";
+
 /// @title The descending clock, verified and not computed (docs/mechanism.md, "Settlement")
 /// @notice Given a marginal winner, a walk over the bids adds up the weight not after it and keeps the first loser.
 /// The outcome is right if and only if the marginal bid still affords its own price and the first loser does not.
@@ -19,16 +21,47 @@ library Clock {
         uint256 loser;
     }
 
+    /// @notice What one clock has counted so far, in one slot. `loser` is an index plus one, 0 for none.
+    struct Tally {
+        uint96 sum;
+        uint32 count;
+        uint32 loser;
+    }
+
     /// @notice A price per unit of weight; `den` 0 means infinite.
     struct Price {
         uint256 num;
         uint256 den;
     }
 
-    /// @notice The marginal winner affords less than its cost, or the first loser would afford its own.
+    /// @notice Thrown when the marginal winner affords less than its cost, or the first loser would afford its own.
     error CertificateFailed(uint256 index, bool tooLong);
 
-    /// @notice Count one bid: by (ψ, index) it wins, or it may be the first loser. Run once a bid: hence by hand.
+    /// @notice Go on from a tally; `bids` has every bid of the auction.
+    /// @param marginal Index of the marginal winner, NONE without one.
+    function resume(
+        Tally memory before,
+        Bid[1 << 32] storage bids,
+        uint256 marginal
+    ) internal view returns (Walk memory walk) {
+        if (marginal != NONE) {
+            Bid bid = bids[marginal];
+            (walk.cost, walk.weight, walk.next) = (bid.cost(), bid.weight(), marginal + 1);
+        }
+        if (before.loser != 0) {
+            Bid bid = bids[before.loser - 1];
+            (walk.loserCost, walk.loserWeight, walk.loser) = (bid.cost(), bid.weight(), before.loser);
+        }
+        walk.tally = (uint256(before.count) << 128) | before.sum;
+    }
+
+    /// @notice What a walk has counted.
+    function counted(Walk memory walk) internal pure returns (Tally memory) {
+        return Tally(uint96(sum(walk)), uint32(count(walk)), uint32(walk.loser));
+    }
+
+    /// @notice Count one bid: by (ψ, index) it wins, or it may be the first loser. Hand-written: this loop decides the cost
+    /// of a settlement.
     /// @dev Without a marginal winner both products are 0, and no index is below 0. Costs have 80 bits, weights 64: no
     /// overflow.
     function step(Walk memory walk, uint256 cost_, uint256 weight_, uint256 index) internal pure {

@@ -8,7 +8,7 @@ pragma solidity 0.8.37;
 library Medians {
     /// @dev Four scores in one word.
     uint256 private constant FOUR = 0x0000000000000001000000000000000100000000000000010000000000000001;
-    /// @dev volume 32 | q 14 | under-served 1, and φ 14 | eligible 1. Whatever is in no field is dropped.
+    /// @dev volume 32 | q 14 | under-served 1, and φ 14 | present 1. Whatever is in no field is dropped.
     uint256 private constant ODD = FOUR * (0xffffffff | (0x3fff << 46) | (1 << 61));
     uint256 private constant EVEN = FOUR * ((0x3fff << 32) | (1 << 60));
     /// @dev Guards, by the width of the field below.

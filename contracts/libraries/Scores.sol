@@ -2,13 +2,13 @@
 pragma solidity 0.8.37;
 
 /// @title Scores packed in eight bytes, stored as contract code
-/// @notice From the lowest bit: volume 32 | φ 14 | q 14 | flags 4 (1 eligible, 2 under-served, others 0).
+/// @notice From the lowest bit: volume 32 | φ 14 | q 14 | flags 4 (1 present, 2 under-served, others 0).
 /// Code is a STOP byte followed by the scores in the order of the bids, CHUNK to a contract.
 library Scores {
     uint256 internal constant SIZE = 8;
     /// @notice Scores in one chunk. All operators disagreeing everywhere must still fit one transaction.
     uint256 internal constant CHUNK = 1024;
-    uint256 internal constant ELIGIBLE = 1;
+    uint256 internal constant PRESENT = 1;
     uint256 internal constant UNDERSERVED = 2;
 
     function volume(uint256 score) internal pure returns (uint256) {
