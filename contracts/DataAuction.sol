@@ -125,6 +125,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint40 feeGwei;
         uint40 fetchFeeGwei;
         uint80 budget;
+        bool buyerHolds;
         // bounty
         bytes32 proposal;
     }
@@ -139,11 +140,11 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     uint256 public auctionCount;
     // slither-disable-next-line uninitialized-state (written through storage pointers)
-    mapping(uint256 auction => Auction) internal _auctions;
-    mapping(uint256 auction => Bid[1 << 32]) internal _bids;
-    mapping(uint256 auction => mapping(uint256 chunk => address)) internal _scores;
+    mapping(uint256 auctionId => Auction) internal _auctions;
+    mapping(uint256 auctionId => Bid[1 << 32]) internal _bids;
+    mapping(uint256 auctionId => mapping(uint256 chunk => address)) internal _scores;
     /// @inheritdoc IDataAuction
-    mapping(uint256 auction => bytes32) public dstTermsHash;
+    mapping(uint256 auctionId => bytes32) public dstTermsHash;
     mapping(bytes32 proposal => Progress) internal _progress;
     mapping(bytes32 proposal => mapping(address settler => uint256)) internal _walked;
 
@@ -171,13 +172,13 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     function create(
         Terms calldata terms,
         EncryptionKey calldata key
-    ) external payable nonReentrant returns (uint256 auction) {
+    ) external payable nonReentrant returns (uint256 auctionId) {
         _checkKey(key);
         (uint256 beta, uint256 reserve) = _checkTerms(terms);
 
-        auction = ++auctionCount;
-        Auction storage a = _auctions[auction];
-        _setPhases(a, auction, terms);
+        auctionId = ++auctionCount;
+        Auction storage a = _auctions[auctionId];
+        _setPhases(a, auctionId, terms);
         a.maxBids = terms.maxBids;
         a.bondGwei = terms.bondGwei;
         a.claimBondGwei = terms.bondGwei;
@@ -198,7 +199,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.buyer = msg.sender;
         uint256 bounty = msg.value - uint256(terms.scoring.feeGwei) * 1 gwei;
         a.bounty = uint96(bounty);
-        if (terms.dst.supply != 0) dstTermsHash[auction] = keccak256(abi.encode(terms.dst));
+        if (terms.dst.supply != 0) dstTermsHash[auctionId] = keccak256(abi.encode(terms.dst));
 
         if (terms.budget != 0) {
             IERC20 token = IERC20(terms.token);
@@ -207,7 +208,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             uint256 received = token.balanceOf(address(this)) - before;
             if (received != terms.budget) revert BalanceMismatch(terms.budget, received);
         }
-        emit AuctionCreated(auction, msg.sender, SCHEMA, terms, key.x, key.y, bounty, beta, reserve);
+        emit AuctionCreated(auctionId, msg.sender, SCHEMA, terms, key.x, key.y, bounty, beta, reserve);
     }
 
     /// @dev The key's own signature proves that somebody can open what is wrapped for it (no rogue or mistyped key).
@@ -250,7 +251,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     /// @dev The oracle checks the score windows, and knows whether there is an appeal.
-    function _setPhases(Auction storage a, uint256 auction, Terms calldata terms) internal {
+    function _setPhases(Auction storage a, uint256 auctionId, Terms calldata terms) internal {
         Durations calldata d = terms.durations;
         _checkPhase(d.commit, LEAST_PROVIDER_WINDOW);
         if (terms.scoring.samples == 0) _checkLength(d.open, 0, 0);
@@ -265,7 +266,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.openStart = uint40(t += DRAW);
         a.openEnd = uint40(t += d.open);
         t = ORACLE.open(
-            auction,
+            auctionId,
             IScoreOracle.Request({
                 operatorSet: terms.scoring.operatorSet,
                 start: uint40(t),
@@ -302,17 +303,17 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @inheritdoc IDataAuction
     function commit(
-        uint256 auction,
+        uint256 auctionId,
         bytes32 sealedBid,
         DataSet calldata dataSet,
         bytes32 agreement
     ) external payable returns (uint256 index) {
-        return _commit(auction, sealedBid, dataSet, agreement, msg.sender);
+        return _commit(auctionId, sealedBid, dataSet, agreement, msg.sender);
     }
 
     /// @inheritdoc IDataAuction
     function commitFor(
-        uint256 auction,
+        uint256 auctionId,
         bytes32 sealedBid,
         DataSet calldata dataSet,
         bytes32 agreement,
@@ -324,7 +325,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         bytes32 structHash = keccak256(
             abi.encode(
                 COMMIT_TYPEHASH,
-                auction,
+                auctionId,
                 sealedBid,
                 dataSet,
                 agreement,
@@ -335,7 +336,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             )
         );
         _checkSignature(owner, structHash, signature);
-        return _commit(auction, sealedBid, dataSet, agreement, owner);
+        return _commit(auctionId, sealedBid, dataSet, agreement, owner);
     }
 
     /// @dev A wallet's own code runs here as a static call; it can only harm the caller who chose to relay for it.
@@ -346,36 +347,36 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     function _commit(
-        uint256 auction,
+        uint256 auctionId,
         bytes32 sealedBid,
         DataSet calldata dataSet,
         bytes32 agreement,
         address owner
     ) internal returns (uint256 index) {
-        Auction storage a = _auctions[auction];
-        // An unknown auction has commitEnd 0 and fails here too.
+        Auction storage a = _auctions[auctionId];
+        // An unknown auctionId has commitEnd 0 and fails here too.
         _inPhase(0, a.commitEnd);
         uint256 due = (uint256(a.bondGwei) + a.entryFeeGwei) * 1 gwei;
         if (msg.value != due) revert DepositMismatch(msg.value, due);
         if (agreement != a.agreement) revert AgreementDiffers(agreement);
         index = a.count;
         if (index == a.maxBids) revert AuctionFull(index);
-        if (a.enrolment && sealedBid != sealBid(auction, owner, 0, 0)) revert NotAnEnrolment(sealedBid);
+        if (a.enrolment && sealedBid != sealBid(auctionId, owner, 0, 0)) revert NotAnEnrolment(sealedBid);
         unchecked {
             a.count = uint32(index + 1);
         }
         Place memory place = Place(uint32(index), owner, msg.sender, keccak256(abi.encode(dataSet)));
-        _bids[auction][index] = BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED);
-        emit Committed(auction, index, owner, msg.sender, sealedBid, dataSet);
+        _bids[auctionId][index] = BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED);
+        emit Committed(auctionId, index, owner, msg.sender, sealedBid, dataSet);
     }
 
     /// @inheritdoc IDataAuction
-    function withdrawBid(uint256 auction, bytes32 sealedBid, Place calldata place) external {
-        _inPhase(0, _auctions[auction].commitEnd);
-        if (msg.sender != place.owner) revert NotTheOwner(auction, place.index);
-        _checkCommitted(auction, sealedBid, place);
-        _bids[auction][place.index] = BidLibrary.commitment(sealedBid, place, BidLibrary.OUT);
-        emit Withdrawn(auction, place.index);
+    function withdrawBid(uint256 auctionId, bytes32 sealedBid, Place calldata place) external {
+        _inPhase(0, _auctions[auctionId].commitEnd);
+        if (msg.sender != place.owner) revert NotTheOwner(auctionId, place.index);
+        _checkCommitted(auctionId, sealedBid, place);
+        _bids[auctionId][place.index] = BidLibrary.commitment(sealedBid, place, BidLibrary.OUT);
+        emit Withdrawn(auctionId, place.index);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -383,35 +384,35 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function open(uint256 auction, bytes32 sealedBid, Place calldata place, bytes32 opening) external {
-        if (msg.sender != place.owner) revert NotTheOwner(auction, place.index);
-        _open(auction, sealedBid, place, opening);
+    function open(uint256 auctionId, bytes32 sealedBid, Place calldata place, bytes32 opening) external {
+        if (msg.sender != place.owner) revert NotTheOwner(auctionId, place.index);
+        _open(auctionId, sealedBid, place, opening);
     }
 
     /// @inheritdoc IDataAuction
     function openFor(
-        uint256 auction,
+        uint256 auctionId,
         bytes32 sealedBid,
         Place calldata place,
         bytes32 opening,
         bytes calldata signature
     ) external {
-        bytes32 structHash = keccak256(abi.encode(OPENING_TYPEHASH, auction, uint256(place.index), opening));
+        bytes32 structHash = keccak256(abi.encode(OPENING_TYPEHASH, auctionId, uint256(place.index), opening));
         _checkSignature(place.owner, structHash, signature);
-        _open(auction, sealedBid, place, opening);
+        _open(auctionId, sealedBid, place, opening);
     }
 
     /// @dev The first one in the logs counts. Nothing on chain reads it, so no flag is stored: that saves 2,900 gas.
-    function _open(uint256 auction, bytes32 sealedBid, Place calldata place, bytes32 opening) internal {
-        Auction storage a = _auctions[auction];
+    function _open(uint256 auctionId, bytes32 sealedBid, Place calldata place, bytes32 opening) internal {
+        Auction storage a = _auctions[auctionId];
         _inPhase(a.openStart, a.openEnd);
-        _checkCommitted(auction, sealedBid, place);
-        emit Opened(auction, place.index, opening);
+        _checkCommitted(auctionId, sealedBid, place);
+        emit Opened(auctionId, place.index, opening);
     }
 
-    function _checkCommitted(uint256 auction, bytes32 sealedBid, Place calldata place) internal view {
-        if (!_bids[auction][place.index].same(BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED))) {
-            revert NotTheCommitment(auction, place.index);
+    function _checkCommitted(uint256 auctionId, bytes32 sealedBid, Place calldata place) internal view {
+        if (!_bids[auctionId][place.index].same(BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED))) {
+            revert NotTheCommitment(auctionId, place.index);
         }
     }
 
@@ -420,18 +421,18 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function reveal(uint256 auction, Place calldata place, uint256 cost, bytes32 salt) external {
-        Auction storage a = _auctions[auction];
+    function reveal(uint256 auctionId, Place calldata place, uint256 cost, bytes32 salt) external {
+        Auction storage a = _auctions[auctionId];
         _inPhase(a.revealStart, a.revealEnd);
         uint256 index = place.index;
-        _checkCommitted(auction, sealBid(auction, place.owner, cost, salt), place);
-        address chunk = _scores[auction][index / Scores.CHUNK];
+        _checkCommitted(auctionId, sealBid(auctionId, place.owner, cost, salt), place);
+        address chunk = _scores[auctionId][index / Scores.CHUNK];
         if (chunk == address(0)) {
-            acceptScores(auction);
-            chunk = _scores[auction][index / Scores.CHUNK];
+            acceptScores(auctionId);
+            chunk = _scores[auctionId][index / Scores.CHUNK];
         }
         uint256 score = Scores.read(chunk, index % Scores.CHUNK);
-        if (Scores.flags(score) & Scores.PRESENT == 0) revert NotOnTheRoll(auction, index);
+        if (Scores.flags(score) & Scores.PRESENT == 0) revert NotOnTheRoll(auctionId, index);
         bool flagged = Scores.flags(score) & Scores.UNDERSERVED != 0;
         uint256 weight;
         uint256 stored;
@@ -440,23 +441,23 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             weight = Weights.weight(a.weights, Scores.q(score), Scores.phi(score));
             stored = cost;
         }
-        uint256 tag = BidLibrary.tagOf(address(this), auction, place);
-        _bids[auction][index] = BidLibrary.pack(stored, weight, flagged, tag);
-        emit Revealed(auction, index, cost, salt, weight, flagged);
+        uint256 tag = BidLibrary.tagOf(address(this), auctionId, place);
+        _bids[auctionId][index] = BidLibrary.pack(stored, weight, flagged, tag);
+        emit Revealed(auctionId, index, cost, salt, weight, flagged);
     }
 
     /// @inheritdoc IDataAuction
-    function acceptScores(uint256 auction) public {
-        Auction storage a = _auctions[auction];
+    function acceptScores(uint256 auctionId) public {
+        Auction storage a = _auctions[auctionId];
         _inPhase(a.revealStart, a.revealEnd);
-        (uint256 round, address[] memory chunks) = ORACLE.finalScores(address(this), auction);
-        if (_scores[auction][0] != address(0)) return;
+        (uint256 round, address[] memory chunks) = ORACLE.finalScores(address(this), auctionId);
+        if (_scores[auctionId][0] != address(0)) return;
         for (uint256 i = 0; i < chunks.length; ++i) {
-            _scores[auction][i] = chunks[i];
+            _scores[auctionId][i] = chunks[i];
         }
         uint256 fees = (a.feeGwei + uint256(a.entryFeeGwei) * a.count) * 1 gwei;
-        emit ScoresAccepted(auction, round, chunks, fees);
-        if (fees != 0) ORACLE.payFees{value: fees}(address(this), auction, a.buyer);
+        emit ScoresAccepted(auctionId, round, chunks, fees);
+        if (fees != 0) ORACLE.payFees{value: fees}(address(this), auctionId, a.buyer);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -465,113 +466,85 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @inheritdoc IDataAuction
     function settle(
-        uint256 auction,
+        uint256 auctionId,
         Marginals calldata marginals,
         uint256 count
     ) external nonReentrant returns (bool done) {
-        Auction storage a = _auctions[auction];
+        Auction storage a = _auctions[auctionId];
         if (a.state != State.Open) revert WrongState(a.state);
         _inPhase(a.revealEnd, a.settleEnd);
 
-        bytes32 proposal = keccak256(abi.encode(auction, marginals));
+        bytes32 proposal = keccak256(abi.encode(auctionId, marginals));
         Progress memory progress = _progress[proposal];
-        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) = _resume(
-            auction,
-            marginals,
-            progress,
-            a.tranche != 0
-        );
-
+        Clock.Walk[3] memory walks = _resume(auctionId, marginals, progress, a.tranche != 0);
         uint256 from = progress.cursor;
         uint256 to = _min(from + count, a.count);
         if (to == from && a.count != 0) revert NothingToWalk();
-        _walk(auction, from, to, a.tranche != 0, progress, all, flagged, unflagged);
+        _walk(auctionId, from, to, a.tranche != 0, progress, walks);
 
-        emit Walked(auction, proposal, msg.sender, from, to);
+        emit Walked(auctionId, proposal, msg.sender, from, to);
         done = to == a.count;
-        // Who walks alone is paid at once, and nothing need be kept for it.
+        // A settler who walked every bid is paid now, so no share is stored.
         bool alone = done && from == 0;
         if (!alone) _walked[proposal][msg.sender] += to - from;
         if (done) {
             if (!alone) a.proposal = proposal;
-            _finish(auction, marginals, progress, all, flagged, unflagged);
-            if (alone && to != 0) _payBounty(auction, a.bounty);
+            _finish(auctionId, marginals, progress, walks);
+            if (alone && to != 0) _payBounty(auctionId, a.bounty);
         } else {
             progress.cursor = uint32(to);
-            _save(proposal, progress, all, flagged, unflagged);
+            for (uint256 c = 0; c < 3; ++c) {
+                progress.tallies[c] = Clock.counted(walks[c]);
+            }
+            _progress[proposal] = progress;
         }
     }
 
+    /// @dev Clocks 0, 1, 2 are over all, flagged and unflagged bids; the last two only run with a tranche.
     function _resume(
-        uint256 auction,
+        uint256 auctionId,
         Marginals calldata marginals,
         Progress memory progress,
         bool tranche
-    ) internal view returns (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) {
-        _load(auction, all, marginals.all, progress.loserAll, progress.sumAll, progress.countAll);
-        if (!tranche && (marginals.flagged != Clock.NONE || marginals.unflagged != Clock.NONE)) {
-            revert MarginalInvalid(_min(marginals.flagged, marginals.unflagged));
+    ) internal view returns (Clock.Walk[3] memory walks) {
+        Bid[1 << 32] storage slots = _bids[auctionId];
+        uint32[3] memory indices = [marginals.all, marginals.flagged, marginals.unflagged];
+        for (uint256 c = 0; c < 3; ++c) {
+            uint256 index = indices[c];
+            if (index != Clock.NONE) {
+                Bid bid = slots[index];
+                bool foreign = c != 0 && bid.has(BidLibrary.FLAGGED) != (c == 1);
+                if ((c != 0 && !tranche) || !bid.stands() || foreign) revert MarginalInvalid(index);
+            }
+            walks[c] = Clock.resume(progress.tallies[c], slots, index);
         }
-        if (!tranche) return (all, flagged, unflagged);
-        _load(auction, flagged, marginals.flagged, progress.loserFlagged, progress.sumFlagged, progress.countFlagged);
-        _load(
-            auction,
-            unflagged,
-            marginals.unflagged,
-            progress.loserUnflagged,
-            progress.sumUnflagged,
-            progress.countUnflagged
-        );
-        if (flagged.next != 0 && !_bids[auction][marginals.flagged].is_(Bids.FLAGGED)) {
-            revert MarginalInvalid(marginals.flagged);
-        }
-        if (unflagged.next != 0 && _bids[auction][marginals.unflagged].is_(Bids.FLAGGED)) {
-            revert MarginalInvalid(marginals.unflagged);
-        }
-    }
-
-    function _load(
-        uint256 auction,
-        Clock.Walk memory walk,
-        uint256 marginal,
-        uint256 loser,
-        uint256 sum,
-        uint256 count
-    ) internal view {
-        if (marginal != Clock.NONE) {
-            uint256 bid = _bids[auction][marginal];
-            if (!bid.stands()) revert MarginalInvalid(marginal);
-            (walk.cost, walk.weight, walk.next) = (bid.cost(), bid.weight(), marginal + 1);
-        }
-        if (loser != 0) {
-            uint256 bid = _bids[auction][loser - 1];
-            (walk.loserCost, walk.loserWeight, walk.loser) = (bid.cost(), bid.weight(), loser);
-        }
-        walk.tally = (count << 128) | sum;
     }
 
     function _walk(
-        uint256 auction,
+        uint256 auctionId,
         uint256 from,
         uint256 to,
         bool tranche,
         Progress memory progress,
-        Clock.Walk memory all,
-        Clock.Walk memory flagged,
-        Clock.Walk memory unflagged
+        Clock.Walk[3] memory walks
     ) internal view {
-        uint256[1 << 32] storage slots = _bids[auction];
+        Bid[1 << 32] storage slots = _bids[auctionId];
+        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) = (
+            walks[0],
+            walks[1],
+            walks[2]
+        );
         uint256 revealed;
         uint256 unrevealed;
         unchecked {
             for (uint256 i = from; i < to; ++i) {
-                uint256 bid;
+                Bid bid;
                 // The bound is checked once, by `to`, and not for each bid.
                 assembly ("memory-safe") {
                     bid := sload(add(slots.slot, i))
                 }
-                if (!bid.is_(Bids.REVEALED)) {
-                    if (bid != 0) ++unrevealed;
+                if (!bid.has(BidLibrary.REVEALED)) {
+                    if (bid.has(BidLibrary.COMMITTED)) ++unrevealed;
                     continue;
                 }
                 ++revealed;
@@ -579,115 +552,103 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
                 if (weight == 0) continue;
                 uint256 cost = bid.cost();
                 Clock.step(all, cost, weight, i);
-                if (tranche) Clock.step(bid.is_(Bids.FLAGGED) ? flagged : unflagged, cost, weight, i);
+                if (tranche) Clock.step(bid.has(BidLibrary.FLAGGED) ? flagged : unflagged, cost, weight, i);
             }
             progress.revealed += uint32(revealed);
             progress.unrevealed += uint32(unrevealed);
         }
     }
 
-    function _save(
-        bytes32 proposal,
-        Progress memory progress,
-        Clock.Walk memory all,
-        Clock.Walk memory flagged,
-        Clock.Walk memory unflagged
-    ) internal {
-        progress.sumAll = uint96(all.sum());
-        progress.countAll = uint32(all.count());
-        progress.loserAll = uint32(all.loser);
-        progress.sumFlagged = uint96(flagged.sum());
-        progress.countFlagged = uint32(flagged.count());
-        progress.loserFlagged = uint32(flagged.loser);
-        progress.sumUnflagged = uint96(unflagged.sum());
-        progress.countUnflagged = uint32(unflagged.count());
-        progress.loserUnflagged = uint32(unflagged.loser);
-        _progress[proposal] = progress;
-    }
-
     function _finish(
-        uint256 auction,
+        uint256 auctionId,
         Marginals calldata marginals,
         Progress memory progress,
-        Clock.Walk memory all,
-        Clock.Walk memory flagged,
-        Clock.Walk memory unflagged
+        Clock.Walk[3] memory walks
     ) internal {
-        Auction storage a = _auctions[auction];
-        Outcome memory o;
-        // Scores that came too late for any reveal must cost nobody a bond: such an auction is aborted.
-        if (progress.revealed == 0 && progress.unrevealed != 0 && _scores[auction][0] == address(0)) {
+        // Scores that came too late for any reveal must cost nobody a bond: such an auctionId is aborted.
+        if (progress.revealed == 0 && progress.unrevealed != 0 && _scores[auctionId][0] == address(0)) {
             revert ScoresMissing();
         }
-        Clock.Price memory price = Clock.clear(all, a.beta);
+        Auction storage a = _auctions[auctionId];
+        Outcome memory o;
+        (o.revealed, o.unrevealed) = (progress.revealed, progress.unrevealed);
+        _prices(a, walks, o);
+        if (!o.split && walks[2].next != 0) revert MarginalInvalid(marginals.unflagged);
+        _record(a, auctionId, walks, o);
+        emit Settled(auctionId, marginals, o);
+        // Burned whole: a part for revealers or settlers would pay shills, and who withholds and settles.
+        _sendNative(BURN, o.unrevealed * a.bondGwei * 1 gwei);
+    }
+
+    /// @dev Checks the certificates and fills in what follows from them.
+    function _prices(Auction storage a, Clock.Walk[3] memory walks, Outcome memory o) internal view {
+        Clock.Price memory price = Clock.clear(walks[0], a.beta);
         Clock.Price memory unflaggedPrice;
-        if (flagged.tally != 0 || flagged.loser != 0) {
-            Clock.Price memory reserved = Clock.clear(flagged, (uint256(a.beta) * a.tranche) / PPB);
+        if (walks[1].tally != 0 || walks[1].loser != 0) {
+            Clock.Price memory reserved = Clock.clear(walks[1], (uint256(a.beta) * a.tranche) / PPB);
             o.split = Clock.below(price, reserved);
             if (o.split) {
                 // Rounded up: what is kept back for flagged winners is never less than they are paid.
-                uint256 kept = (reserved.num * flagged.sum() + reserved.den - 1) / reserved.den;
-                unflaggedPrice = Clock.clear(unflagged, a.beta - kept);
+                uint256 kept = (reserved.num * walks[1].sum() + reserved.den - 1) / reserved.den;
+                unflaggedPrice = Clock.clear(walks[2], a.beta - kept);
                 price = reserved;
             }
         }
-        if (!o.split && unflagged.next != 0) revert MarginalInvalid(marginals.unflagged);
         if (price.den == 0) price = Clock.Price(0, 1);
         if (unflaggedPrice.den == 0) unflaggedPrice = Clock.Price(0, 1);
+        (o.num, o.den, o.unflaggedNum, o.unflaggedDen) = (
+            price.num,
+            price.den,
+            unflaggedPrice.num,
+            unflaggedPrice.den
+        );
 
-        uint256 rho = a.price.rho;
-        Clock.Walk memory first = o.split ? flagged : all;
-        (uint256 spent, uint256 allotment) = _spend(rho, price, first.sum(), first.count());
+        Clock.Walk memory first = walks[o.split ? 1 : 0];
+        (uint256 spent, uint256 allotment) = _spend(a.price.rho, price, first.sum(), first.count());
         o.winners = first.count();
         if (o.split) {
             (uint256 moreSpent, uint256 moreAllotment) = _spend(
-                rho,
+                a.price.rho,
                 unflaggedPrice,
-                unflagged.sum(),
-                unflagged.count()
+                walks[2].sum(),
+                walks[2].count()
             );
             spent += moreSpent;
             allotment += moreAllotment;
-            o.winners += unflagged.count();
+            o.winners += walks[2].count();
         }
-        o.num = price.num;
-        o.den = price.den;
-        o.unflaggedNum = unflaggedPrice.num;
-        o.unflaggedDen = unflaggedPrice.den;
         o.refund = a.budget - spent;
         o.buyerMut = a.pool > allotment ? a.pool - allotment : 0;
         o.mutSupply = allotment + o.buyerMut;
+    }
 
-        // Half of the forfeited bonds goes to honest revealers, the rest to the settlers; nothing to the buyer.
-        o.revealed = progress.revealed;
-        o.unrevealed = progress.unrevealed;
-        uint256 forfeitedGwei = o.unrevealed * a.bondGwei;
-        o.bonusGwei = o.revealed == 0 ? 0 : _min(forfeitedGwei / 2 / o.revealed, type(uint48).max);
-        o.bounty = a.bounty + (forfeitedGwei - o.bonusGwei * o.revealed) * 1 gwei;
-
+    function _record(Auction storage a, uint256 auctionId, Clock.Walk[3] memory walks, Outcome memory o) internal {
         a.state = State.Settled;
-        PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), uint32(rho), uint48(o.bonusGwei));
+        PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), a.price.rho);
         if (o.split) {
-            (a.split, a.flaggedPrice) = (true, paid);
+            (a.split, a.flaggedPrice, a.lastFlagged) = (true, paid, _marginal(walks[1]));
             (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
         }
         a.price = paid;
-        a.lastFlagged = o.split ? marginals.flagged : marginals.all;
-        a.lastUnflagged = o.split ? marginals.unflagged : marginals.all;
+        a.last = _marginal(walks[o.split ? 2 : 0]);
         a.winners = uint32(o.winners);
         a.refund = uint80(o.refund);
         a.buyerMut = uint80(o.buyerMut);
-        a.bounty = uint96(o.bounty);
-
+        a.buyerHolds = o.buyerMut != 0;
         if (o.mutSupply != 0) {
             // slither-disable-next-line reentrancy-events (the auction's own token)
-            MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auction))).initialize(
-                auction,
+            MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auctionId))).initialize(
+                auctionId,
                 a.token,
                 o.mutSupply
             );
         }
-        emit Settled(auction, marginals, o);
+    }
+
+    /// @dev Weight 0 where the clock has no winner.
+    function _marginal(Clock.Walk memory walk) internal pure returns (Marginal memory) {
+        uint256 index = walk.next == 0 ? Clock.NONE : walk.next - 1;
+        return Marginal(uint32(index), uint80(walk.cost), uint64(walk.weight));
     }
 
     /// @dev Cash and MUT set aside for the winners of one clock; `k` more MUT because each face value is rounded up.
@@ -707,72 +668,52 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function deliver(uint256 auction, uint256 index, address payer, bytes calldata wrappedKey) external {
-        Auction storage a = _auctions[auction];
+    function recordDelivery(uint256 auctionId, Place calldata place, uint256 digest80) external {
+        if (msg.sender != address(EXCHANGE)) revert NotTheExchange(msg.sender);
+        Auction storage a = _auctions[auctionId];
         if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(0, a.deliverEnd);
-        uint256 bid = _bids[auction][index];
-        _checkOwner(bid, auction, index, msg.sender, payer);
-        if (!_wins(a, auction, bid, index)) revert NotAWinner(auction, index);
-        if (!bid.is_(Bids.DELIVERED)) {
-            _bids[auction][index] = bid | Bids.DELIVERED;
-            ++a.delivered;
-        }
-        emit Delivered(auction, index, wrappedKey);
+        _inPhase(a.fetchEnd, a.deliverEnd);
+        Bid bid = _bids[auctionId][place.index];
+        _checkPlace(bid, auctionId, place);
+        if (bid.has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, place.index);
+        if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, place.index);
+        if (!_wins(a, bid, place.index)) revert NotAWinner(auctionId, place.index);
+        _bids[auctionId][place.index] = bid.delivered(digest80);
+        ++a.delivered;
     }
 
     /// @inheritdoc IDataAuction
-    function enterVerdict(
-        uint256 auction,
-        uint32[] calldata indices,
-        uint8[] calldata members,
-        bytes[] calldata signatures
-    ) external nonReentrant {
-        Auction storage a = _auctions[auction];
-        if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(a.deliverEnd, a.verdictEnd);
-        ORACLE.recordVerdict(auction, indices, members, signatures);
-        for (uint256 i = 0; i < indices.length; ++i) {
-            uint256 bid = _bids[auction][indices[i]];
-            if (!bid.is_(Bids.DELIVERED)) revert NotForfeitable(auction, indices[i]);
-            --a.delivered;
-            _forfeit(a, auction, indices[i], bid, true);
-        }
-        _burnBonds(a, indices.length);
+    function strikeOut(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) external nonReentrant {
+        if (msg.sender != address(EXCHANGE)) revert NotTheExchange(msg.sender);
+        _strikeOut(auctionId, index, ground);
     }
 
     /// @inheritdoc IDataAuction
-    function forfeit(uint256 auction, uint256 index) external nonReentrant {
-        Auction storage a = _auctions[auction];
+    function forfeit(uint256 auctionId, uint256 index) external nonReentrant {
+        Auction storage a = _auctions[auctionId];
         if (a.state != State.Settled) revert WrongState(a.state);
         _inPhase(a.deliverEnd, type(uint256).max);
-        uint256 bid = _bids[auction][index];
-        if (bid & (Bids.DELIVERED | Bids.FORFEITED) != 0 || !_wins(a, auction, bid, index)) {
-            revert NotForfeitable(auction, index);
-        }
-        _forfeit(a, auction, index, bid, false);
-        _burnBonds(a, 1);
-    }
-
-    /// @dev With a bond goes the bonus that its owner would have had as an honest revealer.
-    function _burnBonds(Auction storage a, uint256 count) internal {
-        _sendNative(BURN, count * (uint256(a.claimBondGwei) + a.price.bonusGwei) * 1 gwei);
+        if (_bids[auctionId][index].has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
+        _strikeOut(auctionId, index, IScoreOracle.Ground.Silent);
     }
 
     /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
-    function _forfeit(Auction storage a, uint256 auction, uint256 index, uint256 bid, bool verdict) internal {
-        (uint256 cash, uint256 face, ) = _reward(a, bid);
-        _bids[auction][index] =
-            (bid & ~Bids.DELIVERED) |
-            Bids.FORFEITED |
-            Bids.CASH_PAID |
-            Bids.MUT_PAID |
-            Bids.BOND_PAID;
+    function _strikeOut(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) internal {
+        Auction storage a = _auctions[auctionId];
+        Bid bid = _bids[auctionId][index];
+        if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, index);
+        if (!_wins(a, bid, index)) revert NotAWinner(auctionId, index);
+        (uint256 cash, uint256 mut) = _reward(a, bid);
+        _bids[auctionId][index] = bid.without(BidLibrary.DELIVERED).with(
+            BidLibrary.OUT | BidLibrary.CASH_PAID | BidLibrary.MUT_PAID | BidLibrary.BOND_PAID
+        );
+        if (bid.has(BidLibrary.DELIVERED)) --a.delivered;
         ++a.forfeited;
         a.refund += uint80(cash);
-        // slither-disable-next-line calls-loop,reentrancy-events (the auction's own token)
-        if (face != 0) MutToken(mutToken(auction)).reduce(face);
-        emit Forfeited(auction, index, cash, face, verdict);
+        // slither-disable-next-line reentrancy-events (the auction's own token)
+        if (mut != 0) MutToken(mutToken(auctionId)).reduce(mut);
+        emit StruckOut(auctionId, index, cash, mut, ground);
+        _sendNative(BURN, uint256(a.claimBondGwei) * 1 gwei);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -780,85 +721,92 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function claim(uint256 auction, uint256 index, address owner, address payer, uint256 parts) external nonReentrant {
-        Auction storage a = _auctions[auction];
-        uint256 bid = _bids[auction][index];
-        _checkOwner(bid, auction, index, owner, payer);
+    function claim(uint256 auctionId, Place calldata place, uint256 parts) external nonReentrant {
+        Auction storage a = _auctions[auctionId];
+        Bid bid = _bids[auctionId][place.index];
+        _checkPlace(bid, auctionId, place);
 
         uint256 cash;
-        uint256 face;
+        uint256 mut;
         uint256 bond;
         uint256 paid;
         // Nothing is delivered before the settlement, so this branch need not read the state.
-        if (bid.is_(Bids.DELIVERED)) {
-            _inPhase(a.verdictEnd, type(uint256).max);
-            uint256 bonusGwei;
-            (cash, face, bonusGwei) = _reward(a, bid);
-            if (parts & CASH == 0 || bid.is_(Bids.CASH_PAID)) cash = 0;
-            else paid = Bids.CASH_PAID;
-            if (parts & MUT == 0 || bid.is_(Bids.MUT_PAID)) face = 0;
-            else paid |= Bids.MUT_PAID;
-            bond = bonusGwei;
+        if (bid.has(BidLibrary.DELIVERED)) {
+            _inPhase(a.disputeEnd, type(uint256).max);
+            (cash, mut) = _reward(a, bid);
+            if (parts & CASH == 0 || bid.has(BidLibrary.CASH_PAID)) cash = 0;
+            else paid = BidLibrary.CASH_PAID;
+            if (parts & MUT == 0 || bid.has(BidLibrary.MUT_PAID)) mut = 0;
+            else paid |= BidLibrary.MUT_PAID;
         } else {
             if (a.state == State.Open) revert WrongState(State.Open);
-            if (a.state == State.Settled && _wins(a, auction, bid, index)) revert NothingToClaim(auction, index);
-            bond = a.price.bonusGwei;
+            if (a.state == State.Settled && _wins(a, bid, place.index)) revert NothingToClaim(auctionId, place.index);
         }
-        if (parts & BOND == 0 || bid.is_(Bids.BOND_PAID)) {
-            bond = 0;
-        } else {
-            paid |= Bids.BOND_PAID;
-            bond = (bond + a.claimBondGwei) * 1 gwei;
+        if (parts & BOND != 0 && !bid.has(BidLibrary.BOND_PAID)) {
+            paid |= BidLibrary.BOND_PAID;
+            bond = uint256(a.claimBondGwei) * 1 gwei;
         }
-        if (paid == 0) revert NothingToClaim(auction, index);
+        if (paid == 0) revert NothingToClaim(auctionId, place.index);
 
-        _bids[auction][index] = bid | paid;
-        emit Claimed(auction, index, owner, payer, cash, face, bond);
-        if (face != 0) MutToken(mutToken(auction)).mint(owner, face);
-        if (cash != 0) IERC20(a.token).safeTransfer(owner, cash);
-        _sendNative(payer, bond);
+        _bids[auctionId][place.index] = bid.with(paid);
+        emit Claimed(auctionId, place.index, place.owner, place.payer, cash, mut, bond);
+        if (mut != 0) MutToken(mutToken(auctionId)).mint(place.owner, mut);
+        if (cash != 0) IERC20(a.token).safeTransfer(place.owner, cash);
+        _sendNative(place.payer, bond);
     }
 
     /// @inheritdoc IDataAuction
-    function reclaim(
-        uint256 auction,
-        uint256 index,
-        bytes32 sealedBid,
-        address owner,
-        address payer
-    ) external nonReentrant {
-        Auction storage a = _auctions[auction];
-        if (a.state != State.Aborted) revert WrongState(a.state);
-        _uncommit(auction, index, sealedBid, owner, payer);
-        _sendNative(payer, uint256(a.bondGwei) * 1 gwei);
+    function reclaimBond(uint256 auctionId, bytes32 sealedBid, Place calldata place) external nonReentrant {
+        Auction storage a = _auctions[auctionId];
+        _inPhase(a.commitEnd, type(uint256).max);
+        bool aborted = a.state == State.Aborted;
+        Bid bid = _bids[auctionId][place.index];
+        // Committed, withdrawn, or withdrawn with the bond back; the hash is the same.
+        Bid plain = BidLibrary.commitment(sealedBid, place, 0);
+        bool withdrawn = bid.same(plain.with(BidLibrary.OUT));
+        bool paid = bid.same(plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID));
+        if (!withdrawn && !(aborted && (paid || bid.same(plain.with(BidLibrary.COMMITTED))))) {
+            revert NotTheCommitment(auctionId, place.index);
+        }
+        uint256 amount = paid ? 0 : a.bondGwei;
+        // Scores that stood have been paid for, whatever became of the auction.
+        if (aborted && _scores[auctionId][0] == address(0)) amount += a.entryFeeGwei;
+        if (amount == 0) revert NothingToClaim(auctionId, place.index);
+        _bids[auctionId][place.index] = aborted ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
+        emit BondReclaimed(auctionId, place.index, place.payer, amount * 1 gwei);
+        _sendNative(place.payer, amount * 1 gwei);
     }
 
     /// @inheritdoc IDataAuction
-    function claimBounty(uint256 auction) external nonReentrant {
-        Auction storage a = _auctions[auction];
+    function claimBounty(uint256 auctionId) external nonReentrant {
+        Auction storage a = _auctions[auctionId];
         if (a.state != State.Settled) revert WrongState(a.state);
         uint256 walked = _walked[a.proposal][msg.sender];
-        if (walked == 0) revert NothingToClaim(auction, 0);
+        if (walked == 0) revert NothingToClaim(auctionId, 0);
         _walked[a.proposal][msg.sender] = 0;
-        _payBounty(auction, (uint256(a.bounty) * walked) / a.count);
+        _payBounty(auctionId, (uint256(a.bounty) * walked) / a.count);
     }
 
-    function _payBounty(uint256 auction, uint256 amount) internal {
-        emit BountyClaimed(auction, msg.sender, amount);
+    function _payBounty(uint256 auctionId, uint256 amount) internal {
+        emit BountyClaimed(auctionId, msg.sender, amount);
         _sendNative(msg.sender, amount);
     }
 
     /// @inheritdoc IDataAuction
-    function withdrawBuyer(uint256 auction, address to) external nonReentrant {
-        Auction storage a = _auctions[auction];
+    function withdrawRefund(uint256 auctionId, address to) external nonReentrant {
+        Auction storage a = _auctions[auctionId];
         if (msg.sender != a.buyer) revert NotTheBuyer(msg.sender);
         if (a.state == State.Open) revert WrongState(State.Open);
-        (uint256 amount, uint256 face, uint256 native) = (a.refund, a.buyerMut, 0);
+        (uint256 amount, uint256 mut, uint256 native) = (a.refund, a.buyerMut, 0);
         // Without bids nobody walked, and the bounty has no other taker.
         if (a.state == State.Aborted || a.count == 0) (native, a.bounty) = (a.bounty, 0);
+        if (_scores[auctionId][0] == address(0)) {
+            native += uint256(a.feeGwei) * 1 gwei;
+            a.feeGwei = 0;
+        }
         (a.refund, a.buyerMut) = (0, 0);
-        emit BuyerWithdrawn(auction, to, amount, face, native);
-        if (face != 0) MutToken(mutToken(auction)).mint(to, face);
+        emit RefundWithdrawn(auctionId, to, amount, mut, native);
+        if (mut != 0) MutToken(mutToken(auctionId)).mint(to, mut);
         if (amount != 0) IERC20(a.token).safeTransfer(to, amount);
         _sendNative(to, native);
     }
@@ -868,14 +816,14 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function abort(uint256 auction) external {
-        Auction storage a = _auctions[auction];
-        if (a.buyer == address(0)) revert UnknownAuction(auction);
+    function abort(uint256 auctionId) external {
+        Auction storage a = _auctions[auctionId];
+        if (a.buyer == address(0)) revert UnknownAuction(auctionId);
         if (a.state != State.Open) revert WrongState(a.state);
-        if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auction)) revert ScoresStanding();
+        if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auctionId)) revert ScoresStanding();
         a.state = State.Aborted;
         a.refund = a.budget;
-        emit Aborted(auction);
+        emit Aborted(auctionId);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -883,64 +831,71 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function sealBid(uint256 auction, address owner, uint256 cost, bytes32 salt) public view returns (bytes32) {
-        return keccak256(abi.encode(block.chainid, address(this), auction, owner, cost, salt));
+    function sealBid(uint256 auctionId, address owner, uint256 cost, bytes32 salt) public view returns (bytes32) {
+        return keccak256(abi.encode(block.chainid, address(this), auctionId, owner, cost, salt));
     }
 
     /// @inheritdoc IDataAuction
-    function bidCount(uint256 auction) external view returns (uint256) {
-        return _auctions[auction].count;
+    function bidCount(uint256 auctionId) external view returns (uint256) {
+        return _auctions[auctionId].count;
     }
 
     /// @inheritdoc IDataAuction
-    function bids(uint256 auction, uint256 from, uint256 to) external view returns (uint256[] memory out) {
-        out = new uint256[](to - from);
+    function bids(uint256 auctionId, uint256 from, uint256 to) external view returns (Bid[] memory out) {
+        out = new Bid[](to - from);
         for (uint256 i = from; i < to; ++i) {
-            out[i - from] = _bids[auction][i];
+            out[i - from] = _bids[auctionId][i];
         }
     }
 
     /// @inheritdoc IDataAuction
-    function deliveriesResolved(uint256 auction) external view returns (bool) {
-        Auction storage a = _auctions[auction];
+    function isWinner(uint256 auctionId, uint256 index) external view returns (bool) {
+        Auction storage a = _auctions[auctionId];
+        return a.state == State.Settled && _wins(a, _bids[auctionId][index], index);
+    }
+
+    /// @inheritdoc IDataAuction
+    function deliveriesResolved(uint256 auctionId) external view returns (bool) {
+        Auction storage a = _auctions[auctionId];
         return
             a.state == State.Settled &&
-            block.timestamp >= a.verdictEnd &&
+            block.timestamp >= a.disputeEnd &&
             uint256(a.delivered) + a.forfeited == a.winners;
     }
 
     /// @inheritdoc IDataAuction
-    function scoreChunks(uint256 auction) external view returns (address[] memory chunks) {
-        uint256 count = (_auctions[auction].count + Scores.CHUNK - 1) / Scores.CHUNK;
+    function hasHolders(uint256 auctionId) external view returns (bool) {
+        Auction storage a = _auctions[auctionId];
+        return a.buyerHolds || a.forfeited < a.winners;
+    }
+
+    /// @inheritdoc IDataAuction
+    function scoreChunks(uint256 auctionId) external view returns (address[] memory chunks) {
+        uint256 count = (_auctions[auctionId].count + Scores.CHUNK - 1) / Scores.CHUNK;
         chunks = new address[](count);
         for (uint256 i = 0; i < count; ++i) {
-            chunks[i] = _scores[auction][i];
+            chunks[i] = _scores[auctionId][i];
         }
     }
 
     /// @inheritdoc IDataAuction
-    function phases(
-        uint256 auction
-    )
-        external
-        view
-        returns (
-            State state,
-            uint256 commitEnd,
-            uint256 revealStart,
-            uint256 revealEnd,
-            uint256 settleEnd,
-            uint256 deliverEnd,
-            uint256 verdictEnd
-        )
-    {
-        Auction storage a = _auctions[auction];
-        return (a.state, a.commitEnd, a.revealStart, a.revealEnd, a.settleEnd, a.deliverEnd, a.verdictEnd);
+    function phases(uint256 auctionId) external view returns (State state, uint256[9] memory ends) {
+        Auction storage a = _auctions[auctionId];
+        state = a.state;
+        (ends[0], ends[1], ends[2], ends[3]) = (a.commitEnd, a.openStart, a.openEnd, a.revealStart);
+        (ends[4], ends[5], ends[6]) = (a.revealEnd, a.settleEnd, a.fetchEnd);
+        (ends[7], ends[8]) = (a.deliverEnd, a.disputeEnd);
     }
 
     /// @inheritdoc IDataAuction
-    function mutToken(uint256 auction) public view returns (address) {
-        return Clones.predictDeterministicAddress(MUT_IMPLEMENTATION, bytes32(auction));
+    function buyerOf(uint256 auctionId) external view returns (address buyer, address key, uint256 fetchFee) {
+        Auction storage a = _auctions[auctionId];
+        return (a.buyer, a.keyAddress, uint256(a.fetchFeeGwei) * 1 gwei);
+    }
+
+    /// @inheritdoc IDataAuction
+    function mutToken(uint256 auctionId) public view returns (address) {
+        return Clones.predictDeterministicAddress(MUT_IMPLEMENTATION, bytes32(auctionId));
     }
 
     /// @notice EIP-712 domain separator, for those who build the typed data themselves.
@@ -953,31 +908,27 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
                                 INTERNAL
     //////////////////////////////////////////////////////////////*/
 
-    /// @dev Whether a standing bid is not after the marginal winner of its clock.
-    function _wins(Auction storage a, uint256 auction, uint256 bid, uint256 index) internal view returns (bool) {
-        if (!bid.stands()) return false;
-        uint256 marginal = bid.is_(Bids.FLAGGED) ? a.lastFlagged : a.lastUnflagged;
-        if (marginal == Clock.NONE) return false;
-        uint256 m = _bids[auction][marginal];
-        return !Bids.after_(bid.cost(), bid.weight(), index, m.cost(), m.weight(), marginal);
+    /// @dev Whether a bid won and was not struck out. Of who delivered the cost is gone, but it has won.
+    function _wins(Auction storage a, Bid bid, uint256 index) internal view returns (bool) {
+        if (!bid.stands() || bid.has(BidLibrary.OUT)) return false;
+        if (bid.has(BidLibrary.DELIVERED)) return true;
+        Marginal memory m = a.split && bid.has(BidLibrary.FLAGGED) ? a.lastFlagged : a.last;
+        if (m.weight == 0) return false;
+        return !bid.comesAfter(index, BidLibrary.pack(m.cost, m.weight, false, 0), m.index);
     }
 
     /// @dev `floor(t w)`, split: cash `floor(ρ p)`, MUT the rest.
-    function _reward(
-        Auction storage a,
-        uint256 bid
-    ) internal view returns (uint256 cash, uint256 face, uint256 bonusGwei) {
-        PaidPrice memory price = a.split && bid.is_(Bids.FLAGGED) ? a.flaggedPrice : a.price;
+    function _reward(Auction storage a, Bid bid) internal view returns (uint256 cash, uint256 mut) {
+        PaidPrice memory price = a.split && bid.has(BidLibrary.FLAGGED) ? a.flaggedPrice : a.price;
         uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
         // slither-disable-next-line divide-before-multiply (the rule rounds the reward, then splits it)
         cash = (reward * price.rho) / PPB;
-        face = reward - cash;
-        bonusGwei = price.bonusGwei;
+        mut = reward - cash;
     }
 
-    function _checkOwner(uint256 bid, uint256 auction, uint256 index, address owner, address payer) internal view {
-        if (!bid.is_(Bids.REVEALED)) revert NotRevealed(auction, index);
-        if (bid >> 152 != Bids.tag(auction, index, owner, payer)) revert NotTheOwner(auction, index);
+    function _checkPlace(Bid bid, uint256 auctionId, Place calldata place) internal view {
+        if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, place.index);
+        if (bid.tag() != BidLibrary.tagOf(address(this), auctionId, place)) revert NotTheOwner(auctionId, place.index);
     }
 
     function _inPhase(uint256 from, uint256 to) internal view {

@@ -8,8 +8,8 @@ import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IDstToken} from "./interfaces/IDstToken.sol";
-import {Bids} from "./libraries/Bids.sol";
 import {Scores} from "./libraries/Scores.sol";
+import {Bid, BidLibrary, Place} from "./types/Bid.sol";
 
 /// @title DstToken
 /// @notice See IDstToken. A clone an auction; the auction's id is part of the clone's code.
@@ -19,8 +19,6 @@ import {Scores} from "./libraries/Scores.sol";
 /// are 0). Its share is `clamp(λ n, floor, cap)` with λ = levelNum / levelDen, all of it exact.
 /// @dev Σ n < 2^30 · 2^64 · 2^32 · 2^32 = 2^158; levelNum, cap and supply are below 2^88: no product reaches 2^256.
 contract DstToken is IDstToken, ERC20 {
-    using Bids for uint256;
-
     uint256 internal constant PPB = 1e9;
 
     struct Terms {
@@ -118,10 +116,10 @@ contract DstToken is IDstToken, ERC20 {
         Proposal calldata proposal,
         Progress memory p
     ) internal view {
-        uint256[] memory bids = AUCTION.bids(id, from, to);
+        Bid[] memory bids = AUCTION.bids(id, from, to);
         address[] memory chunks = AUCTION.scoreChunks(id);
         for (uint256 i = from; i < to; ++i) {
-            if (!bids[i - from].is_(Bids.DELIVERED)) continue;
+            if (!bids[i - from].has(BidLibrary.DELIVERED)) continue;
             uint256 score = Scores.read(chunks[i / Scores.CHUNK], i % Scores.CHUNK);
             p.volumeSum += uint64(Scores.volume(score));
             p.qualitySum += uint32(Scores.q(score));
@@ -195,17 +193,18 @@ contract DstToken is IDstToken, ERC20 {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDstToken
-    function claim(uint256 index, address owner, address payer) external returns (uint256 amount) {
-        uint256 bid = AUCTION.bids(auctionId(), index, index + 1)[0];
-        if (bid >> 152 != Bids.tagOf(address(AUCTION), auctionId(), index, owner, payer)) {
+    function claim(Place calldata place) external returns (uint256 amount) {
+        uint256 index = place.index;
+        Bid bid = AUCTION.bids(auctionId(), index, index + 1)[0];
+        if (bid.tag() != BidLibrary.tagOf(address(AUCTION), auctionId(), place)) {
             revert NotTheOwner(index);
         }
         uint256 bit = 1 << (index & 0xff);
         amount = shareOf(index);
         if (amount == 0 || _claimed[index >> 8] & bit != 0) revert NothingToClaim(index);
         _claimed[index >> 8] |= bit;
-        emit DstClaimed(index, owner, amount);
-        _mint(owner, amount);
+        emit DstClaimed(index, place.owner, amount);
+        _mint(place.owner, amount);
     }
 
     /// @inheritdoc IDstToken
@@ -214,8 +213,8 @@ contract DstToken is IDstToken, ERC20 {
         if (!t.verified) revert NotVerified();
         Proposal memory p = _level;
         uint256 id = auctionId();
-        uint256 bid = AUCTION.bids(id, index, index + 1)[0];
-        if (!bid.is_(Bids.DELIVERED)) return 0;
+        Bid bid = AUCTION.bids(id, index, index + 1)[0];
+        if (!bid.has(BidLibrary.DELIVERED)) return 0;
         uint256 score = Scores.read(AUCTION.scoreChunks(id)[index / Scores.CHUNK], index % Scores.CHUNK);
         (uint256 share, uint256 remainder, bool free) = _share(t, p, _score(t, p, score));
         return free && _roundsUp(p, remainder, index) ? share + 1 : share;

@@ -113,8 +113,9 @@ contract MutToken is IMutToken, ReentrancyGuardTransient {
     function _accrue() internal returns (uint256 amount) {
         // slither-disable-next-line incorrect-equality (an own sum, no balance)
         if (_revenue == 0 && !AUCTION.deliveriesResolved(_auction)) revert DeliveriesPending();
-        // Without a holder, now or ever, nobody could claim it.
-        if (_supply == 0) return 0;
+        // Without a holder, now or later, nobody could claim it: also where all winners are struck out and only what
+        // was set aside for rounding is left.
+        if (_supply == 0 || !AUCTION.hasHolders(_auction)) return 0;
         // A token that lowers balances by itself accrues nothing until it has made up for that.
         uint256 held = IERC20(_token).balanceOf(address(this)) + _paid;
         if (held <= _revenue) return 0;

@@ -425,6 +425,9 @@ interface IDataAuction {
     /// @notice True when every winner has delivered or been struck out and no dispute can follow.
     function deliveriesResolved(uint256 auctionId) external view returns (bool);
 
+    /// @notice Whether anybody holds or can claim MUT: some winner is not struck out, or the buyer was given some.
+    function hasHolders(uint256 auctionId) external view returns (bool);
+
     /// @notice Where the accepted scores stand, as contract code, see libraries/Scores.sol.
     function scoreChunks(uint256 auctionId) external view returns (address[] memory);
 

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 
+import {Place} from "../types/Bid.sol";
 import {IDataAuction} from "./IDataAuction.sol";
 
 /// @title DstToken: participation tokens of one auction (paper §7)
@@ -52,8 +53,8 @@ interface IDstToken is IERC20Metadata {
     /// @return done True when the proposal was the right one and shares can be claimed.
     function verify(Proposal calldata proposal, uint256 count) external returns (bool done);
 
-    /// @notice Mint the share of bid `index` to its owner; anyone may call.
-    function claim(uint256 index, address owner, address payer) external returns (uint256 amount);
+    /// @notice Mint the share of a bid to its owner; anyone may call.
+    function claim(Place calldata place) external returns (uint256 amount);
 
     /// @notice Share of a delivered bid; 0 for others.
     function shareOf(uint256 index) external view returns (uint256);
