@@ -22,6 +22,7 @@ from tests.support.chain import (
 
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x([0-9a-f]*) \}$")
 _PADDING = 33  # Bytes that revm appends to code, so that no push runs past its end.
+_RANDAO = b"\x55" * 32
 _FAUCET = "0x" + "fa" * 20
 
 
@@ -59,6 +60,7 @@ class Revm(Chain):
             number=1,
             timestamp=self._time,
             gas_limit=BLOCK_GAS,
+            prevrandao=_RANDAO,
         )
 
     @property
