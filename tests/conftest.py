@@ -34,7 +34,7 @@ def evm() -> Revm:
 
 @pytest.fixture(scope="session")
 def deployed() -> Protocol:
-    """Return the protocol with three operators, threshold 3 of 3; do not change its state."""
+    """Return the protocol: a first panel of three, one appeal operator; do not change its state."""
     from tests.support.auction import Protocol
     from tests.support.revm import Revm
 

@@ -9,5 +9,5 @@ from tests.support.auction import Protocol
 
 @pytest.fixture
 def five(protocol: Protocol) -> Protocol:
-    """Return the protocol with five operators, threshold 3."""
-    return Protocol(protocol.chain, operators=5)
+    """Return the protocol with panels of five and of three, thresholds 3 and 3."""
+    return Protocol(protocol.chain, first=5, appeal=3)

@@ -55,7 +55,7 @@ def address(point: Point) -> str:
 def prove(
     context: bytes, secret: int, ephemeral: Point, nonce: int, shared: Point | None = None
 ) -> dict[str, Any]:
-    """Prove that the shared point is `secret` times `ephemeral`; another `shared` makes it false."""
+    """Prove that the shared point is `secret` times `ephemeral`; falsely, with another `shared`."""
     key, true = multiply(secret), multiply(secret, ephemeral)
     shared = shared or true
     kinds = ["bytes32", *["uint256"] * 6, "address", "address"]
