@@ -13,7 +13,7 @@ contract DstFactory {
     IDataAuction public immutable AUCTION;
     address public immutable IMPLEMENTATION;
 
-    event DstCreated(uint256 indexed auction, address token);
+    event DstCreated(uint256 indexed auctionId, address token);
 
     constructor(IDataAuction auction) {
         AUCTION = auction;

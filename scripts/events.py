@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-#: Structs that `oracles.chain.codec` has already, with its name for them.
-_CODEC: Final = {
+#: Structs that `oracles.chain.terms` has already, with its name for them.
+_TERMS: Final = {
     "DataSet": "DataSet",
     "DstTerms": "DstTerms",
     "Durations": "Durations",
+    "Scoring": "ScoringTerms",
     "Terms": "Terms",
     "WeightRule": "WeightTerms",
 }
-#: Both contracts mean the auction's id.
-_RENAMED: Final = {"auction": "auction_id", "id": "auction_id"}
+#: The oracle's consumer is the auction contract, so its ids are those of auctions.
+_RENAMED: Final = {"id": "auction_id"}
 #: Fields that are numbers of something, by their Python name.
 _IDS: Final = {"auction_id": "AuctionId", "operator_set": "OperatorSetId"}
 
@@ -36,7 +37,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NewType, get_args
 
-from oracles.chain.codec import {imported}
+from oracles.chain.terms import {imported}
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
@@ -68,8 +69,8 @@ def typed_events(abis: Mapping[str, Sequence[Item]]) -> str:
                 emitters.setdefault(entry["name"], []).append(contract)
                 _add_structs(structs, homes, entry["inputs"])
     names = sorted(events)
-    own = sorted(structs.keys() - _CODEC.keys())
-    imported = sorted({_CODEC[name] for name in structs.keys() & _CODEC.keys()})
+    own = sorted(structs.keys() - _TERMS.keys())
+    imported = sorted({_TERMS[name] for name in structs.keys() & _TERMS.keys()})
     ids = "\n".join(f'{name} = NewType("{name}", int)' for name in sorted(_IDS.values()))
     parts = [_HEAD.format(imported=", ".join(imported), ids=ids)]
     parts += [_dataclass(name, f"Struct of {homes[name]}.", structs[name]) for name in own]
@@ -84,7 +85,7 @@ def typed_events(abis: Mapping[str, Sequence[Item]]) -> str:
         "EVENTS: Final[dict[str, type[Body]]] = {each.__name__: each for each in get_args(Body)}\n"
     ]
     parts += ["#: What decodes a struct, by its name in Solidity.\n"]
-    rows = [f'    "{name}": {_CODEC.get(name, name)},\n' for name in sorted(structs)]
+    rows = [f'    "{name}": {_TERMS.get(name, name)},\n' for name in sorted(structs)]
     parts += ["STRUCTS: Final[dict[str, type]] = {\n", *rows, "}\n"]
     return "".join(parts)
 
@@ -131,7 +132,7 @@ def _type(item: Item) -> str:
         return f"tuple[{_type(element)}, ...]"
     if kind == "tuple":
         name = struct_name(item)
-        return _CODEC.get(name, name)
+        return _TERMS.get(name, name)
     if kind.startswith("uint"):
         return _IDS.get(field_name(item["name"]), "int")
     if kind.startswith("bytes"):

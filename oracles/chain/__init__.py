@@ -1,4 +1,4 @@
 """Access to the contracts: typed data and packing, wrappers, transactions, events, deployment.
 
-`codec` is pure; everything else talks to a node. Nothing here decides anything about an auction.
+`packing`, `typed_data` and `terms` are pure; everything else talks to a node. Nothing here decides anything about an auction.
 """

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oracles.chain import codec
+from oracles.chain import packing
 from oracles.chain.client import ContractAt
+from oracles.chain.terms import PhaseEnds, encoded
+from oracles.chain.typed_data import Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from web3.contract.contract import ContractFunction
 
-    from oracles.chain.codec import DataSet, Domain, PackedBid, Terms
+    from oracles.chain.packing import PackedBid, Place
+    from oracles.chain.terms import DataSet, Terms
 
 
 class State(IntEnum):
@@ -22,18 +24,6 @@ class State(IntEnum):
     OPEN = 0
     SETTLED = 1
     ABORTED = 2
-
-
-class Phases(NamedTuple):
-    """State and deadlines, unix seconds; each phase ends before its deadline."""
-
-    state: State
-    commit_end: int
-    reveal_start: int
-    reveal_end: int
-    settle_end: int
-    deliver_end: int
-    verdict_end: int
 
 
 class Marginals(NamedTuple):
@@ -45,7 +35,7 @@ class Marginals(NamedTuple):
 
     def encode(self) -> tuple[int, int, int]:
         """As the contract takes it."""
-        first, second, third = (codec.NONE if index is None else index for index in self)
+        first, second, third = (packing.NONE if index is None else index for index in self)
         return first, second, third
 
 
@@ -57,102 +47,94 @@ class AuctionContract(ContractAt):
     @property
     def domain(self) -> Domain:
         """EIP-712 domain."""
-        return codec.Domain.auction(self.chain_id, self.address)
+        return Domain.auction(self.chain_id, self.address)
 
     def seal_bid(self, auction: int, owner: str, cost: int, salt: bytes) -> bytes:
         """The sealed bid, computed here: the cost never leaves this machine."""
-        return codec.seal_bid(self.chain_id, self.address, auction, owner, cost, salt)
+        return packing.seal_bid(self.chain_id, self.address, auction, owner, cost, salt)
 
     # Writes, in the order of an auction's life.
 
     def create(self, terms: Terms, public_key: bytes, signature: bytes) -> ContractFunction:
-        """Create an auction; send the settlers' bounty as value."""
+        """Create an auction; send the fee and the settlers' bounty as value."""
         key = (public_key[:32], public_key[32:], signature)
-        return self._call("create", terms.encode(), key)
+        return self._call("create", encoded(terms), key)
 
-    def commit(self, auction: int, sealed_bid: bytes, data_set: DataSet) -> ContractFunction:
-        """Commit; send the bond as value."""
-        return self._call("commit", auction, sealed_bid, _data_set(data_set))
+    def commit(
+        self, auction: int, sealed_bid: bytes, data_set: DataSet, agreement: bytes
+    ) -> ContractFunction:
+        """Commit; send bond and entry fee as value."""
+        return self._call("commit", auction, sealed_bid, encoded(data_set), agreement)
 
     def commit_for(
         self,
         auction: int,
         sealed_bid: bytes,
         data_set: DataSet,
+        agreement: bytes,
         owner: str,
         deadline: int,
         signature: bytes,
     ) -> ContractFunction:
-        """Relay a signed commitment; send the bond as value."""
+        """Relay a signed commitment; send bond and entry fee as value."""
         return self._call(
-            "commitFor", auction, sealed_bid, _data_set(data_set), owner, deadline, signature
+            "commitFor",
+            auction,
+            sealed_bid,
+            encoded(data_set),
+            agreement,
+            owner,
+            deadline,
+            signature,
         )
 
-    def recommit(
-        self,
-        auction: int,
-        index: int,
-        old_sealed_bid: bytes,
-        payer: str,
-        sealed_bid: bytes,
-        data_set: DataSet,
-    ) -> ContractFunction:
-        """Replace one's own commitment."""
-        return self._call(
-            "recommit", auction, index, old_sealed_bid, payer, sealed_bid, _data_set(data_set)
-        )
-
-    def withdraw(self, auction: int, index: int, sealed_bid: bytes, payer: str) -> ContractFunction:
+    def withdraw_bid(self, auction: int, sealed_bid: bytes, place: Place) -> ContractFunction:
         """Take one's own commitment back."""
-        return self._call("withdraw", auction, index, sealed_bid, payer)
+        return self._call("withdrawBid", auction, sealed_bid, astuple(place))
 
-    def reveal(
-        self, auction: int, index: int, cost: int, salt: bytes, owner: str, payer: str
+    def open(
+        self, auction: int, sealed_bid: bytes, place: Place, opening: bytes
     ) -> ContractFunction:
+        """Record where the opening of one's sample is."""
+        return self._call("open", auction, sealed_bid, astuple(place), opening)
+
+    def open_for(
+        self, auction: int, sealed_bid: bytes, place: Place, opening: bytes, signature: bytes
+    ) -> ContractFunction:
+        """Record an opening that the owner signed."""
+        return self._call("openFor", auction, sealed_bid, astuple(place), opening, signature)
+
+    def accept_scores(self, auction: int) -> ContractFunction:
+        """Take the standing scores over and pay the operators' fees."""
+        return self._call("acceptScores", auction)
+
+    def reveal(self, auction: int, place: Place, cost: int, salt: bytes) -> ContractFunction:
         """Open a bid."""
-        return self._call("reveal", auction, index, cost, salt, owner, payer)
+        return self._call("reveal", auction, astuple(place), cost, salt)
 
     def settle(self, auction: int, marginals: Marginals, count: int) -> ContractFunction:
         """Walk up to `count` further bids of a proposal."""
         return self._call("settle", auction, marginals.encode(), count)
 
-    def deliver(self, auction: int, index: int, payer: str, wrapped_key: bytes) -> ContractFunction:
-        """Hand the wrapped data key over."""
-        return self._call("deliver", auction, index, payer, wrapped_key)
-
-    def enter_verdict(
-        self,
-        auction: int,
-        indices: Sequence[int],
-        members: Sequence[int],
-        signatures: Sequence[bytes],
-    ) -> ContractFunction:
-        """Enter the quorum's verdict of non-delivery."""
-        return self._call("enterVerdict", auction, indices, members, signatures)
-
     def forfeit(self, auction: int, index: int) -> ContractFunction:
         """Strike out a winner who posted no key in time."""
         return self._call("forfeit", auction, index)
 
-    def claim(
-        self, auction: int, index: int, owner: str, payer: str, parts: int = codec.ALL_PARTS
-    ) -> ContractFunction:
+    def claim(self, auction: int, place: Place, parts: int = packing.ALL_PARTS) -> ContractFunction:
         """Pay what is due to a bid."""
-        return self._call("claim", auction, index, owner, payer, parts)
+        return self._call("claim", auction, astuple(place), parts)
 
-    def reclaim(
-        self, auction: int, index: int, sealed_bid: bytes, owner: str, payer: str
-    ) -> ContractFunction:
-        """After an abort: the bond of a bid that was never revealed."""
-        return self._call("reclaim", auction, index, sealed_bid, owner, payer)
+    def reclaim_bond(self, auction: int, sealed_bid: bytes, place: Place) -> ContractFunction:
+        """The bond of a withdrawn commitment; after an abort that of any, with the entry fee."""
+        return self._call("reclaimBond", auction, sealed_bid, astuple(place))
 
     def claim_bounty(self, auction: int) -> ContractFunction:
         """The caller's part of the settlement bounty."""
         return self._call("claimBounty", auction)
 
-    def withdraw_buyer(self, auction: int, to: str) -> ContractFunction:
-        """The buyer's unspent cash, MUT and bounty."""
-        return self._call("withdrawBuyer", auction, to)
+    def withdraw_refund(self, auction: int, to: str) -> ContractFunction:
+        """The buyer's unspent cash and MUT, and bounty and fee where nobody earned them."""
+        return self._call("withdrawRefund", auction, to)
 
     def abort(self, auction: int) -> ContractFunction:
         """End an auction that cannot be settled any more."""
@@ -164,10 +146,10 @@ class AuctionContract(ContractAt):
         """Number of auctions; ids are 1 to this."""
         return int(self._read("auctionCount", block=block))
 
-    def phases(self, auction: int, *, block: Any = "latest") -> Phases:
+    def phases(self, auction: int, *, block: Any = "latest") -> tuple[State, PhaseEnds]:
         """State and deadlines."""
-        state, *times = self._read("phases", auction, block=block)
-        return Phases(State(state), *times)
+        state, ends = self._read("phases", auction, block=block)
+        return State(state), PhaseEnds(*ends)
 
     def bid_count(self, auction: int, *, block: Any = "latest") -> int:
         """Number of indices given out."""
@@ -178,7 +160,7 @@ class AuctionContract(ContractAt):
     ) -> list[PackedBid]:
         """Bids `[start, stop)`."""
         slots = self._read("bids", auction, start, stop, block=block)
-        return [codec.unpack_bid(slot) for slot in slots]
+        return [packing.unpack_bid(slot) for slot in slots]
 
     def nonce(self, owner: str) -> int:
         """Next nonce for a relayed commitment."""
@@ -192,10 +174,14 @@ class AuctionContract(ContractAt):
         """Address of the auction's MUT."""
         return str(self._read("mutToken", auction))
 
+    def draw(self) -> int:
+        """Seconds from the end of the commitments to the draw of the samples."""
+        return int(self._read("DRAW"))
+
     def oracle(self) -> str:
         """Address of the ScoreOracle."""
         return str(self._read("ORACLE"))
 
-
-def _data_set(data_set: DataSet) -> tuple[bytes, bytes, int]:
-    return data_set.cid, data_set.content_digest, data_set.size
+    def exchange(self) -> str:
+        """Address of the Exchange, which this contract deployed."""
+        return str(self._read("EXCHANGE"))

@@ -21,6 +21,7 @@ from eth_utils.crypto import keccak
 
 from oracles.chain import artifacts, rpc
 from oracles.chain.auction import AuctionContract
+from oracles.chain.exchange import ExchangeContract
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
 from oracles.errors import ChainError, ConfigError, NodeError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.client import Sender
 
-SCHEMA: Final = "qmia/deployment/1"
+SCHEMA: Final = "qmia/deployment/2"
 SALT: Final = keccak(text=SCHEMA)
 
 PROXY: Final = to_checksum_address("0x4e59b44847b379578588920ca78fbf26c0b4956c")
@@ -88,6 +89,10 @@ class Deployment:
     def auction(self, web3: Web3) -> AuctionContract:
         """The DataAuction."""
         return AuctionContract(web3, self.address("DataAuction"))
+
+    def exchange(self, web3: Web3) -> ExchangeContract:
+        """The Exchange."""
+        return ExchangeContract(web3, self.address("Exchange"))
 
     def oracle(self, web3: Web3) -> OracleContract:
         """The ScoreOracle."""
@@ -168,26 +173,63 @@ def address_of(code: bytes, salt: bytes) -> ChecksumAddress:
     return to_checksum_address(keccak(seed)[12:])
 
 
-def deploy(sender: Sender, *, min_bond: int, challenge_bond: int, salt: bytes = SALT) -> Deployment:
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What is fixed for ever when the contracts are deployed.
+
+    Attributes:
+        min_stake: least stake of an operator in one auction, wei.
+        draw: seconds from the end of the commitments to the draw of the samples: two epochs on
+            Ethereum, so that nobody who still can commit can foresee it.
+        provider_window: least seconds of a phase in which a provider has to act.
+        operator_window: least seconds of a phase in which an operator has to act.
+    """
+
+    min_stake: int
+    draw: int
+    provider_window: int
+    operator_window: int
+
+
+#: For networks with money at stake.
+PUBLIC: Final = Constants(10**17, 768, 86_400, 3600)
+#: For networks whose clock a test turns.
+LOCAL: Final = Constants(10**17, 0, 1, 1)
+
+
+def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deployment:
     """Deploy ScoreOracle, DataAuction and DstFactory, or find them where they already are.
+
+    The DataAuction deploys its Exchange.
 
     Args:
         sender: pays.
-        min_bond: smallest operator bond, wei.
-        challenge_bond: bond of a challenge, wei.
+        constants: fixed for ever.
         salt: 32 bytes; another salt gives other contracts.
 
     Raises:
         ChainError: the node refuses, or does not keep what is needed to find the first block.
     """
     _need_proxy(sender)
-    oracle, block = _deploy(sender, salt, "ScoreOracle", str(min_bond), str(challenge_bond))
-    auction, _ = _deploy(sender, salt, "DataAuction", oracle.address)
+    windows = (str(constants.provider_window), str(constants.operator_window))
+    oracle, block = _deploy(
+        sender, salt, "ScoreOracle", str(constants.min_stake), str(constants.operator_window)
+    )
+    auction, _ = _deploy(sender, salt, "DataAuction", oracle.address, str(constants.draw), *windows)
+    contract = AuctionContract(sender.web3, auction.address)
+    exchange = Deployed(
+        to_checksum_address(contract.exchange()), (oracle.address,), auction.transaction
+    )
     factory, _ = _deploy(sender, salt, "DstFactory", auction.address)
     return Deployment(
-        AuctionContract(sender.web3, auction.address).chain_id,
+        contract.chain_id,
         block,
-        {"ScoreOracle": oracle, "DataAuction": auction, "DstFactory": factory},
+        {
+            "ScoreOracle": oracle,
+            "DataAuction": auction,
+            "Exchange": exchange,
+            "DstFactory": factory,
+        },
         "0x" + salt.hex(),
     )
 

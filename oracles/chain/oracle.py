@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eth_utils.address import to_checksum_address
 
-from oracles.chain import codec
+from oracles.chain import packing
 from oracles.chain.client import ContractAt
-from oracles.chain.codec import Windows
+from oracles.chain.terms import Windows
+from oracles.chain.typed_data import Domain
+from oracles.chain.typed_events import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from web3.contract.contract import ContractFunction
 
-    from oracles.chain.codec import Domain
+
+class Ground(IntEnum):
+    """Why a winner is struck out (IScoreOracle.Ground)."""
+
+    SILENT = 0
+    UNAVAILABLE = 1
+    REFUTED = 2
+    UNREADABLE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +34,11 @@ class Submission:
     """A signed vector with what proves that it is the one committed to.
 
     Attributes:
-        member: position in the operator set.
+        member: position in the round's panel.
         salt: of the operator's commitment.
         evidence: digest of the operator's evidence bundle.
         signature: EIP-712 signature of the report.
-        vector: the whole vector, eight bytes a score.
+        vector: the whole vector, eight bytes per score.
     """
 
     member: int
@@ -39,28 +49,44 @@ class Submission:
 
     def encode(self, chunk: int | None = None) -> tuple[Any, ...]:
         """As the contract takes it: with one chunk of the vector, or with all of it."""
-        hashes = codec.chunk_hashes(self.vector)
-        part = self.vector if chunk is None else codec.chunks(self.vector)[chunk]
+        hashes = packing.chunk_hashes(self.vector)
+        part = self.vector if chunk is None else packing.chunks(self.vector)[chunk]
         return self.member, self.salt, self.evidence, self.signature, hashes, part
 
 
 class OperatorSet(NamedTuple):
-    """Members, ascending, and threshold k."""
+    """A set as the contract has it.
 
-    members: tuple[str, ...]
-    threshold: int
+    Attributes:
+        first, appeal: panels, their members ascending; the appeal panel may be empty.
+        accepted: mask of the members that accepted, the first panel's first.
+        standing: whether auctions can name it.
+    """
+
+    first: Panel
+    appeal: Panel
+    accepted: int
+    standing: bool
+
+
+class RoundMasks(NamedTuple):
+    """State of one round; a mask has a bit for each member of its panel."""
+
+    committed: int
+    published: int
+    complete: int
+    settled: int
 
 
 class Request(NamedTuple):
-    """State of an auction's scores; masks are by round, a bit a member."""
+    """State of an auction's scores; `standing` is 0 while it is not decided."""
 
     operator_set: int
     metric_version: bytes
-    committed: tuple[int, int]
-    published: tuple[int, int]
-    complete: tuple[int, int]
+    stake: int
+    rounds: tuple[RoundMasks, RoundMasks]
     challenger: str
-    final_round: int
+    standing: int
 
 
 class OracleContract(ContractAt):
@@ -71,37 +97,56 @@ class OracleContract(ContractAt):
     @property
     def domain(self) -> Domain:
         """EIP-712 domain."""
-        return codec.Domain.oracle(self.chain_id, self.address)
+        return Domain.oracle(self.chain_id, self.address)
 
-    # Operators.
+    # Operators and sets.
 
-    def register(self, public_key: bytes) -> ContractFunction:
-        """Become an operator; send the bond as value. The key is for data wrapped for scoring."""
-        return self._call("register", public_key[:32], public_key[32:])
+    def register(self, public_key: bytes, signature: bytes) -> ContractFunction:
+        """Become an operator, or change one's encryption key, which signed for its owner."""
+        return self._call("register", public_key[:32], public_key[32:], signature)
 
-    def add_bond(self) -> ContractFunction:
-        """Add the value sent to one's bond."""
-        return self._call("addBond")
+    def deposit(self, account: str) -> ContractFunction:
+        """Add the value sent to an account's credit."""
+        return self._call("deposit", account)
 
-    def exit(self) -> ContractFunction:
-        """Leave; the bond becomes credit."""
-        return self._call("exit")
+    def withdraw_credit(self, to: str, amount: int) -> ContractFunction:
+        """Take credit out."""
+        return self._call("withdrawCredit", to, amount)
 
-    def withdraw_credit(self, to: str) -> ContractFunction:
-        """Withdraw credit."""
-        return self._call("withdrawCredit", to)
+    def propose_set(
+        self, first: tuple[Sequence[str], int], appeal: tuple[Sequence[str], int] = ((), 0)
+    ) -> ContractFunction:
+        """Propose a set of two panels, each members and threshold; members are sorted here."""
+        return self._call("proposeSet", *map(_panel, (first, appeal)))
 
-    def create_set(self, members: Sequence[str], threshold: int) -> ContractFunction:
-        """Gather operators into a set; they are sorted here."""
-        ordered = sorted((to_checksum_address(member) for member in members), key=str.lower)
-        return self._call("createSet", ordered, threshold)
+    def accept_set(self, operator_set: int, position: int) -> ContractFunction:
+        """Accept to serve; positions count the first panel's members first."""
+        return self._call("acceptSet", operator_set, position)
+
+    def leave_set(self, operator_set: int, position: int) -> ContractFunction:
+        """Leave a set."""
+        return self._call("leaveSet", operator_set, position)
+
+    # The roll.
+
+    def call_roll(
+        self, consumer: str, auction: int, member: int, bitmap: Sequence[int]
+    ) -> ContractFunction:
+        """Attest which inputs one holds."""
+        return self._call("callRoll", consumer, auction, member, list(bitmap))
+
+    def tally_roll(
+        self, consumer: str, auction: int, bitmaps: Sequence[Sequence[int]]
+    ) -> ContractFunction:
+        """Count the roll from all bitmaps, in the order of their members."""
+        return self._call("tallyRoll", consumer, auction, [list(each) for each in bitmaps])
 
     # Rounds.
 
     def commit_vector(
         self, consumer: str, auction: int, member: int, commitment: bytes
     ) -> ContractFunction:
-        """Commit to a report."""
+        """Commit to a report; the stake is taken from one's credit."""
         return self._call("commitVector", consumer, auction, member, commitment)
 
     def announce_vector(
@@ -126,83 +171,101 @@ class OracleContract(ContractAt):
         )
 
     def challenge(self, consumer: str, auction: int) -> ContractFunction:
-        """Force a second round; send the challenge bond as value."""
+        """Pay for an appeal; send the appeal fee as value."""
         return self._call("challenge", consumer, auction)
 
     def resolve(self, consumer: str, auction: int) -> ContractFunction:
         """Decide a challenge."""
         return self._call("resolve", consumer, auction)
 
-    # Slashing.
+    # Stakes and fees.
 
     def slash_missing(
         self, consumer: str, auction: int, round_: int, member: int
     ) -> ContractFunction:
-        """Punish a commitment whose vector never came."""
+        """Burn the stake behind a commitment that was never opened."""
         return self._call("slashMissing", consumer, auction, round_, member)
 
-    def slash_equivocation(
+    def slash_contradiction(
         self,
         consumer: str,
         auction: int,
-        operator: str,
+        member: int,
         first: tuple[int, bytes, bytes, bytes],
         second: tuple[int, bytes, bytes, bytes],
     ) -> ContractFunction:
         """Prove two reports for one round, each (round, root, evidence, signature)."""
-        return self._call("slashEquivocation", consumer, auction, operator, first, second)
+        return self._call("slashContradiction", consumer, auction, member, first, second)
 
     def slash_deviator(
-        self, consumer: str, auction: int, index: int, submission: Submission
+        self,
+        consumer: str,
+        auction: int,
+        member: int,
+        index: int,
+        evidence: bytes,
+        signature: bytes,
+        chunk_hashes: Sequence[bytes],
+        chunk: bytes,
     ) -> ContractFunction:
-        """After a challenge that moved scores: punish a round-one vector that was off."""
-        member, _, evidence, signature, hashes, part = submission.encode(index // codec.CHUNK)
+        """After an appeal that moved scores: burn the stake behind a vector that was off."""
         return self._call(
-            "slashDeviator", consumer, auction, member, index, evidence, signature, hashes, part
+            "slashDeviator",
+            consumer,
+            auction,
+            member,
+            index,
+            evidence,
+            signature,
+            list(chunk_hashes),
+            chunk,
         )
+
+    def release_stake(
+        self, consumer: str, auction: int, round_: int, member: int
+    ) -> ContractFunction:
+        """Give a member its stake back as credit."""
+        return self._call("releaseStake", consumer, auction, round_, member)
+
+    def claim_fee(self, consumer: str, auction: int, round_: int, member: int) -> ContractFunction:
+        """Add a member's fee to its credit."""
+        return self._call("claimFee", consumer, auction, round_, member)
+
+    def claim_due(self, consumer: str, auction: int, account: str) -> ContractFunction:
+        """Add repaid gas to an account's credit."""
+        return self._call("claimDue", consumer, auction, account)
 
     # Reads. `block` pins them to a number or hash.
 
-    def operator_set(self, set_id: int, *, block: Any = "latest") -> OperatorSet:
-        """Members and threshold of a set."""
-        members, threshold = self._read("setOf", set_id, block=block)
-        return OperatorSet(tuple(to_checksum_address(member) for member in members), threshold)
+    def set_of(self, operator_set: int, *, block: Any = "latest") -> OperatorSet:
+        """Panels of a set, and whether it stands."""
+        first, appeal, accepted, standing = self._read("setOf", operator_set, block=block)
+        return OperatorSet(_read_panel(first), _read_panel(appeal), accepted, standing)
 
     def set_count(self, *, block: Any = "latest") -> int:
         """Number of sets; ids are 1 to this."""
         return int(self._read("setCount", block=block))
 
-    def bond_of(self, operator: str, *, block: Any = "latest") -> tuple[int, int]:
-        """Bond in wei, and the time until which it is locked."""
-        bond, locked_until = self._read("bondOf", operator, block=block)
-        return bond, locked_until
-
     def credit_of(self, account: str, *, block: Any = "latest") -> int:
         """Credit in wei."""
         return int(self._read("credit", account, block=block))
 
-    def min_bond(self) -> int:
-        """Smallest bond, wei."""
-        return int(self._read("MIN_BOND"))
-
-    def challenge_bond(self) -> int:
-        """Bond of a challenge, wei."""
-        return int(self._read("CHALLENGE_BOND"))
+    def min_stake(self) -> int:
+        """Smallest stake of an auction, wei."""
+        return int(self._read("MIN_STAKE"))
 
     def request(self, consumer: str, auction: int, *, block: Any = "latest") -> Request:
         """State of an auction's scores."""
-        terms, committed, published, complete, challenger, final = self._read(
+        given, rounds, challenger, standing = self._read(
             "requestOf", consumer, auction, block=block
         )
-        return Request(
-            terms[0],
-            bytes(terms[6]),
-            tuple(committed),
-            tuple(published),
-            tuple(complete),
-            challenger,
-            final,
-        )
+        first, second = (RoundMasks(*each) for each in rounds)
+        return Request(given[0], bytes(given[7]), given[8], (first, second), challenger, standing)
+
+    def roll_of(self, consumer: str, auction: int, *, block: Any = "latest") -> tuple[int, str]:
+        """Mask of the members that called the roll, and where the roll stands as code."""
+        callers, pointer = self._read("rollOf", consumer, auction, block=block)
+        return int(callers), str(pointer)
 
     def windows(
         self, consumer: str, auction: int, round_: int, *, block: Any = "latest"
@@ -213,3 +276,14 @@ class OracleContract(ContractAt):
     def failed(self, consumer: str, auction: int, *, block: Any = "latest") -> bool:
         """Whether no scores can come any more."""
         return bool(self._read("failed", consumer, auction, block=block))
+
+
+def _panel(given: tuple[Sequence[str], int]) -> tuple[int, list[str]]:
+    members, threshold = given
+    ordered = sorted((to_checksum_address(member) for member in members), key=str.lower)
+    return threshold, [str(member) for member in ordered]
+
+
+def _read_panel(given: tuple[int, Sequence[str]]) -> Panel:
+    threshold, members = given
+    return Panel(threshold, tuple(map(to_checksum_address, members)))

@@ -6,25 +6,44 @@ The audit has a state of its own, on purpose.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from oracles.chain import rpc
-from oracles.chain.auction import Phases, State
-from oracles.chain.codec import Score, same_address, unpack_vector
+from oracles.chain.auction import State
 from oracles.chain.events import Event, read_events
+from oracles.chain.packing import (
+    Place,
+    Score,
+    data_set_hash,
+    same_address,
+    unpack_roll,
+    unpack_vector,
+)
+from oracles.chain.terms import GWEI
 from oracles.chain.typed_events import (
     Aborted,
     AuctionCreated,
     Challenged,
     ChallengeResolved,
     Committed,
+    Complained,
     Delivered,
-    Forfeited,
+    DueAdded,
+    DueClaimed,
+    FeeClaimed,
+    FeesPaid,
+    Missed,
+    Opened,
     Revealed,
+    RollCalled,
+    RollTallied,
     RoundCompleted,
     ScoresAccepted,
     ScoresPosted,
     Settled,
+    StakeReleased,
+    StakeSlashed,
+    StruckOut,
     VectorAnnounced,
     VectorCommitted,
     VectorPublished,
@@ -36,10 +55,19 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
     from web3 import Web3
 
-    from oracles.chain.codec import DataSet, Terms, Windows
     from oracles.chain.deployment import Deployment
-    from oracles.chain.oracle import OperatorSet
-    from oracles.chain.typed_events import AuctionId, Submission
+    from oracles.chain.terms import DataSet, PhaseEnds, Terms, Windows
+    from oracles.chain.typed_events import AuctionId, Body, Delivery, Panel, Submission
+
+#: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
+LOCK_SECONDS: Final = 7 * 86_400
+
+
+class Seat(NamedTuple):
+    """Where an operator sits: the round that its panel scores, and its position in the panel."""
+
+    round: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +76,31 @@ class Commitment:
 
     Attributes:
         index: order of commitment.
-        provider: who sells the data.
+        owner: who sells the data.
         payer: of the bond.
         sealed_bid: 32 bytes.
         data_set: what is sold.
         withdrawn: whether it was taken back.
+        opening: digest in the CID of the opening of its sample; None while there is none.
     """
 
     index: int
-    provider: str
+    owner: str
     payer: str
     sealed_bid: bytes
     data_set: DataSet
     withdrawn: bool = False
+    opening: bytes | None = None
+
+    @property
+    def place(self) -> Place:
+        """What calls name it by."""
+        return Place(self.index, self.owner, self.payer, data_set_hash(self.data_set))
 
 
 @dataclass(slots=True)
 class Round:
-    """One scoring round. Members are positions in the operator set; a mask has a bit per member.
+    """One scoring round. Members are positions in the round's panel.
 
     Attributes:
         committed: commitment by member.
@@ -73,6 +108,9 @@ class Round:
         announced: where a member's vector can be had, by member.
         posted: by mask and chunk, the address of the code that holds the medians.
         complete: mask of the members whose medians count; 0 while there are none.
+        stakes: members whose stake is neither burned nor released.
+        parts: wei that each member that counts can claim in all, see FeesPaid.
+        claimed: wei that members have claimed, by member.
     """
 
     committed: dict[int, bytes] = field(default_factory=dict)
@@ -80,6 +118,9 @@ class Round:
     announced: dict[int, str] = field(default_factory=dict)
     posted: dict[int, dict[int, ChecksumAddress]] = field(default_factory=dict)
     complete: int = 0
+    stakes: set[int] = field(default_factory=set)
+    parts: int = 0
+    claimed: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,80 +132,159 @@ class AuctionState:
         buyer: address.
         buyer_key: 64-byte public encryption key.
         terms: what the buyer fixed.
+        bounty: wei for those who settle.
         beta: β, token units.
         reserve: floor(f·β), token units.
-        members: the operator set.
+        panels: first and appeal; the appeal panel may be empty.
         created: unix seconds.
+        draw: seconds from the end of the commitments to the draw.
         commitments: by index.
+        called: by member of the attesting panel, its bitmap.
+        roll: indices that take part; None before the roll is counted.
+        roll_block: block in which it was counted.
         rounds: one and two.
         challenged, resolved: whether there was a challenge, and a decision on it.
-        final_round: round that counts, unless a challenge is open.
+        moved: whether that decision changed scores.
+        standing: round that stands, 0 while an undecided challenge is open.
         accepted_round: round whose scores the auction took over; 0 before.
         revealed: opened bids by index; their weight is 0 where they are not eligible.
         state: open, settled or aborted.
         settled: marginal winners and outcome, once settled.
-        delivered: newest wrapped key by winner's index.
-        forfeited: winners struck out.
+        missing: winners whose ciphertext the buyer named as missing.
+        deliveries: by winner's index.
+        complaints: digest of the complaint by index.
+        struck_out: winners without pay.
+        dues: wei of gas to be repaid, by account, before they are scaled by what is covered.
     """
 
     id: AuctionId
     buyer: str
     buyer_key: bytes
     terms: Terms
+    bounty: int
     beta: int
     reserve: int
-    members: OperatorSet
+    panels: tuple[Panel, Panel]
     created: int
+    draw: int
     commitments: list[Commitment] = field(default_factory=list)
+    called: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    roll: frozenset[int] | None = None
+    roll_block: int = 0
     rounds: tuple[Round, Round] = field(default_factory=lambda: (Round(), Round()))
     challenged: bool = False
     resolved: bool = False
-    final_round: int = 1
+    moved: bool = False
+    standing: int = 0
     accepted_round: int = 0
     revealed: dict[int, Revealed] = field(default_factory=dict)
     state: State = State.OPEN
     settled: Settled | None = None
-    delivered: dict[int, bytes] = field(default_factory=dict)
-    forfeited: set[int] = field(default_factory=set)
+    missing: set[int] = field(default_factory=set)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
+    complaints: dict[int, bytes] = field(default_factory=dict)
+    struck_out: set[int] = field(default_factory=set)
+    dues: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, event: AuctionCreated, members: OperatorSet, created: int) -> AuctionState:
+    def start(
+        cls, event: AuctionCreated, panels: tuple[Panel, Panel], created: int, draw: int
+    ) -> AuctionState:
         """An auction that was just created.
 
         Args:
             event: its creation.
-            members: the operator set that its terms name.
+            panels: of the operator set that its terms name.
             created: timestamp of the event's block.
+            draw: DataAuction.DRAW.
         """
-        key = event.key_x + event.key_y
         return cls(
             event.auction_id,
             event.buyer,
-            key,
+            event.key_x + event.key_y,
             event.terms,
+            event.bounty,
             event.beta,
             event.reserve,
-            members,
+            panels,
             created,
+            draw,
         )
 
     @property
-    def phases(self) -> Phases:
-        """State and deadlines, as DataAuction.phases gives them."""
-        return Phases(self.state, *self.terms.durations.phases(self.created))
+    def phases(self) -> PhaseEnds:
+        """Deadlines, as DataAuction.phases gives them."""
+        return self.terms.durations.phases(self.created, self.draw)
 
     def windows(self, round_: int) -> Windows:
         """Windows of a scoring round, as ScoreOracle.windows gives them."""
-        return self.terms.durations.windows(self.created, round_)
+        return self.terms.durations.windows(self.created, self.draw, round_)
 
-    def member(self, address: str) -> int | None:
-        """Position of an operator in the set; None for others."""
-        for position, member in enumerate(self.members.members):
-            if same_address(member, address):
-                return position
+    @property
+    def stakes_free(self) -> int:
+        """Time from which stakes can be released, unix seconds."""
+        return self.windows(2).end + LOCK_SECONDS
+
+    @property
+    def stake(self) -> int:
+        """What each operator puts at risk, wei."""
+        return self.terms.scoring.stake_gwei * GWEI
+
+    def panel(self, round_: int) -> Panel:
+        """Panel of a round."""
+        return self.panels[round_ - 1]
+
+    @property
+    def attesting_round(self) -> int:
+        """Round whose panel calls the roll: the appeal panel's, where there is one."""
+        return 2 if self.panels[1].members else 1
+
+    def seat(self, address: str) -> Seat | None:
+        """Where an operator sits; None for others."""
+        for round_, panel in enumerate(self.panels, 1):
+            for position, member in enumerate(panel.members):
+                if same_address(member, address):
+                    return Seat(round_, position)
         return None
 
-    def standing(self) -> list[Commitment]:
+    @property
+    def opened(self) -> frozenset[int]:
+        """Indices that can be on the roll: not withdrawn, and opened where samples are asked for."""
+        sampled = self.terms.scoring.samples > 0
+        return frozenset(
+            each.index
+            for each in self.commitments
+            if not each.withdrawn and (each.opening is not None or not sampled)
+        )
+
+    @property
+    def winners(self) -> frozenset[int]:
+        """Indices that won and were not struck out; none before the settlement."""
+        if self.settled is None:
+            return frozenset()
+        outcome, marginals = self.settled.outcome, self.settled.marginals
+        found = set()
+        for index, bid in self.revealed.items():
+            split = outcome.split
+            last = (
+                (marginals.flagged if bid.flagged else marginals.unflagged)
+                if split
+                else marginals.all
+            )
+            marginal = self.revealed.get(last)
+            if bid.weight and marginal is not None:
+                left, right = bid.cost * marginal.weight, marginal.cost * bid.weight
+                if left < right or (left == right and index <= last):
+                    found.add(index)
+        return frozenset(found - self.struck_out)
+
+    def fee_due(self, seat: Seat) -> int:
+        """Wei of fees that a member can claim now."""
+        round_ = self.rounds[seat.round - 1]
+        counted = round_.complete >> seat.position & 1
+        return round_.parts - round_.claimed.get(seat.position, 0) if counted else 0
+
+    def remaining(self) -> list[Commitment]:
         """Commitments that were not taken back, by index."""
         return [commitment for commitment in self.commitments if not commitment.withdrawn]
 
@@ -182,70 +302,126 @@ class AuctionState:
         return unpack_vector(b"".join(code))
 
     def apply(self, event: Event) -> None:
-        """Take the next event of this auction, by either contract, into account."""
-        match event.body:
-            case Committed() as body:
+        """Take the next event of this auction, by any of the contracts, into account."""
+        body = event.body
+        if isinstance(body, RollTallied):
+            self.roll, self.roll_block = unpack_roll(body.roll), event.block
+        elif not (self._apply_bid(body) or self._apply_scoring(body) or self._apply_money(body)):
+            self._apply_exchange(body)
+
+    def _apply_bid(self, body: Body) -> bool:
+        """Commitments, reveals, and how the auction ends."""
+        match body:
+            case Committed():
                 self.commitments.append(
                     Commitment(body.index, body.owner, body.payer, body.sealed_bid, body.data_set)
                 )
             case Withdrawn(index=index):
                 self.commitments[index] = replace(self.commitments[index], withdrawn=True)
+            case Opened(index=index, opening=opening):
+                # The first one counts.
+                if self.commitments[index].opening is None:
+                    self.commitments[index] = replace(self.commitments[index], opening=opening)
             case ScoresAccepted(round=number):
                 self.accepted_round = number
-            case Revealed(index=index) as body:
+            case Revealed(index=index):
                 self.revealed[index] = body
-            case Settled() as body:
+            case Settled():
                 self.state, self.settled = State.SETTLED, body
-            case Delivered(index=index, wrapped_key=key):
-                self.delivered[index] = key
-            case Forfeited(index=index):
-                self.forfeited.add(index)
             case Aborted():
                 self.state = State.ABORTED
+            case _:
+                return False
+        return True
+
+    def _apply_scoring(self, body: Body) -> bool:
+        """Roll calls, rounds and challenges."""
+        match body:
+            case RollCalled(member=member, bitmap=bitmap):
+                self.called[self._position(self.attesting_round, member)] = bitmap
             case Challenged():
-                self.challenged = True
-            case ChallengeResolved(final_round=number):
-                self.resolved, self.final_round = True, number
-            case ScoresPosted() as body:
+                self.challenged, self.standing = True, 0
+            case ChallengeResolved():
+                self.resolved, self.moved, self.standing = True, body.moved, body.standing
+            case ScoresPosted():
                 posted = self.rounds[body.round - 1].posted
                 posted.setdefault(body.mask, {})[body.chunk] = body.pointer
             case RoundCompleted(round=number, mask=mask):
                 self.rounds[number - 1].complete = mask
-            case VectorCommitted() | VectorAnnounced() | VectorPublished() as body:
-                self._apply_report(body)
+                if number == 1:
+                    self.standing = 1
+            case VectorCommitted(round=number, member=member, commitment=commitment):
+                position = self._position(number, member)
+                self.rounds[number - 1].committed[position] = commitment
+                self.rounds[number - 1].stakes.add(position)
+            case VectorAnnounced(round=number, member=member, location=location):
+                self.rounds[number - 1].announced[self._position(number, member)] = location
+            case VectorPublished(round=number, member=member, submission=submission):
+                self.rounds[number - 1].published[self._position(number, member)] = submission
+            case _:
+                return False
+        return True
 
-    def _apply_report(self, body: VectorCommitted | VectorAnnounced | VectorPublished) -> None:
-        member, round_ = self.member(body.operator), self.rounds[body.round - 1]
-        if member is None:
-            return
+    def _apply_money(self, body: Body) -> bool:
+        """Stakes and fees."""
         match body:
-            case VectorCommitted(commitment=commitment):
-                round_.committed[member] = commitment
-            case VectorAnnounced(location=location):
-                round_.announced[member] = location
-            case VectorPublished(submission=submission):
-                round_.published[member] = submission
+            case (
+                StakeSlashed(round=number, member=member)
+                | StakeReleased(round=number, member=member)
+            ):
+                self.rounds[number - 1].stakes.discard(self._position(number, member))
+            case FeesPaid(round=number, part=part):
+                self.rounds[number - 1].parts += part
+            case FeeClaimed(round=number, member=member, amount=amount):
+                claimed, position = self.rounds[number - 1].claimed, self._position(number, member)
+                claimed[position] = claimed.get(position, 0) + amount
+            case DueAdded(account=account, amount=amount):
+                self.dues[account] = self.dues.get(account, 0) + amount
+            case DueClaimed(account=account):
+                self.dues.pop(account, None)
+            case _:
+                return False
+        return True
+
+    def _apply_exchange(self, body: Body) -> None:
+        """Deliveries, and who is struck out."""
+        match body:
+            case Missed(index=index):
+                self.missing.add(index)
+            case Delivered(index=index, delivery=delivery):
+                self.deliveries[index] = delivery
+            case Complained(index=index, complaint=complaint):
+                self.complaints[index] = complaint
+            case StruckOut(index=index):
+                self.struck_out.add(index)
+            case _:
+                pass
+
+    def _position(self, round_: int, member: str) -> int:
+        return self.panel(round_).members.index(member)
 
 
 def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionState:
-    """Read one auction from the logs of both contracts.
+    """Read one auction from the logs of its three contracts.
 
     Raises:
         ChainError: there is no such auction, or the node does not answer.
     """
     contract, oracle = deployment.address("DataAuction"), deployment.address("ScoreOracle")
+    exchange = deployment.address("Exchange")
     newest = rpc.newest(web3)
     consumer, number = "0x" + contract[2:].lower().rjust(64, "0"), f"0x{auction:064x}"
     events = [
-        *read_events(web3, [contract], deployment.block, newest, topics=[number]),
+        *read_events(web3, [contract, exchange], deployment.block, newest, topics=[number]),
         *read_events(web3, [oracle], deployment.block, newest, topics=[consumer, number]),
     ]
     state: AuctionState | None = None
     for event in sorted(events, key=lambda each: (each.block, each.log_index)):
         if isinstance(event.body, AuctionCreated):
-            members = deployment.oracle(web3).operator_set(event.body.terms.operator_set)
+            found = deployment.oracle(web3).set_of(event.body.terms.scoring.operator_set)
             created = rpc.block(web3, event.block_hash)["timestamp"]
-            state = AuctionState.start(event.body, members, created)
+            draw = deployment.auction(web3).draw()
+            state = AuctionState.start(event.body, (found.first, found.appeal), created, draw)
         elif state is not None:
             state.apply(event)
     if state is None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oracles.chain import codec
 from oracles.chain.client import ContractAt
+from oracles.chain.packing import NONE
+from oracles.chain.terms import encoded
 from oracles.errors import ChainError
 from oracles.money import Currency, token_currency
 
 if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
 
-    from oracles.chain.codec import DstTerms
+    from oracles.chain.terms import DstTerms
 
 
 class _Token(ContractAt):
@@ -90,7 +91,7 @@ class WaterLevel:
     level_num: int
     level_den: int
     tie_remainder: int
-    tie_index: int = codec.NONE
+    tie_index: int = NONE
 
     def encode(self) -> tuple[int, ...]:
         """As the contract takes it."""
@@ -122,7 +123,7 @@ class DstFactoryContract(ContractAt):
 
     def create(self, auction: int, terms: DstTerms) -> ContractFunction:
         """Create the token of an auction."""
-        return self._call("create", auction, terms.encode())
+        return self._call("create", auction, encoded(terms))
 
     def token_of(self, auction: int) -> str:
         """Where it is, or will be."""

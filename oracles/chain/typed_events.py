@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NewType, get_args
 
-from oracles.chain.codec import DataSet, DstTerms, Durations, Terms, WeightTerms
+from oracles.chain.terms import DataSet, DstTerms, Durations, ScoringTerms, Terms, WeightTerms
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
@@ -19,6 +19,15 @@ OperatorSetId = NewType("OperatorSetId", int)
 
 
 # STRUCTS
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Struct of IExchange."""
+
+    wrapped: bytes
+    x: bytes
+    y: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,34 @@ class Outcome:
     refund: int
     mut_supply: int
     buyer_mut: int
-    bounty: int
-    bonus_gwei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Struct of IScoreOracle."""
+
+    threshold: int
+    members: tuple[ChecksumAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Struct of ChaumPedersen."""
+
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Struct of ChaumPedersen."""
+
+    shared: Point
+    t: Point
+    u: Point
+    slope: int
+    c: int
+    z: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +114,14 @@ class Request:
 
     operator_set: OperatorSetId
     start: int
+    roll_window: int
     commit_window: int
     open_window: int
     post_window: int
     challenge_window: int
     metric_version: bytes
+    stake: int
+    appeal_fee: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +171,13 @@ class AuctionCreated:
 
 
 @dataclass(frozen=True, slots=True)
-class BondAdded:
-    """Event of ScoreOracle."""
+class BondReclaimed:
+    """Event of DataAuction."""
 
-    operator: ChecksumAddress
+    auction_id: AuctionId
+    index: int
+    payer: ChecksumAddress
     amount: int
-    bond: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +190,12 @@ class BountyClaimed:
 
 
 @dataclass(frozen=True, slots=True)
-class BuyerWithdrawn:
-    """Event of DataAuction."""
-
-    auction_id: AuctionId
-    to: ChecksumAddress
-    amount: int
-    face: int
-    native: int
-
-
-@dataclass(frozen=True, slots=True)
 class ChallengeResolved:
     """Event of ScoreOracle."""
 
     consumer: ChecksumAddress
     auction_id: AuctionId
-    final_round: int
+    standing: int
     quorum: bool
     moved: bool
     moved_index: int
@@ -192,7 +220,7 @@ class Claimed:
     owner: ChecksumAddress
     payer: ChecksumAddress
     cash: int
-    face: int
+    mut: int
     bond: int
 
 
@@ -209,6 +237,26 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Complained:
+    """Event of Exchange."""
+
+    auction_id: AuctionId
+    index: int
+    complaint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContradictionProved:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    member: ChecksumAddress
+    a: Report
+    b: Report
+
+
+@dataclass(frozen=True, slots=True)
 class CreditAdded:
     """Event of ScoreOracle."""
 
@@ -221,16 +269,17 @@ class CreditWithdrawn:
     """Event of ScoreOracle."""
 
     account: ChecksumAddress
+    to: ChecksumAddress
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Event of DataAuction."""
+    """Event of Exchange."""
 
     auction_id: AuctionId
     index: int
-    wrapped_key: bytes
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +288,7 @@ class DeviationProved:
 
     consumer: ChecksumAddress
     auction_id: AuctionId
-    operator: ChecksumAddress
+    member: ChecksumAddress
     index: int
     evidence: bytes
     signature: bytes
@@ -283,38 +332,69 @@ class DstWalked:
 
 
 @dataclass(frozen=True, slots=True)
-class EIP712DomainChanged:
-    """Event of DataAuction and ScoreOracle."""
-
-
-@dataclass(frozen=True, slots=True)
-class EquivocationProved:
+class DueAdded:
     """Event of ScoreOracle."""
 
     consumer: ChecksumAddress
     auction_id: AuctionId
-    operator: ChecksumAddress
-    a: Report
-    b: Report
+    account: ChecksumAddress
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
-class Forfeited:
+class DueClaimed:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    account: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class EIP712DomainChanged:
+    """Event of DataAuction and Exchange and ScoreOracle."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeeClaimed:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    member: ChecksumAddress
+    round: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeesPaid:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    round: int
+    part: int
+    dues: int
+    refund_to: ChecksumAddress
+    refund: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Event of Exchange."""
+
+    auction_id: AuctionId
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
     """Event of DataAuction."""
 
     auction_id: AuctionId
     index: int
-    cash: int
-    face: int
-    verdict: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorExited:
-    """Event of ScoreOracle."""
-
-    operator: ChecksumAddress
-    bond: int
+    opening: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,23 +402,29 @@ class OperatorRegistered:
     """Event of ScoreOracle."""
 
     operator: ChecksumAddress
-    bond: int
     key_x: bytes
     key_y: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorSlashed:
-    """Event of ScoreOracle."""
+class RefundWithdrawn:
+    """Event of DataAuction."""
 
-    consumer: ChecksumAddress
     auction_id: AuctionId
-    operator: ChecksumAddress
-    round: int
-    offence: bytes
-    amount: int
-    beneficiary: ChecksumAddress
-    reward: int
+    to: ChecksumAddress
+    cash: int
+    mut: int
+    native: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """Event of Exchange."""
+
+    auction_id: AuctionId
+    index: int
+    data_key: bytes
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +435,7 @@ class RequestOpened:
     auction_id: AuctionId
     schema: int
     request: Request
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +467,26 @@ class RevenueClaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class RollCalled:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    member: ChecksumAddress
+    bitmap: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RollTallied:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    callers: int
+    roll: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoundCompleted:
     """Event of ScoreOracle."""
 
@@ -396,6 +503,7 @@ class ScoresAccepted:
     auction_id: AuctionId
     round: int
     chunks: tuple[ChecksumAddress, ...]
+    fees: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,13 +520,30 @@ class ScoresPosted:
 
 
 @dataclass(frozen=True, slots=True)
-class SetCreated:
+class SetAccepted:
+    """Event of ScoreOracle."""
+
+    operator_set: OperatorSetId
+    member: ChecksumAddress
+    standing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetLeft:
+    """Event of ScoreOracle."""
+
+    operator_set: OperatorSetId
+    member: ChecksumAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SetProposed:
     """Event of ScoreOracle."""
 
     operator_set: OperatorSetId
     creator: ChecksumAddress
-    threshold: int
-    members: tuple[ChecksumAddress, ...]
+    first: Panel
+    appeal: Panel
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +553,40 @@ class Settled:
     auction_id: AuctionId
     marginals: Marginals
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StakeReleased:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    member: ChecksumAddress
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class StakeSlashed:
+    """Event of ScoreOracle."""
+
+    consumer: ChecksumAddress
+    auction_id: AuctionId
+    member: ChecksumAddress
+    round: int
+    offence: bytes
+    burned: int
+    dues: int
+
+
+@dataclass(frozen=True, slots=True)
+class StruckOut:
+    """Event of DataAuction."""
+
+    auction_id: AuctionId
+    index: int
+    cash: int
+    mut: int
+    ground: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,7 +613,7 @@ class VectorAnnounced:
     consumer: ChecksumAddress
     auction_id: AuctionId
     round: int
-    operator: ChecksumAddress
+    member: ChecksumAddress
     location: str
 
 
@@ -465,7 +624,7 @@ class VectorCommitted:
     consumer: ChecksumAddress
     auction_id: AuctionId
     round: int
-    operator: ChecksumAddress
+    member: ChecksumAddress
     commitment: bytes
 
 
@@ -476,17 +635,17 @@ class VectorPublished:
     consumer: ChecksumAddress
     auction_id: AuctionId
     round: int
-    operator: ChecksumAddress
+    member: ChecksumAddress
     submission: Submission
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictRecorded:
-    """Event of ScoreOracle."""
+class VerdictSubmitted:
+    """Event of Exchange."""
 
-    consumer: ChecksumAddress
     auction_id: AuctionId
-    indices: tuple[int, ...]
+    index: int
+    ground: int
     members: tuple[int, ...]
     signatures: tuple[bytes, ...]
 
@@ -514,13 +673,14 @@ Body = (
     Aborted
     | Approval
     | AuctionCreated
-    | BondAdded
+    | BondReclaimed
     | BountyClaimed
-    | BuyerWithdrawn
     | ChallengeResolved
     | Challenged
     | Claimed
     | Committed
+    | Complained
+    | ContradictionProved
     | CreditAdded
     | CreditWithdrawn
     | Delivered
@@ -529,27 +689,38 @@ Body = (
     | DstCreated
     | DstVerified
     | DstWalked
+    | DueAdded
+    | DueClaimed
     | EIP712DomainChanged
-    | EquivocationProved
-    | Forfeited
-    | OperatorExited
+    | FeeClaimed
+    | FeesPaid
+    | Missed
+    | Opened
     | OperatorRegistered
-    | OperatorSlashed
+    | RefundWithdrawn
+    | Refuted
     | RequestOpened
     | Revealed
     | RevenueAccrued
     | RevenueClaimed
+    | RollCalled
+    | RollTallied
     | RoundCompleted
     | ScoresAccepted
     | ScoresPosted
-    | SetCreated
+    | SetAccepted
+    | SetLeft
+    | SetProposed
     | Settled
+    | StakeReleased
+    | StakeSlashed
+    | StruckOut
     | SupplyReduced
     | Transfer
     | VectorAnnounced
     | VectorCommitted
     | VectorPublished
-    | VerdictRecorded
+    | VerdictSubmitted
     | Walked
     | Withdrawn
 )
@@ -558,13 +729,18 @@ EVENTS: Final[dict[str, type[Body]]] = {each.__name__: each for each in get_args
 #: What decodes a struct, by its name in Solidity.
 STRUCTS: Final[dict[str, type]] = {
     "DataSet": DataSet,
+    "Delivery": Delivery,
     "DstTerms": DstTerms,
     "Durations": Durations,
     "Marginals": Marginals,
     "Outcome": Outcome,
+    "Panel": Panel,
+    "Point": Point,
+    "Proof": Proof,
     "Proposal": Proposal,
     "Report": Report,
     "Request": Request,
+    "Scoring": ScoringTerms,
     "Submission": Submission,
     "Terms": Terms,
     "WeightRule": WeightTerms,

@@ -10,9 +10,12 @@ import typer
 
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr
 from oracles.errors import ConfigError
+from oracles.money import ETHER
 
 if TYPE_CHECKING:
     from oracles.chain.client import Sender
+    from oracles.chain.typed_events import Panel
+    from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -136,81 +139,35 @@ def keygen(
 
 @app.command()
 def register(
-    bond: Annotated[str, typer.Option(help="Bond in ether, a decimal.")],
+    deposit: Annotated[
+        str,
+        typer.Option(
+            help="What to put into the oracle, such as `2 ether`; stakes are taken from it."
+        ),
+    ] = "0",
     config: ConfigOption = None,
     rpc: RpcOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Register as an operator: send the bond and publish the encryption key."""
-    from web3 import Web3
+    """Register as an operator, or publish another encryption key; both may be repeated.
 
-    from oracles.chain.rpc import balance as balance_of
-
+    A new key counts for auctions that are created later. Make it first (`keygen
+    --encryption-only`), name it in the settings, and move the earlier one to
+    `old_encryption_keystores`: running auctions are still wrapped for that.
+    """
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
-    oracle, public = _oracle(settings, sender), _public_key(settings)
-    value = int(Web3.to_wei(bond, "ether"))
-    balance = balance_of(sender.web3, sender.address)
-    if balance <= value:
-        raise ConfigError(
-            f"{sender.address} has {Web3.from_wei(balance, 'ether')} ether; send it the bond of"
-            f" {bond} and some for gas first"
-        )
-    receipt = sender.send(oracle.register(public), value=value)
+    oracle, key = _oracle(settings, sender), _encryption_key(settings)
+    wei = ETHER.parse(deposit)
+    _check_balance(sender, wei)
+    receipt = sender.send(oracle.register(sender.address, key))
+    if wei:
+        receipt = sender.send(oracle.deposit(sender.address), value=wei)
     show(
         {
             "operator": sender.address,
-            "bond_wei": str(oracle.bond_of(sender.address)[0]),
-            "encryption_public_key": "0x" + public.hex(),
-            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
-        },
-        json=json,
-    )
-
-
-@app.command("set")
-def create_set(
-    members: Annotated[list[str], typer.Argument(help="Addresses of registered operators.")],
-    threshold: Annotated[
-        int | None, typer.Option(help="Reports that decide a round; by default the fewest allowed.")
-    ] = None,
-    config: ConfigOption = None,
-    rpc: RpcOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Gather operators into a set, which buyers name by its id. A set never changes.
-
-    A round needs the reports of k members, the threshold, so n - k members may fail without harm.
-    It must be odd and more than half. Five members with k = 3 bear two that are away; three members
-    need k = 3 and bear none.
-    """
-    from eth_utils.address import is_hex_address
-
-    from oracles.chain.client import receipt_event
-    from oracles.chain.typed_events import SetCreated
-
-    if wrong := [member for member in members if not is_hex_address(member)]:
-        raise ConfigError(f"{wrong[0]} is no address")
-    count = len({member.lower() for member in members})
-    if count != len(members):
-        raise ConfigError("each member may be named once only")
-    chosen = (count // 2 + 1) | 1 if threshold is None else threshold
-    allowed = [k for k in range(count // 2 + 1, count + 1) if k % 2]
-    if chosen not in allowed:
-        raise ConfigError(
-            f"the threshold of {count} members must be odd and more than half: "
-            + (" or ".join(map(str, allowed)) or "there is none, so name another number of members")
-        )
-    settings = _load(config, rpc=rpc)
-    sender = _sender(settings)
-    receipt = sender.send(_oracle(settings, sender).create_set(members, chosen))
-    created = receipt_event(receipt, SetCreated)
-    show(
-        {
-            "operator_set": created.operator_set,
-            "members": list(created.members),
-            "threshold": chosen,
-            "members_that_may_fail": count - chosen,
+            "credit": ETHER.format(oracle.credit_of(sender.address)),
+            "encryption_public_key": "0x" + key.public.hex(),
             "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
         },
         json=json,
@@ -218,46 +175,229 @@ def create_set(
 
 
 @app.command()
-def rotate(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption = False) -> None:
-    """Publish a new encryption key: exit, and register again with the same bond.
-
-    Make it first (`keygen --encryption-only`), name it in the settings, and move the earlier one to
-    `old_encryption_keystores`: auctions already open are still wrapped for that. Stop the daemon
-    meanwhile. The bond must not be locked, as it is from a commitment until disputes are over.
-    """
-    import datetime
-
-    from oracles.chain.rpc import block
-
+def deposit(
+    amount: Annotated[str, typer.Argument(help="Such as `2 ether`.")],
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add ether to this operator's credit, from which stakes are taken."""
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
-    oracle, public = _oracle(settings, sender), _public_key(settings)
-    bond, locked_until = oracle.bond_of(sender.address)
-    now = block(sender.web3, "latest")["timestamp"]
-    if now < locked_until:
-        date = datetime.datetime.fromtimestamp(locked_until, datetime.UTC)
-        raise ConfigError(
-            f"the bond is locked until {date:%Y-%m-%d %H:%M} UTC; rotate then, and serve with the"
-            " present key until then"
-        )
-    # A crash in between leaves credit, not a bond: the next run goes on from there.
-    if bond:
-        sender.send(oracle.exit())
-    credit = oracle.credit_of(sender.address)
-    if not bond and not credit:
-        raise ConfigError("there is no bond to rotate: use `qmia operator register --bond`")
-    if credit:
-        sender.send(oracle.withdraw_credit(sender.address))
-    receipt = sender.send(oracle.register(public), value=bond or credit)
+    oracle, wei = _oracle(settings, sender), ETHER.parse(amount)
+    _check_balance(sender, wei)
+    receipt = sender.send(oracle.deposit(sender.address), value=wei)
     show(
         {
             "operator": sender.address,
-            "bond_wei": str(bond or credit),
-            "encryption_public_key": "0x" + public.hex(),
+            "credit": ETHER.format(oracle.credit_of(sender.address)),
             "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
         },
         json=json,
     )
+
+
+@app.command()
+def withdraw(
+    amount: Annotated[str, typer.Argument(help="Such as `2 ether`, or `all`.")] = "all",
+    to: Annotated[str | None, typer.Option(help="Address; by default the operator's own.")] = None,
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take credit out: deposits, released stakes, fees."""
+    settings = _load(config, rpc=rpc)
+    sender = _sender(settings)
+    oracle = _oracle(settings, sender)
+    credit = oracle.credit_of(sender.address)
+    wei = credit if amount == "all" else ETHER.parse(amount)
+    if not 0 < wei <= credit:
+        raise ConfigError(f"the credit is {ETHER.format(credit)}; withdraw that or less")
+    receipt = sender.send(oracle.withdraw_credit(to or sender.address, wei))
+    show(
+        {
+            "operator": sender.address,
+            "withdrawn": ETHER.format(wei),
+            "to": to or sender.address,
+            "credit": ETHER.format(oracle.credit_of(sender.address)),
+            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+        },
+        json=json,
+    )
+
+
+sets = typer.Typer(
+    no_args_is_help=True,
+    help="Operator sets: who scores together, and to whom an appeal goes.",
+)
+app.add_typer(sets, name="set")
+
+
+@sets.command()
+def propose(
+    members: Annotated[list[str], typer.Argument(help="Addresses of registered operators.")],
+    appeal: Annotated[
+        list[str] | None,
+        typer.Option("--appeal", help="A member of the appeal panel; repeat for each."),
+    ] = None,
+    threshold: Annotated[
+        int | None, typer.Option(help="k of the panel; by default the fewest allowed.")
+    ] = None,
+    appeal_threshold: Annotated[
+        int | None, typer.Option(help="k of the appeal panel; by default the fewest allowed.")
+    ] = None,
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Propose a set. It serves nobody before each member of both panels has accepted it.
+
+    A round needs the reports of k members, so n - k members may fail without harm, and up to
+    (k - 1) / 2 of those that report may lie. k must be odd and more than half of n. Five members
+    with k = 3 bear two that are away and one that lies; three members need k = 3 and bear one that
+    lies, but none that is away. Members are sorted by their addresses here.
+    """
+    from oracles.chain.client import receipt_event
+    from oracles.chain.typed_events import SetProposed
+
+    others = appeal or []
+    _check_members(members + others)
+    first = (members, _threshold(len(members), threshold))
+    second = (others, _threshold(len(others), appeal_threshold) if others else 0)
+    settings = _load(config, rpc=rpc)
+    sender = _sender(settings)
+    receipt = sender.send(_oracle(settings, sender).propose_set(first, second))
+    proposed = receipt_event(receipt, SetProposed)
+    show(
+        {
+            "operator_set": proposed.operator_set,
+            **_panel_fields("", proposed.first),
+            **_panel_fields("appeal_", proposed.appeal),
+            "next": f"each member runs `qmia operator set accept {proposed.operator_set}`",
+            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+        },
+        json=json,
+    )
+
+
+@sets.command()
+def accept(
+    operator_set: Annotated[int, typer.Argument(help="Id of the set.")],
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Accept to serve in a set: from then on any buyer may name it, within your `policy`."""
+    _consent(operator_set, config, rpc, json=json, leave=False)
+
+
+@sets.command()
+def leave(
+    operator_set: Annotated[int, typer.Argument(help="Id of the set.")],
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Leave a set: no new auction can name it; those that run go on."""
+    _consent(operator_set, config, rpc, json=json, leave=True)
+
+
+@sets.command("show")
+def show_set(
+    operator_set: Annotated[int, typer.Argument(help="Id of the set.")],
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a set: its panels, their thresholds, who accepted, and what it bears."""
+    from oracles.chain.deployment import Deployment
+    from oracles.chain.rpc import connect
+
+    settings = _load(config, rpc=rpc)
+    deployment = Deployment.load(settings.deployment)
+    found = deployment.oracle(connect(settings.rpc, deployment.chain_id)).set_of(operator_set)
+    waiting = [
+        member
+        for position, member in enumerate([*found.first.members, *found.appeal.members])
+        if not found.accepted >> position & 1
+    ]
+    show(
+        {
+            "operator_set": operator_set,
+            **_panel_fields("", found.first),
+            **_panel_fields("appeal_", found.appeal),
+            "standing": found.standing,
+            "not_accepted_by": waiting,
+        },
+        json=json,
+    )
+
+
+def _consent(
+    operator_set: int, config: Path | None, rpc: list[str] | None, *, json: bool, leave: bool
+) -> None:
+    settings = _load(config, rpc=rpc)
+    sender = _sender(settings)
+    oracle = _oracle(settings, sender)
+    found = oracle.set_of(operator_set)
+    members = [*found.first.members, *found.appeal.members]
+    if sender.address not in members:
+        raise ConfigError(f"{sender.address} is no member of set {operator_set}")
+    position = members.index(sender.address)
+    call = (oracle.leave_set if leave else oracle.accept_set)(operator_set, position)
+    receipt = sender.send(call)
+    show(
+        {
+            "operator_set": operator_set,
+            "operator": sender.address,
+            "panel": "first" if position < len(found.first.members) else "appeal",
+            "standing": oracle.set_of(operator_set).standing,
+            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+        },
+        json=json,
+    )
+
+
+def _check_members(members: list[str]) -> None:
+    from eth_utils.address import is_hex_address
+
+    if wrong := [member for member in members if not is_hex_address(member)]:
+        raise ConfigError(f"{wrong[0]} is no address")
+    if len({member.lower() for member in members}) != len(members):
+        raise ConfigError("each operator may be named once only, in one of the two panels")
+
+
+def _threshold(count: int, asked: int | None) -> int:
+    chosen = (count // 2 + 1) | 1 if asked is None else asked
+    allowed = [k for k in range(count // 2 + 1, count + 1) if k % 2]
+    if chosen not in allowed:
+        raise ConfigError(
+            f"the threshold of {count} members must be odd and more than half: "
+            + (" or ".join(map(str, allowed)) or "there is none, so name another number of members")
+        )
+    return chosen
+
+
+def _panel_fields(prefix: str, panel: Panel) -> dict[str, Any]:
+    if not panel.members:
+        return {f"{prefix}members": []}
+    return {
+        f"{prefix}members": list(panel.members),
+        f"{prefix}threshold": panel.threshold,
+        f"{prefix}members_that_may_fail": len(panel.members) - panel.threshold,
+        f"{prefix}members_that_may_lie": (panel.threshold - 1) // 2,
+    }
+
+
+def _check_balance(sender: Sender, wei: int) -> None:
+    from oracles.chain.rpc import balance
+
+    have = balance(sender.web3, sender.address)
+    if have <= wei:
+        raise ConfigError(
+            f"{sender.address} has {ETHER.format(have)}; send it {ETHER.format(wei)} and some for"
+            " gas first"
+        )
 
 
 @app.command()
@@ -308,10 +448,10 @@ def _oracle(settings: Settings, sender: Sender) -> Any:
     return Deployment.load(settings.deployment).oracle(sender.web3)
 
 
-def _public_key(settings: Settings) -> bytes:
+def _encryption_key(settings: Settings) -> EncryptionKey:
     from oracles.operator.keys import load_encryption_keys
 
     keys = load_encryption_keys(settings)
     if not keys:
         raise ConfigError("this needs an encryption key: set encryption_keystore")
-    return keys[0].public
+    return keys[0]

@@ -13,9 +13,8 @@ from eth_utils.address import to_checksum_address
 
 from oracles.chain import rpc, typed_events
 from oracles.chain.events import read_events
-from oracles.chain.oracle import OperatorSet
 from oracles.chain.state import AuctionState
-from oracles.chain.typed_events import AuctionCreated, SetCreated
+from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetProposed
 from oracles.errors import ChainError, NodeError
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
+    from oracles.chain.packing import Score
+    from oracles.chain.typed_events import Panel
     from oracles.operator.journal import LogIndex
 
 _EVENTS = (
@@ -31,13 +32,30 @@ _EVENTS = (
     typed_events.ChallengeResolved,
     typed_events.Challenged,
     typed_events.Committed,
+    typed_events.Complained,
+    typed_events.ContradictionProved,
     typed_events.Delivered,
-    typed_events.Forfeited,
+    typed_events.DueAdded,
+    typed_events.DueClaimed,
+    typed_events.FeeClaimed,
+    typed_events.FeesPaid,
+    typed_events.Missed,
+    typed_events.Opened,
     typed_events.OperatorRegistered,
+    typed_events.Refuted,
+    typed_events.Revealed,
+    typed_events.RollCalled,
+    typed_events.RollTallied,
     typed_events.RoundCompleted,
+    typed_events.ScoresAccepted,
     typed_events.ScoresPosted,
-    typed_events.SetCreated,
+    typed_events.SetAccepted,
+    typed_events.SetLeft,
+    typed_events.SetProposed,
     typed_events.Settled,
+    typed_events.StakeReleased,
+    typed_events.StakeSlashed,
+    typed_events.StruckOut,
     typed_events.VectorAnnounced,
     typed_events.VectorCommitted,
     typed_events.VectorPublished,
@@ -77,7 +95,9 @@ class ChainIndex:
         self._logs = logs
         self._tag = tag
         self._auction = to_checksum_address(deployment.address("DataAuction"))
-        self._oracle = to_checksum_address(deployment.address("ScoreOracle"))
+        oracle = to_checksum_address(deployment.address("ScoreOracle"))
+        exchange = to_checksum_address(deployment.address("Exchange"))
+        self._contracts = [self._auction, oracle, exchange]
         self._first = deployment.block
         #: Kept from cycle to cycle, so that an auction is not folded again for each event.
         self._states: dict[int, AuctionState] = {}
@@ -96,7 +116,7 @@ class ChainIndex:
             events = list(
                 read_events(
                     self.web3,
-                    [self._auction, self._oracle],
+                    self._contracts,
                     start,
                     number,
                     kinds=_EVENTS,
@@ -154,33 +174,70 @@ class ChainIndex:
         """Let go of an auction that is over."""
         self._states.pop(auction, None)
 
+    def events(self, name: str, auction: int) -> list[Event]:
+        """Indexed events of one kind about one auction, in order."""
+        return self._logs.events(name, subject=auction)
+
+    def scores(self, auction: AuctionState, round_: int) -> list[Score]:
+        """Scores of a complete round, as the contract stored them.
+
+        Raises:
+            ChainError: the round is not complete, or the node does not answer.
+        """
+        return auction.scores(self.web3, round_)
+
     def _fold(self, auction: int) -> AuctionState | None:
         state: AuctionState | None = None
         for event in self._logs.events(subject=auction):
             if isinstance(event.body, AuctionCreated):
-                members = self._operator_set(event.body.terms.operator_set)
-                state = AuctionState.start(event.body, members, self._timestamp(event))
+                panels = self._panels(event.body.terms.scoring.operator_set)
+                state = AuctionState.start(event.body, panels, self._timestamp(event))
             elif state is not None:
                 state.apply(event)
         return state
 
-    def _operator_set(self, number: int) -> OperatorSet:
-        for event in self._logs.events("SetCreated", subject=number):
-            if isinstance(event.body, SetCreated):
-                return OperatorSet(event.body.members, event.body.threshold)
-        raise ChainError(f"operator set {number} was not created")
+    def _panels(self, number: int) -> tuple[Panel, Panel]:
+        for event in self._logs.events("SetProposed", subject=number):
+            if isinstance(event.body, SetProposed):
+                return event.body.first, event.body.appeal
+        raise ChainError(f"operator set {number} was not proposed")
+
+    def keys(self, auction: AuctionState) -> dict[str, bytes]:
+        """Encryption keys (64 bytes) of all members as they stood when an auction was created.
+
+        Raises:
+            ChainError: a member has none, so that this index is not that of the contracts.
+        """
+        (created,) = self._logs.events("AuctionCreated", subject=auction.id)
+        members = {*auction.panel(1).members, *auction.panel(2).members}
+        keys: dict[str, bytes] = {}
+        for event in self._logs.events("OperatorRegistered"):
+            body = event.body
+            if (event.block, event.log_index) > (created.block, created.log_index):
+                break
+            if isinstance(body, OperatorRegistered) and body.operator in members:
+                keys[body.operator] = body.key_x + body.key_y
+        if missing := members - keys.keys():
+            raise ChainError(f"members without a key: {', '.join(sorted(missing))}")
+        return keys
 
     def _timestamp(self, event: Event) -> int:
         return rpc.block(self.web3, event.block_hash)["timestamp"]
 
-    def first_block_at(self, timestamp: int, newest: int) -> bytes:
-        """Hash of the first block whose timestamp is not below `timestamp`.
+    def draw(self, auction: AuctionState, newest: int) -> bytes:
+        """What samples are drawn from: prevrandao of the first block of the open phase.
+
+        Args:
+            auction: whose draw is over.
+            newest: number of a block that is not before that.
 
         Raises:
             ChainError: the node does not answer.
         """
+        start = auction.phases.open_start
 
         def reached(number: int) -> bool:
-            return rpc.block(self.web3, number)["timestamp"] >= timestamp
+            return rpc.block(self.web3, number)["timestamp"] >= start
 
-        return bytes(rpc.block(self.web3, rpc.first_block(self._first, newest, reached))["hash"])
+        number = rpc.first_block(self._first, newest, reached)
+        return bytes(rpc.block(self.web3, number)["mixHash"])

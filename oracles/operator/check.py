@@ -16,9 +16,16 @@ from oracles.chain import fees, rpc
 from oracles.chain.auction import State
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
-from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetCreated
+from oracles.chain.typed_events import (
+    AuctionCreated,
+    OperatorRegistered,
+    SetAccepted,
+    SetLeft,
+    SetProposed,
+)
 from oracles.errors import QmiaError
 from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
+from oracles.money import ETHER
 from oracles.operator.keys import load_encryption_keys, load_signer
 from oracles.progress import silent
 from oracles.scoring import GIB, load_scorer
@@ -144,10 +151,9 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     deployment = Deployment.load(settings.deployment)
     web3 = rpc.connect(settings.rpc, deployment.chain_id)
     oracle = deployment.oracle(web3)
-    bond, _ = oracle.bond_of(address)
-    least = oracle.min_bond()
-    detail = f"{bond / 10**18} ether, at least {least / 10**18} are needed"
-    yield _verdict("bond", bond >= least, detail)
+    credit, least = oracle.credit_of(address), oracle.min_stake()
+    detail = f"{ETHER.format(credit)}; the least stake of an auction is {ETHER.format(least)}"
+    yield _verdict("credit", credit >= least, detail)
     events = list(read_events(web3, [oracle.address], deployment.block, rpc.newest(web3)))
     published = [
         event.body.key_x + event.body.key_y
@@ -157,15 +163,25 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     keys = load_keys()
     if published and keys:
         same = published[-1] == keys[0].public
-        detail = "the one on chain" if same else "another one is on chain: `qmia operator rotate`"
+        detail = "the one on chain" if same else "another one is on chain: `qmia operator register`"
         yield _verdict("published key", same, detail)
-    sets = [
-        event.body.operator_set
-        for event in events
-        if isinstance(event.body, SetCreated) and address in event.body.members
-    ]
-    detail = f"member of {', '.join(map(str, sets))}" if sets else "member of none"
-    yield _verdict("operator sets", bool(sets), detail, bad="warning")
+    mine: set[int] = set()
+    accepted: set[int] = set()
+    for event in events:
+        match event.body:
+            case SetProposed(operator_set=number, first=first, appeal=appeal):
+                if address in (*first.members, *appeal.members):
+                    mine.add(number)
+            case SetAccepted(operator_set=number, member=member) if member == address:
+                accepted.add(number)
+            case SetLeft(operator_set=number, member=member) if member == address:
+                accepted.discard(number)
+            case _:
+                pass
+    detail = f"serves in {', '.join(map(str, sorted(accepted)))}" if accepted else "serves in none"
+    if waiting := mine - accepted:
+        detail += f"; `qmia operator set accept` for {', '.join(map(str, sorted(waiting)))}"
+    yield _verdict("operator sets", bool(accepted), detail, bad="warning")
     price = fees.quote(web3).max_fee
     balance = rpc.balance(web3, to_checksum_address(address))
     rounds = balance // max(1, price * _ROUND_GAS)

@@ -7,10 +7,11 @@ recovery than asking again. Every duty may be repeated without harm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from oracles.chain.auction import State
-from oracles.chain.codec import CHUNK
+from oracles.chain.oracle import Ground
+from oracles.chain.packing import CHUNK
 from oracles.operator.duty import Duty, Kind
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from oracles.operator.chainview import Head
     from oracles.operator.turn import Turn
 
+#: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
+LOCK_SECONDS: Final = 7 * 86_400
+
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """See `Settings`."""
+class Timing:
+    """When an operator does what it may do at several times; see `Settings`."""
 
     turn_seconds: float
+    roll_share: float
     publish_share: float
     slash: bool
     housekeeping: bool
@@ -36,44 +41,92 @@ def current_round(auction: AuctionState, now: int) -> int:
     return 2 if auction.challenged and now >= auction.windows(2).commit else 1
 
 
-def duties(turn: Turn, policy: Policy) -> Iterator[Duty]:
+def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
     """Everything that this operator should do for an auction now.
 
     Args:
         turn: the auction, the time, and what this operator has done and heard.
-        policy: what this operator is willing to do, and when.
+        timing: when it does what.
     """
     if turn.auction.state is State.OPEN:
-        yield from _round(turn, policy)
-        if policy.housekeeping:
-            yield from _housekeeping(turn, policy)
-    if policy.slash:
-        yield from _slashing(turn, policy)
+        if not turn.declined:
+            yield from _samples(turn, timing)
+        yield from _round(turn, timing)
+        if timing.housekeeping:
+            yield from _housekeeping(turn, timing)
+    if timing.slash:
+        yield from _slashing(turn, timing)
     if turn.auction.state is State.SETTLED:
-        yield from _delivery(turn, policy)
+        yield from _exchange(turn, timing)
+    yield from _earnings(turn)
 
 
-def finished(auction: AuctionState, head: Head) -> bool:
+def finished(auction: AuctionState, head: Head, address: str) -> bool:
     """Whether nothing can become due any more."""
-    phases = auction.phases
-    if auction.state is State.ABORTED:
-        return head.settled >= phases.reveal_start
-    return auction.state is State.SETTLED and head.settled >= phases.verdict_end
+    if auction.state is State.OPEN:
+        return False
+    over = (
+        auction.phases.reveal_start
+        if auction.state is State.ABORTED
+        else auction.phases.dispute_end
+    )
+    seat = auction.seat(address)
+    staked = seat is not None and seat.position in auction.rounds[seat.round - 1].stakes
+    return head.settled >= max(over, _unlock(auction) if staked else 0) and not staked
 
 
-def _round(turn: Turn, policy: Policy) -> Iterator[Duty]:
-    auction, me, head = turn.auction, turn.me, turn.head
-    now = head.timestamp
-    number = current_round(auction, now)
+def wanted(turn: Turn) -> Set[int]:
+    """Indices whose sample this operator needs: all that were opened, or all on the roll."""
+    auction = turn.auction
+    return auction.opened if auction.roll is None else auction.roll
+
+
+def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:
+    """Fetch and check samples, and say on chain which are here, before anybody scores."""
+    auction, me, now = turn.auction, turn.me, turn.head.timestamp
+    phases, settled = auction.phases, turn.head.settled
+    attests = me.round == auction.attesting_round
+    deadline = auction.windows(me.round).open
+    if me.round == 2 and not auction.challenged and auction.roll is not None:
+        deadline = 0
+    # Withdrawn commitments and openings of others' chains must not be fetched.
+    if settled >= phases.open_start and now < deadline:
+        looked_at = turn.progress.looked_at
+        if any(index not in looked_at for index in wanted(turn)):
+            yield Duty(Kind.FETCH, auction.id)
+    if (
+        attests
+        and me.position not in auction.called
+        and auction.commitments
+        and settled >= phases.open_end
+        and now < phases.roll_end
+    ):
+        late = now >= phases.open_end + timing.roll_share * (phases.roll_end - phases.open_end)
+        if late or all(index in turn.progress.looked_at for index in auction.opened):
+            yield Duty(Kind.CALL_ROLL, auction.id)
+
+
+def _round(turn: Turn, timing: Timing) -> Iterator[Duty]:
+    auction, me, head = turn.auction, turn.me.position, turn.head
+    now, number = head.timestamp, turn.me.round
     window, round_ = auction.windows(number), auction.rounds[number - 1]
     progress = turn.progress.rounds[number - 1]
-    if not auction.commitments or round_.complete or now >= window.end:
+    # Nobody signs before it is settled, for ever, who takes part.
+    if (
+        auction.roll is None
+        or head.settled_number < auction.roll_block
+        or round_.complete
+        or (number == 2 and not auction.challenged)
+        or not window.commit <= now < window.end
+    ):
         return
     mine, scored = me in round_.committed, progress.report is not None
-    # What is to be scored must be beyond reorganisation before work and signatures go into it.
+    if not mine and turn.declined:
+        return
     if (
         head.settled >= window.commit
         and not scored
+        and auction.roll <= turn.progress.held
         and now < (window.post if mine else window.open)
     ):
         yield Duty(Kind.SCORE, auction.id, number)
@@ -88,7 +141,7 @@ def _round(turn: Turn, policy: Policy) -> Iterator[Duty]:
         yield Duty(Kind.GATHER, auction.id, number)
     posting = now >= window.post
     due = reporters(turn, number)
-    if len(due) >= auction.members.threshold and due <= have:
+    if len(due) >= auction.panel(number).threshold and due <= have:
         mask = sum(1 << member for member in due)
         start, length = (
             (window.post, window.end - window.post)
@@ -97,14 +150,14 @@ def _round(turn: Turn, policy: Policy) -> Iterator[Duty]:
         )
         for chunk in range(-(-len(auction.commitments) // CHUNK)):
             if chunk not in round_.posted.get(mask, ()) and _my_turn(
-                turn, start, length, number + chunk, policy
+                turn, start, length, number + chunk, timing
             ):
                 yield Duty(Kind.POST, auction.id, number, chunk)
     left = window.post - now
     if (
         me in have
         and me not in round_.published
-        and 0 < left <= policy.publish_share * (window.post - window.open)
+        and 0 < left <= timing.publish_share * (window.post - window.open)
     ):
         yield Duty(Kind.PUBLISH, auction.id, number)
 
@@ -116,59 +169,126 @@ def reporters(turn: Turn, number: int) -> Set[int]:
     return (round_.published if posting else round_.committed).keys()
 
 
-def _housekeeping(turn: Turn, policy: Policy) -> Iterator[Duty]:
-    auction, phases = turn.auction, turn.auction.phases
+def _housekeeping(turn: Turn, timing: Timing) -> Iterator[Duty]:
+    auction, phases, now = turn.auction, turn.auction.phases, turn.head.timestamp
     first, second = auction.windows(1), auction.windows(2)
+    called = len(auction.called) >= auction.panel(auction.attesting_round).threshold
+    if auction.roll is None and called and now < first.end:
+        length = first.open - first.commit
+        if _my_turn(turn, first.commit, length, 0, timing):
+            yield Duty(Kind.TALLY_ROLL, auction.id)
     if auction.challenged and not auction.resolved:
         start = second.open if auction.rounds[1].complete else second.end
-        if _my_turn(turn, start, second.end - second.open, 0, policy):
+        if _my_turn(turn, start, second.end - second.open, 0, timing):
             yield Duty(Kind.RESOLVE, auction.id)
+    elif auction.rounds[0].complete and not auction.accepted_round and now < phases.reveal_end:
+        length = phases.reveal_end - phases.reveal_start
+        if _my_turn(turn, phases.reveal_start, length, 0, timing):
+            yield Duty(Kind.ACCEPT, auction.id)
+    failed_from = first.end if called else first.commit
     no_scores = not auction.rounds[0].complete and _my_turn(
-        turn, first.end, first.end - first.commit, 0, policy
+        turn, failed_from, first.end - first.commit, 0, timing
     )
     length = phases.deliver_end - phases.settle_end
-    if no_scores or _my_turn(turn, phases.settle_end, length, 0, policy):
+    if no_scores or _my_turn(turn, phases.settle_end, length, 0, timing):
         yield Duty(Kind.ABORT, auction.id)
 
 
-def _slashing(turn: Turn, policy: Policy) -> Iterator[Duty]:
-    auction, me = turn.auction, turn.me
+def _slashing(turn: Turn, timing: Timing) -> Iterator[Duty]:
+    auction = turn.auction
+    unlock = _unlock(auction)
+    if turn.head.timestamp >= unlock:
+        return
     for number in (1, 2):
         window, round_ = auction.windows(number), auction.rounds[number - 1]
+        mine = {turn.me.position} if turn.me.round == number else set()
         present = round_.published.keys() | _members(round_.complete)
-        for member in sorted(round_.committed.keys() - present - {me}):
-            if _my_turn(turn, window.end, window.end - window.commit, member, policy):
+        missing = round_.committed.keys() - present - mine
+        if len(round_.committed) < auction.panel(number).threshold:
+            missing = set()
+        for member in sorted(missing & round_.stakes):
+            if _my_turn(turn, window.end, window.end - window.commit, member, timing):
                 yield Duty(Kind.SLASH_MISSING, auction.id, number, member)
-        for member in sorted(turn.progress.rounds[number - 1].equivocations.keys() - {me}):
-            yield Duty(Kind.SLASH_EQUIVOCATION, auction.id, number, member)
+        contradictions = turn.progress.rounds[number - 1].contradictions.keys()
+        for member in sorted((contradictions - mine) & round_.stakes):
+            yield Duty(Kind.SLASH_CONTRADICTION, auction.id, number, member)
+    for member in sorted(turn.progress.deviators.keys() & auction.rounds[0].stakes):
+        if (1, member) != turn.me and _my_turn(
+            turn, auction.windows(2).end, unlock - auction.windows(2).end, member, timing
+        ):
+            yield Duty(Kind.SLASH_DEVIATION, auction.id, 1, member)
 
 
-def _delivery(turn: Turn, policy: Policy) -> Iterator[Duty]:
-    auction, phases, progress = turn.auction, turn.auction.phases, turn.progress
-    over = turn.head.timestamp >= phases.verdict_end
-    if turn.head.settled < phases.deliver_end or over or not auction.delivered:
+def _exchange(turn: Turn, timing: Timing) -> Iterator[Duty]:
+    """Judge what the buyer could not fetch, or could not read, if this panel's round stands."""
+    auction, phases, head = turn.auction, turn.auction.phases, turn.head
+    if turn.me.round != auction.accepted_round:
         return
-    if progress.undelivered is None:
-        yield Duty(Kind.ATTEST, auction.id)
+    half_fetch = phases.fetch_end - (phases.fetch_end - phases.settle_end) // 2
+    half_dispute = phases.dispute_end - (phases.dispute_end - phases.deliver_end) // 2
+    cases = (
+        (Kind.INSPECT_MISSING, Ground.UNAVAILABLE, auction.missing, half_fetch, phases.fetch_end),
+        (
+            Kind.INSPECT_COMPLAINT,
+            Ground.UNREADABLE,
+            auction.complaints.keys(),
+            half_dispute,
+            phases.dispute_end,
+        ),
+    )
+    majority = len(auction.panel(turn.me.round).members) // 2 + 1
+    for kind, ground, named, start, end in cases:
+        if head.timestamp >= end:
+            continue
+        for index in sorted(named - auction.struck_out):
+            fault = turn.progress.faults.get((index, ground))
+            if fault is None:
+                yield Duty(kind, auction.id, ground, index)
+            if head.timestamp < start:
+                continue
+            votes = turn.progress.verdicts.get((index, ground), {})
+            # Who sees no fault does not stop the others, but does not work for them either.
+            if fault and len(votes) < majority:
+                yield Duty(Kind.GATHER_VERDICT, auction.id, ground, index)
+            elif fault and _my_turn(turn, start, end - start, index, timing):
+                yield Duty(Kind.VERDICT, auction.id, ground, index)
+
+
+def _earnings(turn: Turn) -> Iterator[Duty]:
+    """Take what was earned, once all of it is there, and the stake when it is free."""
+    auction, me, now = turn.auction, turn.me, turn.head.timestamp
+    round_ = auction.rounds[me.round - 1]
+    if auction.state is State.OPEN:
         return
-    length = phases.verdict_end - phases.deliver_end
-    for index in sorted(progress.undelivered - auction.forfeited):
-        if len(progress.verdicts.get(index, ())) < auction.members.threshold:
-            yield Duty(Kind.GATHER_VERDICT, auction.id, target=index)
-        elif _my_turn(turn, phases.deliver_end, length, index, policy):
-            yield Duty(Kind.VERDICT, auction.id, target=index)
+    ended = auction.state is State.ABORTED or now >= auction.phases.dispute_end
+    if ended and auction.fee_due(me):
+        yield Duty(Kind.CLAIM_FEE, auction.id, me.round)
+    if now >= _unlock(auction) and me.position in round_.stakes:
+        present = round_.published.keys() | _members(round_.complete)
+        enough = len(round_.committed) >= auction.panel(me.round).threshold
+        if me.position in present or not enough:
+            yield Duty(Kind.RELEASE_STAKE, auction.id, me.round)
+
+
+def _unlock(auction: AuctionState) -> int:
+    """Time from which stakes of an auction are free."""
+    return auction.windows(2).end + LOCK_SECONDS
 
 
 def _members(mask: int) -> set[int]:
     return {member for member in range(mask.bit_length()) if mask >> member & 1}
 
 
-def _my_turn(turn: Turn, start: int, length: int, salt: int, policy: Policy) -> bool:
+def _my_turn(turn: Turn, start: int, length: int, salt: int, timing: Timing) -> bool:
     """Operators take turns, so that they do not all pay for what one transaction does.
 
-    All turns together fit in the first half of the window, so that nobody's absence is fatal.
+    All turns together fit in the first half of the window, so that nobody's absence is fatal. The
+    panels have turns of their own: the appeal panel waits until the first one had them all.
     """
-    count = len(turn.auction.members.members)
-    rank = (turn.me - turn.auction.id - salt) % count
-    pause = min(policy.turn_seconds, length / (2 * count))
+    first, own = len(turn.auction.panel(1).members), turn.auction.panel(turn.me.round)
+    count = first + (len(own.members) if turn.me.round == 2 else 0)
+    seats = len(own.members)
+    rank = (turn.me.position - turn.auction.id - salt) % seats + count - seats
+    total = len(turn.auction.panel(1).members) + len(turn.auction.panel(2).members)
+    pause = min(timing.turn_seconds, length / (2 * total))
     return turn.head.timestamp >= start + rank * pause

@@ -9,6 +9,9 @@ from enum import StrEnum
 class Kind(StrEnum):
     """Kinds of duty, in the order in which one cycle does them."""
 
+    FETCH = "fetch"
+    CALL_ROLL = "call-roll"
+    TALLY_ROLL = "tally-roll"
     SCORE = "score"
     COMMIT = "commit"
     REVEAL = "reveal"
@@ -16,12 +19,18 @@ class Kind(StrEnum):
     POST = "post"
     PUBLISH = "publish"
     RESOLVE = "resolve"
+    ACCEPT = "accept"
     ABORT = "abort"
     SLASH_MISSING = "slash-missing"
-    SLASH_EQUIVOCATION = "slash-equivocation"
-    ATTEST = "attest"
+    SLASH_CONTRADICTION = "slash-contradiction"
+    SLASH_DEVIATION = "slash-deviation"
+    INSPECT_MISSING = "inspect-missing"
+    INSPECT_COMPLAINT = "inspect-complaint"
     GATHER_VERDICT = "gather-verdict"
     VERDICT = "verdict"
+    CLAIM_FEE = "claim-fee"
+    CLAIM_DUE = "claim-due"
+    RELEASE_STAKE = "release-stake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Duty:
     Attributes:
         kind: what.
         auction: for which auction.
-        round: scoring round, 0 where there is none.
+        round: scoring round, or the ground of a verdict; 0 where there is none.
         target: chunk, member or provider index, where there is one.
     """
 

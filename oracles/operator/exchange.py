@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from oracles.chain import codec
+from oracles.chain.packing import SCORE_BYTES
 from oracles.errors import InputError, QmiaError
 from oracles.evidence import Cid, IpfsStore
 from oracles.files import write_file
@@ -58,10 +58,15 @@ class Topic:
         return f"{contract.lower()}-{self.auction}-{self.kind}-{self.number}.json"
 
 
-def limits(auction: AuctionState) -> tuple[int, int]:
-    """Most bytes of one message, and of an answer with one from each member, of an auction."""
-    one = _ENVELOPE + len(auction.commitments) * codec.SCORE_BYTES * 4 // 3
-    return one, one * len(auction.members.members) + _ENVELOPE
+def panel_of(auction: AuctionState, topic: Topic) -> int:
+    """Which panel speaks about a topic: a round's own, and on deliveries the standing one."""
+    return topic.number if topic.kind == "report" else max(1, auction.accepted_round)
+
+
+def limits(auction: AuctionState, members: int) -> tuple[int, int]:
+    """Most bytes of one message, and of an answer with one from each of so many members."""
+    one = _ENVELOPE + len(auction.commitments) * SCORE_BYTES * 4 // 3
+    return one, one * members + _ENVELOPE
 
 
 class DirectoryExchange:
@@ -167,11 +172,12 @@ class Gatherer:
 
     def ask(self, auction: AuctionState, topic: Topic, members: Sequence[int]) -> None:
         """Ask all sources that may have messages of these members."""
-        one, all_ = limits(auction)
+        panel = auction.panel(panel_of(auction, topic)).members
+        one, all_ = limits(auction, len(panel))
         settings = self._settings
         if self._directory:
             for member in members:
-                operator = auction.members.members[member]
+                operator = panel[member]
                 self._start(topic, operator, self._directory.read, operator, topic, one)
         for peer in settings.peers:
             url = peer.rstrip("/") + topic.path(self._contract)

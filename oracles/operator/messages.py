@@ -15,17 +15,17 @@ from eth_keys.exceptions import BadSignature
 from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
-from oracles.chain import codec
-from oracles.chain.oracle import Submission
+from oracles.chain import packing, typed_data
+from oracles.chain.oracle import Ground, Submission
 from oracles.errors import IntegrityError
 from oracles.operator.journal import SignedReport
 
 if TYPE_CHECKING:
-    from oracles.chain.codec import Domain
     from oracles.chain.state import AuctionState
+    from oracles.chain.typed_data import Domain
 
 REPORT: Final = "qmia/report/1"
-VERDICT: Final = "qmia/verdict/1"
+VERDICT: Final = "qmia/verdict/2"
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 Message = dict[str, Any]
@@ -62,20 +62,20 @@ def report_digest(
     contracts: Contracts, auction: AuctionState, round_: int, vector: bytes, evidence: bytes
 ) -> bytes:
     """EIP-712 digest of a report."""
-    return codec.typed_digest(report_message(contracts, auction, round_, vector, evidence))
+    return typed_data.typed_digest(report_message(contracts, auction, round_, vector, evidence))
 
 
 def report_message(
     contracts: Contracts, auction: AuctionState, round_: int, vector: bytes, evidence: bytes
 ) -> Message:
     """The typed message that an operator signs."""
-    return codec.report_message(
+    return typed_data.report_message(
         contracts.domain,
         contracts.auction,
         auction.id,
         round_,
-        auction.terms.metric_version,
-        codec.report_root(codec.chunk_hashes(vector)),
+        auction.terms.scoring.metric_version,
+        packing.report_root(packing.chunk_hashes(vector)),
         evidence,
     )
 
@@ -128,13 +128,13 @@ def check_report(
     """
     member, salt, evidence = submission.member, submission.salt, submission.evidence
     vector, signature = submission.vector, submission.signature
-    if len(vector) != codec.SCORE_BYTES * len(auction.commitments):
+    if len(vector) != packing.SCORE_BYTES * len(auction.commitments):
         raise IntegrityError(
             f"a vector of {len(vector)} bytes for {len(auction.commitments)} data sets"
         )
     if len(salt) != 32 or len(evidence) != 32:
         raise IntegrityError("salt and evidence are 32 bytes each")
-    operator = _operator(auction, member)
+    operator = _operator(auction, round_, member)
     digest = report_digest(contracts, auction, round_, vector, evidence)
     if recover(digest, signature) != operator:
         raise IntegrityError(f"the report is not signed by member {member}")
@@ -144,7 +144,7 @@ def check_report(
         round_,
         member,
         digest,
-        commitment == codec.vector_commitment(digest, operator, salt),
+        commitment == packing.vector_commitment(digest, operator, salt),
         salt,
         evidence,
         signature,
@@ -152,19 +152,31 @@ def check_report(
     )
 
 
-def _operator(auction: AuctionState, member: int) -> str:
-    members = auction.members.members
+def _operator(auction: AuctionState, round_: int, member: int) -> str:
+    members = auction.panel(round_).members
     if not 0 <= member < len(members):
         raise IntegrityError(f"there is no member {member} among {len(members)}")
     return members[member]
 
 
-def encode_verdict(auction: int, index: int, member: int, signature: bytes) -> Message:
+def verdict_message(
+    contracts: Contracts, auction: int, index: int, ground: Ground
+) -> dict[str, Any]:
+    """The typed message by which a member strikes out a winner."""
+    return typed_data.verdict_message(
+        contracts.domain, contracts.auction, auction, index, int(ground)
+    )
+
+
+def encode_verdict(
+    auction: int, index: int, ground: Ground, member: int, signature: bytes
+) -> Message:
     """A verdict of non-delivery as it travels."""
     return {
         "schema": VERDICT,
         "auction": auction,
         "index": index,
+        "ground": int(ground),
         "member": member,
         "signature": signature.hex(),
     }
@@ -172,24 +184,23 @@ def encode_verdict(auction: int, index: int, member: int, signature: bytes) -> M
 
 def decode_verdict(
     message: Message, contracts: Contracts, auction: AuctionState, index: int
-) -> tuple[int, bytes]:
-    """Check a verdict; gives member and signature.
+) -> tuple[Ground, int, bytes]:
+    """Check a verdict; gives ground, member of the standing panel, and signature.
 
     Raises:
         IntegrityError: malformed, about something else, or not signed by the member it names.
     """
     try:
         about = (message["schema"], message["auction"], message["index"])
-        if about != (VERDICT, auction.id, index):
+        if about != (VERDICT, auction.id, index) or not auction.accepted_round:
             raise ValueError("about another delivery")
+        ground = Ground(message["ground"])
         member: int = message["member"]
-        operator = _operator(auction, member)
+        operator = _operator(auction, auction.accepted_round, member)
         signature = bytes.fromhex(message["signature"])
     except (LookupError, TypeError, ValueError) as error:
         raise IntegrityError(f"not a verdict on this delivery: {error}") from error
-    digest = codec.typed_digest(
-        codec.verdict_message(contracts.domain, contracts.auction, auction.id, [index])
-    )
+    digest = typed_data.typed_digest(verdict_message(contracts, auction.id, index, ground))
     if recover(digest, signature) != operator:
         raise IntegrityError(f"the verdict is not signed by member {member}")
-    return member, signature
+    return ground, member, signature

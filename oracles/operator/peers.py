@@ -9,7 +9,7 @@ import structlog
 
 from oracles.errors import IntegrityError
 from oracles.evidence import IpfsStore
-from oracles.operator.exchange import DirectoryExchange, Gatherer, Topic
+from oracles.operator.exchange import DirectoryExchange, Gatherer, Topic, panel_of
 from oracles.operator.messages import decode_report, decode_verdict
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class Peers:
             auction = view(topic.auction)
             if auction is None:
                 continue
-            for message in messages[: _MOST_MESSAGES * len(auction.members.members)]:
+            for message in messages[
+                : _MOST_MESSAGES * len(auction.panel(panel_of(auction, topic)).members)
+            ]:
                 try:
                     self._keep(auction, topic, message)
                 except IntegrityError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from oracles.chain import codec
+from oracles.chain import packing
 from oracles.chain.oracle import Submission
 from oracles.dataset.keys import derive
 from oracles.errors import ConfigError, IntegrityError
@@ -58,7 +58,7 @@ class Reporting:
             report = None
         by_member: dict[int, list[SignedReport]] = {}
         for heard in journal.messages.reports(auction.id, number):
-            if len(heard.vector) == codec.SCORE_BYTES * len(auction.commitments):
+            if len(heard.vector) == packing.SCORE_BYTES * len(auction.commitments):
                 by_member.setdefault(heard.member, []).append(heard)
         return RoundProgress(
             report,
@@ -78,9 +78,9 @@ class Reporting:
     def _commit(self, turn: Turn, duty: Duty) -> None:
         report = self._report(turn, duty)
         salt = self._salts(report)[0]
-        commitment = codec.vector_commitment(report.digest, self._context.address, salt)
+        commitment = packing.vector_commitment(report.digest, self._context.address, salt)
         call = self._context.oracle.commit_vector(
-            self._contract, turn.auction.id, turn.me, commitment
+            self._contract, turn.auction.id, turn.me.position, commitment
         )
         self._context.outbox.send(duty, call)
 
@@ -107,9 +107,9 @@ class Reporting:
         if context.signer is None:
             return
         report = self._report(turn, duty)
-        commitment = auction.rounds[number - 1].committed[turn.me]
+        commitment = auction.rounds[number - 1].committed[turn.me.position]
         for salt in self._salts(report):
-            if codec.vector_commitment(report.digest, context.address, salt) == commitment:
+            if packing.vector_commitment(report.digest, context.address, salt) == commitment:
                 break
         else:
             raise IntegrityError(
@@ -119,13 +119,15 @@ class Reporting:
         context.journal.reports.claim_slot(auction.id, number, report.digest)
         message = report_message(context.contracts, auction, number, report.vector, report.evidence)
         signature = context.signer.sign_typed(message)
-        submission = Submission(turn.me, salt, report.evidence, signature, report.vector)
+        submission = Submission(turn.me.position, salt, report.evidence, signature, report.vector)
         signed = check_report(context.contracts, auction, number, submission)
         context.journal.messages.add_report(signed)
         topic = Topic(auction.id, "report", number)
         location = self._peers.share(topic, encode_report(signed))
-        if location and location != auction.rounds[number - 1].announced.get(turn.me):
-            call = context.oracle.announce_vector(self._contract, auction.id, turn.me, location)
+        if location and location != auction.rounds[number - 1].announced.get(turn.me.position):
+            call = context.oracle.announce_vector(
+                self._contract, auction.id, turn.me.position, location
+            )
             context.outbox.send(duty, call)
         self._revealed.add((auction.id, number))
         log.info("revealed", auction=auction.id, round=number)
@@ -153,6 +155,6 @@ class Reporting:
         self._context.outbox.send(duty, call)
 
     def _publish(self, turn: Turn, duty: Duty) -> None:
-        mine = turn.progress.rounds[duty.round - 1].reports[turn.me].submission
+        mine = turn.progress.rounds[duty.round - 1].reports[turn.me.position].submission
         call = self._context.oracle.publish_vector(self._contract, turn.auction.id, mine)
         self._context.outbox.send(duty, call)

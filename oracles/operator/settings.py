@@ -32,6 +32,7 @@ from pydantic_settings import (
 from oracles.config import read_toml, settings_error
 from oracles.errors import ConfigError, InputError
 from oracles.evidence.store import is_node
+from oracles.operator.policy import ServicePolicy
 from oracles.scoring import GIB, Scoring
 
 if TYPE_CHECKING:
@@ -137,10 +138,14 @@ class Settings(BaseSettings):
         max_fee_gwei: never pay more for a unit of gas.
         replace_seconds: replace a transaction that is not mined after this time.
         turn_seconds: how long each operator waits for the one whose turn is before.
+        roll_share: share of the roll window after which this operator says what it holds, though some
+            samples are not here yet.
         publish_share: share of the open window left when an incomplete round makes this operator
             publish its vector on chain.
         slash: prove other operators' offences (costs gas).
-        housekeeping: resolve challenges and abort failed auctions (costs gas).
+        housekeeping: count the roll, resolve challenges, take scores over, abort failed auctions
+            (costs gas).
+        policy: which auctions are served.
         log: `json` or `console`.
     """
 
@@ -169,6 +174,7 @@ class Settings(BaseSettings):
     max_fee_gwei: float = Field(default=100, gt=0)
     replace_seconds: float = Field(default=60, gt=0)
     turn_seconds: float = Field(default=60, ge=0)
+    roll_share: float = Field(default=0.6, gt=0, lt=1)
     publish_share: float = Field(default=0.35, gt=0, lt=1)
     slash: bool = True
     housekeeping: bool = True
@@ -177,6 +183,7 @@ class Settings(BaseSettings):
     stores: Stores = Field(default_factory=Stores)
     exchange: Exchange = Field(default_factory=Exchange)
     scoring: Scoring = Field(default_factory=Scoring)
+    policy: ServicePolicy = Field(default_factory=ServicePolicy)
 
     @model_validator(mode="after")
     def _secrets_from_files(self) -> Settings:

@@ -9,15 +9,19 @@ from eth_utils.address import to_checksum_address
 from oracles.chain import rpc
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
-from oracles.chain.typed_events import AuctionCreated
+from oracles.chain.state import load_auction
+from oracles.chain.typed_events import AuctionCreated, FeeClaimed, SetAccepted, SetLeft, SetProposed
+from oracles.money import ETHER
 from oracles.operator.keys import operator_address
+from oracles.operator.policy import declined
 
 if TYPE_CHECKING:
+    from oracles.chain.state import AuctionState
     from oracles.operator.settings import Settings
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """Bond, balance, and the auctions whose operator set names this operator.
+    """Credit, balance, earnings, sets, and the auctions whose set names this operator.
 
     Raises:
         ConfigError: the settings name no operator.
@@ -27,45 +31,56 @@ def status(settings: Settings) -> dict[str, Any]:
     web3 = rpc.connect(settings.rpc, deployment.chain_id)
     address = operator_address(settings)
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
-    bond, locked_until = oracle.bond_of(address)
     newest = rpc.block(web3, "latest")
-    auctions = []
-    created = [
-        event.body
-        for event in read_events(web3, [contract.address], deployment.block, newest["number"])
-        if isinstance(event.body, AuctionCreated)
-    ]
-    for body in created:
-        auction = body.auction_id
-        members = oracle.operator_set(body.terms.operator_set).members
-        if address not in members:
-            continue
-        request = oracle.request(contract.address, auction)
-        phases = contract.phases(auction)
-        number = 2 if int(request.challenger, 16) else 1
-        bit = 1 << members.index(address)
-        now = newest["timestamp"]
-        deadlines = (
-            (name, when) for name, when in zip(phases._fields[1:], phases[1:], strict=True)
-        )
-        auctions.append(
-            {
-                "auction": auction,
-                "state": phases.state.name.lower(),
-                "round": number,
-                "committed": bool(request.committed[number - 1] & bit),
-                "published": bool(request.published[number - 1] & bit),
-                "complete": bool(request.complete[number - 1]),
-                "next": next((f"{n} in {w - now} s" for n, w in deadlines if w > now), "over"),
-            }
-        )
+    addresses = [oracle.address, contract.address]
+    mine: set[int] = set()
+    accepted: set[int] = set()
+    auctions, earned, now = [], 0, newest["timestamp"]
+    for event in read_events(web3, addresses, deployment.block, newest["number"]):
+        match event.body:
+            case SetProposed(operator_set=number, first=first, appeal=appeal):
+                if address in (*first.members, *appeal.members):
+                    mine.add(number)
+            case SetAccepted(operator_set=number, member=member) if member == address:
+                accepted.add(number)
+            case SetLeft(operator_set=number, member=member) if member == address:
+                accepted.discard(number)
+            case FeeClaimed(member=member, amount=amount) if member == address:
+                earned += amount
+            case AuctionCreated(auction_id=auction, terms=terms):
+                if terms.scoring.operator_set in mine:
+                    state = load_auction(web3, deployment, auction)
+                    auctions.append(_auction(state, address, settings, now))
+            case _:
+                pass
     return {
         "operator": address,
         "chain_id": str(deployment.chain_id),
         "block": str(newest["number"]),
-        "balance_wei": str(rpc.balance(web3, to_checksum_address(address))),
-        "bond_wei": str(bond),
-        "bond_locked_until": str(locked_until),
-        "credit_wei": str(oracle.credit_of(address)),
+        "balance": ETHER.format(rpc.balance(web3, to_checksum_address(address))),
+        "credit": ETHER.format(oracle.credit_of(address)),
+        "earned": ETHER.format(earned),
+        "sets_accepted": sorted(accepted),
+        "sets_not_accepted": sorted(mine - accepted),
         "auctions": auctions,
+    }
+
+
+def _auction(auction: AuctionState, address: str, settings: Settings, now: int) -> dict[str, Any]:
+    seat = auction.seat(address)
+    assert seat is not None  # noqa: S101 - the set was looked up by its members
+    round_, phases = auction.rounds[seat.round - 1], auction.phases
+    deadlines = ((name, when) for name, when in zip(phases._fields[1:], phases[1:], strict=True))
+    return {
+        "auction": auction.id,
+        "panel": "first" if seat.round == 1 else "appeal",
+        "declined": declined(auction, seat, settings.policy),
+        "state": auction.state.name.lower(),
+        "called_roll": seat.position in auction.called,
+        "committed": seat.position in round_.committed,
+        "published": seat.position in round_.published,
+        "complete": bool(round_.complete),
+        "stake": ETHER.format(auction.stake if seat.position in round_.stakes else 0),
+        "fee_due": ETHER.format(auction.fee_due(seat)),
+        "next": next((f"{n} in {w - now} s" for n, w in deadlines if w > now), "over"),
     }

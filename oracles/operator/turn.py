@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
-    from oracles.chain.state import AuctionState
+    from oracles.chain.oracle import Ground
+    from oracles.chain.state import AuctionState, Seat
     from oracles.operator.chainview import Head
     from oracles.operator.journal import Report, SignedReport
 
@@ -23,13 +24,13 @@ class RoundProgress:
         report: its own, over the present inputs; None while there is none.
         revealed: whether that was signed and shared.
         reports: by member, the report at hand that the member committed to.
-        equivocations: by member, two reports that the member signed.
+        contradictions: by member, two reports that the member signed.
     """
 
     report: Report | None = None
     revealed: bool = False
     reports: Mapping[int, SignedReport] = field(default_factory=dict)
-    equivocations: Mapping[int, tuple[SignedReport, SignedReport]] = field(default_factory=dict)
+    contradictions: Mapping[int, tuple[SignedReport, SignedReport]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,25 @@ class AuctionProgress:
 
     Attributes:
         rounds: one and two.
-        undelivered: winners whose delivered key does not open their data; None while the delivered
-            keys were not compared.
-        verdicts: signatures of verdicts by winner and member.
+        looked_at: by index, whether its sample is here and right (True) or is no good (False). What
+            could not be fetched yet is absent.
+        faults: winners that this operator would strike out, and those that it would not, by index
+            and ground; absent while it has not looked.
+        verdicts: signatures of verdicts, by index and ground, by member.
+        deviators: by member, the index at which its vector of round one is not what the appeal
+            found.
     """
 
     rounds: tuple[RoundProgress, RoundProgress] = (RoundProgress(), RoundProgress())
-    undelivered: Set[int] | None = None
-    verdicts: Mapping[int, Mapping[int, bytes]] = field(default_factory=dict)
+    looked_at: Mapping[int, bool] = field(default_factory=dict)
+    faults: Mapping[tuple[int, Ground], bool] = field(default_factory=dict)
+    verdicts: Mapping[tuple[int, Ground], Mapping[int, bytes]] = field(default_factory=dict)
+    deviators: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def held(self) -> Set[int]:
+        """Indices whose sample is here and right."""
+        return {index for index, right in self.looked_at.items() if right}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +66,34 @@ class Turn:
 
     Attributes:
         auction: as the chain has it at `head`.
-        me: position of this operator in the operator set.
+        me: where this operator sits in the set.
         head: block that the cycle is pinned to; its timestamp is the time.
         progress: what this operator has done and heard.
+        declined: why this operator does not score for this auction; empty if it does.
     """
 
     auction: AuctionState
-    me: int
+    me: Seat
     head: Head
     progress: AuctionProgress
+    declined: str = ""
 
 
 def inputs(auction: AuctionState, number: int) -> bytes:
     """Digest over everything that decides a vector, as the chain has it now."""
     facts = [
         number,
-        auction.terms.metric_version.hex(),
-        auction.terms.evaluation.hex(),
+        auction.terms.scoring.metric_version.hex(),
+        auction.terms.scoring.evaluation.hex(),
+        None if auction.roll is None else sorted(auction.roll),
         [
-            [each.index, each.provider, each.withdrawn, *map(str, asdict(each.data_set).values())]
+            [
+                each.index,
+                each.owner,
+                each.withdrawn,
+                each.opening and each.opening.hex(),
+                *map(str, asdict(each.data_set).values()),
+            ]
             for each in auction.commitments
         ],
     ]

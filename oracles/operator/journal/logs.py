@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Checkpoints kept: enough to find the fork point of any reorganisation that is no catastrophe.
 _CHECKPOINTS: Final = 256
+#: Events about an operator set: their subject is the set, which may have an auction's number.
+_SETS: Final = ("SetProposed", "SetAccepted", "SetLeft")
 
 
 class LogIndex:
@@ -45,7 +47,7 @@ class LogIndex:
             closed = {auction for (auction,) in rows}
             for event in events:
                 subject = event.auction_id or getattr(event.body, "operator_set", None)
-                if subject in closed and event.name != "SetCreated":
+                if subject in closed and event.name not in _SETS:
                     continue
                 self._database.execute(
                     "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -85,7 +87,10 @@ class LogIndex:
                 auction,
             )
             self._database.execute(
-                "DELETE FROM logs WHERE subject = ? AND name != 'SetCreated'", auction
+                "DELETE FROM logs WHERE subject = ?"
+                " AND name NOT IN (SELECT value FROM json_each(?))",
+                auction,
+                json.dumps(_SETS),
             )
 
     def events(self, *names: str, subject: int | None = None) -> list[Event]:

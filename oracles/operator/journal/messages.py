@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
-from oracles.chain.oracle import Submission
+from oracles.chain.oracle import Ground, Submission
 
 if TYPE_CHECKING:
     from oracles.operator.journal.database import Database
 
-#: Reports kept of one member and round: two prove equivocation, more add nothing.
+#: Reports kept of one member and round: two prove a contradiction, more add nothing.
 _MOST_REPORTS: Final = 3
 
 
@@ -46,7 +46,7 @@ class SignedReport:
 
 
 class Messages:
-    """Tables `heard` (reports) and `verdicts` (signatures by provider and member)."""
+    """Tables `heard` (reports) and `verdicts` (signatures by index, ground and member)."""
 
     SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS heard (
@@ -55,8 +55,8 @@ class Messages:
         signature BLOB NOT NULL, vector BLOB NOT NULL,
         PRIMARY KEY (auction, round, member, digest));
     CREATE TABLE IF NOT EXISTS verdicts (
-        auction INTEGER, provider INTEGER, member INTEGER, signature BLOB NOT NULL,
-        PRIMARY KEY (auction, provider, member));
+        auction INTEGER, provider INTEGER, ground INTEGER, member INTEGER,
+        signature BLOB NOT NULL, PRIMARY KEY (auction, provider, ground, member));
     """
 
     def __init__(self, database: Database) -> None:
@@ -89,26 +89,29 @@ class Messages:
             for about, number, member, digest, committed, *rest in rows
         ]
 
-    def add_verdict(self, auction: int, provider: int, member: int, signature: bytes) -> bool:
+    def add_verdict(
+        self, auction: int, index: int, ground: Ground, member: int, signature: bytes
+    ) -> bool:
         """Keep a checked signature of a verdict; True if it is new."""
         with self._database.atomic():
             return self._database.execute(
-                "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO verdicts VALUES (?, ?, ?, ?, ?)",
                 auction,
-                provider,
+                index,
+                int(ground),
                 member,
                 signature,
             )
 
-    def verdicts(self, auction: int) -> dict[int, dict[int, bytes]]:
-        """Signatures by provider index and member."""
-        found: dict[int, dict[int, bytes]] = {}
-        for provider, member, signature in self._database.rows(
-            "SELECT provider, member, signature FROM verdicts WHERE auction = ?"
-            " ORDER BY provider, member",
+    def verdicts(self, auction: int) -> dict[tuple[int, Ground], dict[int, bytes]]:
+        """Signatures by index and ground, by member."""
+        found: dict[tuple[int, Ground], dict[int, bytes]] = {}
+        for index, ground, member, signature in self._database.rows(
+            "SELECT provider, ground, member, signature FROM verdicts WHERE auction = ?"
+            " ORDER BY provider, ground, member",
             auction,
         ):
-            found.setdefault(provider, {})[member] = signature
+            found.setdefault((index, Ground(ground)), {})[member] = signature
         return found
 
     def forget(self, auction: int) -> None:
