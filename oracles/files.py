@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """Write beside the path, flush to disk, then rename.
+    """Write beside the path, flush to disk, then rename. What was written can be read back.
 
     Args:
         path: Where the file appears when the block ends without an exception.
@@ -24,9 +24,9 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         OSError: The disk refuses; nothing changed.
     """
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(os.open(beside, flags, 0o600 if private else 0o666), "wb") as file:
+        with os.fdopen(os.open(beside, flags, 0o600 if private else 0o666), "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""`qmia dataset`: look at a data set, pack it for one auction, verify, decrypt and export it."""
+"""`qmia dataset`: look at a data set, seal it for one auction, verify, open and export it."""
 
 from __future__ import annotations
 
@@ -17,38 +17,43 @@ from oracles.dataset import (
     Binding,
     Document,
     Finding,
-    Header,
+    Manifest,
     MerkleRoot,
     encode_document,
     export,
+    exposure,
+    fragments,
     is_archive,
     leaf_hash,
+    open_archive,
     pack,
+    page_count,
     read_documents,
-    read_header,
     refuse_losses,
     unpack,
     verify,
 )
+from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import InputError, IntegrityError
-from oracles.evidence import file_cid
+from oracles.evidence import bytes_cid, file_cid
+from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-SourceArgument = Annotated[Path, typer.Argument(metavar="PATH", help="File, folder or archive.")]
-ArchiveArgument = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Packed data set.")]
+SourceArgument = Annotated[Path, typer.Argument(metavar="PATH", help="File or folder.")]
+ArchiveArgument = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Sealed data set.")]
+ManifestOption = Annotated[
+    Path | None, typer.Option("--manifest", help="Its manifest; default ARCHIVE.json.")
+]
 ChainOption = Annotated[int, typer.Option("--chain-id", help="EIP-155 chain id.")]
 ContractOption = Annotated[str, typer.Option("--contract", help="Address of the auction contract.")]
 AuctionOption = Annotated[int, typer.Option("--auction", help="Auction id.")]
 ProviderOption = Annotated[str, typer.Option("--provider", help="Address that commits the data.")]
 KeyFileOption = Annotated[
     Path, typer.Option("--key-file", help="File with the data key, 64 hexadecimal digits.")
-]
-DigestOption = Annotated[
-    str | None, typer.Option("--content-digest", help="The committed digest, 0x and 64 digits.")
 ]
 TextFieldOption = Annotated[
     str | None, typer.Option("--text-field", help="Field or column that is the text.")
@@ -92,13 +97,33 @@ def _new_key_file(path: Path) -> int:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _dump_header(header: Header) -> dict[str, Any]:
+def _read_manifest(archive: Path, manifest: Path | None) -> Manifest:
+    path = manifest or _beside(archive, ".json")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} is no manifest: it is larger than {MAX_BYTES} bytes")
+        return Manifest.decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read the manifest {path}: {error.strerror or error}") from error
+
+
+def _beside(archive: Path, suffix: str) -> Path:
+    return archive.with_name(archive.name + suffix)
+
+
+def _dump_manifest(manifest: Manifest) -> dict[str, Any]:
+    contents, binding = manifest.contents, manifest.binding
     return {
-        **header.binding.encode(),
-        "content_digest": "0x" + header.content_digest.hex(),
-        "documents": header.documents,
-        "plain_bytes": header.plain_bytes,
-        "body_bytes": header.body_bytes,
+        **asdict(binding),
+        "cid": manifest.archive,
+        "manifest": "0x" + manifest.digest.hex(),
+        "manifest_cid": str(bytes_cid(manifest.encode())),
+        "content_digest": "0x" + contents.content_digest.hex(),
+        "size": contents.size,
+        "key_commitment": "0x" + contents.key_commitment.hex(),
+        "root": "0x" + contents.root.hex(),
+        "pages": contents.pages,
+        "archive_bytes": contents.archive_size,
     }
 
 
@@ -147,16 +172,20 @@ def pack_(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Encrypt a data set for one auction; the key goes to a file that only its owner can read."""
+    """Seal a data set for one auction, and open every page of it again to be sure.
+
+    Writes the archive, its manifest (OUT.json) and the key, in a file that only its owner can read.
+    """
     binding = Binding(chain_id, contract, auction, provider)
-    key_path = key_file or out.with_name(out.name + ".key")
+    key_path = key_file or _beside(out, ".key")
+    manifest_path = _beside(out, ".json")
     findings: list[Finding] = []
     handle = _new_key_file(key_path)
     try:
         documents = read_documents(source, findings=findings, text_field=text_field)
         if strict:
             documents = refuse_losses(documents, findings)
-        packed = pack(_progress(documents, "packing"), out, binding, findings=findings)
+        packed = pack(_progress(documents, "packing"), out, findings=findings)
         os.write(handle, packed.key.hex().encode() + b"\n")
         os.fsync(handle)
     except BaseException:
@@ -165,11 +194,16 @@ def pack_(
         raise
     finally:
         os.close(handle)
+    manifest = Manifest(binding, str(file_cid(out)), packed.contents)
+    try:
+        write_file(manifest_path, manifest.encode())
+    except OSError as error:
+        raise InputError(f"cannot write {manifest_path}: {error.strerror or error}") from error
     result = {
         "archive": str(out),
-        "size": packed.size,
-        "cid": str(file_cid(out)),
-        **_dump_header(packed.header),
+        "documents": packed.documents,
+        **_dump_manifest(manifest),
+        "manifest_file": str(manifest_path),
         "key_file": str(key_path),
     }
     _print(result, json=json, findings=findings)
@@ -179,26 +213,18 @@ def pack_(
 def inspect(
     source: SourceArgument, text_field: TextFieldOption = None, json: JsonOption = False
 ) -> None:
-    """Say what is in a data set, and what is wrong with it (then exit code 1).
-
-    Of an archive this shows the header, which only `verify` can vouch for.
-    """
+    """Say what is in a data set, and what is wrong with it (then exit code 1)."""
     if is_archive(source):
-        header = _dump_header(read_header(source))
-        cid = str(file_cid(source))
-        _print(
-            {"archive": str(source), "size": source.stat().st_size, "cid": cid, **header}, json=json
-        )
-        return
+        raise InputError(f"{source} is sealed: use `qmia dataset show {source}`")
     findings: list[Finding] = []
     root = MerkleRoot()
-    characters = plain_bytes = 0
+    characters = size = 0
     fields: dict[str, int] = {}
     documents = read_documents(source, findings=findings, text_field=text_field)
     for document in _progress(documents, "reading"):
         line = encode_document(document)
         root.add(leaf_hash(line))
-        plain_bytes += len(line) + 1
+        size += len(line) + 1
         characters += len(document.text)
         for name in document.metadata:
             if name in fields or len(fields) < 100:
@@ -207,7 +233,8 @@ def inspect(
         "source": str(source),
         "documents": root.count,
         "characters": characters,
-        "plain_bytes": plain_bytes,
+        "size": size,
+        "pages": page_count(size),
         "content_digest": "0x" + root.digest().hex() if root.count else None,
         "metadata_fields": fields,
     }
@@ -216,27 +243,50 @@ def inspect(
         raise typer.Exit(1)
 
 
+@app.command()
+def show(
+    archive: ArchiveArgument,
+    manifest: ManifestOption = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", help="Pages that the auction samples, to see what they expose."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a sealed data set is, by its manifest; `verify` holds the archive against it."""
+    found = _read_manifest(archive, manifest)
+    result: dict[str, Any] = {"archive": str(archive), **_dump_manifest(found)}
+    if samples is not None:
+        result["exposed"] = exposure(found.contents.size, samples)
+    _print(result, json=json)
+
+
 @app.command("verify")
 def verify_(
     archive: ArchiveArgument,
-    key_file: KeyFileOption,
-    chain_id: ChainOption,
-    contract: ContractOption,
-    auction: AuctionOption,
-    provider: ProviderOption,
-    content_digest: DigestOption = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option("--key-file", help="File with the data key; without it only what is sealed."),
+    ] = None,
+    manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check an archive to its last byte: exit code 0 if it is what was committed, else 1."""
-    binding = Binding(chain_id, contract, auction, provider)
-    digest = _hex(content_digest, "the content digest") if content_digest else None
+    """Check an archive to its last byte: exit code 0 if it is what its manifest says, else 1."""
     try:
-        header = verify(archive, _read_key(key_file), binding, content_digest=digest)
+        found = _read_manifest(archive, manifest)
+        if (cid := str(file_cid(archive))) != found.archive:
+            raise IntegrityError(f"the archive is {cid}, the manifest names {found.archive}")
+        if key_file:
+            documents = verify(archive, _read_key(key_file), found.contents)
+        else:
+            documents = None
+            with open_archive(archive, found.contents) as opened:
+                opened.check_ciphertext()
     except IntegrityError as error:
         _print({"archive": str(archive), "valid": False, "reason": str(error)}, json=json)
         raise typer.Exit(1) from error
-    result = {"archive": str(archive), "valid": True, "cid": str(file_cid(archive))}
-    _print({**result, **_dump_header(header)}, json=json)
+    result = {"archive": str(archive), "valid": True, "documents": documents}
+    _print({**result, **_dump_manifest(found)}, json=json)
 
 
 @app.command("unpack")
@@ -246,19 +296,34 @@ def unpack_(
         Path, typer.Option("--out", "-o", help="File to write: .jsonl, .csv, .parquet, .tfrecord.")
     ],
     key_file: KeyFileOption,
-    chain_id: ChainOption,
-    contract: ContractOption,
-    auction: AuctionOption,
-    provider: ProviderOption,
-    content_digest: DigestOption = None,
+    manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Decrypt an archive; nothing is written unless all of it is what was committed."""
-    binding = Binding(chain_id, contract, auction, provider)
-    digest = _hex(content_digest, "the content digest") if content_digest else None
-    documents = unpack(archive, _read_key(key_file), binding, content_digest=digest)
+    """Open a whole archive; nothing is written unless all of it is what its manifest says."""
+    found = _read_manifest(archive, manifest)
+    documents = unpack(archive, _read_key(key_file), found.contents)
     count = export(_progress(documents, "unpacking"), out)
     _print({"out": str(out), "documents": count}, json=json)
+
+
+@app.command()
+def page(
+    archive: ArchiveArgument,
+    index: Annotated[int, typer.Argument(help="Number of the page, from 0.")],
+    key_file: KeyFileOption,
+    manifest: ManifestOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Open one page alone and show what the panels would see of it, were it sampled."""
+    found = _read_manifest(archive, manifest)
+    with open_archive(archive, found.contents) as opened:
+        documents = fragments(opened.page(index, _read_key(key_file)))
+    if json:
+        print_json({"page": index, "documents": [asdict(document) for document in documents]})
+        return
+    for document in documents:
+        stdout.print(document.text, markup=False, highlight=False)
+        stdout.rule()
 
 
 @app.command("export")

@@ -1,24 +1,29 @@
-"""Data sets: documents, content digests, encrypted archives and the keys to them."""
+"""Data sets: documents, content digests, sealed archives, samples of them, and the keys."""
 
 from oracles.dataset.archive import (
-    Binding,
-    Header,
+    Archive,
     Packed,
+    Read,
+    Sealed,
+    check_page,
     is_archive,
+    open_archive,
+    open_page,
     pack,
-    read_header,
+    page_key,
     unpack,
     verify,
 )
-from oracles.dataset.digest import (
-    MerkleRoot,
-    content_digest,
-    decode_document,
-    encode_document,
-    leaf_hash,
-    merkle_proof,
-    verify_proof,
+from oracles.dataset.complaint import Complaint
+from oracles.dataset.delivery import (
+    Delivery,
+    DeliveryContext,
+    SharedPointProof,
+    prove_shared_point,
+    unwrap_delivery,
+    wrap_delivery,
 )
+from oracles.dataset.digest import content_digest, decode_document, encode_document, leaf_hash
 from oracles.dataset.document import Document
 from oracles.dataset.export import FORMATS, export
 from oracles.dataset.findings import Finding, FindingKind, refuse_losses
@@ -26,43 +31,88 @@ from oracles.dataset.keys import (
     EncryptionKey,
     WrapContext,
     check_wrap,
+    key_commitment,
     public_address,
     unwrap,
+    unwrap_shared,
     wrap,
+    wrap_all,
 )
+from oracles.dataset.manifest import Binding, Contents, Manifest
+from oracles.dataset.merkle import MerkleRoot
+from oracles.dataset.opening import (
+    OpenedPage,
+    Opening,
+    build_opening,
+    draw,
+    exposure,
+    opening_context,
+    opening_size,
+    read_opening,
+)
+from oracles.dataset.pages import PAGE_BYTES, fragments, page_count
 from oracles.dataset.read import read_documents
 from oracles.dataset.records import TEXT_FIELDS
+from oracles.dataset.sketch import Sketch, containment
 from oracles.dataset.streams import Limits
 
 __all__ = [
     "FORMATS",
+    "PAGE_BYTES",
     "TEXT_FIELDS",
+    "Archive",
     "Binding",
+    "Complaint",
+    "Contents",
+    "Delivery",
+    "DeliveryContext",
     "Document",
     "EncryptionKey",
     "Finding",
     "FindingKind",
-    "Header",
     "Limits",
+    "Manifest",
     "MerkleRoot",
+    "OpenedPage",
+    "Opening",
     "Packed",
+    "Read",
+    "Sealed",
+    "SharedPointProof",
+    "Sketch",
     "WrapContext",
+    "build_opening",
+    "check_page",
     "check_wrap",
+    "containment",
     "content_digest",
     "decode_document",
+    "draw",
     "encode_document",
     "export",
+    "exposure",
+    "fragments",
     "is_archive",
+    "key_commitment",
     "leaf_hash",
-    "merkle_proof",
+    "open_archive",
+    "open_page",
+    "opening_context",
+    "opening_size",
     "pack",
+    "page_count",
+    "page_key",
+    "prove_shared_point",
     "public_address",
     "read_documents",
-    "read_header",
+    "read_opening",
     "refuse_losses",
     "unpack",
     "unwrap",
+    "unwrap_delivery",
+    "unwrap_shared",
     "verify",
-    "verify_proof",
     "wrap",
+    "wrap_all",
+    "wrap_delivery",
 ]

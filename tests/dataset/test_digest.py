@@ -2,7 +2,6 @@
 
 import pytest
 import rfc8785
-from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +12,16 @@ from oracles.dataset import (
     decode_document,
     encode_document,
     leaf_hash,
-    merkle_proof,
-    verify_proof,
+)
+from oracles.dataset.merkle import (
+    DOCUMENT_NODE,
+    PAGE_NODE,
+    branch_length,
+    branch_places,
+    branch_root,
+    keccak,
+    level_sizes,
+    next_level,
 )
 from oracles.dataset.plain import plain
 from oracles.errors import InputError, IntegrityError
@@ -134,28 +141,36 @@ def test_root__when_inner_node_is_offered_as_leaf__then_other_root():
 
 @given(st.integers(1, 70), st.data())
 @settings(max_examples=200, deadline=None)
-def test_proof__when_honest__then_accepted_and_nothing_else_is(count, data):
+def test_branch__when_honest__then_leads_to_the_root_and_nothing_else_does(count, data):
     index = data.draw(st.integers(0, count - 1))
     leaves = LEAVES[:count]
     root = root_of(leaves)
-    proof = merkle_proof(leaves, index)
-    assert verify_proof(leaves[index], index, count, proof, root)
-    other = data.draw(st.integers(-2, count + 2).filter(lambda i: i != index))
-    assert not verify_proof(leaves[index], other, count, proof, root)
-    assert not verify_proof(keccak(b"other"), index, count, proof, root)
-    assert not verify_proof(leaves[index], index, count, proof, keccak(root))
-    assert not verify_proof(leaves[index], index, count, [*proof, root], root)
-    assert not verify_proof(leaves[index], index, count, [*proof, b""], root)
-    if proof:
-        assert not verify_proof(leaves[index], index, count, proof[:-1], root)
-        place = data.draw(st.integers(0, len(proof) - 1))
-        wrong = [*proof[:place], keccak(proof[place]), *proof[place + 1 :]]
-        assert not verify_proof(leaves[index], index, count, wrong, root)
-        short = [*proof[:place], proof[place][:-1], *proof[place + 1 :]]
-        assert not verify_proof(leaves[index], index, count, short, root)
+    levels = [leaves]
+    while len(levels[-1]) > 1:
+        levels.append(next_level(levels[-1], DOCUMENT_NODE))
+    assert levels[-1] == [root]
+    assert list(map(len, levels)) == level_sizes(count)
+    branch = [levels[level][place] for level, place in branch_places(index, count)]
+    assert len(branch) == branch_length(index, count)
+
+    def leads(leaf=leaves[index], place=index, branch=branch, prefix=DOCUMENT_NODE):
+        return branch_root(leaf, place, count, branch, prefix) == root
+
+    assert leads()
+    assert not leads(leaf=keccak(b"other"))
+    assert not leads(branch=[*branch, root])
+    assert not leads(branch=[*branch, b""])
+    if count > 1:
+        other = data.draw(st.integers(0, count - 1).filter(lambda i: i != index))
+        assert not leads(place=other)
+        assert not leads(prefix=PAGE_NODE)
+        assert not leads(branch=branch[:-1])
+        place = data.draw(st.integers(0, len(branch) - 1))
+        assert not leads(branch=[*branch[:place], keccak(branch[place]), *branch[place + 1 :]])
+        assert not leads(branch=[*branch[:place], branch[place][:-1], *branch[place + 1 :]])
 
 
 @pytest.mark.parametrize("index", [-1, 3])
-def test_proof__when_there_is_no_such_leaf__then_refused(index):
+def test_branch__when_there_is_no_such_leaf__then_refused(index):
     with pytest.raises(InputError, match="no leaf"):
-        merkle_proof(LEAVES[:3], index)
+        branch_root(LEAVES[0], index, 3, [], DOCUMENT_NODE)

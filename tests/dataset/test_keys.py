@@ -11,12 +11,15 @@ from oracles.dataset import (
     check_wrap,
     public_address,
     unwrap,
+    unwrap_shared,
     wrap,
+    wrap_all,
 )
+from oracles.dataset.keys import derive
 from oracles.errors import InputError, IntegrityError
 
 CONTRACT = "0x" + "ab" * 20
-CONTEXT = WrapContext(31337, CONTRACT, 7, 3)
+CONTEXT = WrapContext("opening", 31337, CONTRACT, 7, 3)
 KEY = EncryptionKey(b"\x11" * 32)
 OTHER = EncryptionKey(b"\x22" * 32)
 DATA_KEY = bytes(range(32))
@@ -26,8 +29,8 @@ ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 def test_wrap__when_known_inputs__then_known_bytes():
     """Pins the construction: a second implementation must give these bytes."""
     assert wrap(DATA_KEY, KEY.public, CONTEXT).hex() == (
-        "02e5e4aaa4faeadaf4e656d769872385cc7a0c7c5390411c6529146ca8463c95355cdc2b4fadd8f48a"
-        "86a1b6094bb95456497e62a6774bcd0201b6263e9997ebe92b0d1c4d702ea88d9b359fdf773dfe6d"
+        "03de61990077b1a79171b7d96f50c9e869ecb67fac6277e4e375638b20b8764a52acb4d135e930bb57"
+        "22dcc4be7e0b760cadaa4912c32c1cf7b45e8bc6880dc67490973be0acde3b57d25b1c855f56e72b"
     )
 
 
@@ -36,6 +39,7 @@ def test_wrap__when_known_inputs__then_known_bytes():
     st.integers(1, ORDER - 1),
     st.builds(
         WrapContext,
+        st.sampled_from(["manifest", "opening", "complaint"]),
         st.integers(0, 2**256 - 1),
         st.binary(min_size=20, max_size=20).map(lambda b: "0x" + b.hex()),
         st.integers(0, 2**256 - 1),
@@ -55,10 +59,11 @@ def test_wrap__when_any_inputs__then_81_bytes_that_open_and_check(data_key, secr
 @pytest.mark.parametrize(
     "context",
     [
-        WrapContext(1, CONTRACT, 7, 3),
-        WrapContext(31337, "0x" + "cd" * 20, 7, 3),
-        WrapContext(31337, CONTRACT, 8, 3),
-        WrapContext(31337, CONTRACT, 7, 4),
+        WrapContext("complaint", 31337, CONTRACT, 7, 3),
+        WrapContext("opening", 1, CONTRACT, 7, 3),
+        WrapContext("opening", 31337, "0x" + "cd" * 20, 7, 3),
+        WrapContext("opening", 31337, CONTRACT, 8, 3),
+        WrapContext("opening", 31337, CONTRACT, 7, 4),
     ],
 )
 def test_unwrap__when_context_differs__then_refused(context):
@@ -152,13 +157,62 @@ def test_key__when_made__then_address_is_the_accounts():
 @pytest.mark.parametrize(
     "context",
     [
-        WrapContext(-1, CONTRACT, 1, 1),
-        WrapContext(1, CONTRACT, 2**256, 1),
-        WrapContext(1, "0x12", 1, 1),
-        WrapContext(1, "ab" * 20, 1, 1),
-        WrapContext(1, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"[:-1] + "D", 1, 1),
+        WrapContext("opening", -1, CONTRACT, 1, 1),
+        WrapContext("opening", 1, CONTRACT, 2**256, 1),
+        WrapContext("opening", 1, "0x12", 1, 1),
+        WrapContext("opening", 1, "ab" * 20, 1, 1),
+        WrapContext("opening", 1, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD"[:-1] + "D", 1, 1),
+        WrapContext("anything", 1, CONTRACT, 1, 1),
     ],
 )
 def test_context__when_out_of_range__then_refused(context):
     with pytest.raises(InputError):
         wrap(DATA_KEY, KEY.public, context)
+
+
+def test_derive__when_known_inputs__then_that_of_rfc_5869():
+    """RFC 5869, test case 3: no salt, no info, 42 bytes."""
+    assert derive(b"\x0b" * 22, b"", 42).hex() == (
+        "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
+    )
+
+
+MEMBERS = [EncryptionKey(bytes([i + 1] * 32)) for i in range(5)]
+PUBLIC = [key.public for key in MEMBERS]
+
+
+def test_unwrap_shared__when_right_for_all__then_each_member_reads_it():
+    wraps = wrap_all(DATA_KEY, PUBLIC, CONTEXT)
+    for place, key in enumerate(MEMBERS):
+        assert unwrap_shared(wraps, place, key, PUBLIC, CONTEXT) == DATA_KEY
+
+
+@pytest.mark.parametrize("wrong", range(5))
+def test_unwrap_shared__when_wrong_for_one__then_right_for_nobody(wrong):
+    """The attack: one of five operators gets another key, and would score something else."""
+    wraps = wrap_all(DATA_KEY, PUBLIC, CONTEXT)
+    wraps[wrong] = wrap(bytes(32), PUBLIC[wrong], CONTEXT)
+    for place, key in enumerate(MEMBERS):
+        with pytest.raises(IntegrityError):
+            unwrap_shared(wraps, place, key, PUBLIC, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda wraps: wraps[:-1],
+        lambda wraps: [*wraps, wraps[0]],
+        lambda wraps: wraps[::-1],
+        lambda wraps: [wraps[0]] * 5,
+    ],
+)
+def test_unwrap_shared__when_wraps_are_not_the_members__then_refused(change):
+    wraps = change(wrap_all(DATA_KEY, PUBLIC, CONTEXT))
+    with pytest.raises(IntegrityError):
+        unwrap_shared(wraps, 0, MEMBERS[0], PUBLIC, CONTEXT)
+
+
+@pytest.mark.parametrize(("place", "key"), [(1, MEMBERS[0]), (5, MEMBERS[0]), (-1, MEMBERS[4])])
+def test_unwrap_shared__when_reader_is_not_that_member__then_refused(place, key):
+    with pytest.raises(InputError, match="registered"):
+        unwrap_shared(wrap_all(DATA_KEY, PUBLIC, CONTEXT), place, key, PUBLIC, CONTEXT)

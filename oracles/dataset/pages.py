@@ -1,0 +1,104 @@
+"""Pages: the canonical document stream, cut every 16 KiB.
+
+The stream is the canonical JSON of each document and a line feed after it. Documents run on over
+the ends of pages; the last page is filled with zero bytes, which no canonical document contains.
+Every page of a data set therefore stands for the same amount of it, whatever its documents are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from oracles.dataset.document import Document
+from oracles.dataset.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE_BYTES: Final = 16_384
+_START: Final = '{"metadata":'
+#: Cannot occur inside a JSON string, where a quotation mark has a backslash before it.
+_TEXT: Final = '},"text":"'
+#: The end of a document: a quotation mark that no backslash escapes.
+_END: Final = re.compile(r'(?<!\\)(?P<kept>(?:\\\\)*)"\}?\Z')
+#: What canonical JSON escapes, or the beginning of that at the end of a page.
+_ESCAPE: Final = re.compile(r'\\(?:(["\\bfnrt])|u00([0-9a-f]{2})|(?:u(?:0(?:0[0-9a-f]?)?)?)?\Z)')
+_CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def page_count(size: int) -> int:
+    """Number of pages of a stream of `size` bytes."""
+    return -(-size // PAGE_BYTES)
+
+
+class Pager:
+    """Cuts a stream into pages; `size` counts its bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._buffer = bytearray()
+
+    def write(self, data: bytes) -> Iterator[bytes]:
+        """Append to the stream and take the pages that became full."""
+        self.size += len(data)
+        self._buffer += data
+        start = 0
+        while len(self._buffer) - start >= PAGE_BYTES:
+            yield bytes(self._buffer[start : start + PAGE_BYTES])
+            start += PAGE_BYTES
+        del self._buffer[:start]
+
+    def finish(self) -> Iterator[bytes]:
+        """Take the last page, filled up with zeros, if the stream did not end with a full one."""
+        if self._buffer:
+            yield bytes(self._buffer).ljust(PAGE_BYTES, b"\0")
+            self._buffer.clear()
+
+
+def fragments(page: bytes) -> list[Document]:
+    """Read one page alone: the documents in it, and the parts of those that lie across its ends.
+
+    Any bytes give a result, since a page may be anything until it was judged. What precedes the
+    first line feed may be the end of a document; whether it belongs to its metadata or to its text
+    can be told only where the text's beginning is in it, and it is taken for text otherwise.
+
+    Args:
+        page: 16 KiB.
+
+    Returns:
+        Documents with a text. Metadata are there where all of them are in this page.
+    """
+    lines = page.rstrip(b"\0").decode("utf-8", "ignore").split("\n")
+    return [document for document in map(_fragment, lines) if document.text]
+
+
+def _fragment(line: str) -> Document:
+    """The part of a document in one line."""
+    metadata: dict[str, Any] = {}
+    start = line.rfind(_TEXT)
+    if start >= 0:
+        text = line[start + len(_TEXT) :]
+        if line.startswith(_START):
+            metadata = _metadata(line[len(_START) : start + 1])
+    elif line.startswith(_START):
+        text = ""
+    else:
+        text = line
+    return Document(_ESCAPE.sub(_unescaped, _END.sub(r"\g<kept>", text)), metadata)
+
+
+def _metadata(encoded: str) -> dict[str, Any]:
+    try:
+        value = plain(json.loads(encoded))
+    except (RecursionError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    short, code = match[1], match[2]
+    if code:
+        return chr(int(code, 16))
+    return _CHARACTERS.get(short, short) if short else ""

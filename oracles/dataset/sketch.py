@@ -1,0 +1,244 @@
+"""The sketch of a data set: hashes of its text that tell how much of it is in another one.
+
+The text of a page is that of its fragments. It is folded to letters by a fixed table, and every run
+of 20 letters has a hash of 64 bits. Those below 2^(64 − shift) are kept, by page, so that one page
+is enough to make its part again. The shift is the smallest of 4 and above with which at most
+`MAX_HASHES` are kept, so a sketch has the same size for 100 MB and for 10 TB.
+
+Whoever knows this rule can change a text just where its hashes are small. What that costs is one
+change in every 2^shift runs, and it shows in the cleanliness of sampled pages.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from oracles.dataset.pages import fragments
+from oracles.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+#: Most hashes of one sketch, counted page by page.
+MAX_HASHES: Final = 100_000
+#: Letters in a run, about four words of English.
+RUN: Final = 20
+MIN_SHIFT: Final = 4
+MAX_SHIFT: Final = 44
+#: Odd multiplier of the polynomial hash modulo 2^64 (Knuth's MMIX).
+_MULTIPLIER: Final = 6364136223846793005
+_MASK: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """How characters fold: [0x110000] each, and the folded letters one after the other."""
+
+    start: NDArray[np.int32]
+    length: NDArray[np.int32]
+    codes: NDArray[np.uint32]
+    digit: NDArray[np.bool_]
+    space: NDArray[np.bool_]
+
+
+@cache
+def _table() -> _Table:
+    value = json.loads((files("oracles.dataset") / "letters.json").read_text("ascii"))
+    digit, space, same = (np.zeros(0x110000, bool) for _ in range(3))
+    for mark, ranges in (
+        (digit, value["digits"]),
+        (space, value["spaces"]),
+        (same, value["digits"] + value["letters"]),
+    ):
+        for first, last in ranges:
+            mark[first : last + 1] = True
+    codes = np.flatnonzero(same).astype(np.uint32)
+    start, length = np.zeros((2, 0x110000), np.int32)
+    start[codes] = np.arange(len(codes))
+    length[codes] = 1
+    more: list[int] = []
+    for name, letters in value["folded"].items():
+        start[int(name, 16)], length[int(name, 16)] = len(codes) + len(more), len(letters)
+        more.extend(map(ord, letters))
+    return _Table(start, length, np.append(codes, np.array(more, np.uint32)), digit, space)
+
+
+def fold(text: str) -> NDArray[np.uint32]:
+    """Letters of a text as it is compared; words with a letter lose their digits."""
+    table = _table()
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    lengths = table.length[characters]
+    ends = np.cumsum(lengths)
+    offset = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+    codes: NDArray[np.uint32] = table.codes[np.repeat(table.start[characters], lengths) + offset]
+    digit = table.digit[codes]
+    if digit.any():
+        word = np.repeat(np.cumsum(table.space[characters]), lengths)
+        has_letter = np.bincount(word, ~digit) > 0
+        codes = codes[~(digit & has_letter[word])]
+    return codes
+
+
+def run_hashes(codes: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One hash for each run of `RUN` letters; none for a shorter text."""
+    if len(codes) < RUN:
+        return np.zeros(0, np.uint64)
+    # A run of twice the length is two runs, the first multiplied by a power: 1, 2, 4, 8, 16, 20.
+    first = codes.astype(np.uint64)
+    hashes, length, four = first, 1, first
+    while length < 16:
+        power = np.uint64(pow(_MULTIPLIER, length, 1 << 64))
+        hashes = hashes[:-length] * power + hashes[length:]
+        length *= 2
+        if length == RUN - 16:
+            four = hashes
+    hashes = hashes[: -(RUN - 16)] * np.uint64(pow(_MULTIPLIER, RUN - 16, 1 << 64)) + four[16:]
+    # The finaliser of SplitMix64 spreads a hash evenly over all its bits.
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = hashes ^ (hashes >> np.uint64(31))
+    return mixed
+
+
+def page_hashes(page: bytes, shift: int) -> NDArray[np.uint64]:
+    """The part of a sketch that belongs to one page: distinct hashes below the threshold, sorted.
+
+    Args:
+        page: 16 KiB.
+        shift: of the sketch.
+    """
+    text = "\n".join(document.text for document in fragments(page))
+    hashes = run_hashes(fold(text))
+    kept: NDArray[np.uint64] = np.unique(hashes[hashes >> np.uint64(64 - shift) == 0])
+    return kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """Small hashes by page.
+
+    Attributes:
+        shift: hashes are below 2^(64 − shift).
+        parts: page index to sorted distinct hashes; pages without any are left out.
+    """
+
+    shift: int
+    parts: Mapping[int, NDArray[np.uint64]]
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """Distinct hashes of all pages, sorted."""
+        distinct: NDArray[np.uint64] = np.unique(
+            np.concatenate([np.zeros(0, np.uint64), *self.parts.values()])
+        )
+        return distinct
+
+    def encode(self) -> bytes:
+        """Shift (1 byte), then for each page its index (8), a count (4) and the hashes (8 each)."""
+        out = [self.shift.to_bytes(1, "big")]
+        for page, hashes in sorted(self.parts.items()):
+            out.append(page.to_bytes(8, "big") + len(hashes).to_bytes(4, "big"))
+            out.append(hashes.astype(">u8").tobytes())
+        return b"".join(out)
+
+    @classmethod
+    def decode(cls, data: bytes, pages: int) -> Sketch:
+        """Read the sketch of a data set of so many pages.
+
+        Raises:
+            IntegrityError: it is not one, or not in its one form.
+        """
+        failure = IntegrityError("this is not the sketch of a data set")
+        shift, place, before, total = data[0] if data else -1, 1, -1, 0
+        parts: dict[int, NDArray[np.uint64]] = {}
+        if not MIN_SHIFT <= shift <= MAX_SHIFT:
+            raise failure
+        while place < len(data):
+            page = int.from_bytes(data[place : place + 8], "big")
+            count = int.from_bytes(data[place + 8 : place + 12], "big")
+            encoded = data[place + 12 : place + 12 + 8 * count]
+            total += count
+            if not before < page < pages or not count or len(encoded) != 8 * count:
+                raise failure
+            hashes = np.frombuffer(encoded, ">u8").astype(np.uint64)
+            if np.any(hashes >> np.uint64(64 - shift)) or np.any(hashes[1:] <= hashes[:-1]):
+                raise failure
+            parts[page] = hashes
+            before, place = page, place + 12 + 8 * count
+        if total > MAX_HASHES:
+            raise failure
+        return cls(shift, parts)
+
+    def check_page(self, index: int, page: bytes) -> None:
+        """Make one page's part again.
+
+        Args:
+            index: of the page.
+            page: 16 KiB, opened.
+
+        Raises:
+            IntegrityError: the sketch says something else of this page.
+        """
+        own = self.parts.get(index, np.zeros(0, np.uint64))
+        if not np.array_equal(page_hashes(page, self.shift), own):
+            raise IntegrityError(f"the sketch does not tell the truth about page {index}")
+
+
+class Sketcher:
+    """Makes the sketch of a stream of pages; memory is that of `MAX_HASHES` hashes."""
+
+    def __init__(self) -> None:
+        self._shift = MIN_SHIFT
+        self._parts: dict[int, NDArray[np.uint64]] = {}
+        self._total = 0
+
+    def add(self, index: int, page: bytes) -> None:
+        """Take the next page."""
+        hashes = page_hashes(page, self._shift)
+        if len(hashes):
+            self._parts[index] = hashes
+            self._total += len(hashes)
+        while self._total > MAX_HASHES and self._shift < MAX_SHIFT:
+            self._shift += 1
+            limit = np.uint64(1 << (64 - self._shift))
+            kept = {i: part[part < limit] for i, part in self._parts.items()}
+            self._parts = {i: part for i, part in kept.items() if len(part)}
+            self._total = sum(map(len, self._parts.values()))
+
+    def finish(self) -> Sketch:
+        """The sketch of all pages so far."""
+        return Sketch(self._shift, self._parts)
+
+
+def containment(part: Sketch, wholes: Iterable[Sketch]) -> tuple[float, float]:
+    """How much of one data set's text is in others.
+
+    Args:
+        part: whose text is looked for.
+        wholes: sketches of where it may be.
+
+    Returns:
+        Share of its distinct runs found in any of them, and the standard error of that share.
+        (0, 1) where the thresholds leave nothing to compare.
+    """
+    others = list(wholes)
+    shift = max([part.shift, *(other.shift for other in others)])
+    limit = np.uint64((1 << (64 - shift)) - 1)
+    own = part.hashes
+    own = own[own <= limit]
+    if not len(own):
+        return 0.0, 1.0
+    found = np.zeros(len(own), bool)
+    for other in others:
+        found |= np.isin(own, other.hashes)
+    share = float(found.mean())
+    return share, math.sqrt(share * (1 - share) / len(own)) if 0 < share < 1 else 1 / len(own)
