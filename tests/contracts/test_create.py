@@ -10,14 +10,22 @@ from eth_utils.crypto import keccak
 from tests.support.auction import (
     AUCTION_DOMAIN,
     BUYER,
+    DRAW,
     DURATIONS,
     ETHER,
+    EXCHANGE_DOMAIN,
     GWEI,
     KEY_TYPE,
+    LEAST_OPERATOR_WINDOW,
+    LEAST_PROVIDER_WINDOW,
     LOG1P,
+    MIN_STAKE,
+    ORACLE_DOMAIN,
     PPB,
+    SCORING,
     SETTLER,
     WAD,
+    Protocol,
     person,
     public_key,
     sign,
@@ -28,8 +36,9 @@ from tests.support.auction import (
 from tests.support.chain import Reverted, reverts
 
 if TYPE_CHECKING:
-    from tests.support.auction import Protocol
+    from tests.support.revm import Revm
 
+DAY = 86_400
 DST = {
     "supply": 1000,
     "floor": 10,
@@ -38,10 +47,65 @@ DST = {
     "qualityWeight": 0,
     "impactWeight": 0,
 }
+FEE = SCORING["feeGwei"] * GWEI
+PROVIDERS, OPERATORS = LEAST_PROVIDER_WINDOW, LEAST_OPERATOR_WINDOW
+LEAST = {
+    "commit": PROVIDERS,
+    "open": PROVIDERS,
+    "reveal": PROVIDERS,
+    "settle": OPERATORS,
+    "fetch": 2 * OPERATORS,
+    "deliver": PROVIDERS,
+    "dispute": 2 * OPERATORS,
+}
+SCORE_WINDOWS = ["roll", "scoreCommit", "scoreOpen", "scorePost", "challenge"]
 
 
-def what(reason: str) -> bytes:
-    return reason.encode().ljust(32, b"\0")
+class TestDeployment:
+    def test_deploy__where_prevrandao_is_a_constant__is_refused(self, evm: Revm) -> None:
+        for value in (0, 1, 2**128 - 1):
+            evm.prevrandao = value
+            oracle = evm.deploy("ScoreOracle", 1, 1)
+            with reverts("NoRandomness", value):
+                evm.deploy("DataAuction", oracle, 0, 1, 1)
+        evm.prevrandao = 2**128
+        evm.deploy("DataAuction", oracle, 0, 1, 1)
+
+    @pytest.mark.parametrize("constants", [(0, 1), (1, 0), (1, DAY + 1)], ids=str)
+    def test_deploy__of_an_oracle_without_stakes_or_windows__is_refused(
+        self, evm: Revm, constants: tuple[int, int]
+    ) -> None:
+        with reverts("ConstantsInvalid"):
+            evm.deploy("ScoreOracle", *constants)
+        evm.deploy("ScoreOracle", 1, DAY)
+
+    def test_deployed__contracts__name_each_other_and_their_constants(
+        self, protocol: Protocol
+    ) -> None:
+        chain = protocol.chain
+        assert protocol.view("ORACLE") == protocol.oracle.address
+        assert chain.call(protocol.exchange, "AUCTION") == protocol.auction.address
+        assert chain.call(protocol.exchange, "ORACLE") == protocol.oracle.address
+        assert protocol.view("DRAW") == DRAW
+        assert protocol.view("LEAST_PROVIDER_WINDOW") == PROVIDERS
+        assert protocol.view("LEAST_OPERATOR_WINDOW") == OPERATORS
+        assert chain.call(protocol.oracle, "MIN_STAKE") == MIN_STAKE
+        for contract in (protocol.auction, protocol.oracle):
+            assert chain.call(contract, "SCHEMA") == 2
+
+    def test_domain_separator__of_every_contract__is_that_of_eip_712(
+        self, protocol: Protocol
+    ) -> None:
+        # By way of a digest: 0x1901 ‖ domain ‖ struct.
+        for contract, name in (
+            (protocol.auction, AUCTION_DOMAIN),
+            (protocol.oracle, ORACLE_DOMAIN),
+            (protocol.exchange, EXCHANGE_DOMAIN),
+        ):
+            domain = protocol.chain.call(contract, "DOMAIN_SEPARATOR")
+            struct = keccak(b"struct")
+            digest = typed_digest(name, contract.address, struct)
+            assert digest == keccak(b"\x19\x01" + domain + struct)
 
 
 def test_create__with_valid_terms__escrows_and_emits_all_of_them(protocol: Protocol) -> None:
@@ -50,7 +114,7 @@ def test_create__with_valid_terms__escrows_and_emits_all_of_them(protocol: Proto
     )
     args = auction.receipt.event("AuctionCreated").args
     x, y = public_key(person("buyer's key"))
-    assert (args["auction"], args["buyer"], args["schema"]) == (1, BUYER.address, 1)
+    assert (args["auctionId"], args["buyer"], args["schema"]) == (1, BUYER.address, 2)
     assert (args["keyX"], args["keyY"], args["bounty"]) == (x, y, 5 * GWEI)
     assert args["beta"] == 4 * 10**6  # both B / ρ and U / (1-ρ)
     assert args["reserve"] == 4 * 10**6 * (PPB // 3) // PPB
@@ -59,10 +123,28 @@ def test_create__with_valid_terms__escrows_and_emits_all_of_them(protocol: Proto
         found = getattr(emitted, name)
         assert found == (tuple(value.values()) if isinstance(value, dict) else value), name
     assert protocol.held(protocol.auction) == 10**6
-    assert protocol.chain.balance(protocol.auction.address) == 5 * GWEI
+    assert protocol.chain.balance(protocol.auction.address) == 5 * GWEI + FEE
     assert protocol.view("auctionCount") == 1
+
+
+def test_create__of_an_auction__opens_its_request_at_the_oracle(protocol: Protocol) -> None:
+    auction = protocol.create(stakeGwei=7 * 10**8, appealFeeGwei=11)
     opened = auction.receipt.event("RequestOpened").args
-    assert opened["request"].start == auction.starts()["score"]
+    starts = auction.starts()
+    assert (opened["consumer"], opened["id"]) == (protocol.auction.address, auction.id)
+    assert opened["end"] == starts["reveal"]
+    assert opened["request"]._asdict() == {
+        "operatorSet": protocol.operator_set,
+        "start": starts["roll"],
+        "rollWindow": DURATIONS["roll"],
+        "commitWindow": DURATIONS["scoreCommit"],
+        "openWindow": DURATIONS["scoreOpen"],
+        "postWindow": DURATIONS["scorePost"],
+        "challengeWindow": DURATIONS["challenge"],
+        "metricVersion": SCORING["metricVersion"],
+        "stake": 7 * 10**8 * GWEI,
+        "appealFee": 11 * GWEI,
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,47 +167,47 @@ def test_create__for_any_liquidity__spends_what_both_purses_allow(
     assert protocol.create(rho=rho, budget=budget, pool=pool).beta == beta
 
 
-def test_create__with_equal_floor_and_cap__passes(protocol: Protocol) -> None:
-    protocol.create(dst=DST | {"cap": DST["floor"]})
-
-
 def test_create__with_the_largest_weight_there_may_be__passes(protocol: Protocol) -> None:
     auction = protocol.lead("settle", weights=weights(eta=0, kappa=2**63 - WAD))
     assert [bid.weight for bid in auction.bids()] == [2**63] * 3
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "error", "values"),
     [
-        ({"rho": PPB + 1}, "rho above 1e9"),
-        ({"tranche": PPB + 1}, "tranche above 1e9"),
-        ({"maxBids": 0}, "maxBids"),
-        ({"maxBids": 2**32 - 1}, "maxBids"),
-        ({"token": SETTLER.address}, "token has no code"),
-        ({"budget": 0}, "beta"),
-        ({"rho": PPB // 2, "pool": 0}, "beta"),
-        ({"rho": 1, "pool": 2**80 - 1, "budget": 2**80 - 1}, "beta"),
-        ({"weights": weights(eta=0, kappa=2**63 - WAD + 1)}, "weights exceed 2^63"),
-        ({"weights": weights(kappa=83 * WAD // 10)}, "weights exceed 2^63"),
-        ({"weights": weights(gamma=2**64 - 1, kappa=2**64 - 1)}, "weights exceed 2^63"),
-        ({"dst": DST | {"cap": 9}}, "dst"),
-        ({"dst": DST | {"cap": 0, "floor": 0}}, "dst"),
-        ({"dst": DST | {"supply": 2**88}}, "dst"),
-        ({"dst": DST | {"cap": 2**88}}, "dst"),
-        ({"dst": DST | {"volumeWeight": PPB - 1}}, "dst"),
-        ({"dst": DST | {"impactWeight": 1}}, "dst"),
-        *(
-            ({"durations": {name: 0}}, "a phase has no length")
-            for name in DURATIONS
-            if name != "challenge"
+        ({"rho": PPB + 1}, "RhoTooLarge", (PPB + 1,)),
+        ({"tranche": PPB + 1}, "TrancheTooLarge", (PPB + 1,)),
+        ({"maxBids": 0}, "MaxBidsInvalid", (0,)),
+        ({"maxBids": 2**32 - 1}, "MaxBidsInvalid", (2**32 - 1,)),
+        ({"samples": 2_049}, "TooManySamples", (2_049,)),
+        ({"token": SETTLER.address}, "TokenWithoutCode", (SETTLER.address,)),
+        ({"budget": 0}, "BudgetOutOfRange", (0,)),
+        ({"rho": PPB // 2, "pool": 0}, "BudgetOutOfRange", (0,)),
+        (
+            {"rho": 1, "pool": 2**80 - 1, "budget": 2**80 - 1},
+            "BudgetOutOfRange",
+            ((2**80 - 1) * PPB // (PPB - 1),),
         ),
+        ({"weights": weights(eta=0, kappa=2**63 - WAD + 1)}, "WeightsTooLarge", (2**63 + 1,)),
+        ({"weights": weights(kappa=83 * WAD // 10)}, "WeightsTooLarge", ()),
+        ({"weights": weights(gamma=2**64 - 1, kappa=2**64 - 1)}, "WeightsTooLarge", ()),
+        ({"dst": DST | {"cap": 9}}, "DstTermsInvalid", ()),
+        ({"dst": DST | {"cap": 0, "floor": 0}}, "DstTermsInvalid", ()),
+        ({"dst": DST | {"supply": 2**88}}, "DstTermsInvalid", ()),
+        ({"dst": DST | {"cap": 2**88}}, "DstTermsInvalid", ()),
+        ({"dst": DST | {"volumeWeight": PPB - 1}}, "DstTermsInvalid", ()),
+        ({"dst": DST | {"impactWeight": 1}}, "DstTermsInvalid", ()),
+        ({"stakeGwei": MIN_STAKE // GWEI - 1}, "StakeTooSmall", (MIN_STAKE - GWEI, MIN_STAKE)),
+        ({"operatorSet": 0}, "UnknownSet", (0,)),
+        ({"operatorSet": 99}, "UnknownSet", (99,)),
+        ({"durations": {"challenge": 0}}, "ChallengeWithoutPanel", ()),
     ],
     ids=str,
 )
 def test_create__with_invalid_terms__says_what_is_wrong(
-    protocol: Protocol, changes: dict[str, Any], reason: str
+    protocol: Protocol, changes: dict[str, Any], error: str, values: tuple[Any, ...]
 ) -> None:
-    with reverts("TermsInvalid", what(reason)):
+    with reverts(error, *values):
         protocol.create(**changes)
 
 
@@ -134,10 +216,14 @@ def test_create__with_invalid_terms__says_what_is_wrong(
     [
         {"weights": weights(kappa=WAD * 8)},
         {"weights": weights(LOG1P)},
-        {"durations": {"challenge": 0}},
         {"dst": DST | {"supply": 2**88 - 1, "cap": 2**88 - 1}},
+        {"dst": DST | {"cap": DST["floor"]}},
         {"maxBids": 2**32 - 2},
         {"tranche": PPB},
+        {"samples": 2_048},
+        {"samples": 0, "durations": {"open": 0}},
+        {"stakeGwei": MIN_STAKE // GWEI},
+        {"feeGwei": 0, "entryFeeGwei": 0, "appealFeeGwei": 0, "fetchFeeGwei": 0, "bondGwei": 0},
     ],
     ids=str,
 )
@@ -147,69 +233,116 @@ def test_create__with_terms_at_their_limits__works(
     protocol.create(**changes)
 
 
-def test_create__with_a_bounty_beyond_its_field__reverts(protocol: Protocol) -> None:
-    protocol.chain.set_balance(BUYER.address, 2**97)
-    with reverts("TermsInvalid", what("bounty")):
-        protocol.create(bounty=2**96)
-    protocol.chain.set_balance(BUYER.address, 1000 * ETHER)
+class TestWindows:
+    """Nobody's time is too short, and nobody's money is locked for long."""
+
+    @pytest.mark.parametrize("name", LEAST)
+    def test_create__with_a_phase_too_short_or_too_long__is_refused(
+        self, protocol: Protocol, name: str
+    ) -> None:
+        least = LEAST[name]
+        for length in (0, 1, least - 1, 30 * DAY + 1, 2**32 - 1):
+            with reverts("PhaseOutOfBounds", length, least, 30 * DAY):
+                protocol.create(durations={name: length})
+        for length in (least, 30 * DAY):
+            with protocol.chain.rollback():
+                protocol.create(durations={name: length})
+
+    @pytest.mark.parametrize("name", SCORE_WINDOWS)
+    def test_create__with_a_score_window_too_short_or_too_long__is_refused(
+        self, protocol: Protocol, name: str
+    ) -> None:
+        for length in (1, OPERATORS - 1, 30 * DAY + 1, 2**32 - 1):
+            with reverts("WindowOutOfBounds", length, OPERATORS, 30 * DAY):
+                protocol.create(durations={name: length})
+        for length in (OPERATORS, 30 * DAY):
+            with protocol.chain.rollback():
+                protocol.create(durations={name: length})
+
+    def test_create__without_samples__has_no_open_phase(self, protocol: Protocol) -> None:
+        with reverts("PhaseOutOfBounds", PROVIDERS, 0, 0):
+            protocol.create(samples=0, durations={"open": PROVIDERS})
+        with reverts("PhaseOutOfBounds", 0, PROVIDERS, 30 * DAY):
+            protocol.create(samples=1, durations={"open": 0})
+
+    def test_create__of_more_than_90_days_in_all__is_refused(self, protocol: Protocol) -> None:
+        rest = sum(DURATIONS.values()) - DURATIONS["commit"] - DURATIONS["deliver"]
+        rest += DRAW + sum(DURATIONS[name] for name in ("scoreCommit", "scoreOpen", "scorePost"))
+        rest += 30 * DAY - DURATIONS["dispute"]
+        left = 60 * DAY - rest
+        lengths = {"dispute": 30 * DAY, "deliver": 30 * DAY}
+        with reverts("AuctionTooLong", 90 * DAY + 1, 90 * DAY):
+            protocol.create(durations=lengths | {"commit": left + 1})
+        protocol.create(durations=lengths | {"commit": left})
+
+    def test_create__with_scores_beyond_90_days__is_refused_by_the_oracle(
+        self, protocol: Protocol
+    ) -> None:
+        with pytest.raises(Reverted, match="RequestTooLong"):
+            protocol.create(
+                durations={"scoreCommit": 29 * DAY, "scorePost": 20 * DAY, "challenge": 5}
+            )
+
+    def test_create__over_a_set_without_an_appeal_panel__has_no_challenge(
+        self, protocol: Protocol
+    ) -> None:
+        plain = Protocol(protocol.chain, appeal=0)
+        with reverts("ChallengeWithoutPanel"):
+            plain.create(durations={"challenge": 40})
+        auction = plain.create()
+        assert auction.receipt.event("RequestOpened").args["end"] == auction.starts()["challenge"]
 
 
-def test_create__with_an_unknown_operator_set__reverts(protocol: Protocol) -> None:
-    with reverts("UnknownSet", 99):
-        protocol.create(operatorSet=99)
-    with reverts("UnknownSet", 0):
-        protocol.create(operatorSet=0)
+class TestMoney:
+    def test_create__without_the_fee__is_refused(self, protocol: Protocol) -> None:
+        with reverts("FeeMissing", FEE - 1, FEE):
+            protocol.create(bounty=-1)
+
+    def test_create__with_more_value_than_its_field_holds__is_refused(
+        self, protocol: Protocol
+    ) -> None:
+        protocol.chain.set_balance(BUYER.address, 2**97)
+        with reverts("BountyTooLarge", 2**96):
+            protocol.create(bounty=2**96 - FEE)
+        protocol.create(bounty=2**96 - 1 - FEE)
+        protocol.chain.set_balance(BUYER.address, 1000 * ETHER)
+
+    def test_create__without_the_buyers_approval__reverts(self, protocol: Protocol) -> None:
+        key = protocol.key(SETTLER.address)
+        with reverts("ERC20InsufficientAllowance"):
+            protocol.do("create", protocol.terms(), key, sender=SETTLER.address, value=FEE)
+
+    def test_create__with_a_token_that_takes_a_fee__reverts(self, protocol: Protocol) -> None:
+        protocol.token = protocol.chain.deploy("FeeToken")
+        with reverts("BalanceMismatch", 1_000_000, 990_000):
+            protocol.create()
 
 
-def test_create__with_a_key_signed_by_another__reverts(protocol: Protocol) -> None:
-    terms = protocol.terms()
-    x, y = public_key(person("owner"))
-    struct = struct_hash(KEY_TYPE, BUYER.address, x, y)
-    digest = typed_digest(AUCTION_DOMAIN, protocol.auction.address, struct)
-    key = {"x": x, "y": y, "signature": sign(person("thief"), digest)}
-    with reverts("KeyNotOwned", person("thief").address, person("owner").address):
-        protocol.do("create", terms, key, sender=BUYER.address)
+class TestKey:
+    def test_create__with_a_key_signed_by_another__reverts(self, protocol: Protocol) -> None:
+        x, y = public_key(person("owner"))
+        struct = struct_hash(KEY_TYPE, BUYER.address, x, y)
+        digest = typed_digest(AUCTION_DOMAIN, protocol.auction.address, struct)
+        key = {"x": x, "y": y, "signature": sign(person("thief"), digest)}
+        with reverts("KeyNotOwned", person("thief").address, person("owner").address):
+            protocol.do("create", protocol.terms(), key, sender=BUYER.address, value=FEE)
 
+    def test_create__with_the_key_of_another_buyer__reverts(self, protocol: Protocol) -> None:
+        key = protocol.key(SETTLER.address)
+        with pytest.raises(Reverted, match="KeyNotOwned"):
+            protocol.do("create", protocol.terms(), key, sender=BUYER.address, value=FEE)
 
-def test_create__with_the_key_of_another_buyer__reverts(protocol: Protocol) -> None:
-    with pytest.raises(Reverted, match="KeyNotOwned"):
-        protocol.do("create", protocol.terms(), protocol.key(SETTLER.address), sender=BUYER.address)
-
-
-@pytest.mark.parametrize(
-    ("signature", "error"),
-    [
-        (bytes(64), "ECDSAInvalidSignatureLength"),
-        (bytes(65), "ECDSAInvalidSignature"),
-        (b"\1" * 32 + b"\xff" * 32 + b"\x1b", "ECDSAInvalidSignatureS"),
-    ],
-)
-def test_create__with_a_malformed_signature__reverts(
-    protocol: Protocol, signature: bytes, error: str
-) -> None:
-    with reverts(error):
+    @pytest.mark.parametrize(
+        ("signature", "error"),
+        [
+            (bytes(64), "ECDSAInvalidSignatureLength"),
+            (bytes(65), "ECDSAInvalidSignature"),
+            (b"\1" * 32 + b"\xff" * 32 + b"\x1b", "ECDSAInvalidSignatureS"),
+        ],
+    )
+    def test_create__with_a_malformed_signature__reverts(
+        self, protocol: Protocol, signature: bytes, error: str
+    ) -> None:
         key = protocol.key() | {"signature": signature}
-        protocol.do("create", protocol.terms(), key, sender=BUYER.address)
-
-
-def test_create__without_the_buyers_approval__reverts(protocol: Protocol) -> None:
-    key = protocol.key(SETTLER.address)
-    with reverts("ERC20InsufficientAllowance"):
-        protocol.do("create", protocol.terms(), key, sender=SETTLER.address)
-
-
-def test_create__with_a_token_that_takes_a_fee__reverts(protocol: Protocol) -> None:
-    protocol.token = protocol.chain.deploy("FeeToken")
-    with reverts("BalanceMismatch", 1_000_000, 990_000):
-        protocol.create()
-
-
-def test_domain_separator__of_both_contracts__is_that_of_eip_712(protocol: Protocol) -> None:
-    # By way of a digest: 0x1901 ‖ domain ‖ struct.
-    for contract, name in (
-        (protocol.auction, AUCTION_DOMAIN),
-        (protocol.oracle, "Q-MIA ScoreOracle"),
-    ):
-        domain = protocol.chain.call(contract, "DOMAIN_SEPARATOR")
-        struct = keccak(b"struct")
-        assert typed_digest(name, contract.address, struct) == keccak(b"\x19\x01" + domain + struct)
+        with reverts(error):
+            protocol.do("create", protocol.terms(), key, sender=BUYER.address, value=FEE)

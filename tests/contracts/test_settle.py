@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 
 from oracles.mechanism import Bid
 from tests.support.auction import (
+    BURN,
     GWEI,
     NONE,
     PPB,
@@ -41,22 +42,27 @@ def test_settle__without_any_bid__returns_everything_to_the_buyer(protocol: Prot
     outcome = settle(auction, (NONE, NONE, NONE), 0).event("Settled").args["outcome"]
     assert (outcome.winners, outcome.refund, outcome.buyerMut) == (0, 400, 500)
     native = protocol.chain.balance(auction.buyer)
-    protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
+    auction.withdraw_refund()
     assert protocol.held(auction.buyer) == 400
-    assert protocol.chain.balance(auction.buyer) - native == 3 * GWEI
+    # The bounty, and the fee too: no scores came.
+    fee = auction.terms["scoring"]["feeGwei"] * GWEI
+    assert protocol.chain.balance(auction.buyer) - native == 3 * GWEI + fee
     assert protocol.chain.call(auction.mut(), "balanceOf", auction.buyer) == 500
 
 
-def test_settle__without_any_reveal__gives_all_bonds_to_the_settlers(protocol: Protocol) -> None:
+def test_settle__without_any_reveal__burns_all_bonds(protocol: Protocol) -> None:
     auction = protocol.lead("reveal", bounty=100)
     protocol.do("acceptScores", auction.id)
     auction.go("settle")
     for count, done in ((2, False), (3, True)):
         assert protocol.view("settle", auction.id, (NONE, NONE, NONE), count) == done
-    outcome = auction.settle().event("Settled").args["outcome"]
-    assert (outcome.revealed, outcome.unrevealed, outcome.bonusGwei) == (0, 3, 0)
-    assert outcome.bounty == 100 + 3 * auction.bond
-    assert outcome.refund == 1_000_000
+    burned = protocol.chain.balance(BURN)
+    receipt = auction.settle()
+    outcome = receipt.event("Settled").args["outcome"]
+    assert (outcome.revealed, outcome.unrevealed, outcome.refund) == (0, 3, 1_000_000)
+    assert protocol.chain.balance(BURN) - burned == 3 * auction.bond
+    assert receipt.event("BountyClaimed").args["amount"] == 100
+    assert protocol.chain.balance(protocol.auction.address) == 0
 
 
 def test_settle__where_scores_were_never_accepted__costs_nobody_a_bond(
@@ -66,10 +72,13 @@ def test_settle__where_scores_were_never_accepted__costs_nobody_a_bond(
     auction.go("settle")
     with reverts("ScoresMissing"):
         settle(auction, (NONE, NONE, NONE))
-    auction.go("deliver_late")
+    auction.go("fetch")
     protocol.do("abort", auction.id)
     for index in auction.entries:
+        payer = auction.entries[index].payer
+        before = protocol.chain.balance(payer)
         auction.reclaim(index)
+        assert protocol.chain.balance(payer) - before == auction.deposit
 
 
 @pytest.mark.parametrize(
@@ -143,9 +152,7 @@ def test_settle__in_chunks_of_any_size_by_anyone__ends_as_in_one_go(
         Bid(i, rng.randrange(300_000), rng.randrange(1, 2**64), rng.random() < 0.4)
         for i in range(40)
     )
-    auction = protocol.create(bondGwei=0, tranche=tranche)
-    for _ in bids:
-        auction.commit(owner=SETTLER.address)
+    auction = protocol.crowd(len(bids), tranche=tranche)
     auction.overwrite(bids)
     auction.go("settle")
     with protocol.chain.rollback():
@@ -202,14 +209,11 @@ def test_claim_bounty__by_those_who_walked__is_split_by_bids(protocol: Protocol)
     right = auction.proposal()
     settle(auction, (0, NONE, NONE), 6)  # Earns nothing: this proposal never passes.
     protocol.do("settle", auction.id, right, 3, sender=RELAYER.address)
-    outcome = settle(auction, right, 4).event("Settled").args["outcome"]
-    forfeited = 2 * auction.bond
-    assert outcome.bonusGwei == forfeited // GWEI // 2 // 5
-    assert outcome.bounty == 1_001 + forfeited - 5 * outcome.bonusGwei * GWEI
+    settle(auction, right, 4)
     for who, walked in ((RELAYER, 3), (SETTLER, 4)):
         before = protocol.chain.balance(who.address)
         receipt = protocol.do("claimBounty", auction.id, sender=who.address)
-        amount = outcome.bounty * walked // 7
+        amount = 1_001 * walked // 7
         assert receipt.event("BountyClaimed").args["amount"] == amount
         assert protocol.chain.balance(who.address) - before == amount
         with reverts("NothingToClaim", auction.id, 0):
@@ -238,19 +242,19 @@ def test_settle__at_the_widest_amounts__keeps_every_sum_exact(
     top = 2**80 - 1
     budget = top * rho // PPB + 1 if rho < PPB else top
     pool = top * (PPB - rho) // PPB + 1 if rho else top
-    auction = protocol.create(budget=min(top, budget), pool=min(top, pool), rho=rho, bondGwei=0)
+    auction = protocol.crowd(winners + 1, budget=min(top, budget), pool=min(top, pool), rho=rho)
     assert auction.beta > top - 10**10
     bids = [Bid(i, auction.beta // 2 // (winners + i), 2**64 - 1 - i) for i in range(winners + 1)]
-    for _ in bids:
-        auction.commit(owner=SETTLER.address)
     auction.overwrite(bids)
     auction.go("settle").settle()
     won = auction.winners()
+    owner = person("crowd").address
+    auction.go("deliver")
     for index in won:
-        auction.deliver(index)
+        auction.deliver(index, sender=owner)
     auction.go("claim")
     for index in won:
         auction.claim(index, 3)
-    protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
+    auction.withdraw_refund()
     # Less than a unit is lost by rounding each reward, and again by splitting it.
     assert protocol.held(protocol.auction) < len(won) * (1 if rho in {0, PPB} else 2)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from oracles.mechanism import parse_clearing, parse_dst, settlement_totals
 from tests.mechanism.strategies import Market, markets
-from tests.support.auction import CASH, MUT, NONE, PPB, Auction, Protocol, Score, person
+from tests.support.auction import CASH, MUT, NONE, PPB, Auction, Protocol, Score
 from tests.support.chain import Reverted
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parents[1] / "mechanism" / "vectors" / "mechanism.json").read_text()
 )
-OWNER = person("owner").address
 REFUSALS = {"CertificateFailed", "MarginalInvalid"}
 
 
@@ -35,11 +34,9 @@ def loaded(
     tranche: Fraction,
 ) -> Auction:
     """An auction of these terms in its settlement phase, with these bids revealed."""
-    auction = protocol.create(
-        budget=budget, pool=pool, rho=int(rho * PPB), tranche=int(tranche * PPB), bondGwei=0
+    auction = protocol.crowd(
+        len(bids), budget=budget, pool=pool, rho=int(rho * PPB), tranche=int(tranche * PPB)
     )
-    for _ in bids:
-        auction.commit(owner=OWNER)
     if bids:
         auction.overwrite(bids)
     return auction.go("settle")
@@ -86,6 +83,7 @@ class TestClearing:
         assert outcome.mutSupply == totals.buyer_mut + totals.allotment
 
         winners = [index for clock in paying for index in clock["winners"]]
+        auction.go("deliver")
         for index in auction.entries:
             if index in winners:
                 auction.deliver(index)
@@ -93,13 +91,13 @@ class TestClearing:
                 with pytest.raises(Reverted, match="NotAWinner"):
                     auction.deliver(index)
         auction.go("claim")
-        paid: dict[str, dict[str, str]] = {"cash": {}, "face": {}}
+        paid: dict[str, dict[str, str]] = {"cash": {}, "mut": {}}
         for index in winners:
             claimed = auction.claim(index, CASH | MUT).event("Claimed").args
             for part, amounts in paid.items():
                 amounts[str(index)] = str(claimed[part])
-        assert paid == {"cash": expected["cash"], "face": expected["face"]}
-        reward = {i: int(paid["cash"][i]) + int(paid["face"][i]) for i in paid["cash"]}
+        assert paid == {"cash": expected["cash"], "mut": expected["face"]}
+        reward = {i: int(paid["cash"][i]) + int(paid["mut"][i]) for i in paid["cash"]}
         assert {i: str(amount) for i, amount in reward.items()} == expected["reward"]
 
     def test_settle__on_any_other_marginal__refuses(
@@ -147,17 +145,9 @@ def test_verify__on_a_vector__gives_its_shares(vector: dict[str, Any], protocol:
     assert all(score * 1000 == s.volume for score, s in zip(case.scores, scores, strict=True))
     dst = {"supply": case.supply, "floor": case.floor, "cap": case.cap}
     dst |= {"volumeWeight": PPB, "qualityWeight": 0, "impactWeight": 0}
-    auction = protocol.create(enrolment=True, dst=dst, bondGwei=0)
-    for _ in scores:
-        auction.commit(owner=OWNER)
-    auction.score(scores)
-    auction.go("reveal")
-    for index in auction.entries:
-        auction.reveal(index)
-    auction.go("settle").settle()
-    for index in auction.entries:
-        auction.deliver(index)
-    auction.go("claim")
+    auction = protocol.crowd(len(scores), enrolment=True, dst=dst)
+    auction.scores = scores
+    auction.to("claim")
     token = auction.dst()
     shares, proposal = auction.dst_shares()
     assert [str(share) for share in shares.values()] == vector["shares"]

@@ -22,7 +22,6 @@ from tests.support.chain import (
 
 _REVERT = re.compile(r"^Revert \{ gas_used: \d+, output: 0x([0-9a-f]*) \}$")
 _PADDING = 33  # Bytes that revm appends to code, so that no push runs past its end.
-_RANDAO = b"\x55" * 32
 _FAUCET = "0x" + "fa" * 20
 
 
@@ -41,6 +40,7 @@ class Revm(Chain):
 
     def __init__(self) -> None:
         self._time = START
+        self._prevrandao = 0x55 << 248
         config = CfgEnv(chain_id=CHAIN_ID, limit_contract_code_size=self.code_limit)
         self._evm = EVM(
             env=Env(cfg=config, block=self._block()),
@@ -60,7 +60,7 @@ class Revm(Chain):
             number=1,
             timestamp=self._time,
             gas_limit=BLOCK_GAS,
-            prevrandao=_RANDAO,
+            prevrandao=self._prevrandao.to_bytes(32, "big"),
         )
 
     @property
@@ -70,6 +70,16 @@ class Revm(Chain):
     @time.setter
     def time(self, timestamp: int) -> None:
         self._time = timestamp
+        self._evm.set_block_env(self._block())
+
+    @property
+    def prevrandao(self) -> int:
+        """What the block's randomness is, as an integer of 256 bits."""
+        return self._prevrandao
+
+    @prevrandao.setter
+    def prevrandao(self, value: int) -> None:
+        self._prevrandao = value
         self._evm.set_block_env(self._block())
 
     def balance(self, address: str) -> int:
