@@ -692,12 +692,16 @@ class Auction:
         args = (self.id, e.sealed, e.place, self.opening(index))
         return self.protocol.do("open", *args, sender=sender or e.owner)
 
+    def sign_opening(self, signer: LocalAccount, index: int) -> bytes:
+        """Sign an opening that somebody else will record."""
+        struct = struct_hash(OPENING_TYPE, self.id, index, self.opening(index))
+        return sign(signer, typed_digest(AUCTION_DOMAIN, self.protocol.auction.address, struct))
+
     def open_for(self, index: int, signer: LocalAccount) -> Receipt:
         """Record a signed opening."""
         e = self.entries[index]
-        struct = struct_hash(OPENING_TYPE, self.id, index, self.opening(index))
-        digest = typed_digest(AUCTION_DOMAIN, self.protocol.auction.address, struct)
-        args = (self.id, e.sealed, e.place, self.opening(index), sign(signer, digest))
+        signature = self.sign_opening(signer, index)
+        args = (self.id, e.sealed, e.place, self.opening(index), signature)
         return self.protocol.do("openFor", *args)
 
     def reveal(self, index: int, sender: str = "") -> Receipt:
