@@ -759,20 +759,23 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     function reclaimBond(uint256 auctionId, bytes32 sealedBid, Place calldata place) external nonReentrant {
         Auction storage a = _auctions[auctionId];
         _inPhase(a.commitEnd, type(uint256).max);
-        bool aborted = a.state == State.Aborted;
+        bool over = a.state != State.Open;
         Bid bid = _bids[auctionId][place.index];
         // Committed, withdrawn, or withdrawn with the bond back; the hash is the same.
         Bid plain = BidLibrary.commitment(sealedBid, place, 0);
-        bool withdrawn = bid.same(plain.with(BidLibrary.OUT));
-        bool paid = bid.same(plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID));
-        if (!withdrawn && !(aborted && (paid || bid.same(plain.with(BidLibrary.COMMITTED))))) {
+        uint256 amount;
+        if (
+            bid.same(plain.with(BidLibrary.OUT)) ||
+            (a.state == State.Aborted && bid.same(plain.with(BidLibrary.COMMITTED)))
+        ) {
+            amount = a.bondGwei;
+        } else if (!over || !bid.same(plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID))) {
             revert NotTheCommitment(auctionId, place.index);
         }
-        uint256 amount = paid ? 0 : a.bondGwei;
         // Scores that stood have been paid for, whatever became of the auction.
-        if (aborted && _scores[auctionId][0] == address(0)) amount += a.entryFeeGwei;
+        if (over && _scores[auctionId][0] == address(0)) amount += a.entryFeeGwei;
         if (amount == 0) revert NothingToClaim(auctionId, place.index);
-        _bids[auctionId][place.index] = aborted ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
+        _bids[auctionId][place.index] = over ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
         emit BondReclaimed(auctionId, place.index, place.payer, amount * 1 gwei);
         _sendNative(place.payer, amount * 1 gwei);
     }

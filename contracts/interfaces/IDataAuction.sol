@@ -382,8 +382,8 @@ interface IDataAuction {
     /// @notice Pay what is due to a bid: cash, MUT and bond, chosen by the bits of `parts` (1, 2, 4).
     function claim(uint256 auctionId, Place calldata place, uint256 parts) external;
 
-    /// @notice Return the bond of a withdrawn commitment once commitments end; after an abort that of any commitment, and
-    /// the entry fee with it.
+    /// @notice Return the bond of a withdrawn commitment once commitments end; after an abort that of any commitment. Where
+    /// the auction ended without scores, the entry fee too.
     function reclaimBond(uint256 auctionId, bytes32 sealedBid, Place calldata place) external;
 
     /// @notice The caller's part of the settlement bounty, where several calls walked the bids.

@@ -38,6 +38,7 @@ class Anvil(Chain):
     Attributes:
       url: of its JSON-RPC.
       web3: connected to it.
+      base_fee: of the blocks to come, in wei; who sends a transaction pays it.
     """
 
     def __init__(self, *options: str, hardfork: str = "cancun") -> None:
@@ -57,6 +58,7 @@ class Anvil(Chain):
         command = [anvil, "--port", "0", "--accounts", "1", "--auto-impersonate"]
         command += ["--hardfork", hardfork, "--chain-id", str(CHAIN_ID), "--timestamp", str(START)]
         command += ["--gas-limit", str(BLOCK_GAS), "--base-fee", "0", *options]
+        command += ["--disable-code-size-limit"]  # Until DataAuction fits the usual limit.
         with tempfile.NamedTemporaryFile(prefix="anvil-", suffix=".log") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             try:
@@ -66,6 +68,7 @@ class Anvil(Chain):
                 raise
         self.web3 = Web3(HTTPProvider(self.url))
         self._time = START
+        self.base_fee = 0
         for account in ACCOUNTS:
             self.set_balance(account.address, START_BALANCE)
 
@@ -150,12 +153,13 @@ class Anvil(Chain):
 
     def _mine(self, sender: str, to: str | None, data: bytes, value: int, gas: int) -> Json:
         self.rpc("evm_setNextBlockTimestamp", hex(self._time))
+        self.rpc("anvil_setNextBlockBaseFeePerGas", hex(self.base_fee))
         request = {
             "from": sender,
             "data": "0x" + data.hex(),
             "value": hex(value),
             "gas": hex(gas),
-            "gasPrice": "0x0",
+            "gasPrice": hex(self.base_fee),
         }
         # Mined after eth_sendTransaction returns: the receipt may not be there yet. This one waits.
         receipt: Json = self.rpc("eth_sendTransactionSync", request | ({"to": to} if to else {}))
