@@ -14,7 +14,6 @@ from tests.support.auction import (
     RELAYER,
     SETTLER,
     ZERO,
-    Auction,
     Entry,
     Protocol,
     person,
