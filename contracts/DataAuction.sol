@@ -10,8 +10,10 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
+import {Clearing} from "./Clearing.sol";
 import {Exchange} from "./Exchange.sol";
 import {MutToken} from "./MutToken.sol";
+import {TermsRules} from "./TermsRules.sol";
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IScoreOracle} from "./interfaces/IScoreOracle.sol";
 import {Clock} from "./libraries/Clock.sol";
@@ -31,12 +33,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @notice Version of the events' meaning; an auditor refuses versions that it does not know.
     uint256 public constant SCHEMA = 2;
-    uint256 public constant MAX_PHASE = 30 days;
-    uint256 public constant MAX_LENGTH = 90 days;
-    uint256 public constant MAX_SAMPLES = 2048;
 
     uint256 internal constant PPB = 1e9;
-    uint256 internal constant MAX_WEIGHT = 1 << 63;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
 
     uint256 internal constant CASH = 1;
@@ -50,12 +48,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     bytes32 internal constant KEY_TYPEHASH = keccak256("EncryptionKey(address owner,bytes32 x,bytes32 y)");
 
     IScoreOracle public immutable ORACLE;
+    TermsRules public immutable RULES;
+    Clearing public immutable CLEARING;
     Exchange public immutable EXCHANGE;
     address public immutable MUT_IMPLEMENTATION;
     /// @notice Seconds from the end of the commitments to the draw of the samples.
     uint256 public immutable DRAW;
-    uint256 public immutable LEAST_PROVIDER_WINDOW;
-    uint256 public immutable LEAST_OPERATOR_WINDOW;
 
     /*//////////////////////////////////////////////////////////////
                                  STORAGE
@@ -158,8 +156,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (block.prevrandao < 1 << 128) revert NoRandomness(block.prevrandao);
         ORACLE = oracle;
         DRAW = draw;
-        LEAST_PROVIDER_WINDOW = leastProviderWindow;
-        LEAST_OPERATOR_WINDOW = leastOperatorWindow;
+        RULES = new TermsRules(draw, leastProviderWindow, leastOperatorWindow);
+        CLEARING = new Clearing();
         EXCHANGE = new Exchange(oracle);
         MUT_IMPLEMENTATION = address(new MutToken());
     }
@@ -173,32 +171,32 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Terms calldata terms,
         EncryptionKey calldata key
     ) external payable nonReentrant returns (uint256 auctionId) {
-        _checkKey(key);
-        (uint256 beta, uint256 reserve) = _checkTerms(terms);
+        address keyAddress = _checkKey(key);
+        (uint256 beta, uint256 reserve, uint256 bounty) = RULES.check(terms, msg.value);
 
         auctionId = ++auctionCount;
         Auction storage a = _auctions[auctionId];
         _setPhases(a, auctionId, terms);
+        // In the order of their slots, so that each is written once.
         a.maxBids = terms.maxBids;
         a.bondGwei = terms.bondGwei;
-        a.claimBondGwei = terms.bondGwei;
         a.entryFeeGwei = terms.scoring.entryFeeGwei;
-        a.feeGwei = terms.scoring.feeGwei;
-        a.fetchFeeGwei = terms.scoring.fetchFeeGwei;
-        a.qMin = terms.scoring.qMin;
-        a.agreement = terms.agreement;
-        a.keyAddress = address(uint160(uint256(keccak256(abi.encode(key.x, key.y)))));
         a.enrolment = terms.enrolment;
-        a.tranche = terms.tranche;
-        a.budget = terms.budget;
+        a.agreement = terms.agreement;
         a.beta = uint80(beta);
         a.weights = terms.weights;
+        a.qMin = terms.scoring.qMin;
+        a.tranche = terms.tranche;
         a.token = terms.token;
+        a.claimBondGwei = terms.bondGwei;
         a.price.rho = terms.rho;
         a.pool = terms.pool;
         a.buyer = msg.sender;
-        uint256 bounty = msg.value - uint256(terms.scoring.feeGwei) * 1 gwei;
         a.bounty = uint96(bounty);
+        a.keyAddress = keyAddress;
+        a.feeGwei = terms.scoring.feeGwei;
+        a.fetchFeeGwei = terms.scoring.fetchFeeGwei;
+        a.budget = terms.budget;
         if (terms.dst.supply != 0) dstTermsHash[auctionId] = keccak256(abi.encode(terms.dst));
 
         if (terms.budget != 0) {
@@ -212,55 +210,17 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     /// @dev The key's own signature proves that somebody can open what is wrapped for it (no rogue or mistyped key).
-    function _checkKey(EncryptionKey calldata key) internal view {
-        address keyAddress = address(uint160(uint256(keccak256(abi.encode(key.x, key.y)))));
+    function _checkKey(EncryptionKey calldata key) internal view returns (address keyAddress) {
+        keyAddress = address(uint160(uint256(keccak256(abi.encode(key.x, key.y)))));
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(KEY_TYPEHASH, msg.sender, key.x, key.y)));
-        address signer = ECDSA.recover(digest, key.signature);
+        // Of a malformed signature the signer is 0.
+        (address signer, , ) = ECDSA.tryRecoverCalldata(digest, key.signature);
         if (signer != keyAddress) revert KeyNotOwned(signer, keyAddress);
-    }
-
-    /// @dev β = min(B / ρ, U / (1-ρ)), a term with a zero denominator dropped.
-    // slither-disable-next-line msg-value-in-nonpayable (called from create alone, which is payable)
-    function _checkTerms(Terms calldata terms) internal view returns (uint256 beta, uint256 reserve) {
-        if (terms.rho > PPB) revert RhoTooLarge(terms.rho);
-        if (terms.tranche > PPB) revert TrancheTooLarge(terms.tranche);
-        if (terms.maxBids == 0 || terms.maxBids >= Clock.NONE) revert MaxBidsInvalid(terms.maxBids);
-        if (terms.scoring.samples > MAX_SAMPLES) revert TooManySamples(terms.scoring.samples);
-        uint256 fee = uint256(terms.scoring.feeGwei) * 1 gwei;
-        if (msg.value < fee) revert FeeMissing(msg.value, fee);
-        if (msg.value > type(uint96).max) revert BountyTooLarge(msg.value);
-        if (terms.token.code.length == 0) revert TokenWithoutCode(terms.token);
-
-        beta = type(uint256).max;
-        if (terms.rho != 0) beta = _min(beta, (uint256(terms.budget) * PPB) / terms.rho);
-        if (terms.rho != PPB) beta = _min(beta, (uint256(terms.pool) * PPB) / (PPB - terms.rho));
-        if (beta == 0 || beta > type(uint80).max) revert BudgetOutOfRange(beta);
-        reserve = (beta * terms.tranche) / PPB;
-
-        uint256 top = Weights.weight(terms.weights, Weights.MAX_SCORE, Weights.MAX_SCORE);
-        if (top > MAX_WEIGHT) revert WeightsTooLarge(top);
-        DstTerms calldata dst = terms.dst;
-        if (
-            dst.supply != 0 &&
-            (dst.cap < dst.floor ||
-                dst.cap == 0 ||
-                dst.supply > type(uint88).max ||
-                dst.cap > type(uint88).max ||
-                uint256(dst.volumeWeight) + dst.qualityWeight + dst.impactWeight != PPB)
-        ) revert DstTermsInvalid();
     }
 
     /// @dev The oracle checks the score windows, and knows whether there is an appeal.
     function _setPhases(Auction storage a, uint256 auctionId, Terms calldata terms) internal {
         Durations calldata d = terms.durations;
-        _checkPhase(d.commit, LEAST_PROVIDER_WINDOW);
-        if (terms.scoring.samples == 0) _checkLength(d.open, 0, 0);
-        else _checkPhase(d.open, LEAST_PROVIDER_WINDOW);
-        _checkPhase(d.reveal, LEAST_PROVIDER_WINDOW);
-        _checkPhase(d.settle, LEAST_OPERATOR_WINDOW);
-        _checkPhase(d.fetch, 2 * LEAST_OPERATOR_WINDOW);
-        _checkPhase(d.deliver, LEAST_PROVIDER_WINDOW);
-        _checkPhase(d.dispute, 2 * LEAST_OPERATOR_WINDOW);
         uint256 t = block.timestamp + d.commit;
         a.commitEnd = uint40(t);
         a.openStart = uint40(t += DRAW);
@@ -286,15 +246,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.fetchEnd = uint40(t += d.fetch);
         a.deliverEnd = uint40(t += d.deliver);
         a.disputeEnd = uint40(t += d.dispute);
-        if (t > block.timestamp + MAX_LENGTH) revert AuctionTooLong(t - block.timestamp, MAX_LENGTH);
-    }
-
-    function _checkPhase(uint256 length, uint256 least) internal pure {
-        _checkLength(length, least, MAX_PHASE);
-    }
-
-    function _checkLength(uint256 length, uint256 least, uint256 most) internal pure {
-        if (length < least || length > most) revert PhaseOutOfBounds(length, least, most);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -570,56 +521,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             revert ScoresMissing();
         }
         Auction storage a = _auctions[auctionId];
-        Outcome memory o;
+        Outcome memory o = CLEARING.clear(walks, a.beta, a.tranche, a.price.rho, a.budget, a.pool);
         (o.revealed, o.unrevealed) = (progress.revealed, progress.unrevealed);
-        _prices(a, walks, o);
-        if (!o.split && walks[2].next != 0) revert MarginalInvalid(marginals.unflagged);
         _record(a, auctionId, walks, o);
         emit Settled(auctionId, marginals, o);
         // Burned whole: a part for revealers or settlers would pay shills, and who withholds and settles.
         _sendNative(BURN, o.unrevealed * a.bondGwei * 1 gwei);
-    }
-
-    /// @dev Checks the certificates and fills in what follows from them.
-    function _prices(Auction storage a, Clock.Walk[3] memory walks, Outcome memory o) internal view {
-        Clock.Price memory price = Clock.clear(walks[0], a.beta);
-        Clock.Price memory unflaggedPrice;
-        if (walks[1].tally != 0 || walks[1].loser != 0) {
-            Clock.Price memory reserved = Clock.clear(walks[1], (uint256(a.beta) * a.tranche) / PPB);
-            o.split = Clock.below(price, reserved);
-            if (o.split) {
-                // Rounded up: what is kept back for flagged winners is never less than they are paid.
-                uint256 kept = (reserved.num * walks[1].sum() + reserved.den - 1) / reserved.den;
-                unflaggedPrice = Clock.clear(walks[2], a.beta - kept);
-                price = reserved;
-            }
-        }
-        if (price.den == 0) price = Clock.Price(0, 1);
-        if (unflaggedPrice.den == 0) unflaggedPrice = Clock.Price(0, 1);
-        (o.num, o.den, o.unflaggedNum, o.unflaggedDen) = (
-            price.num,
-            price.den,
-            unflaggedPrice.num,
-            unflaggedPrice.den
-        );
-
-        Clock.Walk memory first = walks[o.split ? 1 : 0];
-        (uint256 spent, uint256 allotment) = _spend(a.price.rho, price, first.sum(), first.count());
-        o.winners = first.count();
-        if (o.split) {
-            (uint256 moreSpent, uint256 moreAllotment) = _spend(
-                a.price.rho,
-                unflaggedPrice,
-                walks[2].sum(),
-                walks[2].count()
-            );
-            spent += moreSpent;
-            allotment += moreAllotment;
-            o.winners += walks[2].count();
-        }
-        o.refund = a.budget - spent;
-        o.buyerMut = a.pool > allotment ? a.pool - allotment : 0;
-        o.mutSupply = allotment + o.buyerMut;
     }
 
     function _record(Auction storage a, uint256 auctionId, Clock.Walk[3] memory walks, Outcome memory o) internal {
@@ -651,18 +558,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         return Marginal(uint32(index), uint80(walk.cost), uint64(walk.weight));
     }
 
-    /// @dev Cash and MUT set aside for the winners of one clock; `k` more MUT because each face value is rounded up.
-    function _spend(
-        uint256 rho,
-        Clock.Price memory price,
-        uint256 sum,
-        uint256 winners
-    ) internal pure returns (uint256 cash, uint256 mut) {
-        uint256 den = price.den * PPB;
-        cash = (rho * price.num * sum) / den;
-        if (rho != PPB) mut = ((PPB - rho) * price.num * sum) / den + winners;
-    }
-
     /*//////////////////////////////////////////////////////////////
                                  DELIVER
     //////////////////////////////////////////////////////////////*/
@@ -685,7 +580,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     /// @inheritdoc IDataAuction
     function strikeOut(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) external nonReentrant {
         if (msg.sender != address(EXCHANGE)) revert NotTheExchange(msg.sender);
-        _strikeOut(auctionId, index, ground);
+        (uint256 cash, uint256 mut) = _strikeOut(auctionId, index);
+        emit StruckOut(auctionId, index, cash, mut, ground);
     }
 
     /// @inheritdoc IDataAuction
@@ -694,16 +590,17 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (a.state != State.Settled) revert WrongState(a.state);
         _inPhase(a.deliverEnd, type(uint256).max);
         if (_bids[auctionId][index].has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
-        _strikeOut(auctionId, index, IScoreOracle.Ground.Silent);
+        (uint256 cash, uint256 mut) = _strikeOut(auctionId, index);
+        emit StruckOut(auctionId, index, cash, mut, IScoreOracle.Ground.Silent);
     }
 
     /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
-    function _strikeOut(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) internal {
+    function _strikeOut(uint256 auctionId, uint256 index) internal returns (uint256 cash, uint256 mut) {
         Auction storage a = _auctions[auctionId];
         Bid bid = _bids[auctionId][index];
         if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, index);
         if (!_wins(a, bid, index)) revert NotAWinner(auctionId, index);
-        (uint256 cash, uint256 mut) = _reward(a, bid);
+        (cash, mut) = _reward(a, bid);
         _bids[auctionId][index] = bid.without(BidLibrary.DELIVERED).with(
             BidLibrary.OUT | BidLibrary.CASH_PAID | BidLibrary.MUT_PAID | BidLibrary.BOND_PAID
         );
@@ -712,7 +609,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.refund += uint80(cash);
         // slither-disable-next-line reentrancy-events (the auction's own token)
         if (mut != 0) MutToken(mutToken(auctionId)).reduce(mut);
-        emit StruckOut(auctionId, index, cash, mut, ground);
         _sendNative(BURN, uint256(a.claimBondGwei) * 1 gwei);
     }
 
@@ -899,12 +795,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     /// @inheritdoc IDataAuction
     function mutToken(uint256 auctionId) public view returns (address) {
         return Clones.predictDeterministicAddress(MUT_IMPLEMENTATION, bytes32(auctionId));
-    }
-
-    /// @notice EIP-712 domain separator, for those who build the typed data themselves.
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
     }
 
     /*//////////////////////////////////////////////////////////////

@@ -152,12 +152,6 @@ contract Exchange is IExchange, EIP712 {
             );
     }
 
-    /// @notice EIP-712 domain separator, for those who build the typed data themselves.
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
-    }
-
     /*//////////////////////////////////////////////////////////////
                                 INTERNAL
     //////////////////////////////////////////////////////////////*/

@@ -760,12 +760,6 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         return _windows(_feed(consumer, id).request, round);
     }
 
-    /// @notice EIP-712 domain separator, for those who build the typed data themselves.
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
-    }
-
     /*//////////////////////////////////////////////////////////////
                                  INTERNAL
     //////////////////////////////////////////////////////////////*/
