@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.auction import AuctionContract
     from oracles.chain.client import Signer
+    from oracles.chain.exchange import ExchangeContract
     from oracles.chain.oracle import OracleContract
     from oracles.dataset import EncryptionKey
     from oracles.operator.duty import Duty
@@ -35,7 +36,7 @@ class Context:
         keys: encryption keys, the present one first.
         address: of the operator.
         chain_id: EIP-155.
-        oracle, auctions: the contracts.
+        oracle, auctions, exchange: the contracts.
         contracts: what signed messages are bound to.
         journal: what must not be forgotten.
         outbox: sends transactions.
@@ -50,6 +51,7 @@ class Context:
     chain_id: int
     oracle: OracleContract
     auctions: AuctionContract
+    exchange: ExchangeContract
     contracts: Contracts
     journal: Journal
     outbox: Outbox | DryRun

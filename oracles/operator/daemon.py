@@ -17,11 +17,12 @@ from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
 from oracles.operator.chainview import ChainIndex
 from oracles.operator.context import Context
-from oracles.operator.deliveries import Deliveries
-from oracles.operator.duties import Policy, duties, finished
+from oracles.operator.duties import Timing, duties, finished
 from oracles.operator.duty import Duty, Kind
+from oracles.operator.earnings import Earnings
 from oracles.operator.enforcement import Enforcement
 from oracles.operator.failures import Auction, Backoff, Failures, expected, fatal
+from oracles.operator.jobs import Jobs
 from oracles.operator.journal import Journal
 from oracles.operator.messages import Contracts
 from oracles.operator.metrics import Metrics
@@ -29,9 +30,13 @@ from oracles.operator.monitor import Monitor
 from oracles.operator.outbox import DryRun, Outbox
 from oracles.operator.peers import Peers
 from oracles.operator.pinning import Pinner
+from oracles.operator.policy import declined
 from oracles.operator.reporting import Reporting
+from oracles.operator.roll import RollCall
+from oracles.operator.samples import Samples
 from oracles.operator.serve import Server
 from oracles.operator.turn import AuctionProgress, Turn
+from oracles.operator.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +53,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _STALL_POLLS, _STALL_SECONDS = 20, 120
 #: Fetched files may be needed by a second round and for attesting deliveries.
 _CACHE_SECONDS = 30 * 86_400
+#: Errors by which the contracts say that somebody has done it already.
+_DONE_BY_OTHERS = ("NoStake", "RollAlreadyTallied", "NothingDue", "AlreadyStruckOut")
 
 
 def run(settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]) -> None:
@@ -110,6 +117,7 @@ class Daemon:
             raise ConfigError("a dry run needs the `address` of the operator to follow")
         web3 = connect(settings.rpc, deployment.chain_id)
         oracle, auctions = deployment.oracle(web3), deployment.auction(web3)
+        exchange = deployment.exchange(web3)
         identity = {
             "chain": str(deployment.chain_id),
             "oracle": oracle.address,
@@ -137,6 +145,7 @@ class Daemon:
             deployment.chain_id,
             oracle,
             auctions,
+            exchange,
             Contracts(oracle.domain, auctions.address),
             journal,
             outbox,
@@ -154,19 +163,32 @@ class Daemon:
         self._pinner = Pinner(self._evidence, settings.stores, timeout, self._failures)
         self._resources.callback(self._pinner.close)
         self._monitor = Monitor(self._context, web3)
-        self._assessor = Assessor(self._context, self._index, self._evidence, self._pinner)
-        self._resources.callback(self._assessor.close)
-        self._reporting = Reporting(self._context, self._peers)
-        self._deliveries = Deliveries(self._context, self._peers)
-        self._policy = Policy(
-            settings.turn_seconds, settings.publish_share, settings.slash, settings.housekeeping
+        self._jobs = Jobs(metrics)
+        self._resources.callback(self._jobs.stop)
+        self._samples = Samples(self._context, self._jobs, self._index)
+        self._assessor = Assessor(
+            self._context, self._jobs, self._samples, self._evidence, self._pinner
         )
-        self._handlers = {
-            **self._assessor.handlers(),
-            **self._reporting.handlers(),
-            **self._deliveries.handlers(),
-            **Enforcement(self._context).handlers(),
-        }
+        self._reporting = Reporting(self._context, self._peers)
+        self._verdicts = Verdicts(self._context, self._peers, self._jobs, self._samples)
+        self._enforcement = Enforcement(self._context, self._index)
+        self._timing = Timing(
+            settings.turn_seconds,
+            settings.roll_share,
+            settings.publish_share,
+            settings.slash,
+            settings.housekeeping,
+        )
+        rooms = (
+            self._samples,
+            RollCall(self._context),
+            self._assessor,
+            self._reporting,
+            self._verdicts,
+            self._enforcement,
+            Earnings(self._context),
+        )
+        self._handlers = {kind: do for room in rooms for kind, do in room.handlers().items()}
         self._seen: set[int] = set()
         self._abandoned: set[Duty] = set()
         self._problems = ["no cycle yet"]
@@ -177,6 +199,7 @@ class Daemon:
                 auctions.address,
                 journal.messages,
                 self._evidence,
+                self._samples.file,
                 metrics,
                 problems=lambda: self._problems,
                 alive=self.alive,
@@ -237,7 +260,7 @@ class Daemon:
         with self._failures.attempt("outbox"):
             self._context.outbox.advance(head.settled_number)
         self._peers.hear(self._index.state)
-        self._assessor.poll()
+        self._poll()
         turns: list[Turn] = []
         due: list[Duty] = []
         auctions = self._index.auctions()
@@ -251,42 +274,58 @@ class Daemon:
                     turns.append(turn)
                     due += self._serve(turn)
                 unknown.remove(auction)
-        to_score = {duty for duty in due if duty.kind is Kind.SCORE}
-        self._assessor.end_useless(to_score, unknown)
+        working = set(due)
+        self._jobs.end_all(lambda duty: duty in working or duty.auction in unknown)
         self._pinner.advance()
         self._monitor.report_cycle(head, turns, due, self._pinner.waiting)
+        to_score = {duty for duty in due if duty.kind is Kind.SCORE}
         self._problems = self._assessor.neglected(to_score)
         log.debug("cycle", block=head.number, auctions=len(turns))
+
+    def _poll(self) -> None:
+        """Take note of processes that ended, whatever has become of their auctions."""
+        takers = {Kind.FETCH: self._samples.ended, Kind.SCORE: self._assessor.ended}
+        for end in self._jobs.ended():
+            takers.get(end.duty.kind, self._verdicts.ended)(end)
 
     def _begin(self, auction_id: int, head: Head) -> Turn | None:
         """All that is known of an auction; None if this operator has nothing to do with it."""
         auction = self._index.state(auction_id)
         if auction is None:
             return None
-        me = auction.member(self._context.address)
+        me = auction.seat(self._context.address)
         if me is None:
             # Sets never change, and a creation that is reorganised away is indexed again.
             if head.settled >= auction.created:
                 self._context.journal.close_auction(auction.id)
                 self._index.forget(auction.id)
             return None
-        if finished(auction, head):
+        if finished(auction, me, head):
             self._finish(auction)
             return None
+        reason = declined(auction, me, self._context.settings.policy)
         if auction.id not in self._seen:
             self._seen.add(auction.id)
-            log.info("auction seen", auction=auction.id, commit_end=auction.phases.commit_end)
+            log.info(
+                "auction seen",
+                auction=auction.id,
+                panel="first" if me.round == 1 else "appeal",
+                commit_end=auction.phases.commit_end,
+                declined=reason,
+            )
         self._assessor.collect(auction)
         progress = AuctionProgress(
             (self._reporting.progress(auction, 1), self._reporting.progress(auction, 2)),
-            self._deliveries.undelivered(auction.id),
+            self._samples.looked_at(auction),
+            self._verdicts.faults(auction.id),
             self._context.journal.messages.verdicts(auction.id),
+            self._enforcement.deviators(auction),
         )
-        return Turn(auction, me, head, progress)
+        return Turn(auction, me, head, progress, reason)
 
     def _serve(self, turn: Turn) -> list[Duty]:
         """Do what is due for one auction; gives what was due."""
-        due = list(duties(turn, self._policy))
+        due = list(duties(turn, self._timing))
         for duty in due:
             self._perform(turn, duty)
         self._monitor.report_outcome(turn)
@@ -301,13 +340,21 @@ class Daemon:
             try:
                 self._handlers[duty.kind](turn, duty)
             except Reverted as error:
-                if error.error != "AlreadySlashed":
+                # Somebody else was first: there is nothing left to do.
+                if error.error not in _DONE_BY_OTHERS:
                     raise
                 self._abandoned.add(duty)
 
     def _finish(self, auction: AuctionState) -> None:
         """Let go of an auction that nothing can happen to any more."""
-        for part in (self._assessor, self._reporting, self._deliveries, self._monitor):
+        for part in (
+            self._samples,
+            self._assessor,
+            self._reporting,
+            self._verdicts,
+            self._enforcement,
+            self._monitor,
+        ):
             part.forget(auction.id)
         for cid in self._evidence.cids():
             self._evidence.release(cid, f"auction-{auction.id}")

@@ -7,7 +7,7 @@ recovery than asking again. Every duty may be repeated without harm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from oracles.chain.auction import State
 from oracles.chain.oracle import Ground
@@ -17,12 +17,9 @@ from oracles.operator.duty import Duty, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
 
-    from oracles.chain.state import AuctionState
+    from oracles.chain.state import AuctionState, Seat
     from oracles.operator.chainview import Head
     from oracles.operator.turn import Turn
-
-#: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
-LOCK_SECONDS: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +58,14 @@ def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
     yield from _earnings(turn)
 
 
-def finished(auction: AuctionState, head: Head, address: str) -> bool:
+def finished(auction: AuctionState, me: Seat, head: Head) -> bool:
     """Whether nothing can become due any more."""
     if auction.state is State.OPEN:
         return False
-    over = (
-        auction.phases.reveal_start
-        if auction.state is State.ABORTED
-        else auction.phases.dispute_end
-    )
-    seat = auction.seat(address)
-    staked = seat is not None and seat.position in auction.rounds[seat.round - 1].stakes
-    return head.settled >= max(over, _unlock(auction) if staked else 0) and not staked
+    aborted = auction.state is State.ABORTED
+    over = auction.phases.reveal_start if aborted else auction.phases.dispute_end
+    staked = me.position in auction.rounds[me.round - 1].stakes
+    return head.settled >= over and not staked and not auction.fee_due(me)
 
 
 def wanted(turn: Turn) -> Set[int]:
@@ -86,6 +79,7 @@ def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:
     auction, me, now = turn.auction, turn.me, turn.head.timestamp
     phases, settled = auction.phases, turn.head.settled
     attests = me.round == auction.attesting_round
+    roll_end = auction.windows(1).commit
     deadline = auction.windows(me.round).open
     if me.round == 2 and not auction.challenged and auction.roll is not None:
         deadline = 0
@@ -99,9 +93,9 @@ def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:
         and me.position not in auction.called
         and auction.commitments
         and settled >= phases.open_end
-        and now < phases.roll_end
+        and now < roll_end
     ):
-        late = now >= phases.open_end + timing.roll_share * (phases.roll_end - phases.open_end)
+        late = now >= phases.open_end + timing.roll_share * (roll_end - phases.open_end)
         if late or all(index in turn.progress.looked_at for index in auction.opened):
             yield Duty(Kind.CALL_ROLL, auction.id)
 
@@ -196,7 +190,7 @@ def _housekeeping(turn: Turn, timing: Timing) -> Iterator[Duty]:
 
 def _slashing(turn: Turn, timing: Timing) -> Iterator[Duty]:
     auction = turn.auction
-    unlock = _unlock(auction)
+    unlock = auction.stakes_free
     if turn.head.timestamp >= unlock:
         return
     for number in (1, 2):
@@ -263,16 +257,11 @@ def _earnings(turn: Turn) -> Iterator[Duty]:
     ended = auction.state is State.ABORTED or now >= auction.phases.dispute_end
     if ended and auction.fee_due(me):
         yield Duty(Kind.CLAIM_FEE, auction.id, me.round)
-    if now >= _unlock(auction) and me.position in round_.stakes:
+    if now >= auction.stakes_free and me.position in round_.stakes:
         present = round_.published.keys() | _members(round_.complete)
         enough = len(round_.committed) >= auction.panel(me.round).threshold
         if me.position in present or not enough:
             yield Duty(Kind.RELEASE_STAKE, auction.id, me.round)
-
-
-def _unlock(auction: AuctionState) -> int:
-    """Time from which stakes of an auction are free."""
-    return auction.windows(2).end + LOCK_SECONDS
 
 
 def _members(mask: int) -> set[int]:

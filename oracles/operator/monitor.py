@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from eth_utils.address import to_checksum_address
 
-from oracles.chain import codec, rpc
+from oracles.chain import packing, rpc
 from oracles.chain.auction import State
 from oracles.errors import ChainError
 from oracles.operator.duties import current_round
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-#: ScoreOracle.TOLERANCE.
-_TOLERANCE_STEPS: Final = 100
-#: Balance and bond change rarely.
+#: Balance and credit change rarely.
 _FUNDS_SECONDS: Final = 60
 
 
@@ -45,54 +43,45 @@ class Monitor:
         self._context = context
         self._metrics = context.metrics
         self._web3 = web3
-        self._reported: set[tuple[int, int]] = set()
+        self._reported: set[int] = set()
         self._next_funds = 0.0
 
     def report_outcome(self, turn: Turn) -> None:
         """Notice that a round was missed, or how far our vector is from the accepted one."""
-        auction, now = turn.auction, turn.head.timestamp
-        for number in (1, 2):
-            round_, window, key = (
-                auction.rounds[number - 1],
-                auction.windows(number),
-                (auction.id, number),
-            )
-            report = turn.progress.rounds[number - 1].report
-            if key in self._reported:
-                continue
-            if round_.complete and report is not None:
-                self._reported.add(key)
-                self._compare(turn, number, report)
-            elif (
-                turn.me not in round_.committed
-                and auction.commitments
-                and current_round(auction, now) == number
-                and window.open <= now < window.end
-            ):
-                self._reported.add(key)
-                self._metrics.missed.inc()
-                log.error("round missed", auction=auction.id, round=number)
+        auction, now, number = turn.auction, turn.head.timestamp, turn.me.round
+        round_, window = auction.rounds[number - 1], auction.windows(number)
+        report = turn.progress.rounds[number - 1].report
+        if auction.id in self._reported:
+            return
+        if round_.complete and report is not None:
+            self._reported.add(auction.id)
+            self._compare(turn, number, report)
+        elif (
+            turn.me.position not in round_.committed
+            and not turn.declined
+            and auction.roll
+            and current_round(auction, now) == number
+            and window.open <= now < window.end
+        ):
+            self._reported.add(auction.id)
+            self._metrics.missed.inc()
+            log.error("round missed", auction=auction.id, round=number)
 
     def _compare(self, turn: Turn, number: int, report: Report) -> None:
-        round_ = turn.auction.rounds[number - 1]
-        parts = [
-            rpc.code(self._web3, pointer)[1:]
-            for _, pointer in sorted(round_.posted[round_.complete].items())
-        ]
-        ours = codec.unpack_vector(report.vector)
-        accepted = codec.unpack_vector(b"".join(parts))
+        ours = packing.unpack_vector(report.vector)
+        accepted = turn.auction.scores(self._web3, number)
         if len(ours) != len(accepted):
             raise ChainError("the chain was reorganised while scores were compared")
         pairs = list(zip(ours, accepted, strict=True))
         steps = max(max(abs(a.q - b.q), abs(a.phi - b.phi)) for a, b in pairs)
-        flags = sum((a.eligible, a.underserved) != (b.eligible, b.underserved) for a, b in pairs)
+        flags = sum((a.present, a.underserved) != (b.present, b.underserved) for a, b in pairs)
         self._metrics.deviation.set(steps)
-        tell = log.warning if steps > _TOLERANCE_STEPS or flags else log.info
+        tell = log.warning if steps > packing.TOLERANCE or flags else log.info
         tell("compared", auction=turn.auction.id, round=number, steps=steps, other_flags=flags)
 
     def forget(self, auction: int) -> None:
         """Let go of an auction that is over."""
-        self._reported -= {(auction, 1), (auction, 2)}
+        self._reported.discard(auction)
 
     def report_cycle(
         self, head: Head, turns: Sequence[Turn], due: Sequence[Duty], unpinned: int
@@ -126,14 +115,19 @@ class Monitor:
         address = self._context.address
         balance = rpc.balance(self._web3, to_checksum_address(address))
         self._metrics.balance.set(balance / 10**18)
-        self._metrics.bond.set(self._context.oracle.bond_of(address)[0] / 10**18)
+        self._metrics.credit.set(self._context.oracle.credit_of(address) / 10**18)
         self._next_funds = time.monotonic() + _FUNDS_SECONDS
 
 
 def _commit_seconds(turn: Turn) -> int | None:
     """Seconds left to commit, where a commitment is due."""
     auction, now = turn.auction, turn.head.timestamp
-    number = current_round(auction, now)
+    number = turn.me.round
     window = auction.windows(number)
-    due = auction.state is State.OPEN and turn.me not in auction.rounds[number - 1].committed
+    due = (
+        auction.state is State.OPEN
+        and not turn.declined
+        and turn.me.position not in auction.rounds[number - 1].committed
+        and current_round(auction, now) == number
+    )
     return window.open - now if due and window.commit <= now < window.open else None
