@@ -16,27 +16,27 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import rfc8785
 from pydantic import BaseModel, Field, ValidationError
 
-from oracles.chain.codec import Score
+from oracles.chain.packing import Score
 from oracles.config import read_toml, settings_error
-from oracles.dataset import encode_document, read_documents
+from oracles.dataset import encode_document, fragments, read_documents
 from oracles.engine import open_map
 from oracles.errors import ConfigError
 from oracles.files import atomic_write
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
-    from oracles.dataset import Document
+    from oracles.dataset import Document, Sketch
     from oracles.progress import Progress
 
 GIB: Final = 1 << 30
 #: Schema of the evidence behind the scores of one auction.
 EVIDENCE_SCHEMA: Final = "qmia/auction-scores/1"
 #: What a broken, missing or withdrawn data set gets.
-NOTHING: Final = Score(0, 0, 0, eligible=False)
+NOTHING: Final = Score(0, 0, 0, present=False)
 
 
 class Scoring(BaseModel, extra="forbid"):
@@ -77,17 +77,26 @@ class _File(BaseModel, extra="ignore"):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One provider's data set, verified.
+    """The sample of one provider's data set, checked page by page.
 
     Attributes:
         index: order of commitment.
         provider: address.
-        documents: opens a fresh iterator over the documents.
+        pages: number and 16 KiB of each sampled page, ascending.
+        total: pages of the data set.
+        sketch: of the whole data set, checked against the sampled pages.
     """
 
     index: int
     provider: str
-    documents: Callable[[], Iterator[Document]]
+    pages: tuple[tuple[int, bytes], ...]
+    total: int
+    sketch: Sketch
+
+    def documents(self) -> Iterator[Document]:
+        """Documents in the sampled pages, and parts of those that lie across their ends."""
+        for _, page in self.pages:
+            yield from fragments(page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +226,7 @@ class FullScorer:
                 report.q,
                 value,
                 report.volume,
-                eligible=report.accepted_as_unique
-                and report.q >= task.settings.q_min
-                and value > 0,
+                present=True,
                 underserved=report.under_served,
             )
         evidence = {

@@ -137,6 +137,7 @@ class AuctionState:
         reserve: floor(f·β), token units.
         panels: first and appeal; the appeal panel may be empty.
         created: unix seconds.
+        created_at: block and position of the log that created it.
         draw: seconds from the end of the commitments to the draw.
         commitments: by index.
         called: by member of the attesting panel, its bitmap.
@@ -166,6 +167,7 @@ class AuctionState:
     reserve: int
     panels: tuple[Panel, Panel]
     created: int
+    created_at: tuple[int, int]
     draw: int
     commitments: list[Commitment] = field(default_factory=list)
     called: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -188,26 +190,30 @@ class AuctionState:
 
     @classmethod
     def start(
-        cls, event: AuctionCreated, panels: tuple[Panel, Panel], created: int, draw: int
+        cls, event: Event, panels: tuple[Panel, Panel], created: int, draw: int
     ) -> AuctionState:
         """An auction that was just created.
 
         Args:
-            event: its creation.
+            event: its creation, an AuctionCreated.
             panels: of the operator set that its terms name.
             created: timestamp of the event's block.
             draw: DataAuction.DRAW.
         """
+        body = event.body
+        if not isinstance(body, AuctionCreated):
+            raise ChainError(f"{event.name} creates no auction")
         return cls(
-            event.auction_id,
-            event.buyer,
-            event.key_x + event.key_y,
-            event.terms,
-            event.bounty,
-            event.beta,
-            event.reserve,
+            body.auction_id,
+            body.buyer,
+            body.key_x + body.key_y,
+            body.terms,
+            body.bounty,
+            body.beta,
+            body.reserve,
             panels,
             created,
+            (event.block, event.log_index),
             draw,
         )
 
@@ -256,27 +262,6 @@ class AuctionState:
             for each in self.commitments
             if not each.withdrawn and (each.opening is not None or not sampled)
         )
-
-    @property
-    def winners(self) -> frozenset[int]:
-        """Indices that won and were not struck out; none before the settlement."""
-        if self.settled is None:
-            return frozenset()
-        outcome, marginals = self.settled.outcome, self.settled.marginals
-        found = set()
-        for index, bid in self.revealed.items():
-            split = outcome.split
-            last = (
-                (marginals.flagged if bid.flagged else marginals.unflagged)
-                if split
-                else marginals.all
-            )
-            marginal = self.revealed.get(last)
-            if bid.weight and marginal is not None:
-                left, right = bid.cost * marginal.weight, marginal.cost * bid.weight
-                if left < right or (left == right and index <= last):
-                    found.add(index)
-        return frozenset(found - self.struck_out)
 
     def fee_due(self, seat: Seat) -> int:
         """Wei of fees that a member can claim now."""
@@ -421,7 +406,7 @@ def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionSta
             found = deployment.oracle(web3).set_of(event.body.terms.scoring.operator_set)
             created = rpc.block(web3, event.block_hash)["timestamp"]
             draw = deployment.auction(web3).draw()
-            state = AuctionState.start(event.body, (found.first, found.appeal), created, draw)
+            state = AuctionState.start(event, (found.first, found.appeal), created, draw)
         elif state is not None:
             state.apply(event)
     if state is None:

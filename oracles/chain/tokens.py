@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from oracles.chain.client import ContractAt
@@ -14,6 +14,7 @@ from oracles.money import Currency, token_currency
 if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
 
+    from oracles.chain.packing import Place
     from oracles.chain.terms import DstTerms
 
 
@@ -107,9 +108,9 @@ class Dst(_Token):
         """Walk up to `count` further bids of a proposal."""
         return self._call("verify", level.encode(), count)
 
-    def claim(self, index: int, owner: str, payer: str) -> ContractFunction:
+    def claim(self, place: Place) -> ContractFunction:
         """Mint the share of a bid."""
-        return self._call("claim", index, owner, payer)
+        return self._call("claim", astuple(place))
 
     def share_of(self, index: int, *, block: Any = "latest") -> int:
         """Share of a delivered bid."""

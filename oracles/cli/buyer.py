@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session, phases_of, read_secret
+from oracles.cli.options import AuctionArgument, Session, open_session, read_secret
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.cli.when import moment
 from oracles.errors import ChainError
@@ -65,8 +65,10 @@ def create(
     web3 = session.connect()
     terms = load_terms(terms_file, session.currency)
     if dry_run:
-        operators = session.deployment().oracle(web3).operator_set(terms.operator_set)
+        deployment = session.deployment()
+        operators = deployment.oracle(web3).set_of(terms.scoring.operator_set)
         currency, now = session.currency(terms.token), chain_time(web3)
+        draw = deployment.auction(web3).draw()
         explained = explain_terms(terms, currency, operators, ETHER.parse(bounty))
         if json:
             print_json(explained)
@@ -74,7 +76,7 @@ def create(
         show(explained, json=False)
         rows = [
             {"phase": name, "ends": moment(end, now)}
-            for name, end in phase_ends(terms.durations, now).items()
+            for name, end in phase_ends(terms.durations, now, draw).items()
         ]
         stdout.print(table(rows, title="If it were created now"))
         return
@@ -85,13 +87,12 @@ def create(
 @app.command()
 def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Clear an auction: propose the marginal winners and walk the bids. Anyone may."""
-    from oracles.chain.state import load_auction
     from oracles.market.view import wins
 
     session: Session = context.obj
     with bars() as progress:
         _settler(context).settle(auction, progress=progress)
-    view = load_auction(session.connect(), session.deployment(), auction)
+    view = session.auction(auction)
     if view.settled is None:
         raise ChainError(f"auction {auction} was aborted meanwhile: there is nothing to settle")
     outcome = view.settled.outcome
@@ -121,15 +122,30 @@ def receive(
     auction: AuctionArgument,
     key_file: KeyOption = DEFAULT_KEY,
     out: Annotated[Path, typer.Option(help="Where to put the data.")] = Path("received"),
+    dispute: Annotated[
+        bool,
+        typer.Option(
+            "--dispute/--no-dispute",
+            help="Refute wrong keys and complain about wrong pages; both only while it counts.",
+        ),
+    ] = True,
     json: JsonOption = False,
 ) -> None:
-    """Decrypt what was delivered, verified against what was committed. Resumes."""
+    """Decrypt what was delivered, verified against what was committed, and dispute the rest.
+
+    It can be repeated: what is there already is left. Before keys are delivered it fetches the
+    encrypted data of the winners and names on chain what cannot be had. Exit code 1: something could
+    not be received.
+    """
     session: Session = context.obj
-    rows = [
-        {"index": r.index, "owner": r.owner, "path": str(r.path), "documents": r.documents}
-        for r in _buyer(context).receive(auction, _key(key_file), session.store(), out)
-    ]
-    show_rows(rows, json=json, empty="Nothing was delivered yet.")
+    buyer, key = _buyer(context), _key(key_file)
+    with bars() as progress:
+        results = list(
+            buyer.receive(auction, key, session.store(), out, dispute=dispute, progress=progress)
+        )
+    show_rows([each.plain() for each in results], json=json, empty="Nobody won.")
+    if any(each.problem for each in results):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -147,7 +163,7 @@ def bounty(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
 
 @app.command()
 def withdraw(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
-    """Take back unspent cash, your MUT, and the bounty where it is due back."""
+    """Take back unspent cash, your MUT, and bounty and fee where nobody earned them."""
     buyer = _buyer(context)
     amounts = buyer.withdraw(auction)
     if json:
@@ -157,9 +173,9 @@ def withdraw(context: typer.Context, auction: AuctionArgument, json: JsonOption 
     show(
         {
             "auction": auction,
-            "cash": currency.format(amounts["amount"]),
-            "mut": f"{currency.format(amounts['face'])} at face value",
-            "bounty": ETHER.format(amounts["native"]),
+            "cash": currency.format(amounts["cash"]),
+            "mut": f"{currency.format(amounts['mut'])} at face value",
+            "bounty and fee": ETHER.format(amounts["native"]),
         },
         json=False,
     )
@@ -207,19 +223,19 @@ def dst(context: typer.Context, auction: AuctionArgument, json: JsonOption = Fal
 @app.command()
 def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """State, deadlines, and how far an auction has come."""
-    from oracles.chain.state import load_auction
-
     session: Session = context.obj
-    view = load_auction(session.connect(), session.deployment(), auction)
+    view = session.auction(auction)
     beta = str(view.beta) if json else session.currency(view.terms.token).format(view.beta)
     values: dict[str, Any] = {
         "auction": auction,
         "buyer": view.buyer,
         "beta": beta,
-        "committed": len(view.standing()),
+        "committed": len(view.remaining()),
+        "opened": len(view.opened),
+        "on_the_roll": None if view.roll is None else len(view.roll),
         "revealed": len(view.revealed),
-        "delivered": len(view.delivered),
-        "forfeited": len(view.forfeited),
+        "delivered": len(view.deliveries),
+        "struck_out": len(view.struck_out),
     }
     _show_phases(session, values, auction, json=json)
 
@@ -228,9 +244,8 @@ def _show_phases(session: Session, values: dict[str, Any], auction: int, *, json
     """Show values, the auction's state, and its deadlines in local time."""
     from oracles.market.view import chain_time
 
-    phases = phases_of(session, auction)
-    state = {"state": phases.state.name.lower()}
-    times = {name: end for name, end in phases._asdict().items() if name != "state"}
+    view = session.auction(auction)
+    state, times = {"state": view.state.name.lower()}, view.phases._asdict()
     if json:
         print_json({**values, **state, **times})
         return

@@ -16,9 +16,9 @@ from oracles.errors import ConfigError
 if TYPE_CHECKING:
     from web3 import Web3
 
-    from oracles.chain.auction import Phases
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
+    from oracles.chain.state import AuctionState
     from oracles.evidence import Store
     from oracles.money import Currency
 
@@ -75,6 +75,12 @@ class Session:
         except (OSError, ValueError, AttributeError) as error:
             raise ConfigError(f"cannot read the keystore {self.keystore}: {error}") from error
         return to_checksum_address(stated) if is_hex_address(stated) else None
+
+    def auction(self, auction: int) -> AuctionState:
+        """An auction as its logs tell it; no key needed."""
+        from oracles.chain.state import load_auction
+
+        return load_auction(self.connect(), self.deployment(), auction)
 
     def currency(self, token: str) -> Currency:
         """What amounts of a token are counted in, by the token's own word."""
@@ -144,8 +150,3 @@ def read_secret(path: Path) -> str:
         return path.read_text().splitlines()[0]
     except (OSError, IndexError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read a secret from {path}: {error}") from error
-
-
-def phases_of(session: Session, auction: int) -> Phases:
-    """State and deadlines of an auction."""
-    return session.deployment().auction(session.connect()).phases(auction)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session, phases_of
+from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout, table
 from oracles.cli.when import duration, moment
 from oracles.money import ETHER
@@ -75,8 +75,23 @@ def commit(
         str, typer.Option(help="Refuse an auction that asks for a larger bond.")
     ] = "0.1 ether",
     min_window: Annotated[
-        str, typer.Option(help="Refuse an auction that gives less time to reveal or to deliver.")
+        str,
+        typer.Option(help="Refuse an auction that gives less time to open, reveal or deliver."),
     ] = "1 h",
+    agreement: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The contract text that you agree to. Required where the auction names one.",
+        ),
+    ] = None,
+    max_exposed: Annotated[
+        float,
+        typer.Option(
+            help="Refuse if the sample, with those of this data set opened in earlier auctions,"
+            " would show the operators more than this share of it.",
+        ),
+    ] = 0.2,
     text_field: Annotated[
         str | None, typer.Option("--text-field", help="Field or column that is the text.")
     ] = None,
@@ -96,11 +111,10 @@ def commit(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Encrypt and publish a data set, seal a bid, commit both with the bond.
+    """Encrypt and publish a data set, seal a bid, commit both with bond and entry fee.
 
     The same command once more finishes an interrupted commitment and pays only once.
     """
-    from oracles.chain.state import load_auction
     from oracles.cli.dataset import print_findings
     from oracles.dataset import refuse_losses
     from oracles.market.calendar import deadlines
@@ -108,9 +122,9 @@ def commit(
     from oracles.market.view import chain_time
 
     session: Session = context.obj
-    limits = Limits(ETHER.parse(max_bond), duration(min_window))
+    limits = Limits(ETHER.parse(max_bond), duration(min_window), max_exposed)
     provider = _provider(context, book, limits)
-    view = load_auction(session.connect(), session.deployment(), auction)
+    view = session.auction(auction)
     currency = session.currency(view.terms.token)
     units = None if cost is None else currency.parse(cost)
     findings: list[Finding] = []
@@ -119,7 +133,9 @@ def commit(
         documents = refuse_losses(documents, findings)
     try:
         with stderr.status("packing and encrypting"):
-            prepared = provider.prepare(auction, documents, units, findings=findings)
+            prepared = provider.prepare(
+                auction, documents, units, agreement=agreement, findings=findings
+            )
     finally:
         print_findings(findings)
     try:
@@ -131,9 +147,10 @@ def commit(
         )
         raise
     record = committed.record
-    phases = phases_of(session, auction)
+    phases, sampled = view.phases, view.terms.scoring.samples > 0
     file = calendar or book / f"auction-{auction}-bid-{record.index}.ics"
-    file.write_bytes(deadlines(phases, auction, record.contract, record.index or 0))
+    index = record.place.index
+    file.write_bytes(deadlines(phases, auction, record.contract, index, sampled=sampled))
     values = {
         "auction": auction,
         "index": record.index,
@@ -142,10 +159,14 @@ def commit(
         "bytes": record.size,
         "cost": str(record.cost),
         "bond": str(prepared.bond),
+        "entry_fee": str(prepared.entry_fee),
+        "exposed": prepared.exposed,
         "content_digest": "0x" + record.content_digest.hex(),
-        "manifest": record.cid,
+        "manifest": record.manifest,
         "archive": record.archive,
         "transaction": _hash(committed.transaction),
+        "open_start": phases.open_start if sampled else None,
+        "open_end": phases.open_end if sampled else None,
         "reveal_start": phases.reveal_start,
         "reveal_end": phases.reveal_end,
         "calendar": str(file),
@@ -155,24 +176,47 @@ def commit(
         return
     now = chain_time(session.connect())
     start, end = moment(phases.reveal_start, now), moment(phases.reveal_end, now)
+    opens, closes = moment(phases.open_start, now), moment(phases.open_end, now)
     show(
         values
         | {
             "cost": currency.format(record.cost),
             "bond": f"{ETHER.format(prepared.bond)}"
             + ("" if committed.transaction else " (paid before: this bid was on chain already)"),
+            "entry_fee": f"{ETHER.format(prepared.entry_fee)}, which does not come back",
+            "exposed": f"{prepared.exposed:.1%} of it is shown to the operators",
+            "open_start": opens if sampled else "nothing has to be opened",
+            "open_end": closes if sampled else None,
             "reveal_start": start,
             "reveal_end": end,
         },
         json=False,
     )
+    opening = f"Open the sample between {opens} and {closes}: qmia provider open {auction}\n"
     stdout.print(
-        f"\nReveal between {start} and {end}, or the bond is lost: qmia provider reveal {auction}\n"
-        f"Operators must be able to fetch manifest and archive from {session.store_name} until"
-        f" claims begin. Keep a copy of the bid book {book}: without it the bid cannot be opened.",
+        f"\n{opening if sampled else ''}"
+        f"Reveal between {start} and {end}: qmia provider reveal {auction}\n"
+        f"Whoever misses one of them loses the bond. Operators must be able to fetch manifest and"
+        f" archive from {session.store_name} until claims begin. Keep a copy of the bid book {book}:"
+        " without it the bid cannot be opened.",
         soft_wrap=True,
         highlight=False,
     )
+
+
+@app.command("open")
+def open_sample(
+    context: typer.Context,
+    auction: AuctionArgument,
+    book: BookOption = DEFAULT_BOOK,
+    json: JsonOption = False,
+) -> None:
+    """Open the pages that were drawn of your data to the operators. Whoever does not loses the bond."""
+    provider = _provider(context, book)
+    bids = provider.bids(auction)
+    with stderr.status("wrapping the keys of the drawn pages"):
+        done = provider.open(bids)
+    _show_done(context, bids, "open", done, "All are open already.", json=json)
 
 
 @app.command()
@@ -220,21 +264,32 @@ def withdraw(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Take your commitments back before the deadline, with the bonds."""
+    """Take your commitments back before the deadline. Bonds come back by `reclaim` after it."""
     bids = _provider(context, book).bids(auction)
     done = bids.withdraw(index)
     _show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
 
 
 @app.command()
+def reclaim(
+    context: typer.Context,
+    auction: AuctionArgument,
+    book: BookOption = DEFAULT_BOOK,
+    json: JsonOption = False,
+) -> None:
+    """Take the bonds of withdrawn bids back, once commitments have ended."""
+    bids = _provider(context, book).bids(auction)
+    _show_done(context, bids, "reclaim", bids.reclaim(), "No withdrawn bid has a bond.", json=json)
+
+
+@app.command()
 def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Claim the revenue of your MUT."""
-    from oracles.chain.state import load_auction
     from oracles.chain.tokens import Mut
 
     session: Session = context.obj
     sender = session.sender()
-    view = load_auction(sender.web3, session.deployment(), auction)
+    view = session.auction(auction)
     mut = Mut(sender.web3, session.deployment().auction(sender.web3).mut_token(auction))
     amount = mut.revenue_of(sender.address)
     transaction = None
@@ -264,7 +319,6 @@ def status(
     The bid book is matched with the chain by sealed bid. Exit code 1: the chain has a bid of your
     key that the book does not know.
     """
-    from oracles.chain.state import load_auction
     from oracles.market.bids import match
     from oracles.market.book import BidBook
     from oracles.market.schedule import next_step
@@ -273,8 +327,8 @@ def status(
 
     session: Session = context.obj
     deployment, web3 = session.deployment(), session.connect()
-    view = load_auction(web3, deployment, auction)
-    phases, now = phases_of(session, auction), chain_time(web3)
+    view = session.auction(auction)
+    phases, now = view.phases, chain_time(web3)
     currency = session.currency(view.terms.token)
     records = BidBook(book).records(deployment.address("DataAuction"), auction)
     owner = session.address() or (records[0].owner if records else None)
@@ -283,9 +337,9 @@ def status(
     rows: list[dict[str, Any]] = []
     steps: list[tuple[int, Step]] = []
     for record in matched.placed:
-        index = record.index or 0
+        index = record.place.index
         fate = standing(view, index, scores[index]) if index < len(scores) else None
-        step = next_step(view, phases, index, now)
+        step = next_step(view, index, now)
         steps.append((index, step))
         rows.append(
             {
@@ -306,18 +360,18 @@ def status(
             }
         )
     if json:
-        times = {**phases._asdict(), "state": phases.state.name.lower()}
+        times = {**phases._asdict(), "state": view.state.name.lower()}
         unknown = list(matched.unknown)
         print_json(
             {"auction": auction, "now": now, "phases": times, "bids": rows, "unknown": unknown}
         )
     else:
-        stdout.print(f"Auction {auction} is {phases.state.name.lower()}.")
+        stdout.print(f"Auction {auction} is {view.state.name.lower()}.")
         _show_standings(rows, steps, now, currency, auction)
         for record in matched.unsent:
             stdout.print(
                 f"Not on chain: the bid of {currency.format(record.cost)}"
-                f" (seal 0x{record.sealed_bid.hex()}). It was never sent, or withdrawn.",
+                f" (seal 0x{record.sealed_bid.hex()}). It was never sent.",
                 soft_wrap=True,
             )
     if matched.unknown:
@@ -391,7 +445,7 @@ def _show_done(
         print_json({"auction": bids.view.id, "done": verb, "bids": rows})
         return
     currency = context.obj.currency(bids.view.terms.token)
-    money = verb in ("claim", "withdraw")
+    money = verb in ("claim", "reclaim")
     show_rows(
         [
             {"bid": each.index}

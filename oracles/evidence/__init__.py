@@ -18,6 +18,7 @@ from oracles.evidence.cid import (
 )
 from oracles.evidence.store import (
     DirectoryStore,
+    GatewayStore,
     IpfsStore,
     MissingError,
     QuorumStore,
@@ -35,6 +36,7 @@ __all__ = [
     "Cid",
     "CidBuilder",
     "DirectoryStore",
+    "GatewayStore",
     "IpfsStore",
     "MissingError",
     "QuorumStore",

@@ -1,4 +1,4 @@
-"""Where evidence and archives are kept, by CID: a directory, an IPFS node, or several of them.
+"""Where evidence and archives are kept, by CID: a directory, an IPFS node, a gateway, or several.
 
 StoreError           a store cannot do it now; try later or another one
 └── MissingError     nothing under this CID
@@ -18,6 +18,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+
+import httpx
 
 from oracles.errors import InputError, IntegrityError, QmiaError
 from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
@@ -65,6 +67,17 @@ class Store(Protocol):
             StoreError: the store does not answer.
         """
 
+    def range(self, cid: Cid, offset: int, size: int) -> bytes:
+        """A part of what is under a CID, which nobody has checked: the caller must be able to.
+
+        Returns:
+            `size` bytes, or fewer where the file ends.
+
+        Raises:
+            MissingError: it is not here.
+            StoreError: the store does not answer.
+        """
+
     def has(self, cid: Cid) -> bool:
         """Whether it is kept here."""
 
@@ -97,12 +110,16 @@ def is_node(name: str) -> bool:
 
 
 def open_store(name: str) -> Store:
-    """The store of a name: a folder, created if missing, or an IPFS node (`ipfs:/ip4/…`).
+    """The store of a name: a folder, an IPFS node (`ipfs:/ip4/…`), or a gateway (`https://…`).
+
+    A folder is created if it is missing. Gateways can only be read from.
 
     Raises:
-        InputError: the name is neither.
+        InputError: the name is none of these.
         StoreError: the folder cannot be created.
     """
+    if name.startswith(("https://", "http://")):
+        return GatewayStore(name)
     return IpfsStore(name) if is_node(name) else DirectoryStore(name)
 
 
@@ -192,6 +209,16 @@ class DirectoryStore:
             except FileNotFoundError as error:
                 raise MissingError(f"{cid} is not in {self._root}; fetch it first") from error
             return _checked(file, cid, limit, str(self._root))
+
+    def range(self, cid: Cid, offset: int, size: int) -> bytes:
+        """Read a part of a file; it is not checked."""
+        with _disk_errors(self._root):
+            try:
+                with self._path(cid).open("rb") as file:
+                    file.seek(offset)
+                    return file.read(size)
+            except FileNotFoundError as error:
+                raise MissingError(f"{cid} is not in {self._root}; fetch it first") from error
 
     def has(self, cid: Cid) -> bool:
         """Whether it is kept here."""
@@ -363,6 +390,12 @@ class IpfsStore:
             raise
         return _checked(file, cid, limit, self.address)
 
+    def range(self, cid: Cid, offset: int, size: int) -> bytes:
+        """Have the node read a part of a file; it is not checked here."""
+        with self._node_errors():
+            data: bytes = self._client.cat(str(cid), offset=offset, length=size)
+        return data
+
     def has(self, cid: Cid) -> bool:
         """Whether the node pins it."""
         try:
@@ -392,6 +425,79 @@ class IpfsStore:
             raise refusal(f"the node at {self.address} says: {error}") from error
         except self._errors.Error as error:
             raise StoreError(f"the node at {self.address} does not answer: {error}") from error
+
+
+class GatewayStore:
+    """Reads over HTTP what a gateway has: `GET <base>/ipfs/<cid>`, with ranges (RFC 9110).
+
+    IPFS gateways answer so, and so does every operator's own server.
+
+    Args:
+        base: URL before `/ipfs/`.
+        timeout: Seconds until one request is given up.
+    """
+
+    def __init__(self, base: str, *, timeout: float = 60) -> None:
+        self.base = base.rstrip("/")
+        self._client = httpx.Client(timeout=timeout, headers={"Accept-Encoding": "identity"})
+
+    def put(self, source: Source) -> Cid:
+        """A gateway takes nothing."""
+        del source
+        raise StoreError(f"{self.base} can only be read from; name a folder or an IPFS node")
+
+    def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
+        """Download to a temporary file and check it."""
+        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+        try:
+            size = 0
+            with self._answers(cid) as answer:
+                for data in answer.iter_raw():
+                    size += len(data)
+                    if limit is not None and size > limit:
+                        raise IntegrityError(f"{cid} has more than the {limit} bytes accepted")
+                    file.write(data)
+        except OSError as error:
+            file.close()
+            raise StoreError(f"no room for {cid}: {error.strerror or error}") from error
+        except BaseException:
+            file.close()
+            raise
+        return _checked(file, cid, limit, self.base)
+
+    def range(self, cid: Cid, offset: int, size: int) -> bytes:
+        """Ask for a part of a file; it is not checked."""
+        if size == 0:
+            return b""
+        parts = bytearray()
+        with self._answers(cid, f"bytes={offset}-{offset + size - 1}") as answer:
+            skip = 0 if answer.status_code == 206 else offset
+            for data in answer.iter_raw():
+                parts += data
+                if len(parts) >= skip + size:
+                    break
+        return bytes(parts[skip : skip + size])
+
+    def has(self, cid: Cid) -> bool:
+        """Whether the gateway answers for it."""
+        try:
+            with self._answers(cid, "bytes=0-0"):
+                return True
+        except MissingError:
+            return False
+
+    @contextlib.contextmanager
+    def _answers(self, cid: Cid, part: str | None = None) -> Iterator[httpx.Response]:
+        headers = {} if part is None else {"Range": part}
+        try:
+            with self._client.stream("GET", f"{self.base}/ipfs/{cid}", headers=headers) as answer:
+                if answer.status_code in (404, 410, 416):
+                    raise MissingError(f"{cid} is not at {self.base}")
+                if answer.status_code not in (200, 206):
+                    raise StoreError(f"{self.base} answers {answer.status_code}")
+                yield answer
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise StoreError(f"{self.base} does not answer: {type(error).__name__}") from error
 
 
 class QuorumStore:
@@ -434,6 +540,16 @@ class QuorumStore:
             try:
                 return store.open(cid, limit=limit)
             except (StoreError, IntegrityError) as error:
+                failures.append(str(error))
+        raise MissingError(f"{cid} is in no store: " + "; ".join(failures))
+
+    def range(self, cid: Cid, offset: int, size: int) -> bytes:
+        """Read from the first store that answers."""
+        failures = []
+        for store in self._stores:
+            try:
+                return store.range(cid, offset, size)
+            except StoreError as error:
                 failures.append(str(error))
         raise MissingError(f"{cid} is in no store: " + "; ".join(failures))
 

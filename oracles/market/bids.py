@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from oracles.chain import codec
-from oracles.chain.client import receipt_events
-from oracles.chain.typed_events import Claimed
-from oracles.dataset import WrapContext, wrap
-from oracles.errors import ChainError
+from oracles.chain import packing
+from oracles.chain.client import LocalSigner, receipt_events
+from oracles.chain.typed_data import delivery_message
+from oracles.chain.typed_events import BondReclaimed, Claimed, Delivery
+from oracles.dataset import DeliveryContext, wrap_delivery
+from oracles.errors import ChainError, IntegrityError
 from oracles.market.view import wins
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.auction import AuctionContract
     from oracles.chain.client import Sender
+    from oracles.chain.exchange import ExchangeContract
     from oracles.chain.state import AuctionState
     from oracles.market.book import BidBook, BidRecord
 
@@ -32,7 +34,7 @@ class Done:
         transaction: hash, 32 bytes.
         cash: settlement token units received.
         mut: revenue shares received, token units at face value.
-        bond: wei received.
+        bond: wei received, with the entry fee where that came back.
     """
 
     index: int
@@ -48,12 +50,14 @@ class Matched:
 
     Attributes:
         placed: records of bids that are on chain, by index.
-        unsent: records that the chain does not have: never sent, or withdrawn.
+        withdrawn: records of bids that were taken back, by index.
+        unsent: records that the chain does not have: they were never sent.
         unknown: indices of the owner's bids on chain that the book has no record of. Without
             their salts they cannot be revealed.
     """
 
     placed: tuple[BidRecord, ...]
+    withdrawn: tuple[BidRecord, ...]
     unsent: tuple[BidRecord, ...]
     unknown: tuple[int, ...]
 
@@ -66,21 +70,25 @@ def match(view: AuctionState, records: Sequence[BidRecord], owner: str | None) -
         records: of this auction.
         owner: whose bids the book should know; None if that is not known.
     """
-    by_seal = {commitment.sealed_bid: commitment for commitment in view.standing()}
-    placed = [
-        replace(record, index=found.index, payer=found.payer)
-        for record in records
-        if (found := by_seal.get(record.sealed_bid))
-    ]
+    by_seal = {commitment.sealed_bid: commitment for commitment in view.commitments}
+    found = sorted(
+        (
+            replace(record, index=commitment.index, payer=commitment.payer)
+            for record in records
+            if (commitment := by_seal.get(record.sealed_bid))
+        ),
+        key=lambda record: record.place.index,
+    )
     known = {record.sealed_bid for record in records}
     return Matched(
-        tuple(sorted(placed, key=lambda record: record.index or 0)),
+        tuple(r for r in found if not view.commitments[r.place.index].withdrawn),
+        tuple(r for r in found if view.commitments[r.place.index].withdrawn),
         tuple(record for record in records if record.sealed_bid not in by_seal),
         tuple(
             sorted(
                 commitment.index
-                for commitment in view.standing()
-                if commitment.provider == owner and commitment.sealed_bid not in known
+                for commitment in view.remaining()
+                if commitment.owner == owner and commitment.sealed_bid not in known
             )
         ),
     )
@@ -92,20 +100,27 @@ class Bids:
     Args:
         sender: the provider's connection and key.
         contract: the auctions.
+        exchange: where keys are delivered.
         book: where the secrets are.
         view: the auction as it stands.
     """
 
     def __init__(
-        self, sender: Sender, contract: AuctionContract, book: BidBook, view: AuctionState
+        self,
+        sender: Sender,
+        contract: AuctionContract,
+        exchange: ExchangeContract,
+        book: BidBook,
+        view: AuctionState,
     ) -> None:
         self._sender = sender
         self._contract = contract
+        self._exchange = exchange
         self._book = book
         self.view = view
         records = book.records(contract.address, view.id, sender.address)
         self._matched = match(view, records, sender.address)
-        for record in self._matched.placed:
+        for record in (*self._matched.placed, *self._matched.withdrawn):
             if record not in records:
                 book.save(record)
 
@@ -115,7 +130,7 @@ class Bids:
         return self._matched.placed
 
     def withdraw(self, index: int | None = None) -> list[Done]:
-        """Take commitments back before the deadline.
+        """Take commitments back before the deadline; see `reclaim` for their bonds.
 
         Args:
             index: of one bid; all of them by default.
@@ -129,16 +144,16 @@ class Bids:
         return [
             self._send(
                 record,
-                self._contract.withdraw(
-                    record.auction, _index(record), record.sealed_bid, record.payer
-                ),
-                bond=self._bond,
+                self._contract.withdraw_bid(record.auction, record.sealed_bid, record.place),
             )
             for record in records
         ]
 
-    def reveal(self) -> list[Done]:
-        """Open all bids that are not open yet.
+    def open(self, opening: Callable[[BidRecord], bytes]) -> list[Done]:
+        """Record the openings of all samples that are not open yet.
+
+        Args:
+            opening: makes and stores the opening of one bid; gives the digest in its CID.
 
         Raises:
             ChainError: the contract refuses, or the book has no bid of this auction.
@@ -146,40 +161,63 @@ class Bids:
         return [
             self._send(
                 record,
-                self._contract.reveal(
-                    record.auction,
-                    _index(record),
-                    record.cost,
-                    record.salt,
-                    record.owner,
-                    record.payer,
+                self._contract.open(
+                    record.auction, record.sealed_bid, record.place, opening(record)
                 ),
             )
             for record in self._known()
+            if self.view.commitments[record.place.index].opening is None
+        ]
+
+    def reveal(self) -> list[Done]:
+        """Open all bids on the roll that are not open yet.
+
+        Raises:
+            ChainError: the contract refuses, or the book has no bid of this auction.
+        """
+        return [
+            self._send(
+                record,
+                self._contract.reveal(record.auction, record.place, record.cost, record.salt),
+            )
+            for record in self._known()
             if record.index not in self.view.revealed
+            and (self.view.roll is None or record.index in self.view.roll)
         ]
 
     def deliver(self) -> list[Done]:
-        """Hand over the data key of every winning bid, wrapped for the buyer.
+        """Hand over the data key of every winning bid, masked for the buyer. It is final.
 
         Raises:
             ChainError: not settled yet, or the contract refuses.
+            IntegrityError: the book's key is not the one that was committed to.
         """
         if self.view.settled is None:
             raise ChainError(f"auction {self.view.id} is not settled yet")
         done = []
         for record in self._known():
-            index = _index(record)
-            if index in self.view.delivered or not wins(self.view, index):
+            index = record.place.index
+            if index in self.view.deliveries or not wins(self.view, index):
                 continue
-            context = WrapContext(record.chain_id, record.contract, record.auction, index)
-            wrapped = wrap(record.data_key, self.view.buyer_key, context)
-            call = self._contract.deliver(record.auction, index, record.payer, wrapped)
+            if record.data_set != self.view.commitments[index].data_set:
+                raise IntegrityError(
+                    f"bid {index}: the bid book's data key is not the one committed to. Nothing was"
+                    " sent: a wrong key loses payment and bond. Restore the book from a copy"
+                )
+            context = DeliveryContext(record.chain_id, record.contract, record.auction, index)
+            sealed = wrap_delivery(record.data_key, self.view.buyer_key, context)
+            x, y = (number.to_bytes(32, "big") for number in sealed.point)
+            message = delivery_message(
+                self._exchange.domain, record.auction, index, sealed.wrapped, x + y
+            )
+            signature = LocalSigner.from_secret(sealed.secret).sign_typed(message)
+            delivered = Delivery(sealed.wrapped, x, y)
+            call = self._exchange.deliver(record.auction, record.place, delivered, signature)
             done.append(self._send(record, call))
         return done
 
-    def claim(self, parts: int = codec.ALL_PARTS) -> list[Done]:
-        """Claim what is due to every bid: cash, MUT and bond; after an abort, the bond.
+    def claim(self, parts: int = packing.ALL_PARTS) -> list[Done]:
+        """Claim what is due to every bid: cash, MUT and bond; after an abort, bond and entry fee.
 
         Args:
             parts: which of them, as bits.
@@ -189,16 +227,25 @@ class Bids:
         """
         return [self._claim(record, parts) for record in self._known()]
 
-    def _claim(self, record: BidRecord, parts: int) -> Done:
-        bid = (record.auction, _index(record))
-        if record.index in self.view.revealed:
-            return self._send(record, self._contract.claim(*bid, record.owner, record.payer, parts))
-        call = self._contract.reclaim(*bid, record.sealed_bid, record.owner, record.payer)
-        return self._send(record, call, bond=self._bond)
+    def reclaim(self) -> list[Done]:
+        """Take the bonds of withdrawn bids back, once commitments have ended.
 
-    @property
-    def _bond(self) -> int:
-        return self.view.terms.bond_gwei * codec.GWEI
+        Raises:
+            ChainError: the contract refuses.
+        """
+        return [
+            self._send(
+                record,
+                self._contract.reclaim_bond(record.auction, record.sealed_bid, record.place),
+            )
+            for record in self._matched.withdrawn
+        ]
+
+    def _claim(self, record: BidRecord, parts: int) -> Done:
+        if record.index in self.view.revealed:
+            return self._send(record, self._contract.claim(record.auction, record.place, parts))
+        call = self._contract.reclaim_bond(record.auction, record.sealed_bid, record.place)
+        return self._send(record, call)
 
     def _known(self) -> tuple[BidRecord, ...]:
         if not self.placed:
@@ -215,19 +262,14 @@ class Bids:
             )
         return self.placed
 
-    def _send(self, record: BidRecord, call: ContractFunction, *, bond: int = 0) -> Done:
+    def _send(self, record: BidRecord, call: ContractFunction) -> Done:
         receipt = self._sender.send(call)
         paid = receipt_events(receipt, Claimed)
+        returned = receipt_events(receipt, BondReclaimed)
         return Done(
-            _index(record),
+            record.place.index,
             bytes(receipt["transactionHash"]),
             cash=sum(claim.cash for claim in paid),
-            mut=sum(claim.face for claim in paid),
-            bond=bond + sum(claim.bond for claim in paid),
+            mut=sum(claim.mut for claim in paid),
+            bond=sum(claim.bond for claim in paid) + sum(each.amount for each in returned),
         )
-
-
-def _index(record: BidRecord) -> int:
-    if record.index is None:
-        raise ChainError(f"bid {record.sealed_bid.hex()} is not on chain")
-    return record.index

@@ -11,14 +11,18 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.errors import ConfigError
+from oracles.chain.packing import Place, data_set_hash
+from oracles.chain.terms import DataSet
+from oracles.dataset import key_commitment
+from oracles.errors import ChainError, ConfigError
+from oracles.evidence import Cid
 from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA: Final = "qmia/bid/1"
+SCHEMA: Final = "qmia/bid/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,12 @@ class BidRecord:
         salt: 32 bytes.
         data_key: 32 bytes.
         sealed_bid: 32 bytes, what was committed.
-        cid: of the manifest, base32.
-        archive: of the archive, base32.
+        manifest: its CID, base32.
+        archive: its CID, base32.
         content_digest: 32 bytes, what the data are.
-        size: of the archive, bytes.
+        size: of the canonical document stream, bytes.
+        agreement: digest of the contract text that the bid is under, 32 bytes.
+        samples: pages that the auction opens; 0 for all.
         index: place in the order of commitment; None until the commitment is on chain.
     """
 
@@ -51,11 +57,34 @@ class BidRecord:
     salt: bytes
     data_key: bytes
     sealed_bid: bytes
-    cid: str
+    manifest: str
     archive: str
     content_digest: bytes
     size: int
+    agreement: bytes
+    samples: int
     index: int | None = None
+
+    @property
+    def data_set(self) -> DataSet:
+        """What the commitment says about the data."""
+        return DataSet(
+            Cid.parse(self.manifest).digest,
+            self.content_digest,
+            self.size,
+            key_commitment(self.data_key),
+        )
+
+    @property
+    def place(self) -> Place:
+        """What calls name a bid by that is on chain.
+
+        Raises:
+            ChainError: it is not.
+        """
+        if self.index is None:
+            raise ChainError(f"bid 0x{self.sealed_bid.hex()} is not on chain")
+        return Place(self.index, self.owner, self.payer, data_set_hash(self.data_set))
 
 
 class BidBook:
@@ -102,13 +131,18 @@ class BidBook:
         """
         found = [
             record
-            for record in self._all()
+            for record in self.all()
             if (record.contract, record.auction) == (contract, auction)
             and owner in (None, record.owner)
         ]
         return sorted(found, key=lambda r: (r.index is None, r.index or 0))
 
-    def _all(self) -> Iterator[BidRecord]:
+    def all(self) -> Iterator[BidRecord]:
+        """Every record, in no order that means anything.
+
+        Raises:
+            ConfigError: a file is damaged.
+        """
         for path in sorted(self.root.glob("*.json")):
             try:
                 content = json.loads(path.read_text())

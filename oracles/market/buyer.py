@@ -1,47 +1,82 @@
-"""What a buyer does: create an auction, receive the data, take back the rest, pay revenue."""
+"""What a buyer does: create an auction, receive the data, dispute, take back the rest, pay revenue."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from oracles.chain import codec, rpc
+from oracles.chain import rpc
 from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.state import AuctionState, load_auction
+from oracles.chain.terms import GWEI
 from oracles.chain.tokens import Erc20, Mut
-from oracles.chain.typed_events import AuctionCreated, BuyerWithdrawn
-from oracles.dataset import Binding, EncryptionKey, WrapContext, encode_document, unpack, unwrap
-from oracles.dataset.manifest import MAX_BYTES, Manifest
-from oracles.errors import ChainError
-from oracles.evidence import Cid, read
+from oracles.chain.typed_data import key_message
+from oracles.chain.typed_events import AuctionCreated, RefundWithdrawn
+from oracles.dataset import (
+    Complaint,
+    Delivery,
+    DeliveryContext,
+    EncryptionKey,
+    Manifest,
+    WrapContext,
+    encode_document,
+    key_commitment,
+    open_archive,
+    prove_shared_point,
+    unpack,
+    unwrap_delivery,
+)
+from oracles.dataset.manifest import MAX_BYTES, Binding
+from oracles.errors import ChainError, IntegrityError
+from oracles.evidence import Cid, DirectoryStore, StoreError, read
+from oracles.files import atomic_write
+from oracles.market.view import chain_time, member_keys, wins
+from oracles.progress import Progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from oracles.chain.auction import AuctionContract
-    from oracles.chain.codec import Terms
     from oracles.chain.deployment import Deployment
+    from oracles.chain.exchange import ExchangeContract
+    from oracles.chain.terms import Terms
     from oracles.evidence import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A data set decrypted and verified against its commitment.
+    """What came of one winner's data set.
 
     Attributes:
         index: of the bid.
         owner: provider.
-        path: JSON lines, one document each.
+        path: JSON lines, one document each, decrypted and verified; None while they are not here.
         documents: their number.
+        problem: why they are not here; empty if they are, or may still come.
+        action: what was sent because of that: `named missing`, `refuted` or `complained`.
+        transaction: hash of that, 32 bytes.
     """
 
     index: int
     owner: str
-    path: Path
-    documents: int
+    path: Path | None = None
+    documents: int = 0
+    problem: str = ""
+    action: str = ""
+    transaction: bytes = field(default=b"")
+
+    def plain(self) -> dict[str, Any]:
+        """As values to print."""
+        return {
+            "index": self.index,
+            "owner": self.owner,
+            "path": None if self.path is None else str(self.path),
+            "documents": self.documents,
+            "problem": self.problem,
+            "action": self.action,
+            "transaction": "0x" + self.transaction.hex() if self.transaction else None,
+        }
 
 
 class Buyer:
@@ -57,6 +92,7 @@ class Buyer:
         self._web3 = sender.web3
         self._deployment = deployment
         self._contract: AuctionContract = deployment.auction(sender.web3)
+        self._exchange: ExchangeContract = deployment.exchange(sender.web3)
 
     def create(self, terms: Terms, key: EncryptionKey, *, bounty: int = 0) -> int:
         """Approve the budget and create an auction.
@@ -64,7 +100,7 @@ class Buyer:
         Args:
             terms: everything fixed for ever.
             key: the buyer's encryption key; proves that it is held.
-            bounty: wei for settlers.
+            bounty: wei for settlers; the operators' fee is sent with it.
 
         Returns:
             The auction's id.
@@ -75,82 +111,214 @@ class Buyer:
         token = Erc20(self._web3, terms.token)
         if terms.budget:
             self._sender.send(token.approve(self._contract.address, terms.budget))
-        message = codec.key_message(self._contract.domain, self._sender.address, key.public)
+        message = key_message(self._contract.domain, self._sender.address, key.public)
         signature = LocalSigner.from_secret(key.secret).sign_typed(message)
         call = self._contract.create(terms, key.public, signature)
-        receipt = self._sender.send(call, value=bounty)
+        receipt = self._sender.send(call, value=terms.fee + bounty)
         return receipt_event(receipt, AuctionCreated).auction_id
 
     def receive(
-        self, auction: int, key: EncryptionKey, store: Store, out: Path
+        self,
+        auction: int,
+        key: EncryptionKey,
+        store: Store,
+        out: Path,
+        *,
+        dispute: bool = True,
+        progress: Progress = silent,
     ) -> Iterator[Received]:
-        """Decrypt and verify every delivered data set; those already in `out` are left.
+        """Fetch, decrypt and verify the winners' data sets; those already in `out` are left.
+
+        Before keys are delivered only ciphertext can be fetched; what cannot be had is named on
+        chain in the first half of the fetch phase. A wrong key is refuted, a wrong page complained
+        about, while that counts.
 
         Args:
             auction: id.
             key: the buyer's encryption key.
             store: where archives are published.
-            out: directory for one JSON lines file a provider.
+            out: directory for one JSON lines file per provider, and for what is fetched.
+            dispute: whether to send anything because of what is wrong.
+            progress: called with the stage, winners looked at, and their number.
 
         Raises:
-            IntegrityError: a key or archive is not what was committed.
-            StoreError: an archive cannot be had now.
+            ChainError: the contract refuses.
         """
         view = self.view(auction)
+        winners = [index for index in sorted(view.revealed) if wins(view, index)]
         out.mkdir(parents=True, exist_ok=True)
-        for index, wrapped in sorted(view.delivered.items()):
+        fetched = DirectoryStore(out / "ciphertext")
+        missing: dict[int, str] = {}
+        for done, index in enumerate(winners, 1):
+            if index in view.struck_out:
+                continue
             path = out / f"{auction}-{index}.jsonl"
-            commitment = view.commitments[index]
-            if not path.exists():
-                self._receive_one(view, index, wrapped, key, store, path)
-            with path.open("rb") as lines:
-                yield Received(index, commitment.provider, path, sum(1 for _ in lines))
+            try:
+                manifest = self._fetch(view, index, store, fetched)
+                if index in view.deliveries and not path.exists():
+                    self._open(view, index, manifest, key, fetched, path)
+            except StoreError as error:
+                missing[index] = str(error)
+            except IntegrityError as error:
+                yield self._wrong(view, index, str(error), key, store, fetched, dispute=dispute)
+            else:
+                yield _received(view, index, path)
+            progress("winners", done, len(winners))
+        if missing:
+            yield from self._name_missing(view, missing, dispute=dispute)
 
-    def _receive_one(
+    def _fetch(
+        self, view: AuctionState, index: int, store: Store, fetched: DirectoryStore
+    ) -> Manifest:
+        """Bring a winner's whole ciphertext here.
+
+        Raises:
+            StoreError: it cannot be had now.
+            IntegrityError: it is not what was committed.
+        """
+        data_set = view.commitments[index].data_set
+        cid = Cid.from_digest(data_set.manifest, MAX_BYTES)
+        manifest = Manifest.decode(read(store, cid, limit=MAX_BYTES))
+        binding = Binding(
+            self._contract.chain_id, self._contract.address, view.id, view.commitments[index].owner
+        )
+        manifest.expect(
+            binding,
+            content_digest=data_set.content_digest,
+            size=data_set.size,
+            key_commitment=data_set.key_commitment,
+        )
+        archive = Cid.parse(manifest.archive)
+        if not fetched.has(archive):
+            with store.open(archive, limit=manifest.contents.archive_size) as source:
+                fetched.put(source)
+        return manifest
+
+    def _open(
         self,
         view: AuctionState,
         index: int,
-        wrapped: bytes,
+        manifest: Manifest,
         key: EncryptionKey,
-        store: Store,
+        fetched: DirectoryStore,
         path: Path,
     ) -> None:
-        chain_id, contract = self._contract.chain_id, self._contract.address
-        commitment = view.commitments[index]
-        data_key = unwrap(wrapped, key, WrapContext(chain_id, contract, view.id, index))
-        cid = Cid.from_digest(commitment.data_set.cid, MAX_BYTES)
+        """Decrypt and verify one data set into a file, which appears whole or not at all."""
+        data_key = self._data_key(view, index, key)
+        if key_commitment(data_key) != manifest.contents.key_commitment:
+            raise IntegrityError("the key that was delivered is not the one that was sold")
+        archive = fetched.path(Cid.parse(manifest.archive))
+        with atomic_write(path) as lines:
+            for document in unpack(archive, data_key, manifest.contents):
+                lines.write(encode_document(document) + b"\n")
+
+    def _data_key(self, view: AuctionState, index: int, key: EncryptionKey) -> bytes:
+        return unwrap_delivery(_delivered(view, index), key, self._context(view, index))
+
+    def _context(self, view: AuctionState, index: int) -> DeliveryContext:
+        return DeliveryContext(self._contract.chain_id, self._contract.address, view.id, index)
+
+    def _wrong(
+        self,
+        view: AuctionState,
+        index: int,
+        problem: str,
+        key: EncryptionKey,
+        store: Store,
+        fetched: DirectoryStore,
+        *,
+        dispute: bool,
+    ) -> Received:
+        """Refute a wrong key, or complain about wrong pages, if this is the time for it."""
+        owner, now = view.commitments[index].owner, chain_time(self._web3)
+        phases = view.phases
+        if not dispute or index not in view.deliveries:
+            return Received(index, owner, problem=problem)
+        data_key, data_set = self._data_key(view, index, key), view.commitments[index].data_set
+        right_key = key_commitment(data_key) == data_set.key_commitment
+        half = (phases.deliver_end + phases.dispute_end) // 2
+        until = half if right_key else phases.dispute_end
+        if not phases.deliver_end <= now < until:
+            when = "not yet: disputes begin with the dispute phase" if now < until else "too late"
+            return Received(index, owner, problem=f"{problem} (to dispute it is {when})")
+        if index in view.complaints:
+            return Received(index, owner, problem=f"{problem} (complained of already)")
+        if right_key:
+            digest = self._complaint(view, index, data_key, store, fetched)
+            fee = view.terms.scoring.fetch_fee_gwei * GWEI
+            receipt = self._sender.send(self._exchange.complain(view.id, index, digest), value=fee)
+            action = "complained"
+        else:
+            sealed = view.deliveries[index]
+            point = _delivered(view, index).point
+            proof = prove_shared_point(point, key, self._context(view, index))
+            receipt = self._sender.send(
+                self._exchange.refute(
+                    view.id, view.commitments[index].place, data_set, sealed, key.public, proof
+                )
+            )
+            action = "refuted"
+        transaction = bytes(receipt["transactionHash"])
+        return Received(index, owner, problem=problem, action=action, transaction=transaction)
+
+    def _complaint(
+        self,
+        view: AuctionState,
+        index: int,
+        data_key: bytes,
+        store: Store,
+        fetched: DirectoryStore,
+    ) -> bytes:
+        """Publish a complaint for the panels; gives the digest in its CID."""
+        cid = Cid.from_digest(view.commitments[index].data_set.manifest, MAX_BYTES)
         manifest = Manifest.decode(read(store, cid, limit=MAX_BYTES))
-        binding = Binding(chain_id, contract, view.id, commitment.provider)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            archive = Path(folder) / "archive"
-            limit = commitment.data_set.size
-            with (
-                store.open(Cid.parse(manifest.archive), limit=limit) as source,
-                archive.open("wb") as target,
-            ):
-                shutil.copyfileobj(source, target)
-            draft = Path(folder) / "documents"
-            with draft.open("wb") as lines:
-                for document in unpack(
-                    archive,
-                    data_key,
-                    binding,
-                    content_digest=commitment.data_set.content_digest,
-                ):
-                    lines.write(encode_document(document) + b"\n")
-            draft.replace(path)
+        wrong = []
+        with open_archive(fetched.path(Cid.parse(manifest.archive)), manifest.contents) as archive:
+            for page in range(manifest.contents.pages):
+                try:
+                    archive.page(page, data_key)
+                except IntegrityError:
+                    wrong.append(page)
+        keys = member_keys(self._web3, self._deployment, view)
+        members = [keys[member] for member in view.panel(view.accepted_round).members]
+        binding = manifest.binding
+        context = WrapContext(
+            "complaint", binding.chain_id, binding.contract, binding.auction_id, index
+        )
+        return store.put(Complaint.make(wrong, data_key, members, context).encode()).digest
+
+    def _name_missing(
+        self, view: AuctionState, missing: dict[int, str], *, dispute: bool
+    ) -> Iterator[Received]:
+        phases, now = view.phases, chain_time(self._web3)
+        half = (phases.settle_end + phases.fetch_end) // 2
+        new = [index for index in missing if index not in view.missing]
+        action, transaction = "", b""
+        if dispute and new and phases.settle_end <= now < half:
+            fee = view.terms.scoring.fetch_fee_gwei * GWEI * len(new)
+            receipt = self._sender.send(self._exchange.name_missing(view.id, new), value=fee)
+            action, transaction = "named missing", bytes(receipt["transactionHash"])
+        for index, problem in missing.items():
+            sent = index in new
+            yield Received(
+                index,
+                view.commitments[index].owner,
+                problem=problem,
+                action=action if sent else "",
+                transaction=transaction if sent else b"",
+            )
 
     def withdraw(self, auction: int, to: str | None = None) -> dict[str, int]:
-        """Take back unspent cash, the buyer's MUT, and the bounty where it is due back.
+        """Take back unspent cash, the buyer's MUT, and bounty and fee where nobody earned them.
 
         Raises:
             ChainError: the contract refuses.
         """
         receipt = self._sender.send(
-            self._contract.withdraw_buyer(auction, to or self._sender.address)
+            self._contract.withdraw_refund(auction, to or self._sender.address)
         )
-        event = receipt_event(receipt, BuyerWithdrawn)
-        return {"amount": event.amount, "face": event.face, "native": event.native}
+        event = receipt_event(receipt, RefundWithdrawn)
+        return {"cash": event.cash, "mut": event.mut, "native": event.native}
 
     def deposit_revenue(self, auction: int, amount: int) -> None:
         """Pay revenue to the holders of an auction's MUT. Anyone may.
@@ -174,3 +342,17 @@ class Buyer:
     def view(self, auction: int) -> AuctionState:
         """The auction as its logs tell it."""
         return load_auction(self._web3, self._deployment, auction)
+
+
+def _received(view: AuctionState, index: int, path: Path) -> Received:
+    owner = view.commitments[index].owner
+    if not path.exists():
+        return Received(index, owner)
+    with path.open("rb") as lines:
+        return Received(index, owner, path, sum(1 for _ in lines))
+
+
+def _delivered(view: AuctionState, index: int) -> Delivery:
+    """A delivery as the dataset package reads it."""
+    given = view.deliveries[index]
+    return Delivery(given.wrapped, (int.from_bytes(given.x, "big"), int.from_bytes(given.y, "big")))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from icalendar import Alarm, Calendar, Event
 
 if TYPE_CHECKING:
-    from oracles.chain.auction import Phases
+    from oracles.chain.terms import PhaseEnds
 
 
-def deadlines(phases: Phases, auction: int, contract: str, index: int) -> bytes:
+def deadlines(
+    phases: PhaseEnds, auction: int, contract: str, index: int, *, sampled: bool
+) -> bytes:
     """The windows in which the owner of a bid must act, each with an alarm at its start.
 
     Args:
@@ -19,6 +21,7 @@ def deadlines(phases: Phases, auction: int, contract: str, index: int) -> bytes:
         auction: its id.
         contract: DataAuction.
         index: of the bid.
+        sampled: whether a sample has to be opened.
 
     Returns:
         The file's content.
@@ -26,12 +29,13 @@ def deadlines(phases: Phases, auction: int, contract: str, index: int) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", "-//Q-MIA//deadlines//EN")
     calendar.add("version", "2.0")
-    windows = (
+    windows = [
+        ("Open", phases.open_start, phases.open_end, "or the bond is lost"),
         ("Reveal", phases.reveal_start, phases.reveal_end, "or the bond is lost"),
-        ("If it won, deliver", phases.settle_end, phases.deliver_end, "or the bond is lost"),
-        ("Claim", phases.verdict_end, phases.verdict_end + 3_600, "at any time from now on"),
-    )
-    for verb, start, end, note in windows:
+        ("If it won, deliver", phases.fetch_end, phases.deliver_end, "or the bond is lost"),
+        ("Claim", phases.dispute_end, phases.dispute_end + 3_600, "at any time from now on"),
+    ]
+    for verb, start, end, note in windows if sampled else windows[1:]:
         event = Event()
         event.add("uid", f"{contract}-{auction}-{index}-{verb}@q-mia".replace(" ", "-"))
         event.add("dtstamp", datetime.now(UTC))

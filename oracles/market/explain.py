@@ -5,13 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from oracles.chain.codec import GWEI, PPB, WAD
+from oracles.chain.terms import GWEI, PPB, WAD
 from oracles.mechanism import spendable
 from oracles.money import DST, ETHER
 
 if TYPE_CHECKING:
-    from oracles.chain.codec import Durations, Terms
     from oracles.chain.oracle import OperatorSet
+    from oracles.chain.terms import Durations, Terms
+    from oracles.chain.typed_events import Panel
     from oracles.money import Currency
 
 
@@ -28,7 +29,7 @@ def explain_terms(
     """
     rho = Fraction(terms.rho, PPB)
     beta = spendable(terms.budget, terms.pool, rho)
-    members, threshold = len(operators.members), operators.threshold
+    scoring = terms.scoring
     weights = terms.weights
     exponents = f"q^{_plain(weights.eta)} (φ + {_plain(weights.kappa)})^{_plain(weights.gamma)}"
     said = {
@@ -37,11 +38,20 @@ def explain_terms(
         "rewards": f"{_percent(rho)} of each in cash, {_percent(1 - rho)} as a share of revenue",
         "reserved": f"{_percent(Fraction(terms.tranche, PPB))} of it for under-served providers",
         "worth": f"{exponents}" if weights.family == 0 else "a concave rule of quality × impact",
+        "least quality": f"q of {scoring.q_min / 10_000:g}",
         "bond": f"{ETHER.format(terms.bond_gwei * GWEI)} from every provider; lost by who does not"
-        " reveal, or wins and does not deliver",
+        " open a right sample, does not reveal, or wins and does not deliver",
+        "entry fee": f"{ETHER.format(scoring.entry_fee_gwei * GWEI)} from every provider, for the"
+        " scores",
+        "agreement": f"0x{terms.agreement.hex()}, to which every provider commits",
         "places": f"at most {terms.max_bids:,} commitments",
-        "operators": f"set {terms.operator_set}: {members} members, {threshold} must answer; the"
-        f" scores are right while fewer than half of those who answer lie",
+        "samples": f"{scoring.samples} pages of each data set are opened to the operators"
+        if scoring.samples
+        else "none: every data set is opened whole to the operators",
+        "operators": f"set {scoring.operator_set}: {_panel(operators.first)}",
+        "appeal": _panel(operators.appeal) if operators.appeal.members else "none",
+        "stake": f"{ETHER.format(scoring.stake_gwei * GWEI)} from each operator that scores",
+        "fee": f"{ETHER.format(terms.fee)} for the operators, paid by you",
         "bounty": f"{ETHER.format(bounty)} for whoever settles",
         "participation": f"{DST.format(terms.dst.supply)} for those who deliver"
         if terms.dst.supply
@@ -59,10 +69,17 @@ def explain_terms(
     return said
 
 
-def phase_ends(durations: Durations, created: int) -> dict[str, int]:
+def phase_ends(durations: Durations, created: int, draw: int) -> dict[str, int]:
     """When each phase of an auction would end, unix seconds, by name and in order."""
-    names = ("commit", "score", "reveal", "settle", "deliver", "verdict")
-    return dict(zip(names, durations.phases(created), strict=True))
+    return durations.phases(created, draw)._asdict()
+
+
+def _panel(panel: Panel) -> str:
+    members, threshold = len(panel.members), panel.threshold
+    return (
+        f"{members} members, of which {threshold} must answer; the scores are right while at most"
+        f" {(threshold - 1) // 2} of them lie and {members - threshold} are silent"
+    )
 
 
 def _percent(share: Fraction) -> str:

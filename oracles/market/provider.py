@@ -1,23 +1,37 @@
-"""What a provider does while an auction takes bids: pack, seal, commit. Secrets first."""
+"""What a provider does before its bid is opened: pack, seal, commit, show the sample.
+
+Secrets first: nothing is sent before what opens it is on disk.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from oracles.chain import codec, typed_events
+from oracles.chain import packing, typed_data, typed_events
 from oracles.chain.client import Sender, receipt_event
-from oracles.chain.codec import DataSet
 from oracles.chain.state import load_auction
-from oracles.dataset import Binding, pack
-from oracles.dataset.manifest import Manifest
-from oracles.errors import InputError
+from oracles.chain.terms import GWEI
+from oracles.dataset import (
+    Archive,
+    Binding,
+    Manifest,
+    build_opening,
+    draw,
+    exposure,
+    opening_context,
+    pack,
+)
+from oracles.dataset.manifest import MAX_BYTES
+from oracles.errors import ChainError, InputError
+from oracles.evidence import Cid, read
+from oracles.market import view as chain_view
 from oracles.market.bids import Bids
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.schedule import check_open, check_windows
-from oracles.market.view import chain_time, operator_keys
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
@@ -25,8 +39,10 @@ if TYPE_CHECKING:
 
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
+    from oracles.chain.state import AuctionState
     from oracles.dataset import Document, Finding
     from oracles.evidence import Store
+    from oracles.market.bids import Done
 
 HOUR: Final = 3_600
 
@@ -37,11 +53,14 @@ class Limits:
 
     Attributes:
         bond: most that it puts at stake, wei.
-        window: shortest time in which it must act (reveal, deliver), seconds.
+        window: shortest time in which it must act (open, reveal, deliver), seconds.
+        exposed: largest share of its data that operators may see, this auction's sample and those
+            of earlier ones together.
     """
 
     bond: int = 10**17
     window: int = HOUR
+    exposed: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +71,15 @@ class Prepared:
         record: what goes into the bid book.
         documents: their number.
         bond: what the commitment costs until claims begin, wei.
+        entry_fee: what it costs for ever, wei.
+        exposed: share of the data that operators see, with earlier auctions.
     """
 
     record: BidRecord
     documents: int
     bond: int
+    entry_fee: int
+    exposed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +127,7 @@ class Provider:
         source: Path | Iterable[Document],
         cost: int | None,
         *,
+        agreement: Path | None = None,
         salt: bytes | None = None,
         findings: list[Finding] | None = None,
     ) -> Prepared:
@@ -116,38 +140,41 @@ class Provider:
             auction: id.
             source: file or folder, or its documents.
             cost: token units; None in an enrolment, which takes no bids.
+            agreement: the contract text that the provider agrees to.
             salt: 32 random bytes; made here by default.
             findings: list that receives what is wrong with the source.
 
         Raises:
-            InputError: nothing readable in the source, no cost, a bond or a window beyond the
-                limits, or a salt that could be guessed.
+            InputError: nothing readable in the source, no cost, terms beyond the limits, another
+                agreement than the auction's, or a salt that could be guessed.
             ChainError: there is no such auction, or it takes no commitments any more.
         """
         view = load_auction(self._sender.web3, self._deployment, auction)
         cost = _sealed_cost(cost, enrolment=view.terms.enrolment)
-        bond = view.terms.bond_gwei * codec.GWEI
-        if bond > self._limits.bond:
-            raise InputError(
-                f"auction {auction} asks for a bond of {ETHER.format(bond)}, more than the"
-                f" {ETHER.format(self._limits.bond)} that you accept: raise --max-bond, or leave it"
-            )
-        check_windows(view.terms.durations, self._limits.window)
-        check_open(self._contract.phases(auction), chain_time(self._sender.web3))
+        bond = view.terms.bond_gwei * GWEI
+        entry_fee = view.terms.scoring.entry_fee_gwei * GWEI
+        samples = view.terms.scoring.samples
+        self._check_terms(view, bond, agreement)
         owner = self._sender.address
         binding = Binding(self._contract.chain_id, self._contract.address, auction, owner)
         with tempfile.TemporaryDirectory() as folder:
-            packed = pack(source, Path(folder) / "archive", binding, findings=findings)
+            packed = pack(source, Path(folder) / "archive", findings=findings)
+            contents = packed.contents
+            exposed = self._exposed(view, contents.content_digest, contents.size)
             for record in self._book.records(self._contract.address, auction, owner):
-                if (record.cost, record.content_digest) == (cost, packed.content_digest):
-                    return Prepared(record, packed.documents, bond)
-            archive = self._store.put(packed.path)
-        operators = operator_keys(self._sender.web3, self._deployment, view.terms.operator_set)
-        cid = self._store.put(Manifest.make(str(archive), packed.key, binding, operators).encode())
+                if (record.cost, record.content_digest) == (cost, contents.content_digest):
+                    return Prepared(record, packed.documents, bond, entry_fee, exposed)
+            archive = str(self._store.put(packed.path))
+        if samples:
+            manifest = Manifest(binding, archive, contents)
+        else:
+            keys = chain_view.member_keys(self._sender.web3, self._deployment, view)
+            manifest = Manifest.open_to(binding, archive, contents, packed.key, [*keys.values()])
+        cid = self._store.put(manifest.encode())
         if view.terms.enrolment:
             secret = bytes(32)
         else:
-            secret = codec.new_salt() if salt is None else codec.check_salt(salt)
+            secret = packing.new_salt() if salt is None else packing.check_salt(salt)
         record = BidRecord(
             chain_id=self._contract.chain_id,
             contract=self._contract.address,
@@ -158,15 +185,55 @@ class Provider:
             salt=secret,
             data_key=packed.key,
             sealed_bid=self._contract.seal_bid(auction, owner, cost, secret),
-            cid=str(cid),
-            archive=str(archive),
-            content_digest=packed.content_digest,
-            size=packed.size,
+            manifest=str(cid),
+            archive=archive,
+            content_digest=contents.content_digest,
+            size=contents.size,
+            agreement=view.terms.agreement,
+            samples=samples,
         )
-        return Prepared(record, packed.documents, bond)
+        return Prepared(record, packed.documents, bond, entry_fee, exposed)
+
+    def _check_terms(self, view: AuctionState, bond: int, agreement: Path | None) -> None:
+        """Refuse what this provider does not accept."""
+        if bond > self._limits.bond:
+            raise InputError(
+                f"auction {view.id} asks for a bond of {ETHER.format(bond)}, more than the"
+                f" {ETHER.format(self._limits.bond)} that you accept: raise --max-bond, or leave it"
+            )
+        sampled = view.terms.scoring.samples > 0
+        check_windows(view.terms.durations, self._limits.window, sampled=sampled)
+        check_open(view, chain_view.chain_time(self._sender.web3))
+        named = view.terms.agreement
+        if agreement is None:
+            if any(named):
+                raise InputError(
+                    f"auction {view.id} is under the contract text with the digest"
+                    f" 0x{named.hex()}: read it, and name its file with --agreement"
+                )
+        elif agreement_digest(agreement) != named:
+            raise InputError(
+                f"{agreement} is not the contract text of auction {view.id}, whose digest is"
+                f" 0x{named.hex()}"
+            )
+
+    def _exposed(self, view: AuctionState, content_digest: bytes, size: int) -> float:
+        """Expected share of the data that operators see, by independent draws."""
+        unseen = 1 - exposure(size, view.terms.scoring.samples)
+        for record in self._book.all():
+            if record.content_digest == content_digest and record.auction != view.id:
+                unseen *= 1 - exposure(size, record.samples)
+        exposed = 1 - unseen
+        if exposed > self._limits.exposed:
+            raise InputError(
+                f"the samples of auction {view.id} and of those before would show the operators"
+                f" {exposed:.1%} of your data, more than the {self._limits.exposed:.1%} that you"
+                " accept: raise --max-exposed, or leave it"
+            )
+        return exposed
 
     def commit(self, prepared: Prepared) -> Committed:
-        """Commit on chain with the bond, after the secrets are on disk.
+        """Commit on chain with bond and entry fee, after the secrets are on disk.
 
         What the chain has already is not paid for again.
 
@@ -178,8 +245,10 @@ class Provider:
         for placed in self.bids(record.auction).placed:
             if placed.sealed_bid == record.sealed_bid:
                 return Committed(placed, None)
-        call = self._contract.commit(record.auction, record.sealed_bid, data_set(record))
-        receipt = self._sender.send(call, value=prepared.bond)
+        call = self._contract.commit(
+            record.auction, record.sealed_bid, record.data_set, record.agreement
+        )
+        receipt = self._sender.send(call, value=prepared.bond + prepared.entry_fee)
         committed = receipt_event(receipt, typed_events.Committed)
         placed = self._book.place(record, committed.index)
         return Committed(placed, bytes(receipt["transactionHash"]))
@@ -195,17 +264,60 @@ class Provider:
         Returns:
             65-byte EIP-712 signature.
         """
-        self._book.save(replace(prepared.record, payer=relayer))
-        message = codec.commit_message(
+        record = prepared.record
+        self._book.save(replace(record, payer=relayer))
+        message = typed_data.commit_message(
             self._contract.domain,
-            prepared.record.auction,
-            prepared.record.sealed_bid,
-            data_set(prepared.record),
+            record.auction,
+            record.sealed_bid,
+            record.data_set,
+            record.agreement,
             relayer,
             self._contract.nonce(self._sender.address),
             deadline,
         )
         return self._sender.signer.sign_typed(message)
+
+    def open(self, bids: Bids) -> list[Done]:
+        """Open the pages that were drawn of each bid's data to the operators.
+
+        Raises:
+            ChainError: the samples are not drawn yet, or the contract refuses.
+            StoreError: the archive is not where it was published.
+        """
+        view = bids.view
+        if not view.terms.scoring.samples:
+            raise ChainError(f"auction {view.id} takes no samples: the manifest opens all")
+        sample_key = chain_view.draw(self._sender.web3, self._deployment, view)
+        keys = chain_view.member_keys(self._sender.web3, self._deployment, view)
+
+        def opening(record: BidRecord) -> bytes:
+            manifest = Manifest.decode(
+                read(self._store, Cid.parse(record.manifest), limit=MAX_BYTES)
+            )
+            drawn = draw(
+                sample_key,
+                view.id,
+                record.place.index,
+                manifest.digest,
+                manifest.contents.pages,
+                view.terms.scoring.samples,
+            )
+            cid = Cid.parse(record.archive)
+
+            def part(offset: int, size: int, /) -> bytes:
+                return self._store.range(cid, offset, size)
+
+            made = build_opening(
+                Archive(manifest.contents, part),
+                record.data_key,
+                drawn,
+                list(keys.values()),
+                opening_context(manifest.binding, record.place.index),
+            )
+            return self._store.put(made).digest
+
+        return bids.open(opening)
 
     def bids(self, auction: int) -> Bids:
         """This provider's bids in an auction, by one reading of the chain.
@@ -214,14 +326,20 @@ class Provider:
             ChainError: there is no such auction, or the node does not answer.
         """
         view = load_auction(self._sender.web3, self._deployment, auction)
-        return Bids(self._sender, self._contract, self._book, view)
+        exchange = self._deployment.exchange(self._sender.web3)
+        return Bids(self._sender, self._contract, exchange, self._book, view)
 
 
-def data_set(record: BidRecord) -> DataSet:
-    """What a bid's commitment says about its data."""
-    from oracles.evidence import Cid
+def agreement_digest(path: Path) -> bytes:
+    """Digest of a contract text, as the terms name it: sha2-256 of the file, 32 bytes.
 
-    return DataSet(Cid.parse(record.cid).digest, record.content_digest, record.size)
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError as error:
+        raise InputError(f"cannot read the agreement {path}: {error.strerror}") from error
 
 
 def _sealed_cost(cost: int | None, *, enrolment: bool) -> int:

@@ -10,12 +10,11 @@ from oracles.errors import ChainError, InputError
 from oracles.market.view import wins
 
 if TYPE_CHECKING:
-    from oracles.chain.auction import Phases
-    from oracles.chain.codec import Durations
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import Durations
 
 #: Commands of a provider; `wait` where nothing can be done yet, `done` where nothing is left.
-Verb = Literal["wait", "reveal", "deliver", "claim", "done"]
+Verb = Literal["wait", "open", "reveal", "deliver", "claim", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +36,80 @@ class Step:
     stake: str = ""
 
 
-def next_step(view: AuctionState, phases: Phases, index: int, now: int) -> Step:
+def next_step(view: AuctionState, index: int, now: int) -> Step:
     """What the owner of a bid has to do next.
 
     Args:
         view: the auction.
-        phases: its state and deadlines.
         index: of the bid.
         now: unix seconds by the chain's clock.
     """
-    if phases.state is State.ABORTED:
-        return Step("claim", "The auction was aborted: the bond can be taken back.")
-    if index in view.forfeited:
-        return Step("done", "Struck out for not delivering: bond and payment are lost.")
+    if view.state is State.ABORTED:
+        return Step("claim", "The auction was aborted: bond and entry fee can be taken back.")
+    if index in view.struck_out:
+        return Step("done", "Struck out: bond and payment are lost.")
     if index not in view.revealed:
-        if now >= phases.reveal_end:
-            return Step("done", "Not revealed in time: the bond is lost.")
-        why = "Open the sealed bid." if now >= phases.reveal_start else "The bid is sealed."
-        return Step("reveal", why, phases.reveal_start, phases.reveal_end, "the bond")
-    if phases.state is State.OPEN:
-        if now < phases.settle_end:
+        return _before_reveal(view, index, now)
+    if view.state is State.OPEN:
+        if now < view.phases.settle_end:
             return Step("wait", "Revealed. Anyone may settle the auction once reveals have ended.")
         return Step("wait", "Nobody settled in time: anyone may abort, then bonds come back.")
     if not wins(view, index):
         return Step("claim", "The bid did not win: the bond can be taken back.")
-    if index not in view.delivered:
-        if now >= phases.deliver_end:
-            return Step("done", "Won, but no key was delivered in time: anyone may strike it out.")
-        stake = "the bond and the payment"
+    return _after_win(view, index, now)
+
+
+def _before_reveal(view: AuctionState, index: int, now: int) -> Step:
+    phases = view.phases
+    if view.terms.scoring.samples and view.commitments[index].opening is None:
+        if now >= phases.open_end:
+            return Step("done", "The sample was not opened in time: the bond is lost.")
         return Step(
-            "deliver", "The bid won: hand over the data key.", None, phases.deliver_end, stake
+            "open",
+            "Open the sample that was drawn of your data to the operators, and to nobody else.",
+            phases.open_start,
+            phases.open_end,
+            "the bond",
         )
-    return Step("claim", "Won and delivered.", phases.verdict_end)
+    if view.roll is not None and index not in view.roll:
+        return Step(
+            "done",
+            "The operators do not hold a right sample of it, so it does not take part and its bond"
+            " is lost.",
+        )
+    if now >= phases.reveal_end:
+        return Step("done", "Not revealed in time: the bond is lost.")
+    why = "Open the sealed bid." if now >= phases.reveal_start else "The bid is sealed."
+    return Step("reveal", why, phases.reveal_start, phases.reveal_end, "the bond")
 
 
-def check_open(phases: Phases, now: int) -> None:
+def _after_win(view: AuctionState, index: int, now: int) -> Step:
+    phases = view.phases
+    if index in view.deliveries:
+        return Step("claim", "Won and delivered.", phases.dispute_end)
+    if now >= phases.deliver_end:
+        return Step("done", "Won, but no key was delivered in time: anyone may strike it out.")
+    stake = "the bond and the payment"
+    why = "The bid won: hand over the data key."
+    if index in view.missing and now < phases.fetch_end:
+        why = (
+            "The bid won, but the buyer says that it cannot fetch the encrypted data. Serve them"
+            " now, or the operators strike it out. Then hand over the data key."
+        )
+    return Step("deliver", why, phases.fetch_end, phases.deliver_end, stake)
+
+
+def check_open(view: AuctionState, now: int) -> None:
     """Refuse to prepare a bid that the auction would not take.
 
     Raises:
         ChainError: commitments have ended.
     """
-    if phases.state is not State.OPEN or now >= phases.commit_end:
+    if view.state is not State.OPEN or now >= view.phases.commit_end:
         raise ChainError("this auction takes no commitments any more")
 
 
-def check_windows(durations: Durations, least: int) -> None:
+def check_windows(durations: Durations, least: int, *, sampled: bool) -> None:
     """Refuse an auction that gives a provider too little time to act.
 
     Whoever misses a short window loses the bond, so a buyer could set one to take bonds.
@@ -89,11 +117,12 @@ def check_windows(durations: Durations, least: int) -> None:
     Args:
         durations: the auction's.
         least: seconds.
+        sampled: whether samples have to be opened.
 
     Raises:
         InputError: a window is shorter.
     """
-    for name in ("reveal", "deliver"):
+    for name in ("open", "reveal", "deliver") if sampled else ("reveal", "deliver"):
         seconds = getattr(durations, name)
         if seconds < least:
             raise InputError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from oracles.chain import codec
 from oracles.chain.auction import Marginals, State
 from oracles.chain.client import Sender, receipt_event, receipt_events
 from oracles.chain.state import AuctionState, load_auction
+from oracles.chain.terms import PPB
 from oracles.chain.typed_events import BountyClaimed, Walked
 from oracles.market.view import bids, wins
 from oracles.mechanism import propose
@@ -48,12 +48,10 @@ class Settler:
             ChainError: the contract refuses.
         """
         view = self._view(auction)
-        proposal = propose(
-            bids(view), beta=view.beta, tranche=Fraction(view.terms.tranche, codec.PPB)
-        )
+        proposal = propose(bids(view), beta=view.beta, tranche=Fraction(view.terms.tranche, PPB))
         marginals = Marginals(*proposal)
         total = self._contract.bid_count(auction)
-        while self._contract.phases(auction).state is State.OPEN:
+        while self._contract.phases(auction)[0] is State.OPEN:
             receipt = self._sender.send(self._contract.settle(auction, marginals, WALK))
             for walked in receipt_events(receipt, Walked):
                 progress("bids walked", walked.to, total)
@@ -83,7 +81,7 @@ class Settler:
         missing = [
             index
             for index in sorted(view.revealed)
-            if wins(view, index) and index not in view.delivered and index not in view.forfeited
+            if wins(view, index) and index not in view.deliveries and index not in view.struck_out
         ]
         for index in missing:
             self._sender.send(self._contract.forfeit(auction, index))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from eth_utils.address import to_checksum_address
 
-from oracles.chain import codec, rpc
+from oracles.chain import rpc
 from oracles.chain.client import Sender, receipt_events
+from oracles.chain.packing import NONE
 from oracles.chain.state import load_auction
+from oracles.chain.terms import PPB
 from oracles.chain.tokens import Dst, WaterLevel
 from oracles.chain.typed_events import DstVerified
 from oracles.errors import ChainError
@@ -19,8 +21,9 @@ from oracles.mechanism import allocate, dst_scores
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from oracles.chain.codec import DstTerms, Score
     from oracles.chain.deployment import Deployment
+    from oracles.chain.packing import Score
+    from oracles.chain.terms import DstTerms
 
 
 def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int, int]:
@@ -36,7 +39,7 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
     terms = view.terms.dst
     if not terms.supply:
         raise ChainError(f"auction {auction} has no participation tokens")
-    delivered = set(view.delivered) - view.forfeited
+    delivered = set(view.deliveries) - view.struck_out
     if not delivered:
         raise ChainError(f"nobody delivered in auction {auction}: there is no DST to issue")
     scores = view.scores(sender.web3, view.accepted_round)
@@ -51,8 +54,7 @@ def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int,
         receipt = sender.send(token.verify(level, WALK))
         verified = bool(receipt_events(receipt, DstVerified))
     for index in shares:
-        commitment = view.commitments[index]
-        sender.send(token.claim(index, commitment.provider, commitment.payer))
+        sender.send(token.claim(view.commitments[index].place))
     return shares
 
 
@@ -71,7 +73,7 @@ def water_level(scores: Mapping[int, Score], terms: DstTerms) -> tuple[WaterLeve
     qualities = [scores[i].q for i in indices]
     impacts = [scores[i].phi for i in indices]
     weights = [
-        Fraction(weight, codec.PPB)
+        Fraction(weight, PPB)
         for weight in (terms.volume_weight, terms.quality_weight, terms.impact_weight)
     ]
     alpha, beta, gamma = weights
@@ -79,9 +81,9 @@ def water_level(scores: Mapping[int, Score], terms: DstTerms) -> tuple[WaterLeve
     allocation = allocate(real, supply=terms.supply, floor=terms.floor, cap=terms.cap)
     sums = [max(1, sum(component)) for component in (volumes, qualities, impacts)]
     # The contract's scores are these times PPB and the three sums: integers.
-    scale = codec.PPB * sums[0] * sums[1] * sums[2]
+    scale = PPB * sums[0] * sums[1] * sums[2]
     level = allocation.level / scale
-    remainder, tie = 0, codec.NONE
+    remainder, tie = 0, NONE
     if allocation.marginal is not None:
         units = real[allocation.marginal] * scale
         remainder = int(level.numerator * units) % level.denominator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oracles.market.view import wins
 
 if TYPE_CHECKING:
-    from oracles.chain.codec import Score
+    from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
 
 
@@ -43,8 +43,8 @@ def standing(view: AuctionState, index: int, score: Score) -> Standing:
     """
     bid = view.revealed.get(index)
     weight = None if bid is None else bid.weight
-    if not score.eligible:
-        return Standing(score.q, score.phi, weight, _settled(view), None, _ineligible(score))
+    if reason := _ineligible(score, view.terms.scoring.q_min):
+        return Standing(score.q, score.phi, weight, _settled(view), None, reason)
     if bid is None:
         return Standing(score.q, score.phi, None, None, None, "The bid is not revealed.")
     if view.settled is None:
@@ -79,9 +79,14 @@ def _settled(view: AuctionState) -> bool | None:
     return None if view.settled is None else False
 
 
-def _ineligible(score: Score) -> str:
-    if score.q == 0 and score.phi == 0:
-        return "Not eligible: the operators could not score it, or found nothing usable in it."
+def _ineligible(score: Score, q_min: int) -> str:
+    """Why a score gives no weight; empty where it does (DataAuction.reveal)."""
+    if not score.present:
+        return "Not eligible: the operators do not hold a right sample of it."
+    if score.q < q_min:
+        return (
+            f"Not eligible: its quality q is below the {q_min / 10_000:g} that the terms ask for."
+        )
     if score.phi == 0:
         return "Not eligible: it was not found to make the model better."
-    return "Not eligible: its quality or its use to the model is too small, or it copies others."
+    return ""

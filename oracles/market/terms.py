@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 from eth_utils.address import is_hex_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from oracles.chain.codec import GWEI, PPB, WAD, DstTerms, Durations, Terms, WeightTerms
+from oracles.chain.terms import (
+    GWEI,
+    PPB,
+    WAD,
+    DstTerms,
+    Durations,
+    ScoringTerms,
+    Terms,
+    WeightTerms,
+)
 from oracles.errors import InputError
 from oracles.money import DST, ETHER, Currency
 
@@ -66,10 +75,10 @@ def _amount(currency: Currency, value: str | int) -> int:
         raise ValueError(str(error)) from error
 
 
-def _bond_gwei(value: str | int) -> int:
+def _gwei(value: str | int) -> int:
     wei = _amount(ETHER, value)
     if wei % GWEI:
-        raise ValueError(f"a bond is a whole number of gwei, not {wei} wei")
+        raise ValueError(f"this is a whole number of gwei, not {wei} wei")
     return wei // GWEI
 
 
@@ -96,6 +105,8 @@ Share = Annotated[int, BeforeValidator(_share)]
 Wad = Annotated[int, BeforeValidator(_wad)]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 Bytes32 = Annotated[str, AfterValidator(_bytes32)]
+Gwei = Annotated[int, BeforeValidator(_gwei)]
+Quality = Annotated[int, BeforeValidator(lambda value: _scaled(10_000, value)), Field(le=10_000)]
 DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value))]
 
 
@@ -112,14 +123,30 @@ class _Weights(_Section):
 
 class _Durations(_Section):
     commit: Seconds
+    open: Seconds = 0
+    roll: Seconds
     score_commit: Seconds
     score_open: Seconds
     score_post: Seconds
-    challenge: Seconds
+    challenge: Seconds = 0
     reveal: Seconds
     settle: Seconds
+    fetch: Seconds
     deliver: Seconds
-    verdict: Seconds
+    dispute: Seconds
+
+
+class _Scoring(_Section):
+    operator_set: Annotated[int, Field(gt=0)]
+    samples: Annotated[int, Field(ge=0, le=2048)] = 64
+    q_min: Quality = 1000
+    stake: Gwei
+    fee: Gwei
+    entry_fee: Gwei
+    appeal_fee: Gwei = 0
+    fetch_fee: Gwei = 0
+    metric_version: Bytes32
+    evaluation: Bytes32
 
 
 class _Dst(_Section):
@@ -137,12 +164,11 @@ class _TermsFile(_Section):
     pool: int | str = 0
     rho: Share = PPB
     tranche: Share = 0
-    bond: Annotated[int, BeforeValidator(_bond_gwei)]
+    bond: Gwei
     max_bids: Annotated[int, Field(gt=0)] = 10_000
     enrolment: bool = False
-    operator_set: Annotated[int, Field(gt=0)]
-    metric_version: Bytes32
-    evaluation: Bytes32
+    agreement: Bytes32
+    scoring: _Scoring
     weights: _Weights = _Weights()
     durations: _Durations
     dst: _Dst = _Dst()
@@ -185,9 +211,19 @@ def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
             bond_gwei=file.bond,
             max_bids=file.max_bids,
             enrolment=file.enrolment,
-            operator_set=file.operator_set,
-            metric_version=file.metric_version,  # type: ignore[arg-type]
-            evaluation=file.evaluation,  # type: ignore[arg-type]
+            agreement=file.agreement,  # type: ignore[arg-type]
+            scoring=ScoringTerms(
+                operator_set=file.scoring.operator_set,
+                samples=file.scoring.samples,
+                q_min=file.scoring.q_min,
+                stake_gwei=file.scoring.stake,
+                fee_gwei=file.scoring.fee,
+                entry_fee_gwei=file.scoring.entry_fee,
+                appeal_fee_gwei=file.scoring.appeal_fee,
+                fetch_fee_gwei=file.scoring.fetch_fee,
+                metric_version=file.scoring.metric_version,  # type: ignore[arg-type]
+                evaluation=file.scoring.evaluation,  # type: ignore[arg-type]
+            ),
             durations=Durations(**file.durations.model_dump()),
             dst=DstTerms(**file.dst.model_dump()),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oracles.chain import rpc
-from oracles.chain.codec import NONE
 from oracles.chain.events import read_events
+from oracles.chain.packing import NONE
 from oracles.chain.typed_events import OperatorRegistered
 from oracles.errors import ChainError
 from oracles.mechanism import Bid
@@ -46,24 +46,47 @@ def _bid(auction: AuctionState, index: int) -> Bid | None:
     return Bid(index, bid.cost, bid.weight, bid.flagged)
 
 
-def operator_keys(web3: Web3, deployment: Deployment, set_id: int) -> dict[str, bytes]:
-    """Public encryption key of every member of a set, by address.
+def member_keys(web3: Web3, deployment: Deployment, auction: AuctionState) -> dict[str, bytes]:
+    """Public encryption keys of all members of both panels as they stood at the creation.
 
     Raises:
-        ChainError: a member never registered a key.
+        ChainError: the node does not answer, or leaves a member's registration out.
     """
-    members = deployment.oracle(web3).operator_set(set_id).members
+    members = [*auction.panel(1).members, *auction.panel(2).members]
     keys: dict[str, bytes] = {}
     address = deployment.address("ScoreOracle")
     for event in read_events(
         web3, [address], deployment.block, rpc.newest(web3), kinds=[OperatorRegistered]
     ):
-        if isinstance(event.body, OperatorRegistered):
-            keys[event.body.operator] = event.body.key_x + event.body.key_y
-    missing = [member for member in members if member not in keys]
-    if missing or not members:
-        raise ChainError(f"operator set {set_id} has members without a key: {missing or 'none'}")
+        body = event.body
+        if (event.block, event.log_index) < auction.created_at and isinstance(
+            body, OperatorRegistered
+        ):
+            keys[body.operator] = body.key_x + body.key_y
+    if missing := [member for member in members if member not in keys]:
+        raise ChainError(
+            f"the node gives no encryption key of {', '.join(missing)}, who registered one: ask"
+            " another node"
+        )
     return {member: keys[member] for member in members}
+
+
+def draw(web3: Web3, deployment: Deployment, auction: AuctionState) -> bytes:
+    """What the samples are drawn from: prevrandao of the first block of the open phase, 32 bytes.
+
+    Raises:
+        ChainError: the open phase has not begun, or the node does not answer.
+    """
+    start = auction.phases.open_start
+
+    def reached(number: int) -> bool:
+        return rpc.block(web3, number)["timestamp"] >= start
+
+    newest = rpc.newest(web3)
+    if not reached(newest):
+        raise ChainError(f"auction {auction.id}: the samples are not drawn yet")
+    number = rpc.first_block(deployment.block, newest, reached)
+    return bytes(rpc.block(web3, number)["mixHash"])
 
 
 def chain_time(web3: Web3) -> int:

@@ -99,6 +99,7 @@ class ChainIndex:
         exchange = to_checksum_address(deployment.address("Exchange"))
         self._contracts = [self._auction, oracle, exchange]
         self._first = deployment.block
+        self._draw = deployment.auction(web3).draw()
         #: Kept from cycle to cycle, so that an auction is not folded again for each event.
         self._states: dict[int, AuctionState] = {}
 
@@ -191,7 +192,7 @@ class ChainIndex:
         for event in self._logs.events(subject=auction):
             if isinstance(event.body, AuctionCreated):
                 panels = self._panels(event.body.terms.scoring.operator_set)
-                state = AuctionState.start(event.body, panels, self._timestamp(event))
+                state = AuctionState.start(event, panels, self._timestamp(event), self._draw)
             elif state is not None:
                 state.apply(event)
         return state
@@ -208,12 +209,11 @@ class ChainIndex:
         Raises:
             ChainError: a member has none, so that this index is not that of the contracts.
         """
-        (created,) = self._logs.events("AuctionCreated", subject=auction.id)
         members = {*auction.panel(1).members, *auction.panel(2).members}
         keys: dict[str, bytes] = {}
         for event in self._logs.events("OperatorRegistered"):
             body = event.body
-            if (event.block, event.log_index) > (created.block, created.log_index):
+            if (event.block, event.log_index) > auction.created_at:
                 break
             if isinstance(body, OperatorRegistered) and body.operator in members:
                 keys[body.operator] = body.key_x + body.key_y

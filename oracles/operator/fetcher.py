@@ -1,26 +1,38 @@
-"""Brings data sets here: checked against their CIDs, of bounded size."""
+"""Brings manifests, openings, pages and archives here: checked, of bounded size, from anybody."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oracles.dataset import Binding, EncryptionKey
-from oracles.dataset.manifest import MAX_BYTES, Manifest
+from oracles.dataset import (
+    EncryptionKey,
+    Manifest,
+    check_page,
+    draw,
+    open_archive,
+    opening_context,
+    opening_size,
+    read_opening,
+)
+from oracles.dataset.manifest import MAX_BYTES
 from oracles.dataset.streams import CHUNK
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, Store, StoreError
 from oracles.evidence.cid import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from oracles.dataset import Contents, Opening, Sketch
     from oracles.operator.job import DataSetRef, Job
+    from oracles.operator.pieces import Pieces
 
 
 class Fetcher:
-    """Brings files here, checked and of bounded size.
+    """Brings files here, checked against their CIDs and of bounded size.
 
     Args:
         stores: where to look, in order.
@@ -32,13 +44,12 @@ class Fetcher:
         self._cache = DirectoryStore(cache)
         self._stores = stores
 
-    def path(self, cid: Cid, limit: int, *, keep: bool = False) -> Path:
-        """Path of a file whose bytes are those of the CID.
+    def path(self, cid: Cid, limit: int) -> Path:
+        """Path of a file here whose bytes are those of the CID.
 
         Args:
             cid: of the file.
             limit: most bytes.
-            keep: copy it here even from a local folder: it is needed later.
 
         Raises:
             StoreError: no store has it whole now.
@@ -47,13 +58,12 @@ class Fetcher:
         for store in (self._cache, *self._stores):
             try:
                 with store.open(cid, limit=limit) as file:
-                    if isinstance(store, DirectoryStore) and (store is self._cache or not keep):
-                        return store.path(cid)
-                    with tempfile.NamedTemporaryFile(dir=self._folder) as copy:
-                        while block := file.read(CHUNK):
-                            copy.write(block)
-                        copy.flush()
-                        self._cache.put(copy.name)
+                    if store is not self._cache:
+                        with tempfile.NamedTemporaryFile(dir=self._folder) as copy:
+                            while block := file.read(CHUNK):
+                                copy.write(block)
+                            copy.flush()
+                            self._cache.put(copy.name)
                 return self._cache.path(cid)
             except (StoreError, IntegrityError) as error:
                 failures.append(str(error))
@@ -61,46 +71,204 @@ class Fetcher:
                 failures.append(f"no room for {cid}: {error.strerror or error}")
         raise StoreError("; ".join(failures))
 
+    def ranges(self, cid: Cid, offset: int, size: int) -> Iterator[bytes]:
+        """A range of a file as each store in turn gives it; nothing of it is checked."""
+        for store in (self._cache, *self._stores):
+            try:
+                yield store.range(cid, offset, size)
+            except (StoreError, IntegrityError, OSError):
+                continue
 
-def locate(job: Job, ref: DataSetRef, fetcher: Fetcher) -> tuple[bytes, Path]:
-    """Fetch one data set: its key, and the path of its archive, whose content is not checked yet.
 
-    Raises:
-        StoreError: a part of it cannot be had now.
-        IntegrityError: it is not what was committed, or this operator cannot open it.
-        InputError: it is beyond the limits.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What is here of one data set, all of it checked.
+
+    Attributes:
+        contents: what was committed.
+        pages: number and 16 KiB of each page, ascending.
+        sketch: of the whole data set.
     """
-    most = job.scoring["max_archive_bytes"]
-    if ref.size > most:
-        raise InputError(f"{ref.size} bytes, more than the {most} accepted")
-    # Attesting the delivery needs the manifest again, when the provider's store may be gone.
-    manifest_path = fetcher.path(Cid(RAW, bytes.fromhex(ref.cid)), MAX_BYTES, keep=True)
-    manifest = Manifest.decode(manifest_path.read_bytes())
-    data_key = unwrap_with_any(manifest, job.operator, job.keys, job.binding(ref))
+
+    contents: Contents
+    pages: tuple[tuple[int, bytes], ...]
+    sketch: Sketch
+
+
+class Holdings:
+    """The samples of one auction: fetched from anybody, kept, and read again without a network.
+
+    Args:
+        job: what they are.
+        fetcher: brings files.
+        pieces: keeps pages.
+    """
+
+    def __init__(self, job: Job, fetcher: Fetcher, pieces: Pieces) -> None:
+        self._job = job
+        self._fetcher = fetcher
+        self._pieces = pieces
+        self._members = [bytes.fromhex(each) for each in job.members]
+        self._key = own_key(job, self._members[job.member])
+
+    def sample(self, ref: DataSetRef) -> Sample:
+        """The sample of one data set.
+
+        Raises:
+            StoreError: a part of it cannot be had now.
+            IntegrityError, InputError: it is not what was committed, or not opened rightly.
+        """
+        manifest = self._manifest(ref)
+        archive, contents = _archive_cid(manifest), manifest.contents
+        if self._job.samples == 0:
+            return self._whole(ref, manifest, archive)
+        drawn = draw(
+            bytes.fromhex(self._job.sample_key),
+            self._job.auction,
+            ref.index,
+            manifest.digest,
+            contents.pages,
+            self._job.samples,
+        )
+        size = opening_size(contents, drawn, len(self._members))
+        cid = Cid.from_digest(bytes.fromhex(ref.opening), size)
+        context = opening_context(self._job.binding(ref), ref.index)
+        opening = read_opening(
+            self._fetcher.path(cid, size).read_bytes(),
+            self._job.member,
+            self._key,
+            self._members,
+            context,
+            contents,
+            drawn,
+        )
+        pages = tuple((index, self._page(opening, archive, index)) for index in drawn)
+        sketch = self._sketch(opening, archive)
+        for index, page in pages:
+            sketch.check_page(index, page)
+        return Sample(contents, pages, sketch)
+
+    def retrieve(self, ref: DataSetRef) -> Path:
+        """Bring the whole ciphertext here and check it.
+
+        Raises:
+            StoreError: no store has it whole.
+            IntegrityError: what is under its CID is not what was committed.
+        """
+        manifest = self._manifest(ref)
+        contents = manifest.contents
+        path = self._fetcher.path(_archive_cid(manifest), contents.archive_size)
+        with open_archive(path, contents) as archive:
+            archive.check_ciphertext()
+        return path
+
+    def examine(self, ref: DataSetRef, data_key: bytes, indices: Sequence[int]) -> str:
+        """Look for a page that the right data key does not open to what was committed.
+
+        Args:
+            ref: the data set.
+            data_key: from the buyer's complaint, checked against the commitment.
+            indices: pages that the buyer names; none for all.
+
+        Returns:
+            What is wrong; empty if nothing is.
+
+        Raises:
+            StoreError: a page cannot be had now, so nothing can be said of it.
+        """
+        manifest = self._manifest(ref)
+        contents, cid = manifest.contents, _archive_cid(manifest)
+        path = self._fetcher.path(cid, contents.archive_size)
+        with open_archive(path, contents) as archive:
+            try:
+                if not indices:
+                    for _ in archive.documents(data_key):
+                        pass
+                for index in indices:
+                    archive.page(index, data_key)
+            except IntegrityError as error:
+                return str(error)
+        return ""
+
+    def _manifest(self, ref: DataSetRef) -> Manifest:
+        path = self._fetcher.path(Cid(RAW, bytes.fromhex(ref.manifest)), MAX_BYTES)
+        manifest = Manifest.decode(path.read_bytes())
+        manifest.expect(
+            self._job.binding(ref),
+            content_digest=bytes.fromhex(ref.content_digest),
+            size=ref.size,
+            key_commitment=bytes.fromhex(ref.key_commitment),
+        )
+        return manifest
+
+    def _whole(self, ref: DataSetRef, manifest: Manifest, archive: Cid) -> Sample:
+        """Where nothing is sampled, the manifest opens all pages."""
+        contents = manifest.contents
+        if ref.size > self._job.scoring["max_plain_bytes"]:
+            raise InputError(f"{ref.size} bytes, more than are scored without samples")
+        data_key = manifest.unwrap(self._job.member, self._key, self._members)
+        path = self._fetcher.path(archive, contents.archive_size)
+        with open_archive(path, contents) as file:
+            for _ in file.documents(data_key):
+                pass
+            pages = tuple((index, file.page(index, data_key)) for index in range(contents.pages))
+            return Sample(contents, pages, file.sketch(sketch_key(data_key)))
+
+    def _page(self, opening: Opening, archive: Cid, index: int) -> bytes:
+        """One page, from whoever gives the right one.
+
+        Raises:
+            StoreError: nobody does now; a store's wrong bytes prove nothing against the provider.
+        """
+        place, failure = opening.pages[index], "no store has it"
+        for data in self._pieces_and_stores(archive, place.offset, place.size):
+            try:
+                page = check_page(data, place.key, index, place.branch, opening.contents)
+            except IntegrityError as error:
+                failure = str(error)
+                continue
+            self._pieces.put(archive, place.offset, data)
+            return page
+        raise StoreError(f"page {index} of {archive}: {failure}")
+
+    def _sketch(self, opening: Opening, archive: Cid) -> Sketch:
+        contents, failure = opening.contents, "no store has it"
+        start, size = contents.pages_end, contents.sketch_size
+        for data in self._pieces_and_stores(archive, start, size):
+            try:
+                sketch = opening.sketch(lambda *_, data=data: data)
+            except IntegrityError as error:
+                failure = str(error)
+                continue
+            self._pieces.put(archive, start, data)
+            return sketch
+        raise StoreError(f"the sketch of {archive}: {failure}")
+
+    def _pieces_and_stores(self, archive: Cid, offset: int, size: int) -> Iterator[bytes]:
+        here = self._pieces.get(archive, offset, size)
+        if here is not None:
+            yield here
+        yield from self._fetcher.ranges(archive, offset, size)
+
+
+def _archive_cid(manifest: Manifest) -> Cid:
     try:
-        archive_cid = Cid.parse(manifest.archive)
+        return Cid.parse(manifest.archive)
     except InputError as error:
         raise IntegrityError(f"the manifest names no archive: {error}") from error
-    archive = fetcher.path(archive_cid, ref.size)
-    if archive.stat().st_size != ref.size:
-        raise IntegrityError(
-            f"the archive has {archive.stat().st_size} bytes where {ref.size} were committed"
-        )
-    return data_key, archive
 
 
-def unwrap_with_any(
-    manifest: Manifest, operator: str, keys: Sequence[str], binding: Binding
-) -> bytes:
-    """The data key, by whichever of this operator's keys opens it.
+def own_key(job: Job, registered: bytes) -> EncryptionKey:
+    """The key that was registered when the auction was created.
 
     Raises:
-        IntegrityError: none does.
+        InputError: it is not among this operator's keys.
     """
-    failure = IntegrityError("this operator has no encryption key")
-    for key in keys:
-        try:
-            return manifest.unwrap(operator, EncryptionKey(bytes.fromhex(key)), binding)
-        except IntegrityError as error:
-            failure = error
-    raise failure
+    for each in job.keys:
+        key = EncryptionKey(bytes.fromhex(each))
+        if key.public == registered:
+            return key
+    raise InputError(
+        f"auction {job.auction} is wrapped for the key 0x{registered.hex()[:16]}…, which is not"
+        " among `encryption_keystore` and `old_encryption_keystores`"
+    )

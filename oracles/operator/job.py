@@ -15,21 +15,25 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """What a process does: bring the data here, or score what is here."""
+    """What a process does."""
 
     FETCH = "fetch"
     SCORE = "score"
+    RETRIEVE = "retrieve"
+    EXAMINE = "examine"
 
 
 @dataclass(frozen=True, slots=True)
 class DataSetRef:
-    """A data set as the chain names it; digests in hexadecimal."""
+    """A data set as the chain names it; digests in hexadecimal, `opening` empty without one."""
 
     index: int
     provider: str
-    cid: str
+    manifest: str
     content_digest: str
     size: int
+    key_commitment: str
+    opening: str
     withdrawn: bool
 
 
@@ -39,18 +43,26 @@ class Job:
 
     Attributes:
         stage: what to do.
-        chain_id, contract, auction, round: what is scored.
-        operator: address whose wrapped keys to open.
-        keys: encryption keys, hexadecimal.
+        chain_id, contract, auction, round: what it is about.
+        operator: address of this operator.
+        member: its place among the members of both panels.
+        members: public encryption keys of all of them, hexadecimal, the first panel's first.
+        panel: where this operator's panel begins and ends among them.
+        keys: this operator's encryption keys, hexadecimal.
         data_sets: in the order of commitment.
-        metric_version, evaluation, sample_key: hexadecimal.
+        wanted: indices to fetch, to score, or to look at.
+        samples: pages of each data set that are opened; 0 for all.
+        sample_key: what they are drawn from, hexadecimal.
+        metric_version, evaluation: hexadecimal.
         today: ISO date.
-        stores: where to fetch from.
-        cache: folder for what was fetched.
+        complaint: digest of the buyer's complaint, hexadecimal; empty without one.
+        stores: where to fetch from, in the order of asking.
+        cache: folder for whole files that were fetched.
+        pieces: folder for pages that were fetched.
         evidence: folder of the evidence store.
         workspace: folder for interrupted work.
         result: file to write.
-        seconds: after this time a fetching process gives up.
+        seconds: after this time a process that fetches gives up.
         scoring: settings.
     """
 
@@ -60,14 +72,21 @@ class Job:
     auction: int
     round: int
     operator: str
+    member: int
+    members: list[str]
+    panel: tuple[int, int]
     keys: list[str]
     data_sets: list[DataSetRef]
+    wanted: list[int]
+    samples: int
+    sample_key: str
     metric_version: str
     evaluation: str
-    sample_key: str
     today: str
+    complaint: str
     stores: list[str]
     cache: str
+    pieces: str
     evidence: str
     workspace: str
     result: str
@@ -75,8 +94,13 @@ class Job:
     scoring: dict[str, Any]
 
     def binding(self, ref: DataSetRef) -> Binding:
-        """What a data set is encrypted for."""
+        """What a data set is sealed for."""
         return Binding(self.chain_id, self.contract, self.auction, ref.provider)
+
+    @property
+    def refs(self) -> list[DataSetRef]:
+        """The data sets that are wanted."""
+        return [self.data_sets[index] for index in self.wanted]
 
     @classmethod
     def decode(cls, text: str) -> Job:
@@ -100,3 +124,24 @@ class Scored:
             return None
         value = json.loads(path.read_text())
         return cls(bytes.fromhex(value["vector"]), Cid.parse(value["evidence"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Result of a process that looked at what the buyer named.
+
+    Attributes:
+        fault: whether the winner is to be struck out.
+        reason: what was seen.
+    """
+
+    fault: bool
+    reason: str
+
+    @classmethod
+    def read(cls, path: Path) -> Judged | None:
+        """What a finished process wrote, if it did."""
+        if not path.exists():
+            return None
+        value = json.loads(path.read_text())
+        return cls(value["fault"], value["reason"])

@@ -5,6 +5,7 @@
 /metrics                                 Prometheus
 /v1/<contract>/<auction>/report/<round>  signed reports, once the commit window is over
 /v1/<contract>/<auction>/verdict/<index> signed verdicts of non-delivery
+/ipfs/<cid>                              evidence, and what was fetched of data sets; ranges too
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import contextlib
 import ipaddress
 import json
 import os
-import shutil
+import re
 import socket
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from prometheus_client import generate_latest
 
@@ -28,6 +29,7 @@ from oracles.operator.messages import encode_report, encode_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from oracles.evidence import DirectoryStore
     from oracles.operator.journal import Messages
@@ -98,6 +100,7 @@ class Server:
         listen: `host:port`; port 0 takes a free one.
         contract: auction contract, lower-case.
         kept, evidence: what is served.
+        fetched: files and pieces of data sets that are served too.
         metrics: what is measured.
         problems: what keeps this operator from being ready.
         alive: whether the loop turns.
@@ -113,12 +116,21 @@ class Server:
         contract: str,
         kept: Messages,
         evidence: DirectoryStore,
+        fetched: Callable[[Cid, int, int | None], Path | None],
         metrics: Metrics,
         *,
         problems: Callable[[], list[str]],
         alive: Callable[[], bool],
     ) -> None:
         host, _, port = listen.rpartition(":")
+
+        def _served(cid: Cid, start: int, size: int | None) -> tuple[BinaryIO, int]:
+            """An open file and where to begin in it; a piece begins at its own first byte."""
+            path = fetched(cid, start, size)
+            if path is None:
+                return evidence.path(cid).open("rb"), start
+            piece = size is not None and path.name == f"{start}-{size}"
+            return path.open("rb"), 0 if piece else start
 
         class Handler(BaseHTTPRequestHandler):
             timeout = _TIMEOUT
@@ -146,16 +158,25 @@ class Server:
 
             def _file(self, name: str) -> None:
                 try:
-                    file = evidence.path(Cid.parse(name)).open("rb")
+                    start, size = _range(self.headers.get("Range"))
+                    file, skip = _served(Cid.parse(name), start, size)
                 except (InputError, StoreError, OSError):
                     self._answer(404, b"not found\n")
                     return
                 with file:
-                    self.send_response(200)
+                    whole = os.fstat(file.fileno()).st_size
+                    length = max(0, whole - skip if size is None else min(size, whole - skip))
+                    file.seek(skip)
+                    self.send_response(200 if size is None else 206)
                     self.send_header("Content-Type", "application/octet-stream")
-                    self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+                    self.send_header("Content-Length", str(length))
+                    if size is not None:
+                        last = max(start, start + length - 1)
+                        self.send_header("Content-Range", f"bytes {start}-{last}/*")
                     self.end_headers()
-                    shutil.copyfileobj(file, self.wfile)
+                    while length and (block := file.read(min(length, 1 << 20))):
+                        length -= len(block)
+                        self.wfile.write(block)
 
             def _answer(self, status: int, body: bytes, kind: str = "text/plain") -> None:
                 self.send_response(status)
@@ -183,6 +204,21 @@ class Server:
         self._server.server_close()
 
 
+def _range(header: str | None) -> tuple[int, int | None]:
+    """Start and length of a range (RFC 9110, 14.1); all of it without one that is plain.
+
+    Raises:
+        InputError: the range is empty.
+    """
+    found = re.fullmatch(r"bytes=(\d{1,18})-(\d{1,18})", header or "")
+    if found is None:
+        return 0, None
+    first, last = int(found[1]), int(found[2])
+    if last < first:
+        raise InputError("an empty range")
+    return first, last - first + 1
+
+
 def _messages(path: str, contract: str, kept: Messages) -> list[Message] | None:
     parts = path.split("/")
     if len(parts) != 6 or parts[1:3] != ["v1", contract.lower()]:
@@ -194,9 +230,10 @@ def _messages(path: str, contract: str, kept: Messages) -> list[Message] | None:
         reports = kept.reports(int(auction), int(number))
         return [encode_report(report) for report in reports if report.committed]
     if parts[4] == "verdict":
-        votes = kept.verdicts(int(auction)).get(int(number), {})
         return [
-            encode_verdict(int(auction), int(number), member, signature)
+            encode_verdict(int(auction), index, ground, member, signature)
+            for (index, ground), votes in kept.verdicts(int(auction)).items()
+            if index == int(number)
             for member, signature in votes.items()
         ]
     return None

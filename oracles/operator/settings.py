@@ -55,19 +55,20 @@ def _listed(value: Any) -> Any:
 
 def _store(name: str) -> str:
     try:
-        is_node(name)
+        if not name.startswith(("https://", "http://")):
+            is_node(name)
     except InputError as error:
         raise ValueError(str(error)) from error
     return name
 
 
 def _node(name: str) -> str:
-    if not is_node(_store(name)):
+    if name.startswith("http") or not is_node(_store(name)):
         raise ValueError(f"{name} is no IPFS node: write ipfs:/ip4/127.0.0.1/tcp/5001/http")
     return name
 
 
-#: A folder, or an IPFS node: see `oracles.evidence.open_store`.
+#: A folder, an IPFS node or a gateway: see `oracles.evidence.open_store`.
 StoreName = Annotated[str, AfterValidator(_store)]
 #: An IPFS node.
 NodeName = Annotated[str, AfterValidator(_node)]
@@ -77,7 +78,8 @@ class Stores(BaseModel, extra="forbid"):
     """Where data sets come from and evidence goes to.
 
     Attributes:
-        data: folders or IPFS nodes (`ipfs:/ip4/…/tcp/5001/http`), in the order of asking.
+        data: folders, IPFS nodes (`ipfs:/ip4/…/tcp/5001/http`) or gateways (`https://…`), in the
+            order of asking; the servers of `exchange.peers` are asked after them.
         pins: IPFS nodes that pin evidence besides the local directory.
         pin_quorum: of these, how many must have a bundle before it counts as pinned.
         evidence_days: evidence of closed auctions is kept this long.

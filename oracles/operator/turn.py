@@ -79,6 +79,21 @@ class Turn:
     declined: str = ""
 
 
+def sealed(auction: AuctionState) -> bytes:
+    """Digest over what there is to fetch, as the chain has it now."""
+    facts = [
+        [
+            each.index,
+            each.owner,
+            each.withdrawn,
+            each.opening and each.opening.hex(),
+            *map(str, asdict(each.data_set).values()),
+        ]
+        for each in auction.commitments
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).digest()
+
+
 def inputs(auction: AuctionState, number: int) -> bytes:
     """Digest over everything that decides a vector, as the chain has it now."""
     facts = [
@@ -86,15 +101,6 @@ def inputs(auction: AuctionState, number: int) -> bytes:
         auction.terms.scoring.metric_version.hex(),
         auction.terms.scoring.evaluation.hex(),
         None if auction.roll is None else sorted(auction.roll),
-        [
-            [
-                each.index,
-                each.owner,
-                each.withdrawn,
-                each.opening and each.opening.hex(),
-                *map(str, asdict(each.data_set).values()),
-            ]
-            for each in auction.commitments
-        ],
+        sealed(auction).hex(),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).digest()

@@ -1,4 +1,4 @@
-"""A process of its own that fetches, or opens and scores, one auction's data sets.
+"""A process of its own that fetches samples, scores them, or looks at what a buyer named.
 
 It may be killed at any time: what was fetched and scored is found again. Its memory is bounded, its
 keys come through standard input, and it ends when the daemon does. Fetching waits for strangers, so
@@ -15,25 +15,27 @@ import resource
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from oracles.chain.codec import Score, pack_vector
-from oracles.dataset import Limits, unpack, verify
+from oracles.chain.packing import Score, pack_vector
+from oracles.dataset import Complaint, WrapContext, key_commitment
+from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import ConfigError, InputError, IntegrityError, QmiaError
 from oracles.evidence import (
     Bundle,
+    Cid,
     DirectoryStore,
     StoreError,
     canonical_json,
-    is_node,
     open_store,
     write_bundle,
 )
+from oracles.evidence.cid import RAW
 from oracles.files import write_file
-from oracles.operator.fetcher import Fetcher, locate
+from oracles.operator.fetcher import Fetcher, Holdings, own_key
 from oracles.operator.job import DataSetRef, Job, Stage
+from oracles.operator.pieces import Pieces
 from oracles.scoring import (
     EVIDENCE_SCHEMA,
     NOTHING,
@@ -51,74 +53,88 @@ CONFIGURATION: Final = 78
 _THREADS: Final = 8
 
 
+def _holdings(job: Job, *, network: bool) -> Holdings:
+    stores = [open_store(name) for name in job.stores] if network else []
+    return Holdings(job, Fetcher(stores, Path(job.cache)), Pieces(Path(job.pieces)))
+
+
 def fetch(job: Job) -> None:
-    """Bring here what can be had.
+    """Bring here what can be had, and write after each data set which are here.
 
     Raises:
         StoreError: some of it cannot be had now.
     """
-    fetcher = Fetcher([open_store(name) for name in job.stores], Path(job.cache))
+    holdings, lock = _holdings(job, network=True), threading.Lock()
+    looked_at: dict[str, str] = {}
 
     def attempt(ref: DataSetRef) -> str | None:
-        """What keeps a data set from being here; one that is no good is here for our purposes."""
+        """What keeps a sample from being here; one that is no good needs no further look."""
         try:
-            locate(job, ref, fetcher)
+            holdings.sample(ref)
+            found = ""
         except StoreError as error:
             return f"data set {ref.index}: {error}"
-        except (IntegrityError, InputError):
-            return None
+        except (IntegrityError, InputError) as error:
+            found = str(error)
+        with lock:
+            looked_at[str(ref.index)] = found
+            write_file(Path(job.result), canonical_json(looked_at))
+            _tell("fetch", len(looked_at), len(job.wanted))
         return None
 
     # In threads, so that those who do not serve what they committed to do not hold up the rest.
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = [ref for ref in job.data_sets if not ref.withdrawn]
-        missing = [problem for problem in pool.map(attempt, waiting) if problem]
+        missing = [problem for problem in pool.map(attempt, job.refs) if problem]
     if missing:
-        raise StoreError(f"{len(missing)} of {len(waiting)} are missing; {missing[0]}")
+        raise StoreError(f"{len(missing)} of {len(job.wanted)} are missing; {missing[0]}")
 
 
-def open_data_set(job: Job, ref: DataSetRef, fetcher: Fetcher) -> Submission:
-    """Unwrap and verify one data set to its last byte.
+def retrieve(job: Job) -> None:
+    """Bring one whole archive here, so that the buyer can have it.
 
     Raises:
-        StoreError: a part of it is not here.
-        IntegrityError: it is not what was committed, or this operator cannot open it.
-        InputError: it is beyond the limits.
+        StoreError: nobody has it whole now.
     """
-    data_key, archive = locate(job, ref, fetcher)
-    content_digest = bytes.fromhex(ref.content_digest)
-    limits = Limits(total_bytes=job.scoring["max_plain_bytes"])
-    binding = job.binding(ref)
-    verify(archive, data_key, binding, content_digest=content_digest, limits=limits)
-    documents = partial(
-        unpack, archive, data_key, binding, content_digest=content_digest, limits=limits
-    )
-    return Submission(ref.index, ref.provider, documents)
+    (ref,) = job.refs
+    try:
+        _holdings(job, network=True).retrieve(ref)
+    except (IntegrityError, InputError) as error:
+        _judge(job, True, str(error))
+        return
+    _judge(job, False, "it is here and is served")
 
 
-def _open_all(job: Job) -> tuple[list[Submission], dict[int, str]]:
-    """What can be opened of what is here, and for the rest the reason, by index."""
-    folders = [open_store(name) for name in job.stores if not is_node(name)]
-    fetcher = Fetcher(folders, Path(job.cache))
-    opened: dict[int, Submission] = {}
-    problems: dict[int, str] = {}
+def examine(job: Job) -> None:
+    """Open the pages that the buyer names, with the key that it was given.
 
-    def attempt(ref: DataSetRef) -> None:
-        if ref.withdrawn:
-            problems[ref.index] = "withdrawn"
-            return
-        try:
-            opened[ref.index] = open_data_set(job, ref, fetcher)
-        except StoreError:
-            # Not the reason, which is this machine's: evidence is made again bit for bit.
-            problems[ref.index] = "missing"
-        except (IntegrityError, InputError) as error:
-            problems[ref.index] = f"refused: {error}"
-        _tell("open", len(opened) + len(problems), len(job.data_sets))
+    Raises:
+        StoreError: the complaint, or a page, cannot be had now.
+    """
+    (ref,) = job.refs
+    fetcher = Fetcher([open_store(name) for name in job.stores], Path(job.cache))
+    cid = Cid(RAW, bytes.fromhex(job.complaint))
+    # Complaints are for the standing panel, whose members are the first or the last ones.
+    start, stop = job.panel
+    members = [bytes.fromhex(each) for each in job.members[start:stop]]
+    context = WrapContext("complaint", job.chain_id, job.contract, job.auction, ref.index)
+    try:
+        complaint = Complaint.decode(fetcher.path(cid, MAX_BYTES).read_bytes())
+        place = job.member - start
+        data_key = complaint.unwrap(place, own_key(job, members[place]), members, context)
+        if key_commitment(data_key).hex() != ref.key_commitment:
+            raise IntegrityError("the complaint holds another key than was sold")
+    except (IntegrityError, InputError) as error:
+        _judge(job, False, f"the complaint is no good: {error}")
+        return
+    try:
+        wrong = _holdings(job, network=True).examine(ref, data_key, complaint.pages)
+    except (IntegrityError, InputError) as error:
+        wrong = str(error)
+    _judge(job, bool(wrong), wrong or "every page named opens to what was committed")
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(attempt, job.data_sets))
-    return [opened[index] for index in sorted(opened)], problems
+
+def _judge(job: Job, fault: bool, reason: str) -> None:
+    write_file(Path(job.result), canonical_json({"fault": fault, "reason": reason}))
 
 
 def score(job: Job) -> None:
@@ -126,6 +142,7 @@ def score(job: Job) -> None:
 
     Raises:
         ConfigError: this operator cannot compute the auction's metric.
+        StoreError, IntegrityError: a sample on the roll is not here.
     """
     settings = Scoring(**job.scoring)
     version = load_scorer(settings).metric_version(settings).hex()
@@ -134,7 +151,14 @@ def score(job: Job) -> None:
             f"auction {job.auction} is scored by metric version {job.metric_version}; this "
             f"program and its settings are {version}"
         )
-    submissions, problems = _open_all(job)
+    holdings = _holdings(job, network=False)
+    submissions = []
+    for done, ref in enumerate(job.refs, 1):
+        sample = holdings.sample(ref)
+        submissions.append(
+            Submission(ref.index, ref.provider, sample.pages, sample.contents.pages, sample.sketch)
+        )
+        _tell("open", done, len(job.wanted))
     workspace = Path(job.workspace)
     workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
     task = Task(
@@ -145,7 +169,13 @@ def score(job: Job) -> None:
         workspace,
     )
     scores, assessment = score_auction(submissions, task, _tell)
-    vector = pack_vector([scores.get(ref.index, NOTHING) for ref in job.data_sets])
+    on_roll = set(job.wanted)
+    vector = pack_vector(
+        [
+            scores.get(ref.index, NOTHING)._replace(present=ref.index in on_roll)
+            for ref in job.data_sets
+        ]
+    )
     content = {
         "schema": EVIDENCE_SCHEMA,
         "chain_id": str(job.chain_id),
@@ -156,15 +186,17 @@ def score(job: Job) -> None:
         "metric_version": version,
         "evaluation": job.evaluation,
         "sample_key": job.sample_key,
+        "samples": job.samples,
         "today": job.today,
         "data_sets": [
             {
                 "index": ref.index,
                 "provider": ref.provider,
-                "cid": ref.cid,
+                "manifest": ref.manifest,
                 "content_digest": ref.content_digest,
                 "size": str(ref.size),
-                "problem": problems.get(ref.index),
+                "opening": ref.opening,
+                "on_roll": ref.index in on_roll,
                 "score": _plain(scores.get(ref.index, NOTHING)),
             }
             for ref in job.data_sets
@@ -210,11 +242,13 @@ def main() -> int:
     limit = Scoring(**job.scoring).memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        if job.stage == Stage.FETCH:
-            _end_after(job.seconds)
-            fetch(job)
-        else:
+        if job.stage == Stage.SCORE:
             score(job)
+        else:
+            _end_after(job.seconds)
+            {Stage.FETCH: fetch, Stage.RETRIEVE: retrieve, Stage.EXAMINE: examine}[
+                Stage(job.stage)
+            ](job)
     except ConfigError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return CONFIGURATION
