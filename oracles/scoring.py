@@ -53,8 +53,6 @@ class Scoring(BaseModel, extra="forbid"):
         max_plain_bytes: (m) archives that decompress to more are not accepted either.
         memory_bytes: address space of the scoring process.
         workers: processes that a scorer may use.
-        fetch_share: share of the commit window after which a data set that cannot be fetched is
-            scored as missing.
     """
 
     metric: str = "full"
@@ -66,7 +64,6 @@ class Scoring(BaseModel, extra="forbid"):
     max_plain_bytes: int = Field(default=64 * GIB, gt=0)
     memory_bytes: int = Field(default=16 * GIB, gt=0)
     workers: int = Field(default=1, ge=1)
-    fetch_share: float = Field(default=0.4, gt=0, lt=1)
 
 
 class _File(BaseModel, extra="ignore"):
@@ -107,7 +104,7 @@ class Task:
         settings: of scoring.
         evaluation: digest of the held-out set that the auction committed to, 32 bytes.
         today: the day on which commitments ended (UTC), for judging dates.
-        sample_key: hash of the first block after the commitments: draws that nobody could foresee.
+        sample_key: prevrandao of the first block of the open phase: nobody could foresee it.
         workspace: folder in which interrupted work is found again.
     """
 

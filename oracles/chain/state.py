@@ -255,7 +255,7 @@ class AuctionState:
 
     @property
     def opened(self) -> frozenset[int]:
-        """Indices that can be on the roll: not withdrawn, and opened where samples are asked for."""
+        """Indices that can be on the roll: not withdrawn, and opened where something is sampled."""
         sampled = self.terms.scoring.samples > 0
         return frozenset(
             each.index

@@ -134,8 +134,8 @@ def receive(
     """Decrypt what was delivered, verified against what was committed, and dispute the rest.
 
     It can be repeated: what is there already is left. Before keys are delivered it fetches the
-    encrypted data of the winners and names on chain what cannot be had. Exit code 1: something could
-    not be received.
+    encrypted data of the winners and names on chain what cannot be had. Exit code 1: something
+    could not be received.
     """
     session: Session = context.obj
     buyer, key = _buyer(context), _key(key_file)

@@ -196,9 +196,9 @@ def commit(
     stdout.print(
         f"\n{opening if sampled else ''}"
         f"Reveal between {start} and {end}: qmia provider reveal {auction}\n"
-        f"Whoever misses one of them loses the bond. Operators must be able to fetch manifest and"
-        f" archive from {session.store_name} until claims begin. Keep a copy of the bid book {book}:"
-        " without it the bid cannot be opened.",
+        "Whoever misses one of them loses the bond. Operators must be able to fetch manifest and"
+        f" archive from {session.store_name} until claims begin. Keep a copy of the bid book"
+        f" {book}: without it the bid cannot be opened.",
         soft_wrap=True,
         highlight=False,
     )
@@ -211,7 +211,7 @@ def open_sample(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Open the pages that were drawn of your data to the operators. Whoever does not loses the bond."""
+    """Open the pages that were drawn of your data to the operators, or lose the bond."""
     provider = _provider(context, book)
     bids = provider.bids(auction)
     with stderr.status("wrapping the keys of the drawn pages"):

@@ -1,4 +1,4 @@
-"""What a buyer does: create an auction, receive the data, dispute, take back the rest, pay revenue."""
+"""What a buyer does: create an auction, receive the data, dispute, take the rest back, pay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From samples that are here to this operator's report: score them in a process, keep the result."""
+"""From samples that are here to this operator's report: a process scores them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from oracles.chain.client import Signer
-    from oracles.chain.codec import Durations
+    from oracles.chain.terms import Durations
     from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings
     from oracles.progress import Progress
@@ -196,7 +196,7 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[CheckResult]:
     head = rpc.block(web3, "latest")
     measured = head["timestamp"] - rpc.block(web3, settings.block)["timestamp"]
     lag = measured * _LAG_MARGIN
-    need = lag / settings.scoring.fetch_share
+    need = 2 * lag
     detail = (
         f"`{settings.block}` is {measured} s behind; commit windows of {need:.0f} s allow for it"
     )
@@ -210,9 +210,10 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[CheckResult]:
         if not isinstance(event.body, AuctionCreated):
             continue
         auction, terms = event.body.auction_id, event.body.terms
-        phases = contract.phases(auction)
-        over = phases.state is State.ABORTED or head["timestamp"] >= phases.verdict_end
-        if not over and address in oracle.operator_set(terms.operator_set).members:
+        state, phases = contract.phases(auction)
+        over = state is State.ABORTED or head["timestamp"] >= phases.dispute_end
+        found = oracle.set_of(terms.scoring.operator_set)
+        if not over and address in (*found.first.members, *found.appeal.members):
             result, detail = judge_windows(terms.durations, lag, settings)
             yield CheckResult(f"windows of auction {auction}", result, detail)
 
@@ -229,9 +230,11 @@ def judge_windows(durations: Durations, lag: float, settings: Settings) -> tuple
     pause = settings.poll_seconds + settings.replace_seconds
     # Name, length, what it must be longer than, and what it should be.
     windows = (
-        ("commit window", durations.score_commit, lag, lag / settings.scoring.fetch_share),
+        ("commit window", durations.score_commit, lag, 2 * lag),
         ("last part of the open window", last_part, settings.poll_seconds, pause),
-        ("verdict window", durations.verdict, lag, 2 * lag),
+        ("roll window", durations.roll, lag, lag / settings.roll_share),
+        ("second half of the fetch phase", durations.fetch / 2, lag, 2 * lag),
+        ("second half of the dispute phase", durations.dispute / 2, lag, 2 * lag),
     )
     short = [
         (f"its {name} of {length:.0f} s should be {should:.0f}", length <= must)

@@ -109,7 +109,14 @@ class Enforcement:
         post = self._posted(turn.auction)[index // packing.CHUNK]
         given = next(each for each in post.submissions if each.member == duty.target)
         call = self._oracle.slash_deviator(
-            self._auctions.address, turn.auction.id, duty.target, index, given
+            self._auctions.address,
+            turn.auction.id,
+            duty.target,
+            index,
+            given.evidence,
+            given.signature,
+            given.chunk_hashes,
+            given.vector,
         )
         self._outbox.send(duty, call, once=True)
 

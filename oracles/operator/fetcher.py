@@ -16,6 +16,7 @@ from oracles.dataset import (
     opening_size,
     read_opening,
 )
+from oracles.dataset.archive import sketch_key
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.dataset.streams import CHUNK
 from oracles.errors import InputError, IntegrityError

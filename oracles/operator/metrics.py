@@ -28,9 +28,7 @@ class Metrics:
             "qmia_operator_transactions", "Transactions by state", ["state"], registry=self.registry
         )
         self.balance = self._gauge("balance_ether", "Balance of the signing key")
-        self.credit = self._gauge(
-            "credit_ether", "Credit at the oracle, from which stakes are taken"
-        )
+        self.credit = self._gauge("credit_ether", "Credit at the oracle, for stakes")
         self.deviation = self._gauge(
             "deviation_steps", "Largest difference of our last vector from the accepted scores"
         )

@@ -1,4 +1,4 @@
-"""The samples of each auction: fetched while data are opened, kept and served until claims begin."""
+"""The samples of each auction: fetched as they are opened, kept and served until claims begin."""
 
 from __future__ import annotations
 

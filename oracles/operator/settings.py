@@ -140,8 +140,8 @@ class Settings(BaseSettings):
         max_fee_gwei: never pay more for a unit of gas.
         replace_seconds: replace a transaction that is not mined after this time.
         turn_seconds: how long each operator waits for the one whose turn is before.
-        roll_share: share of the roll window after which this operator says what it holds, though some
-            samples are not here yet.
+        roll_share: share of the roll window after which this operator says what it holds, though
+            some samples are not here yet.
         publish_share: share of the open window left when an incomplete round makes this operator
             publish its vector on chain.
         slash: prove other operators' offences (costs gas).
