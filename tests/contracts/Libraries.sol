@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Bids} from "../../contracts/libraries/Bids.sol";
 import {Medians} from "../../contracts/libraries/Medians.sol";
 import {Scores} from "../../contracts/libraries/Scores.sol";
 import {WeightRule, Weights} from "../../contracts/libraries/Weights.sol";
+import {Bid, BidLibrary} from "../../contracts/types/Bid.sol";
 
 /// @notice The libraries' functions, callable.
 contract Libraries {
-    using Bids for uint256;
-
     /// @notice Weights of many scores at once: `points` holds q in the upper, φ in the lower 16 bits.
     function weights(WeightRule calldata rule, uint32[] calldata points) external pure returns (uint256[] memory out) {
         out = new uint256[](points.length);
@@ -41,14 +39,14 @@ contract Libraries {
     }
 
     function bid(
-        uint256 slot
+        Bid slot
     ) external pure returns (uint256 cost, uint256 weight, uint256 tag, bool revealed, bool flagged, bool stands) {
         return (
             slot.cost(),
             slot.weight(),
-            slot >> 152,
-            slot.is_(Bids.REVEALED),
-            slot.is_(Bids.FLAGGED),
+            slot.tag(),
+            slot.has(BidLibrary.REVEALED),
+            slot.has(BidLibrary.FLAGGED),
             slot.stands()
         );
     }

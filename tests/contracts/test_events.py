@@ -12,10 +12,12 @@ import pytest
 from oracles.mechanism import Bid, Family, WeightRule, clear
 from tests.contracts.test_exit import random_auction
 from tests.support.auction import (
-    BUYER,
-    ELIGIBLE,
-    FORFEITED,
+    ABSENT,
+    COMMITTED,
+    DELIVERED,
+    OUT,
     PPB,
+    PRESENT,
     REVEALED,
     Protocol,
     Score,
@@ -71,16 +73,25 @@ class Replay:
         self.terms, self.beta = args["terms"], args["beta"]
         self.bond = self.terms.bondGwei * 10**9
         self.cash["contract"] += self.terms.budget
-        self.native["contract"] += args["bounty"]
+        self.native["contract"] += args["bounty"] + self.terms.scoring.feeGwei * 10**9
+        self.roll: set[int] = set()
 
     def on_committed(self, args: Any) -> None:
         self.indices.append(args["index"])
         self.open.add(args["index"])
-        self.native["contract"] += self.bond
+        self.native["contract"] += self.bond + self.terms.scoring.entryFeeGwei * 10**9
 
     def on_withdrawn(self, args: Any) -> None:
         self.open.remove(args["index"])
-        self.native["contract"] -= self.bond
+
+    def on_bondreclaimed(self, args: Any) -> None:
+        self.native["contract"] -= args["amount"]
+
+    def on_rolltallied(self, args: Any) -> None:
+        self.roll = {i for i in range(256) if args["roll"][0] >> i & 1}
+
+    def on_scoresaccepted(self, args: Any) -> None:
+        self.native["contract"] -= args["fees"]
 
     def on_scoresposted(self, args: Any) -> None:
         rows = [
@@ -89,14 +100,17 @@ class Replay:
         ]
         for scores in zip(*rows, strict=True):
             fields = [median([score[i] for score in scores]) for i in range(3)]
-            flags = sum(median([s.flags >> bit & 1 for s in scores]) << bit for bit in (0, 1))
-            self.scores.append(Score(*fields, flags))
+            flags = PRESENT | median([s.flags >> 1 & 1 for s in scores]) << 1
+            on_roll = len(self.scores) in self.roll
+            self.scores.append(Score(*fields, flags) if on_roll else ABSENT)
 
     def on_revealed(self, args: Any) -> None:
         index, score = args["index"], self.scores[args["index"]]
         rule = self.terms.weights
         weigh = WeightRule(Family(rule.family), rule.eta, rule.gamma, rule.kappa)
-        stands = args["cost"] <= self.beta and score.flags & ELIGIBLE
+        assert score.flags & PRESENT
+        eligible = score.q >= self.terms.scoring.qMin and score.phi > 0
+        stands = args["cost"] <= self.beta and eligible
         weight = weigh.weight(score.q, score.phi) if stands else 0
         assert (args["weight"], args["flagged"]) == (weight, bool(score.flags & 2))
         self.bids[index] = Bid(index, args["cost"] if stands else 0, weight, args["flagged"])
@@ -120,25 +134,26 @@ class Replay:
             len(self.bids),
             len(self.open),
         )
+        self.native["contract"] -= len(self.open) * self.bond
 
-    def on_forfeited(self, args: Any) -> None:
+    def on_struckout(self, args: Any) -> None:
         index = args["index"]
         paid = self.cleared.cash[index], self.cleared.face[index]
-        assert (args["cash"], args["face"]) == paid
+        assert (args["cash"], args["mut"]) == paid
         self.forfeited.add(index)
-        self.native["contract"] -= self.bond + self.outcome.bonusGwei * 10**9
+        self.native["contract"] -= self.bond
 
     def on_claimed(self, args: Any) -> None:
         cash, face = self.claimed.get(args["index"], (0, 0))
-        self.claimed[args["index"]] = (cash + args["cash"], face + args["face"])
+        self.claimed[args["index"]] = (cash + args["cash"], face + args["mut"])
         self.cash["contract"] -= args["cash"]
         self.native["contract"] -= args["bond"]
 
     def on_bountyclaimed(self, args: Any) -> None:
         self.native["contract"] -= args["amount"]
 
-    def on_buyerwithdrawn(self, args: Any) -> None:
-        self.cash["contract"] -= args["amount"]
+    def on_refundwithdrawn(self, args: Any) -> None:
+        self.cash["contract"] -= args["cash"]
         self.native["contract"] -= args["native"]
 
     def on_aborted(self, _args: Any) -> None:
@@ -152,11 +167,13 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
     rng = random.Random(f"events {seed}")
     auction, unpaid = random_auction(protocol, rng)
     for index, slot in enumerate(auction.slots()):
-        if slot & REVEALED and not slot & FORFEITED:
+        if slot & REVEALED and not slot & OUT:
             auction.claim(index)
+        if auction.entries[index].withdrawn and auction.bond:
+            auction.reclaim(index)
     for who in unpaid or ():
         protocol.do("claimBounty", auction.id, sender=who)
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    auction.withdraw_refund()
 
     replay = Replay(protocol, recorded)
     assert replay.state == ("aborted" if unpaid is None else "settled")
@@ -166,10 +183,11 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
     for index, slot in enumerate(auction.slots()):
         if index in replay.bids:
             bid = replay.bids[index]
-            stored = slot >> 72 & 2**80 - 1, slot >> 8 & 2**64 - 1, bool(slot & 4)
-            assert stored == (bid.cost, bid.weight, bid.flagged)
+            assert (slot >> 8 & 2**64 - 1, bool(slot & 4)) == (bid.weight, bid.flagged)
+            if not slot & (DELIVERED | OUT):  # A delivery takes the place of the cost.
+                assert slot >> 72 & 2**80 - 1 == bid.cost
         else:
-            assert bool(slot) == (index in replay.open)
+            assert bool(slot & COMMITTED) == (index in replay.open)
     if unpaid is not None:
         won = set(replay.cleared.winners) - replay.forfeited
         for index, paid in replay.claimed.items():

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from tests.support.auction import (
     BUYER,
     DELIVERED,
-    ELIGIBLE,
-    FORFEITED,
+    NOBODY,
+    OUT,
     PPB,
+    PRESENT,
+    REVEALED,
+    UNAVAILABLE,
     UNDERSERVED,
+    UNREADABLE,
     Auction,
     Protocol,
     Score,
     person,
 )
+from tests.support.chain import Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,27 +57,27 @@ def random_auction(protocol: Protocol, rng: random.Random) -> tuple[Auction, set
         kind = rng.random()
         if kind < 0.1:
             auction.withdraw(index)
-        elif kind < 0.2:
-            auction.recommit(index, rng.randrange(10**9))
     count = len(auction.entries)
-    flags = [ELIGIBLE, ELIGIBLE, ELIGIBLE | UNDERSERVED, 0]
+    flags = [PRESENT, PRESENT, PRESENT | UNDERSERVED, 0]  # The roll says who is present.
     if rng.random() < 0.1:  # No scores come.
         auction.go("challenge")
         protocol.do("abort", auction.id)
         return auction, None
+    there = [i for i in range(count) if not auction.entries[i].withdrawn and rng.random() < 0.9]
+    auction.roll(there)
     auction.score(
         [
-            Score(9, rng.randint(10, 10_000), rng.randint(1, 10_000), rng.choice(flags))
+            Score(9, rng.randint(0, 9_000), rng.randint(50, 9_000), rng.choice(flags))
             for _ in range(count)
         ]
     )
     auction.go("reveal")
-    for index, slot in enumerate(auction.slots()):
-        if slot and rng.random() < 0.8:
-            auction.reveal(index)
+    for index in there:
+        if rng.random() < 0.8:
+            auction.reveal(index, SETTLERS[0])
     protocol.do("acceptScores", auction.id)
     if rng.random() < 0.15:  # Nobody settles.
-        auction.go("deliver_late")
+        auction.go("fetch")
         protocol.do("abort", auction.id)
         return auction, None
     auction.go("settle")
@@ -82,15 +89,36 @@ def random_auction(protocol: Protocol, rng: random.Random) -> tuple[Auction, set
             unpaid.add(who)
         if receipt.events("Settled"):
             break
-    for index in auction.winners():
+    winners = auction.winners()
+    named = [index for index in winners if rng.random() < 0.2]
+    auction.go("fetch").name_missing(*named)
+    auction.go("fetch_verdict")
+    for index in named[::2]:
+        auction.verdict(index, UNAVAILABLE, [0, 1])
+    auction.go("deliver")
+    for index in set(winners) - set(named[::2]):
         if rng.random() < 0.8:
-            auction.deliver(index)
-    auction.go("verdict")
-    for index in auction.winners():
-        if not auction.slots()[index] & DELIVERED:
-            protocol.do("forfeit", auction.id, index)
+            wrong = rng.random() < 0.2
+            auction.deliver(
+                index,
+                auction.delivery(index, keccak(b"garbage") if wrong else None),
+                sender=auction.entries[index].owner,
+            )
+    auction.go("dispute")
+    for index in winners:
+        slot = auction.slots()[index]
+        if slot & OUT:
+            continue
+        if not slot & DELIVERED:
+            auction.forfeit(index)
         elif rng.random() < 0.2:
-            auction.verdict([index], [0, 1, 2])
+            auction.complain(index)
+            auction.go("dispute_verdict").verdict(index, UNREADABLE, [1, 2])
+            auction.go("dispute")
+        else:
+            wrong = auction.delivery(index, keccak(b"garbage"))
+            with suppress(Reverted):
+                auction.refute(index, wrong)
     return auction.go("claim"), unpaid
 
 
@@ -106,14 +134,16 @@ def test_everybody__in_any_order__gets_out_and_leaves_only_dust(
     auction, unpaid = random_auction(protocol, rng)
     settled = unpaid is not None
     terms, slots = auction.terms, auction.slots()
-    exits: list[Callable[[], Any]] = [
-        lambda: protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
-    ]
+    exits: list[Callable[[], Any]] = [lambda: auction.withdraw_refund()]
     winners = auction.winners() if settled else []
     for index, slot in enumerate(slots):
-        if slot & FORFEITED or not slot:
+        if slot & OUT and slot & REVEALED:
             continue
-        if slot & 2:
+        if auction.entries[index].withdrawn:
+            if not auction.bond and NOBODY not in protocol.view("scoreChunks", auction.id):
+                continue  # Nothing is due.
+            exits.append(lambda i=index: auction.reclaim(i))
+        elif slot & REVEALED:
             parts = rng.choice([[7], [1, 2, 4], [4, 3], [6, 1]]) if index in winners else [7]
             exits += [lambda i=index, p=part: auction.claim(i, p) for part in parts]
         elif not settled:

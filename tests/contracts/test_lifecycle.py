@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from oracles.mechanism import clear
 from tests.support.auction import (
-    BOND_GWEI,
     BURN,
-    ELIGIBLE,
     GWEI,
     PPB,
+    PRESENT,
     SETTLER,
     UNDERSERVED,
     Protocol,
@@ -38,11 +37,11 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
     costs = [100_000, 250_000, 0, 400_000, 900_000, 50_000, 10_000]
     scores = [
         Score(5000, 9000, 8000),
-        Score(1000, 4000, 9500, ELIGIBLE | UNDERSERVED),
+        Score(1000, 4000, 9500, PRESENT | UNDERSERVED),
         Score(100, 10, 5000),
         Score(7000, 10_000, 10_000),
-        Score(900, 100, 300, ELIGIBLE | UNDERSERVED),
-        Score(0, 0, 0, 0),
+        Score(900, 100, 300, PRESENT | UNDERSERVED),
+        Score(0, 0, 0),
         Score(50, 50, 50),
     ]
     for cost in costs:
@@ -64,12 +63,13 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
     assert (outcome.revealed, outcome.unrevealed) == (6, 1)
 
     failing, *delivering = cleared.winners
+    auction.go("deliver")
     for index in delivering:
         auction.deliver(index)
-    auction.go("verdict")
+    auction.go("dispute")
     burned = chain.balance(BURN)
-    protocol.do("forfeit", auction.id, failing)
-    assert chain.balance(BURN) - burned == (BOND_GWEI + outcome.bonusGwei) * GWEI
+    auction.forfeit(failing)
+    assert chain.balance(BURN) - burned == auction.bond
 
     auction.go("claim")
     mut = auction.mut()
@@ -81,7 +81,7 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
     for index in set(range(6)) - set(cleared.winners):
         auction.claim(index)
     protocol.do("claimBounty", auction.id, sender=SETTLER.address)
-    protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
+    auction.withdraw_refund()
     paid = sum(cleared.cash[index] for index in delivering)
     assert 0 <= protocol.held(protocol.auction) <= len(cleared.winners)
     assert protocol.held(auction.buyer) == 1_000_000 - paid - protocol.held(protocol.auction)
@@ -94,7 +94,7 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
         chain.transact(token, "verify", proposal, 3)
     for index, share in shares.items():
         entry = auction.entries[index]
-        chain.transact(token, "claim", index, entry.owner, entry.payer)
+        chain.transact(token, "claim", entry.place)
         assert chain.call(token, "balanceOf", entry.owner) == share
     assert chain.call(token, "totalSupply") == 100_000
 

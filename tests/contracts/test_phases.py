@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from tests.support.auction import (
     BUYER,
-    CHALLENGE_BOND,
     CHALLENGER,
+    GWEI,
     NONE,
-    RELAYER,
+    UNAVAILABLE,
+    UNREADABLE,
+    WEEK,
     Auction,
+    Delivery,
     Protocol,
     Score,
     person,
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 
 SCORES = [Score()] * 3
 OTHER = [Score(q=5_000)] * 3
-DAY = 86_400
 
 
 def commit(auction: Auction) -> Any:
@@ -41,20 +44,17 @@ def settle(auction: Auction) -> Any:
     return auction.protocol.do("settle", auction.id, auction.proposal(), NONE)
 
 
-def forfeit(auction: Auction) -> Any:
-    return auction.protocol.do("forfeit", auction.id, 0)
-
-
 def abort(auction: Auction) -> Any:
     return auction.protocol.do("abort", auction.id)
 
 
 def vectors(auction: Auction, round_: int = 1, scores: Any = SCORES) -> Any:
-    return [auction.report(i, scores, round_) for i in range(len(auction.protocol.operators))]
+    return [auction.report(i, scores, round_) for i in range(len(auction.panel(round_)))]
 
 
 def challenge(auction: Auction) -> Any:
-    return auction.ask("challenge", sender=CHALLENGER.address, value=CHALLENGE_BOND)
+    value = auction.terms["scoring"]["appealFeeGwei"] * GWEI
+    return auction.ask("challenge", sender=CHALLENGER.address, value=value)
 
 
 def deposit(auction: Auction) -> Any:
@@ -69,35 +69,44 @@ def verify_dst(auction: Auction) -> Any:
     return auction.protocol.chain.transact(auction.dst(), "verify", proposal, NONE)
 
 
+def withdrawn(auction: Auction) -> None:
+    auction.go("commit").withdraw(0)
+
+
+def relayed(auction: Auction) -> None:
+    """The bid with the next index is a relayed one."""
+    commit_for(auction.go("commit"))
+
+
+def open_for(auction: Auction) -> Any:
+    return auction.open_for(3, person("signer"))
+
+
 def committed(auction: Auction) -> None:
     """All operators have committed; none has published."""
-    auction.go("score")
-    for report in vectors(auction):
-        auction.commit_vector(report)
+    auction.commit_round(SCORES)
 
 
 def published(auction: Auction) -> None:
-    committed(auction)
-    auction.go("open")
-    for report in vectors(auction):
+    for report in auction.commit_round(SCORES):
         auction.publish(report)
 
 
-def scored(auction: Auction) -> None:
-    auction.score(SCORES)
-
-
 def challenged(auction: Auction) -> None:
-    scored(auction)
-    auction.go("challenge")
-    challenge(auction)
+    auction.challenge()
 
 
 def committed_again(auction: Auction) -> None:
-    challenged(auction)
-    auction.go("score2")
-    for report in vectors(auction, 2, OTHER):
-        auction.commit_vector(report)
+    auction.challenge()
+    auction.commit_round(OTHER, round_=2)
+
+
+def cheat(auction: Auction) -> Delivery:
+    return auction.delivery(0, keccak(b"garbage"))
+
+
+def cheated(auction: Auction) -> None:
+    auction.deliver(0, cheat(auction))
 
 
 @dataclass
@@ -125,35 +134,59 @@ DST = {
 }
 WINDOW = {"early": "OutOfWindow", "late": "OutOfWindow"}
 CALLS = [
-    Call("commit", commit, "score", None, "score"),
-    Call("commitFor", commit_for, "score", None, "score"),
-    Call("recommit", lambda a: a.recommit(0, 5), "score", None, "score"),
-    Call("withdraw", lambda a: a.withdraw(0), "score", None, "score"),
+    Call("commit", commit, "draw", None, "draw"),
+    Call("commitFor", commit_for, "draw", None, "draw"),
+    Call("withdrawBid", lambda a: a.withdraw(0), "draw", None, "draw"),
+    Call("reclaimBond", lambda a: a.reclaim(0), "draw", "draw", None, prepare=withdrawn),
+    Call("open", lambda a: a.open(0), "draw", "open", "roll"),
+    Call("openFor", open_for, "draw", "open", "roll", prepare=relayed),
+    Call("callRoll", lambda a: a.call_roll(0), "draw", "roll", "score", **WINDOW),
+    Call("tallyRoll", lambda a: a.tally(), "score", "score", None, "OutOfWindow"),
     Call("reveal", lambda a: a.reveal(0), "reveal", "reveal", "settle"),
     Call("accept", lambda a: a.protocol.do("acceptScores", a.id), "reveal", "reveal", "settle"),
-    Call("settle", settle, "settle", "settle", "deliver_late"),
-    Call("abort", abort, "settle", "deliver_late", None, "ScoresStanding"),
-    Call("abort-failed", abort, "score", "challenge", None, "ScoresStanding"),
-    Call("deliver", lambda a: a.deliver(0), "deliver", None, "verdict"),
-    Call("verdict", lambda a: a.verdict([0], [0, 1, 2]), "verdict", "verdict", "claim"),
-    Call("forfeit", forfeit, "deliver", "verdict", None),
-    Call("claim-won", lambda a: a.claim(0), "verdict", "claim", None),
-    Call("mut", deposit, "verdict", "claim", None, "DeliveriesPending"),
-    Call("dst", verify_dst, "verdict", "claim", None, "DeliveriesPending"),
+    Call("settle", settle, "settle", "settle", "fetch"),
+    Call("abort", abort, "settle", "fetch", None, "ScoresStanding"),
+    Call("abort-roll", abort, "draw", "score", None, "ScoresStanding"),
+    Call("abort-scores", abort, "score", "challenge", None, "ScoresStanding"),
+    Call("nameMissing", lambda a: a.name_missing(0), "fetch", "fetch", "fetch_verdict"),
+    Call(
+        "verdict-unavailable",
+        lambda a: a.verdict(0, UNAVAILABLE, [0, 1]),
+        "fetch",
+        "fetch_verdict",
+        "deliver",
+        prepare=lambda a: a.name_missing(0),
+    ),
+    Call("deliver", lambda a: a.deliver(0), "deliver", "deliver", "dispute"),
+    Call("forfeit", lambda a: a.forfeit(0), "deliver", "dispute", None),
+    Call("refute", lambda a: a.refute(0, cheat(a)), "deliver", "dispute", "claim", prepare=cheated),
+    Call("complain", lambda a: a.complain(0), "dispute", "dispute", "dispute_verdict"),
+    Call(
+        "verdict-unreadable",
+        lambda a: a.verdict(0, UNREADABLE, [0, 1]),
+        "dispute",
+        "dispute_verdict",
+        "claim",
+        prepare=lambda a: a.complain(0),
+    ),
+    Call("claim-won", lambda a: a.claim(0), "dispute", "claim", None),
+    Call("mut", deposit, "dispute", "claim", None, "DeliveriesPending"),
+    Call("dst", verify_dst, "dispute", "claim", None, "DeliveriesPending"),
     Call(
         "commitVector",
         lambda a: a.commit_vector(a.report(0, SCORES)),
         "score",
         "score",
-        "open",
+        "score_open",
         **WINDOW,
+        prepare=lambda a: a.tally(),
     ),
     Call(
         "publish",
         lambda a: a.publish(a.report(0, SCORES)),
         "score",
-        "open",
-        "post",
+        "score_open",
+        "score_post",
         **WINDOW,
         prepare=committed,
     ),
@@ -161,8 +194,8 @@ CALLS = [
         "post-committed",
         lambda a: a.post(vectors(a)),
         "score",
-        "open",
-        "post",
+        "score_open",
+        "score_post",
         "OutOfWindow",
         "WrongMembers",
         committed,
@@ -171,27 +204,27 @@ CALLS = [
         "post-published",
         lambda a: a.post(vectors(a)),
         "score",
-        "open",
+        "score_open",
         "challenge",
         **WINDOW,
         prepare=published,
     ),
-    Call("challenge", challenge, "score", "challenge", "score2", **WINDOW, prepare=scored),
+    Call("challenge", challenge, "challenge", "challenge", "appeal", **WINDOW),
     Call(
-        "commitVector2",
-        lambda a: a.commit_vector(a.report(0, OTHER, 2)),
-        "score",
-        "score2",
-        "open2",
+        "commitVector-appeal",
+        lambda a: a.commit_vector(a.report(0, OTHER, 2), 2),
+        "challenge",
+        "appeal",
+        "appeal_open",
         **WINDOW,
         prepare=challenged,
     ),
     Call(
-        "post2",
-        lambda a: a.post(vectors(a, 2, OTHER)),
-        "score",
-        "open2",
-        "post2",
+        "post-appeal",
+        lambda a: a.post([a.report(0, OTHER, 2)]),
+        "challenge",
+        "appeal_open",
+        "appeal_post",
         "OutOfWindow",
         "WrongMembers",
         committed_again,
@@ -199,7 +232,7 @@ CALLS = [
     Call(
         "resolve-no-quorum",
         lambda a: a.ask("resolve"),
-        "score",
+        "challenge",
         "reveal",
         None,
         "OutOfWindow",
@@ -215,23 +248,22 @@ CALLS = [
         prepare=committed,
     ),
     Call(
-        "slashMissing2",
+        "slashMissing-appeal",
         lambda a: a.ask("slashMissing", 2, 0),
-        "score",
+        "challenge",
         "reveal",
         None,
         "OutOfWindow",
         prepare=committed_again,
     ),
     Call(
-        "exit",
-        lambda a: a.protocol.ask("exit", sender=a.protocol.operators[0].address),
-        "score",
+        "releaseStake",
+        lambda a: a.ask("releaseStake", 1, 0),
+        "challenge",
         "reveal",
         None,
-        "BondLocked",
-        prepare=committed,
-        shift=7 * DAY,
+        "OutOfWindow",
+        shift=WEEK,
     ),
 ]
 
@@ -260,32 +292,13 @@ def test_call__at_the_bounds_of_its_phase__works_inside_only(
             at(case.end, 0)
 
 
-def test_commit_for__at_its_deadline__works_and_a_second_later_does_not(protocol: Protocol) -> None:
-    auction = protocol.create()
-    signer = person("signer")
-    deadline = auction.created + 50
-    auction.go("commit", 51)
-    with reverts("SignatureExpired", deadline):
-        auction.commit_for(signer.address, signer, deadline=deadline)
-    auction.go("commit", 50)
-    auction.commit_for(signer.address, signer, deadline=deadline, payer=RELAYER.address)
-
-
 def test_phases__of_an_auction__are_those_its_durations_add_up_to(protocol: Protocol) -> None:
     auction = protocol.create()
     starts = auction.starts()
-    state, *ends = protocol.view("phases", auction.id)
-    names = ["score", "reveal", "settle", "deliver_late", "verdict", "claim"]
-    assert [state, *ends] == [0, *(starts[name] for name in names)]
-    windows = protocol.chain.call(protocol.oracle, "windows", protocol.auction, auction.id, 2)
-    assert list(windows) == [starts[name] for name in ("score2", "open2", "post2", "reveal")]
-    windows = protocol.chain.call(protocol.oracle, "windows", protocol.auction, auction.id, 1)
-    assert list(windows) == [starts[name] for name in ("score", "open", "post", "challenge")]
-
-
-def test_claim__by_a_loser__works_from_settlement_on(protocol: Protocol) -> None:
-    auction = protocol.lead("settle")
-    with reverts("WrongState", 0):
-        auction.claim(2)
-    auction.settle()
-    auction.claim(2)
+    state, ends = protocol.view("phases", auction.id)
+    names = ["draw", "open", "roll", "reveal", "settle", "fetch", "deliver", "dispute", "claim"]
+    assert (state, list(ends)) == (0, [starts[name] for name in names])
+    first = ["score", "score_open", "score_post", "challenge"]
+    appeal = ["appeal", "appeal_open", "appeal_post", "reveal"]
+    for round_, bounds in ((1, first), (2, appeal)):
+        assert list(auction.asked("windows", round_)) == [starts[name] for name in bounds]

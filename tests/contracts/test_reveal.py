@@ -9,10 +9,10 @@ import pytest
 
 from oracles.mechanism import Family, WeightRule, enrolment_shares
 from tests.support.auction import (
-    ELIGIBLE,
     FLAGGED,
     LOG1P,
     POWER,
+    PRESENT,
     REVEALED,
     SETTLER,
     SQRT,
@@ -149,7 +149,7 @@ def test_bid__of_a_slot__reads_the_fields_where_they_were_packed(
 class TestReveal:
     def test_reveal__of_a_bid__packs_cost_weight_flag_and_tag(self, protocol: Protocol) -> None:
         rule = WeightRule(eta=WAD // 2, gamma=2 * WAD, kappa=WAD // 10)
-        scores = [Score(1, 3_000, 6_000, ELIGIBLE | UNDERSERVED), Score(1, 1_000, 10_000)]
+        scores = [Score(1, 3_000, 6_000, PRESENT | UNDERSERVED), Score(1, 1_000, 10_000)]
         auction = protocol.lead(
             "reveal",
             costs=(123_456, 999),
@@ -161,7 +161,7 @@ class TestReveal:
             entry, weight = auction.entries[index], rule.weight(score.q, score.phi)
             flagged = bool(score.flags & UNDERSERVED)
             assert event == {
-                "auction": auction.id,
+                "auctionId": auction.id,
                 "index": index,
                 "cost": entry.cost,
                 "salt": entry.salt,
@@ -171,13 +171,23 @@ class TestReveal:
             word = auction.tag(index) << 152 | entry.cost << 72 | weight << 8 | REVEALED
             assert auction.slots()[index] == word | (FLAGGED if flagged else 0)
 
-    @pytest.mark.parametrize("flags", [0, UNDERSERVED])
-    def test_reveal__of_an_ineligible_bid__keeps_no_weight(
-        self, protocol: Protocol, flags: int
+    @pytest.mark.parametrize(
+        ("score", "eligible"),
+        [
+            (Score(q=100), True),
+            (Score(q=99), False),
+            (Score(phi=1), True),
+            (Score(phi=0), False),
+            (Score(q=99, flags=PRESENT | UNDERSERVED), False),
+        ],
+        ids=str,
+    )
+    def test_reveal__of_a_bid__has_a_weight_by_q_min_and_utility(
+        self, protocol: Protocol, score: Score, eligible: bool
     ) -> None:
-        auction = protocol.lead("reveal", costs=(5,), scores=[Score(flags=flags)])
-        assert auction.reveal(0).event("Revealed").args["weight"] == 0
-        assert auction.slots()[0] >> 8 & (2**144 - 1) == 0
+        auction = protocol.lead("reveal", costs=(5,), scores=[score], qMin=100)
+        assert bool(auction.reveal(0).event("Revealed").args["weight"]) == eligible
+        assert bool(auction.slots()[0] >> 8 & (2**144 - 1)) == eligible
 
     def test_reveal__of_a_bid_above_beta__loses_and_sets_no_price(self, protocol: Protocol) -> None:
         auction = protocol.lead("reveal", costs=(1_000_000, 1_000_001, 2**80 + 5, 2**255))
@@ -191,13 +201,13 @@ class TestReveal:
     def test_reveal__with_any_other_word__reverts(self, protocol: Protocol) -> None:
         auction = protocol.lead("reveal")
         e = auction.entries[0]
-        right = [auction.id, 0, e.cost, e.salt, e.owner, e.payer]
         other = person("other").address
-        for position, word in enumerate([auction.id, 1, e.cost + 1, ZERO, other, other]):
-            wrong = [*right[:position], word, *right[position + 1 :]]
-            if wrong != right:
-                with reverts("NotTheCommitment", auction.id, wrong[1]):
-                    protocol.do("reveal", *wrong)
+        words = {"index": 1, "owner": other, "payer": other, "dataSet": ZERO}
+        wrong = [(e.place | {name: word}, e.cost, e.salt) for name, word in words.items()]
+        wrong += [(e.place, e.cost + 1, e.salt), (e.place, e.cost, ZERO)]
+        for place, cost, salt in wrong:
+            with reverts("NotTheCommitment", auction.id, place["index"]):
+                protocol.do("reveal", auction.id, place, cost, salt)
         auction.reveal(0)
         with reverts("NotTheCommitment", auction.id, 0):
             auction.reveal(0)
@@ -225,13 +235,11 @@ class TestReveal:
     ) -> None:
         count = 1_030
         scores = [Score(volume=i, q=1 + i % 10_000) for i in range(count)]
-        auction = protocol.create(bondGwei=0)
-        for _ in range(count):
-            auction.commit(7, SETTLER.address)
+        auction = protocol.crowd(count, qMin=0)
         auction.score(scores)
         auction.go("reveal")
         for index in (0, 1, 1_022, 1_023, 1_024, 1_029):
-            event = auction.reveal(index).event("Revealed").args
+            event = auction.reveal(index, SETTLER.address).event("Revealed").args
             assert event["weight"] == WeightRule().weight(scores[index].q, scores[index].phi)
         assert len(protocol.view("scoreChunks", auction.id)) == 2
 
@@ -240,7 +248,7 @@ def test_enrolment__of_providers_without_bids__shares_the_pool_by_weight(
     protocol: Protocol,
 ) -> None:
 
-    scores = [Score(phi=9_000), Score(phi=500, q=300), Score(flags=0), Score(phi=7_777, q=3_333)]
+    scores = [Score(phi=9_000), Score(phi=500, q=300), Score(phi=0), Score(phi=7_777, q=3_333)]
     auction = protocol.lead("claim", (0,) * 4, scores, enrolment=True, budget=0, pool=10**9, rho=0)
     shares = enrolment_shares([bid.weight for bid in auction.bids()], 10**9)
     mut = auction.mut()

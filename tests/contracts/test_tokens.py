@@ -58,7 +58,7 @@ def ready(protocol: Protocol) -> tuple[Mut, list[str]]:
     auction = protocol.lead("claim", **MIXED)
     for index in range(2):
         auction.claim(index)
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    auction.withdraw_refund()
     return Mut(auction), [auction.entries[0].owner, auction.entries[1].owner, BUYER.address]
 
 
@@ -118,11 +118,11 @@ class TestMut:
         auction = protocol.lead("deliver", **MIXED)
         auction.deliver(0)
         mut = Mut(auction)
-        for phase in ("verdict", "claim"):  # One winner is still neither delivered nor struck out.
+        for phase in ("dispute", "claim"):  # One winner is still neither delivered nor struck out.
             auction.go(phase)
             with reverts("DeliveriesPending"):
                 mut.deposit(100)
-        protocol.do("forfeit", auction.id, 1)
+        auction.forfeit(1)
         assert mut.deposit(100).event("RevenueAccrued").args == {"amount": 100, "total": 100}
 
     def test_deposit__of_nothing__reverts(self, protocol: Protocol) -> None:
@@ -133,8 +133,8 @@ class TestMut:
     def test_deposit__where_nobody_holds_a_token__reverts(self, protocol: Protocol) -> None:
         # The pool goes to the only winner, who then does not deliver.
         auction = protocol.lead("deliver", (0,), budget=2, pool=1, rho=6 * PPB // 10)
-        auction.go("verdict")
-        protocol.do("forfeit", auction.id, 0)
+        auction.go("dispute")
+        auction.forfeit(0)
         auction.go("claim")
         mut = Mut(auction)
         assert mut.ask("totalSupply") == 0
@@ -201,15 +201,8 @@ class TestMut:
         for cost in (100_000, 200_000):
             auction.commit(cost, ALICE)
         auction.commit(900_000)
-        auction.score([Score()] * 3)
-        auction.go("reveal")
-        for index in range(3):
-            auction.reveal(index)
-        auction.go("settle")
-        auction.settle()
-        for index in range(2):
-            auction.deliver(index)
-        auction.go("claim")
+        protocol.fund(ALICE)
+        auction.to("claim")
         mut = Mut(auction)
         supply = mut.ask("totalSupply")
         auction.claim(0)
@@ -281,7 +274,7 @@ def test_auction__in_any_standard_token__pays_everybody(protocol: Protocol, toke
     for index in range(2):
         cash = auction.claim(index).event("Claimed").args["cash"]
         assert protocol.held(auction.entries[index].owner) == cash > 0
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    auction.withdraw_refund()
     mut = Mut(auction)
     assert mut.ask("decimals") == (6 if token == "Token" else 18)
     mut.deposit(1_000)
@@ -311,16 +304,14 @@ def test_any_paying_call__back_from_the_token__reverts(protocol: Protocol) -> No
     protocol.token = protocol.chain.deploy("CallbackToken")
     auction = protocol.lead("claim", **MIXED)
     e = auction.entries[0]
-    claim = ("claim", auction.id, 0, e.owner, e.payer, 7)
-    withdraw = ("withdrawBuyer", auction.id, BUYER.address)
+    claim = ("claim", auction.id, e.place, 7)
+    withdraw = ("withdrawRefund", auction.id, BUYER.address)
     for call in (
         claim,
         withdraw,
-        ("withdraw", auction.id, 0, ZERO, e.payer),
         ("settle", auction.id, (NONE, NONE, NONE), 1),
-        ("enterVerdict", auction.id, [0], [], []),
         ("forfeit", auction.id, 0),
-        ("reclaim", auction.id, 0, ZERO, e.owner, e.payer),
+        ("reclaimBond", auction.id, ZERO, e.place),
         ("claimBounty", auction.id),
         ("create", protocol.terms(), protocol.key()),
     ):
@@ -358,7 +349,7 @@ SPREAD = [
 
 def enrolled(protocol: Protocol, scores: list[Score] = SPREAD, **dst: int) -> Auction:
     """An enrolment of deliverers, at the claims."""
-    terms = {"enrolment": True, "dst": DST | dst, "bondGwei": 0}
+    terms = {"enrolment": True, "dst": DST | dst, "bondGwei": 0, "qMin": 0}
     return protocol.lead("claim", (0,) * len(scores), scores, **terms)
 
 
@@ -390,7 +381,7 @@ class TestDst:
         )
         token = auction.dst()
         created = receipt.event("DstCreated").args
-        assert (created["auction"], created["token"]) == (auction.id, token.address)
+        assert (created["auctionId"], created["token"]) == (auction.id, token.address)
         shares, right = auction.dst_shares()
         assert right["tieIndex"] != NONE
         assert sum(shares.values()) == 10_000
@@ -455,8 +446,8 @@ class TestDst:
         auction.go("reveal")
         for index in delivered:
             auction.reveal(index)
-        auction.go("settle")
-        auction.settle()
+        auction.go("settle").settle()
+        auction.go("deliver")
         for index in delivered:
             auction.deliver(index)
         auction.go("claim")
@@ -467,11 +458,10 @@ class TestDst:
         chain.transact(token, "verify", proposal, 1_100)
         assert {i: chain.call(token, "shareOf", i) for i in delivered} == shares
         for index, share in shares.items():
-            owner = auction.entries[index].owner
-            event = chain.transact(token, "claim", index, owner, owner).event("DstClaimed")
+            event = chain.transact(token, "claim", auction.entries[index].place).event("DstClaimed")
             assert event.args["amount"] == share
             with reverts("NothingToClaim", index):
-                chain.transact(token, "claim", index, owner, owner)
+                chain.transact(token, "claim", auction.entries[index].place)
 
     def test_claim__of_a_share__mints_once_to_the_owner(self, protocol: Protocol) -> None:
         auction = enrolled(protocol)
@@ -479,16 +469,16 @@ class TestDst:
         shares, right = auction.dst_shares()
         e = auction.entries[0]
         with reverts("NotVerified"):
-            chain.transact(token, "claim", 0, e.owner, e.payer)
+            chain.transact(token, "claim", auction.entries[0].place)
         chain.transact(token, "verify", right, NONE)
         with reverts("NotTheOwner", 0):
-            chain.transact(token, "claim", 0, ALICE, e.payer)
+            chain.transact(token, "claim", e.place | {"owner": ALICE})
         with reverts("NotTheOwner", 0):
-            chain.transact(token, "claim", 0, e.owner, ALICE)
-        event = chain.transact(token, "claim", 0, e.owner, e.payer).event("DstClaimed").args
+            chain.transact(token, "claim", e.place | {"payer": ALICE})
+        event = chain.transact(token, "claim", auction.entries[0].place).event("DstClaimed").args
         assert event == {"index": 0, "owner": e.owner, "amount": shares[0]}
         with reverts("NothingToClaim", 0):
-            chain.transact(token, "claim", 0, e.owner, e.payer)
+            chain.transact(token, "claim", auction.entries[0].place)
         assert chain.call(token, "totalSupply") == shares[0]
 
     def test_transfer__of_shares__follows_erc_20(self, protocol: Protocol) -> None:
@@ -497,7 +487,7 @@ class TestDst:
         shares, right = auction.dst_shares()
         chain.transact(token, "verify", right, NONE)
         e, nobody = auction.entries[0], "0x" + "00" * 20
-        chain.transact(token, "claim", 0, e.owner, e.payer)
+        chain.transact(token, "claim", auction.entries[0].place)
         chain.transact(token, "transfer", ALICE, 10, sender=e.owner)
         chain.transact(token, "approve", BOB, 5, sender=ALICE)
         chain.transact(token, "transferFrom", ALICE, e.owner, 5, sender=BOB)
@@ -516,23 +506,22 @@ class TestDst:
     def test_share_of__a_loser_or_who_did_not_deliver__is_0(self, protocol: Protocol) -> None:
         auction = protocol.lead("deliver", dst=DST | {"cap": 10_000})
         auction.deliver(0)
-        auction.go("verdict")
-        protocol.do("forfeit", auction.id, 1)
+        auction.go("dispute")
+        auction.forfeit(1)
         auction.go("claim")
         token = auction.dst()
         _, right = auction.dst_shares()
         protocol.chain.transact(token, "verify", right, NONE)
         shares = [protocol.chain.call(token, "shareOf", index) for index in range(3)]
         assert shares == [10_000, 0, 0]
-        e = auction.entries[2]
         with reverts("NothingToClaim", 2):
-            protocol.chain.transact(token, "claim", 2, e.owner, e.payer)
+            protocol.chain.transact(token, "claim", auction.entries[2].place)
 
     def test_verify__where_nobody_delivered__never_passes(self, protocol: Protocol) -> None:
         auction = protocol.lead("deliver", dst=DST)
-        auction.go("verdict")
+        auction.go("dispute")
         for index in (0, 1):
-            protocol.do("forfeit", auction.id, index)
+            auction.forfeit(index)
         auction.go("claim")
         _, nothing = dst_proposal({}, **auction.terms["dst"])
         with reverts("ProposalInvalid"):
@@ -543,9 +532,9 @@ class TestDst:
         [
             [Score()] * 3,
             [Score(volume, 3_000, 5_000) for volume in (0, 0)],
-            [Score(5, 0, q) for q in (2_000, 8_000)],
+            [Score(5, phi, 0) for phi in (2_000, 8_000)],
         ],
-        ids=["equal", "no volume", "no impact"],
+        ids=["equal", "no volume", "no quality"],
     )
     def test_verify__of_ties_and_of_sums_of_zero__issues_the_models_shares(
         self, protocol: Protocol, scores: list[Score]
