@@ -8,24 +8,35 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 from web3 import Web3
 
-from oracles.audit import replay
-from oracles.audit.node import Node
-from oracles.audit.storage import check_storage
-from oracles.chain import codec
+from oracles.chain import packing
 from oracles.chain.auction import Marginals, State
 from oracles.chain.client import LocalSigner, Sender, receipt_event
-from oracles.chain.codec import DataSet, Durations, Status, Terms
-from oracles.chain.deployment import deploy
+from oracles.chain.deployment import LOCAL, deploy
 from oracles.chain.events import read_events
-from oracles.chain.typed_events import AuctionCreated, Committed
-from oracles.dataset import Binding, Document, EncryptionKey, WrapContext, pack, wrap
-from oracles.dataset.manifest import Manifest
+from oracles.chain.packing import Place, Status, data_set_hash
+from oracles.chain.state import load_auction
+from oracles.chain.terms import GWEI, PPB, DataSet, Durations, ScoringTerms, Terms, WeightTerms
+from oracles.chain.typed_data import delivery_message, key_message
+from oracles.chain.typed_events import AuctionCreated, Committed, Delivery
+from oracles.dataset import (
+    Binding,
+    DeliveryContext,
+    Document,
+    EncryptionKey,
+    Manifest,
+    build_opening,
+    draw,
+    open_archive,
+    opening_context,
+    pack,
+    wrap_delivery,
+)
 from oracles.evidence import DirectoryStore
 from oracles.scoring import Scoring
 from scripts.build import ROOT
@@ -37,12 +48,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from oracles.chain.oracle import Windows
+    from oracles.chain.oracle import RoundMasks
+    from oracles.chain.state import AuctionState
+    from oracles.chain.terms import Windows
 
 
 ETHER = 10**18
-GWEI = 10**9
-MIN_BOND = ETHER
+STAKE, FEE, ENTRY_FEE = ETHER, ETHER // 10, ETHER // 100
 COMMAND = [sys.executable, "-m", "tests.operator.sabotage", "operator"]
 METRIC = Quick().metric_version(Scoring())
 #: Chain seconds that pass with every block the test mines, and real seconds between them.
@@ -52,15 +64,20 @@ PATIENCE = 240.0
 #: Long windows, because the test's clock must not outrun a busy machine.
 DURATIONS = Durations(
     commit=3000,
+    open=3000,
+    roll=6000,
     score_commit=6000,
     score_open=6000,
     score_post=6000,
-    challenge=600,
+    challenge=0,
     reveal=600,
     settle=600,
+    fetch=12_000,
     deliver=600,
-    verdict=12_000,
+    dispute=12_000,
 )
+#: Pages of each data set that are opened.
+SAMPLES = 2
 
 
 def texts(seed: int, count: int = 3) -> list[Document]:
@@ -72,10 +89,16 @@ class Provider:
     """A provider's side of one commitment."""
 
     sender: Sender
-    index: int
+    place: Place
     data_key: bytes
     cost: int
     salt: bytes
+    sealed_bid: bytes
+    manifest: Manifest | None = None
+
+    @property
+    def index(self) -> int:
+        return self.place.index
 
 
 @dataclass
@@ -134,18 +157,24 @@ class Network:
     """A chain, its contracts, an operator set, a buyer and providers."""
 
     def __init__(
-        self, folder: Path, operators: int = 3, threshold: int | None = None, **options: Any
+        self,
+        folder: Path,
+        operators: int = 3,
+        threshold: int | None = None,
+        appeal: int = 0,
+        **options: Any,
     ) -> None:
         self.folder = folder
         self.node = Anvil(*options.pop("anvil", ()))
         self.web3 = Web3(self.node.web3.provider)
         self.store = DirectoryStore(folder / "store")
         self.deployer = self.sender(0)
-        self.deployment = deploy(self.deployer, min_bond=MIN_BOND, challenge_bond=ETHER // 2)
+        self.deployment = deploy(self.deployer, LOCAL)
         self.deployment.save(folder / "deployment.json")
         self.since = self.deployment.block
         self.oracle = self.deployment.oracle(self.web3)
         self.auctions = self.deployment.auction(self.web3)
+        self.exchange = self.deployment.exchange(self.web3)
         built = artifact("Token")
         factory = self.web3.eth.contract(abi=built.abi, bytecode=built.bytecode)
         self.token = self.web3.eth.contract(
@@ -153,18 +182,29 @@ class Network:
         )
         self.buyer = self.sender(1)
         self.buyer_key = EncryptionKey(keccak(text="buyer"))
-        # Member i of the set is daemon i: members are in the order of their addresses.
-        accounts = sorted(ACCOUNTS[10 : 10 + operators], key=lambda a: str(a.address).lower())
+        # Member i of the set is daemon i: members are in the order of their addresses, those of the
+        # appeal panel after the others.
+        last = 10 + operators
+        accounts = sorted(ACCOUNTS[10:last], key=lambda a: str(a.address).lower())
+        accounts += sorted(ACCOUNTS[last : last + appeal], key=lambda a: str(a.address).lower())
         self.keys = {
             str(a.address): EncryptionKey(keccak(text=f"encryption {a.address}")) for a in accounts
         }
         self.signers = [LocalSigner(account) for account in accounts]
         for signer in self.signers:
-            public = self.keys[signer.address].public
-            Sender(self.web3, signer).send(self.oracle.register(public), value=2 * ETHER)
-        threshold = threshold or operators // 2 + 1 + (operators // 2 % 2)
-        self.deployer.send(self.oracle.create_set([s.address for s in self.signers], threshold))
-        self.daemons = [self._configure(i, **options) for i in range(operators)]
+            key, sender = self.keys[signer.address], Sender(self.web3, signer)
+            message = key_message(self.oracle.domain, signer.address, key.public)
+            signature = LocalSigner.from_secret(key.secret).sign_typed(message)
+            sender.send(self.oracle.register(key.public, signature))
+            sender.send(self.oracle.deposit(signer.address), value=20 * ETHER)
+        addresses = [signer.address for signer in self.signers]
+        first = (addresses[:operators], threshold or (operators // 2 + 1) | 1)
+        second = (addresses[operators:], (appeal // 2 + 1) | 1 if appeal else 0)
+        self.deployer.send(self.oracle.propose_set(first, second))
+        for position, signer in enumerate(self.signers):
+            Sender(self.web3, signer).send(self.oracle.accept_set(1, position))
+        self.appeal = appeal
+        self.daemons = [self._configure(i, **options) for i in range(operators + appeal)]
 
     def sender(self, number: int) -> Sender:
         return Sender(self.web3, LocalSigner(ACCOUNTS[number]))
@@ -192,7 +232,6 @@ class Network:
             "exchange.listen": "127.0.0.1:0",
             "scoring.metric": "tests.operator.scorer:Quick",
             "scoring.allow_foreign": True,
-            "scoring.fetch_share": 0.0005,
             **options,
         }
         config = self.folder / f"op{number}.toml"
@@ -241,65 +280,130 @@ class Network:
 
     # AN AUCTION
 
-    def create(self, durations: Durations = DURATIONS, **terms: Any) -> int:
+    def create(self, durations: Durations = DURATIONS, samples: int = SAMPLES, **terms: Any) -> int:
+        if self.appeal:
+            durations = replace(durations, challenge=durations.challenge or 6000)
+        if not samples:
+            durations = replace(durations, open=0)
         terms = {
             "token": self.token.address,
             "budget": 10**9,
             "pool": 0,
-            "rho": codec.PPB,
+            "rho": PPB,
             "tranche": 0,
-            "weights": codec.WeightTerms(),
+            "weights": WeightTerms(),
             "bond_gwei": 10**6,
             "max_bids": 2000,
             "enrolment": False,
-            "operator_set": 1,
-            "metric_version": METRIC,
-            "evaluation": bytes(32),
+            "agreement": bytes(32),
             "durations": durations,
             **terms,
         }
+        scoring: dict[str, Any] = {
+            "operator_set": 1,
+            "samples": samples,
+            "q_min": 1000,
+            "stake_gwei": STAKE // GWEI,
+            "fee_gwei": FEE // GWEI,
+            "entry_fee_gwei": ENTRY_FEE // GWEI,
+            "appeal_fee_gwei": FEE // GWEI,
+            "fetch_fee_gwei": 10**6,
+            "metric_version": METRIC,
+            "evaluation": bytes(32),
+        }
+        scoring |= {name: terms.pop(name) for name in scoring.keys() & terms.keys()}
+        made = Terms(**terms, scoring=ScoringTerms(**scoring))
         buyer = self.buyer.address
-        self.buyer.send(self.token.functions.mint(buyer, terms["budget"]))
-        self.buyer.send(self.token.functions.approve(self.auctions.address, terms["budget"]))
-        message = codec.key_message(self.auctions.domain, buyer, self.buyer_key.public)
+        self.buyer.send(self.token.functions.mint(buyer, made.budget))
+        self.buyer.send(self.token.functions.approve(self.auctions.address, made.budget))
+        message = key_message(self.auctions.domain, buyer, self.buyer_key.public)
         signature = LocalSigner.from_secret(self.buyer_key.secret).sign_typed(message)
-        call = self.auctions.create(Terms(**terms), self.buyer_key.public, signature)
-        return receipt_event(self.buyer.send(call, value=ETHER), AuctionCreated).auction_id
+        call = self.auctions.create(made, self.buyer_key.public, signature)
+        receipt = self.buyer.send(call, value=made.fee + ETHER)
+        return receipt_event(receipt, AuctionCreated).auction_id
 
-    def archive(
-        self, auction: int, sender: Sender, documents: Sequence[Document]
-    ) -> tuple[DataSet, bytes]:
-        """Pack, store, and give what goes into the commitment, and the data key."""
+    def state(self, auction: int) -> AuctionState:
+        return load_auction(self.web3, self.deployment, auction)
+
+    def members(self) -> list[bytes]:
+        return [self.keys[signer.address].public for signer in self.signers]
+
+    def seal(
+        self, auction: int, sender: Sender, documents: Sequence[Document], samples: int = SAMPLES
+    ) -> tuple[DataSet, Manifest, bytes]:
+        """Pack and store; gives what goes into the commitment, the manifest and the data key."""
         binding = Binding(self.auctions.chain_id, self.auctions.address, auction, sender.address)
         out = self.folder / f"{auction}-{sender.address}.archive"
-        packed = pack(documents, out, binding)
-        public = {address: key.public for address, key in self.keys.items()}
-        cid = self.store.put(out)
-        manifest = Manifest.make(str(cid), packed.key, binding, public)
-        root = self.store.put(manifest.encode())
-        return DataSet(root.digest, packed.content_digest, packed.size), packed.key
+        packed = pack(documents, out)
+        archive, contents = str(self.store.put(out)), packed.contents
+        if samples:
+            manifest = Manifest(binding, archive, contents)
+        else:
+            manifest = Manifest.open_to(binding, archive, contents, packed.key, self.members())
+        self.store.put(manifest.encode())
+        data_set = DataSet(
+            manifest.digest, contents.content_digest, contents.size, contents.key_commitment
+        )
+        return data_set, manifest, packed.key
 
     def commit(
-        self, auction: int, number: int, documents: Sequence[Document], cost: int = 1000
+        self,
+        auction: int,
+        number: int,
+        documents: Sequence[Document],
+        cost: int = 1000,
+        samples: int = SAMPLES,
     ) -> Provider:
         sender = self.sender(number)
-        data_set, data_key = self.archive(auction, sender, documents)
-        return self.commit_data_set(auction, sender, data_set, data_key, cost)
+        data_set, manifest, data_key = self.seal(auction, sender, documents, samples)
+        provider = self.commit_data_set(auction, sender, data_set, data_key, cost)
+        return replace(provider, manifest=manifest)
 
     def commit_data_set(
         self, auction: int, sender: Sender, data_set: DataSet, data_key: bytes, cost: int = 1000
     ) -> Provider:
-        salt = keccak(text=f"salt {sender.address}")
-        sealed = self.auctions.seal_bid(auction, sender.address, cost, salt)
-        call = self.auctions.commit(auction, sealed, data_set)
-        committed = receipt_event(sender.send(call, value=10**6 * GWEI), Committed)
-        return Provider(sender, committed.index, data_key, cost, salt)
+        owner = sender.address
+        salt = keccak(text=f"salt {owner}")
+        sealed = self.auctions.seal_bid(auction, owner, cost, salt)
+        call = self.auctions.commit(auction, sealed, data_set, bytes(32))
+        committed = receipt_event(sender.send(call, value=10**6 * GWEI + ENTRY_FEE), Committed)
+        place = Place(committed.index, owner, owner, data_set_hash(data_set))
+        return Provider(sender, place, data_key, cost, salt, sealed)
+
+    def opening(self, auction: int, provider: Provider) -> bytes:
+        """The opening of a sample, once it is drawn."""
+        view, manifest = self.state(auction), provider.manifest
+        assert manifest is not None
+        blocks = range(1, int(self.web3.eth.block_number) + 1)
+        headers = (self.web3.eth.get_block(number) for number in blocks)
+        first = next(each for each in headers if each["timestamp"] >= view.phases.open_start)
+        pages, samples = manifest.contents.pages, view.terms.scoring.samples
+        key = bytes(first["mixHash"])
+        drawn = draw(key, auction, provider.index, manifest.digest, pages, samples)
+        path = self.folder / f"{auction}-{provider.sender.address}.archive"
+        with open_archive(path, manifest.contents) as archive:
+            context = opening_context(manifest.binding, provider.index)
+            return build_opening(archive, provider.data_key, drawn, self.members(), context)
+
+    def open(self, auction: int, provider: Provider) -> None:
+        """Open a provider's sample to the operators."""
+        digest = self.store.put(self.opening(auction, provider)).digest
+        call = self.auctions.open(auction, provider.sealed_bid, provider.place, digest)
+        provider.sender.send(call)
 
     def auction(self, providers: int = 3, **terms: Any) -> tuple[int, list[Provider]]:
-        """Create one, commit to it, and pass the commit phase."""
+        """Create one, commit to it, and open all samples; the roll call can begin."""
         auction = self.create(**terms)
-        committed = [self.commit(auction, 2 + i, texts(i)) for i in range(providers)]
-        self.mine(self.auctions.phases(auction).commit_end)
+        samples = terms.get("samples", SAMPLES)
+        committed = [
+            self.commit(auction, 2 + i, texts(i), samples=samples) for i in range(providers)
+        ]
+        phases = self.state(auction).phases
+        self.mine(phases.open_start)
+        if samples:
+            for provider in committed:
+                self.open(auction, provider)
+        self.mine(phases.open_end)
         return auction, committed
 
     def settle(self, auction: int, providers: Sequence[Provider]) -> None:
@@ -309,92 +413,120 @@ class Network:
 
     def reveal(self, auction: int, providers: Sequence[Provider]) -> None:
         """Reveal all bids."""
-        self.mine(self.auctions.phases(auction).reveal_start)
+        self.mine(self.state(auction).phases.reveal_start)
         for p in providers:
-            owner = p.sender.address
-            self.buyer.send(self.auctions.reveal(auction, p.index, p.cost, p.salt, owner, owner))
+            self.buyer.send(self.auctions.reveal(auction, p.place, p.cost, p.salt))
 
     def clear(self, auction: int) -> None:
         """Settle, so that every bid that stands wins."""
-        self.mine(self.auctions.phases(auction).reveal_end)
+        self.mine(self.state(auction).phases.reveal_end)
         bids = self.auctions.bids(auction, 0, self.auctions.bid_count(auction))
         standing = [(b.cost / b.weight, i) for i, b in enumerate(bids) if b.stands]
         marginal = max(standing)[1] if standing else None
         self.buyer.send(self.auctions.settle(auction, Marginals(marginal), len(bids)))
+        self.mine(self.state(auction).phases.settle_end)
 
-    def deliver(self, auction: int, provider: Provider, wrapped: bytes | None = None) -> None:
-        context = WrapContext(
+    def deliver(self, auction: int, provider: Provider, data_key: bytes | None = None) -> None:
+        """Hand a key over, in the deliver phase."""
+        context = DeliveryContext(
             self.auctions.chain_id, self.auctions.address, auction, provider.index
         )
-        wrapped = wrapped or wrap(provider.data_key, self.buyer_key.public, context)
-        call = self.auctions.deliver(auction, provider.index, provider.sender.address, wrapped)
+        key = provider.data_key if data_key is None else data_key
+        sealed = wrap_delivery(key, self.buyer_key.public, context)
+        x, y = (number.to_bytes(32, "big") for number in sealed.point)
+        message = delivery_message(
+            self.exchange.domain, auction, provider.index, sealed.wrapped, x + y
+        )
+        signature = LocalSigner.from_secret(sealed.secret).sign_typed(message)
+        call = self.exchange.deliver(
+            auction, provider.place, Delivery(sealed.wrapped, x, y), signature
+        )
         provider.sender.send(call)
 
     def collect(self, auction: int, providers: Sequence[Provider]) -> None:
         """Everybody takes what is due to them; nothing may stay behind."""
-        contract, buyer = self.auctions, self.buyer
-        aborted = contract.phases(auction).state is State.ABORTED
+        contract, buyer, view = self.auctions, self.buyer, self.state(auction)
         bids = contract.bids(auction, 0, contract.bid_count(auction))
         for p in providers:
-            owner, status = p.sender.address, bids[p.index].status
-            if status & Status.REVEALED and not status & Status.FORFEITED:
-                p.sender.send(contract.claim(auction, p.index, owner, owner))
-            elif status & Status.COMMITTED and aborted:
-                sealed = contract.seal_bid(auction, owner, p.cost, p.salt)
-                p.sender.send(contract.reclaim(auction, p.index, sealed, owner, owner))
-        buyer.send(contract.withdraw_buyer(auction, buyer.address))
+            status = bids[p.index].status
+            if status & Status.REVEALED and not status & Status.OUT:
+                p.sender.send(contract.claim(auction, p.place))
+            elif status & Status.COMMITTED and view.state is State.ABORTED:
+                p.sender.send(contract.reclaim_bond(auction, p.sealed_bid, p.place))
+        buyer.send(contract.withdraw_refund(auction, buyer.address))
 
     def conclude(
         self,
         auction: int,
         providers: Sequence[Provider],
         round_: int = 1,
-        equivocators: Sequence[str] = (),
+        contradictors: Sequence[str] = (),
     ) -> None:
         """From accepted scores to the last claim, and then all that must hold."""
         self.settle(auction, providers)
+        phases = self.state(auction).phases
+        self.mine(phases.fetch_end)
         for provider in providers:
             if self.auctions.bids(auction, provider.index, provider.index + 1)[0].stands:
                 self.deliver(auction, provider)
-        self.mine(self.auctions.phases(auction).verdict_end)
+        self.mine(phases.dispute_end)
         self.collect(auction, providers)
-        self.check(auction, round_, equivocators)
+        self.check(auction, round_, contradictors)
         self.audit()
 
     # WHAT MUST HOLD
 
     def events(self, *names: str) -> list[Any]:
         """Events since `since`, in order."""
-        addresses = [self.auctions.address, self.oracle.address]
+        addresses = [self.auctions.address, self.oracle.address, self.exchange.address]
         found = read_events(self.web3, addresses, self.since, self.web3.eth.block_number)
         return [event for event in found if event.name in names]
 
     def audit(self) -> None:
         """All funds are accounted for, when every auction is over and all is collected.
 
-        The auditor's replay of the logs finds nothing, nor does it in the contracts' storage. The
-        auction contract is empty but for rounding (less than a unit a winner), and the oracle holds
-        exactly the bonds and the credit that the replay comes to.
+        The auction contract is empty but for rounding (less than a unit per winner), and the oracle
+        holds exactly credit, stakes that are not free yet, and fees and gas that are to be claimed.
         """
-        cache = self.folder / "audit.sqlite"
-        state = replay(Node(self.web3, self.deployment, cache=cache, block_tag="latest"))
-        check_storage(state, self.web3)
-        assert not state.findings(), "\n".join(map(str, state.findings()))
-        empty, auctions = self.auctions.address, state.auctions.auctions.values()
-        assert all(auction.state != "open" for auction in auctions)
-        winners = sum(auction.winners for auction in auctions)
-        assert self.token.functions.balanceOf(empty).call() < max(1, winners)
-        assert self.web3.eth.get_balance(empty) == 0
-        books = state.oracle
-        due = sum(operator.bond for operator in books.operators.values())
-        due += sum(books.credit.values())
-        assert self.web3.eth.get_balance(self.oracle.address) == due
+        states = [self.state(number + 1) for number in range(self.auctions.auction_count())]
+        assert all(state.state is not State.OPEN for state in states)
+        winners = sum(len(state.deliveries) for state in states)
+        assert self.token.functions.balanceOf(self.auctions.address).call() < max(1, winners)
+        assert self.web3.eth.get_balance(self.auctions.address) == 0
+        accounts = {str(account.address) for account in ACCOUNTS}
+        due = sum(self.oracle.credit_of(account) for account in accounts)
+        for state in states:
+            for round_ in state.rounds:
+                due += state.stake * len(round_.stakes)
+                due += round_.parts * round_.complete.bit_count() - sum(round_.claimed.values())
+        dues = sum(event.body.dues for event in self.events("FeesPaid", "StakeSlashed"))
+        dues -= sum(event.body.amount for event in self.events("DueClaimed"))
+        assert self.web3.eth.get_balance(self.oracle.address) == due + dues
 
     def complete(self, auction: int, round_: int = 1) -> bool:
-        return bool(self.oracle.request(self.auctions.address, auction).complete[round_ - 1])
+        return bool(self.masks(auction, round_).complete)
+
+    def masks(self, auction: int, round_: int = 1) -> RoundMasks:
+        return self.oracle.request(self.auctions.address, auction).rounds[round_ - 1]
 
     def committed(self, auction: int, round_: int = 1) -> int:
-        return self.oracle.request(self.auctions.address, auction).committed[round_ - 1].bit_count()
+        return self.masks(auction, round_).committed.bit_count()
+
+    def await_roll(self, auction: int) -> frozenset[int]:
+        """Wait until the roll is called, pass its end, and wait until it is counted."""
+        panel = self.appeal or len(self.daemons)
+
+        def called() -> bool:
+            running = [d for d in self.daemons[-panel:] if d.alive]
+            callers, _ = self.oracle.roll_of(self.auctions.address, auction)
+            return callers.bit_count() >= len(running)
+
+        self.until(called, "the roll call", step=False)
+        self.mine(self.windows(auction).commit)
+        self.until(lambda: self.state(auction).roll is not None, "the tally")
+        roll = self.state(auction).roll
+        assert roll is not None
+        return roll
 
     def windows(self, auction: int, round_: int = 1) -> Windows:
         return self.oracle.windows(self.auctions.address, auction, round_)
@@ -413,27 +545,28 @@ class Network:
         self.mine(window.post - (window.post - window.open) // 4)
 
         def published() -> bool:
-            masks = self.oracle.request(self.auctions.address, auction).published
-            return masks[round_ - 1].bit_count() >= expected
+            return self.masks(auction, round_).published.bit_count() >= expected
 
         self.until(published, "publications", step=False)
         self.mine(window.post)
 
     def score(
         self, auction: int, expected: int | None = None, round_: int = 1
-    ) -> list[codec.Score]:
-        """Pass through a scoring round; gives the scores that the oracle accepted."""
-        self.await_commitments(auction, expected or len(self.daemons), round_)
+    ) -> list[packing.Score]:
+        """Pass through roll and scoring round; gives the scores that the oracle accepted."""
+        if self.state(auction).roll is None:
+            self.await_roll(auction)
+        self.await_commitments(auction, expected or len(self.daemons) - self.appeal, round_)
         self.until(lambda: self.complete(auction, round_), "scoring")
         return self.scores(auction)
 
-    def scores(self, auction: int) -> list[codec.Score]:
+    def scores(self, auction: int) -> list[packing.Score]:
         """Accepted scores, read from the contract's storage."""
         _, chunks = self.oracle._functions.finalScores(self.auctions.address, auction).call()
         data = b"".join(bytes(self.web3.eth.get_code(chunk))[1:] for chunk in chunks)
-        return codec.unpack_vector(data)
+        return packing.unpack_vector(data)
 
-    def check(self, auction: int, round_: int = 1, equivocators: Sequence[str] = ()) -> None:
+    def check(self, auction: int, round_: int = 1, contradictors: Sequence[str] = ()) -> None:
         """Exactly one accepted score set; nobody signed twice but those who mean to."""
         done = [
             e
@@ -451,15 +584,16 @@ class Network:
         signed: dict[tuple[int, str], set[tuple[bytes, bytes]]] = {}
         for event in self.events("VectorPublished"):
             given = event.body.submission
-            root = codec.report_root(given.chunk_hashes)
-            key = (event.body.round, event.body.operator)
+            root = packing.report_root(given.chunk_hashes)
+            key = (event.body.round, event.body.member)
             signed.setdefault(key, set()).add((root, given.evidence))
-        members = self.oracle.operator_set(1).members
+        found = self.oracle.set_of(1)
+        panels = (found.first.members, found.appeal.members)
         for event in posted:
             for given in event.body.submissions:
-                key = (event.body.round, members[given.member])
-                root = codec.report_root(given.chunk_hashes)
+                key = (event.body.round, panels[event.body.round - 1][given.member])
+                root = packing.report_root(given.chunk_hashes)
                 signed.setdefault(key, set()).add((root, given.evidence))
         assert all(len(reports) == 1 for reports in signed.values())
-        proved = [e.body.operator for e in self.events("EquivocationProved")]
-        assert sorted(proved) == sorted(equivocators)
+        proved = [e.body.member for e in self.events("ContradictionProved")]
+        assert sorted(proved) == sorted(contradictors)

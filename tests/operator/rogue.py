@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eth_utils.crypto import keccak
 
-from oracles.chain import codec
+from oracles.chain import packing, typed_data
 from oracles.chain.client import Sender
 from oracles.chain.oracle import Submission
 from oracles.operator.exchange import DirectoryExchange, Topic
@@ -32,17 +32,17 @@ class Rogue:
         """A signed report of any vector at all."""
         evidence, salt = keccak(text=f"evidence {word}"), keccak(text="salt")
         version = self.oracle.request(self.contract, auction).metric_version
-        root = codec.report_root(codec.chunk_hashes(vector))
-        message = codec.report_message(
+        root = packing.report_root(packing.chunk_hashes(vector))
+        message = typed_data.report_message(
             self.oracle.domain, self.contract, auction, round_, version, root, evidence
         )
-        self.digest = codec.typed_digest(message)
+        self.digest = typed_data.typed_digest(message)
         signature = self.signer.sign_typed(message)
         return Submission(self.member, salt, evidence, signature, vector)
 
     def commit(self, auction: int, report: Submission) -> None:
         """To the report that was made last."""
-        commitment = codec.vector_commitment(self.digest, self.signer.address, report.salt)
+        commitment = packing.vector_commitment(self.digest, self.signer.address, report.salt)
         call = self.oracle.commit_vector(self.contract, auction, self.member, commitment)
         self.sender.send(call)
 

@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
-from oracles.chain.codec import Score
+from oracles.chain.packing import Score
 from oracles.dataset import Document
 from oracles.scoring import Assessment
 
@@ -41,7 +41,7 @@ class Quick:
                 q=min(10_000, 3000 + 10 * len(set("".join(new)))),
                 phi=min(10_000, characters),
                 volume=characters,
-                eligible=2 * len(new) >= len(texts),
+                present=True,
             )
             progress("quick", number, len(submissions))
         return Assessment(scores, {"texts": len(seen), "sample_key": task.sample_key.hex()})
@@ -57,7 +57,7 @@ class Count(Quick):
         scores = {}
         for submission in submissions:
             count = sum(1 for _ in submission.documents())
-            scores[submission.index] = Score(1, 1, count, eligible=True)
+            scores[submission.index] = Score(1, 1, count, present=True)
         return Assessment(scores, {})
 
 

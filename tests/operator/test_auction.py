@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oracles.market.buyer import Buyer
 from tests.operator.network import Network
 
 if TYPE_CHECKING:
@@ -20,23 +21,28 @@ def network(tmp_path: Path) -> Iterator[Network]:
     made.close()
 
 
-def test_auction__three_honest_operators__are_of_one_mind(network: Network) -> None:
+def test_auction__three_honest_operators__are_of_one_mind(network: Network, tmp_path: Path) -> None:
     network.start()
     auction, providers = network.auction()
+    assert network.await_roll(auction) == {0, 1, 2}
     scores = network.score(auction)
-    assert [score.eligible for score in scores] == [True] * 3
+    assert [score.present for score in scores] == [True] * 3
     network.check(auction)
     network.settle(auction, providers)
     good, wrong, _ = providers
+    network.mine(network.state(auction).phases.fetch_end)
     network.deliver(auction, good)
-    network.deliver(auction, wrong, wrapped=bytes(81))
-    network.mine(network.auctions.phases(auction).deliver_end)
-    (forfeited,) = network.until(lambda: network.events("Forfeited"), "a verdict")
-    assert forfeited.body.index == wrong.index
-    assert forfeited.body.verdict
+    network.deliver(auction, wrong, data_key=bytes(32))
+    network.mine(network.state(auction).phases.deliver_end)
+    buyer = Buyer(network.buyer, network.deployment)
+    results = list(buyer.receive(auction, network.buyer_key, network.store, tmp_path / "received"))
+    by_index = {each.index: each for each in results}
+    assert by_index[good.index].documents == 3
+    assert by_index[wrong.index].action == "refuted"
     network.buyer.send(network.auctions.forfeit(auction, 2))
-    network.mine(network.auctions.phases(auction).verdict_end)
+    network.mine(network.state(auction).phases.dispute_end)
     network.collect(auction, providers)
+    network.until(lambda: len(network.events("FeeClaimed")) == 3, "fees claimed")
     network.check(auction)
     network.audit()
     assert [daemon.stop() for daemon in network.daemons] == [0, 0, 0]

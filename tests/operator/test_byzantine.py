@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from eth_utils.crypto import keccak
+from oracles.chain.codec import DataSet, Score
 
 from oracles.chain import codec
-from oracles.chain.codec import DataSet, Score
 from oracles.dataset import Binding, Document, Limits, pack
 from oracles.dataset.manifest import Manifest
 from oracles.scoring import Scoring, Submission, Task

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.chain.codec import DataSet, Durations, Terms
 
 from oracles.chain import codec
 from oracles.chain.auction import State
-from oracles.chain.codec import DataSet, Durations, Terms
 from oracles.chain.oracle import OperatorSet
 from oracles.chain.state import AuctionState, Commitment
 from oracles.chain.typed_events import AuctionId

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-
 from oracles.chain.codec import DataSet
+
 from tests.operator.network import DURATIONS, Network, texts
 
 if TYPE_CHECKING:

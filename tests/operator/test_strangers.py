@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from eth_utils.crypto import keccak
-
 from oracles.chain.codec import DataSet
+
 from tests.operator.network import DURATIONS, Network
 from tests.operator.scorer import SLOW
 from tests.operator.test_faults import free_port

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
-
 from oracles.chain.codec import unpack_vector
+
 from oracles.dataset import Binding, Document, EncryptionKey, pack
 from oracles.dataset.manifest import Manifest
 from oracles.evidence import DirectoryStore
