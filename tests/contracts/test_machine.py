@@ -1,9 +1,12 @@
 """The contracts and their model, driven together by Hypothesis through any order of calls.
 
 Two auctions run beside each other; actors act for themselves and against others, at any time. After
-every step the slots, balances, supplies and bonds must be the model's, and a call must revert with
-the very error that the model expects, or not at all. `QMIA_PROFILE=nightly` makes at least 300,000
-calls, views not counted, in four parts for as many processes.
+every step the slots, balances, supplies, credits and stakes must be the model's, and a call must
+revert with the very error that the model expects, or not at all. Some operators are honest:
+whatever everybody else does, what they have at the oracle never shrinks.
+
+`QMIA_PROFILE=nightly` makes at least 300,000 calls, views not counted, in four parts for as many
+processes.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,28 +30,29 @@ from hypothesis.stateful import (
 )
 
 from oracles.mechanism import Proposal, propose
-from tests.contracts.model import AuctionModel, Operators
+from tests.contracts.model import AuctionModel, Oracle
 from tests.support.auction import (
-    ABORTED,
+    ABSENT,
     BOND_PAID,
     BUYER,
-    CASH_PAID,
-    CHALLENGE_BOND,
     CHALLENGER,
     COMMITTED,
     DELIVERED,
-    ELIGIBLE,
+    DEPOSIT,
     FLAGGED,
-    FORFEITED,
-    GWEI,
-    MUT_PAID,
     OPEN,
+    OUT,
     PPB,
+    PRESENT,
     RELAYER,
     REVEALED,
     SETTLED,
     SETTLER,
+    STRUCK,
+    UNAVAILABLE,
     UNDERSERVED,
+    UNREADABLE,
+    WEEK,
     Auction,
     Protocol,
     Report,
@@ -62,50 +67,68 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NIGHTLY = os.environ.get("QMIA_PROFILE") == "nightly"
-OPERATORS, THRESHOLD = 4, 3
+#: Members of either panel, and both thresholds: one liar and one silent member each.
+MEMBERS, THRESHOLD = 4, 3
+#: Positions that are honest, by round. Of the appeal panel fewer than (k+1)/2 are not.
+HONEST = {1: {0, 1}, 2: {0, 1, 2}}
 PEOPLE = [person(f"provider {i}") for i in range(4)]
-ORDER = ["commit", "score", "open", "post", "challenge", "score2", "open2", "post2"]
-ORDER += ["reveal", "settle", "deliver_late", "verdict", "claim"]
-MAIN = ["score", "challenge", "reveal", "settle", "verdict", "claim"]
+ORDER = ["draw", "open", "roll", "score", "score_open", "score_post", "challenge", "appeal"]
+ORDER += ["appeal_open", "appeal_post", "reveal", "settle", "fetch", "fetch_verdict", "deliver"]
+ORDER += ["dispute", "dispute_verdict", "claim"]
+MAIN = ["open", "roll", "score", "challenge", "appeal", "reveal", "settle", "fetch", "deliver"]
+MAIN += ["dispute", "claim"]
+HONEST_VECTOR, NEAR_VECTOR, LIE, WITHHELD, ABSENCE = range(5)
 _DEPLOYED: list[Protocol] = []
+_PROOFS: dict[tuple[bytes, bytes], Any] = {}
 _CALLS: Counter[str] = Counter()
 PARTS, LEAST_CALLS = 4, 300_000
 #: Another every night; a failure is repeated with the printed one.
 SEED = int(os.environ.get("QMIA_SEED") or (time.time() if NIGHTLY else 0))
 
-spreads = st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=OPERATORS, max_size=OPERATORS)
+
+#: Variants by member: any, or two liars, who decide a round of four; the appeal has its own order.
+spreads = st.one_of(
+    st.lists(st.sampled_from([0, 0, 1, 2, 3, 4]), min_size=MEMBERS, max_size=MEMBERS),
+    st.just([0, 1, LIE, LIE]),
+)
 often = st.sampled_from([True, True, True, False])
+mostly = st.sampled_from([*[True] * 9, False])
 ADVANCE: dict[str, Any] = {
-    "main": often,
+    "main": mostly,
     "offset": st.sampled_from([-1, 0, 5]),
-    "usual": often,
+    "usual": mostly,
     "spread": spreads,
     "all_but": st.integers(0, 5),
 }
 auctions = st.integers(0, 1)
 actors = st.integers(0, len(PEOPLE) - 1)
 indices = st.integers(0, 5)
-operators = st.integers(0, OPERATORS - 1)
+members = st.integers(0, MEMBERS - 1)
 variants = st.sampled_from([0, 0, 0, 1, 2])
 costs = st.one_of(st.integers(0, 400_000), st.integers(0, 1_600_000), st.just(2**80))
+grounds = st.sampled_from([UNAVAILABLE, UNREADABLE])
 
 
 def deployed() -> Protocol:
-    """Return the protocol with four operators; deployed once."""
+    """Return the protocol with two panels of four; deployed once."""
     if not _DEPLOYED:
-        _DEPLOYED.append(Protocol(Revm(), operators=OPERATORS, threshold=THRESHOLD))
+        _DEPLOYED.append(Protocol(Revm(), first=MEMBERS, appeal=MEMBERS, threshold=THRESHOLD))
     return _DEPLOYED[0]
 
 
-def vector(count: int, variant: int) -> list[Score]:
+def vector(count: int, variant: int, roll: set[int]) -> list[Score]:
     """The honest vector, one within the tolerance of it, and one beyond."""
-    flags = [ELIGIBLE, ELIGIBLE | UNDERSERVED, ELIGIBLE, 0]
-    honest = [
-        Score(1_000 + 77 * i, 9_000 - 1_500 * (i % 5), 5_000 + 900 * (i % 3), flags[i * 3 % 4])
+    shift = [0, 6, -700][variant]
+    scores = [
+        Score(
+            1_000 + 77 * i,
+            9_000 - 1_500 * (i % 5),
+            5_000 + 900 * (i % 3) + shift,
+            PRESENT | (UNDERSERVED if i % 4 == 1 else 0),
+        )
         for i in range(count)
     ]
-    shift = [0, 60, 700][variant]
-    return [score._replace(q=score.q + shift) for score in honest]
+    return [score if index in roll else ABSENT for index, score in enumerate(scores)]
 
 
 class Action(NamedTuple):
@@ -161,6 +184,7 @@ class Machine(RuleBasedStateMachine):
         tranche=st.sampled_from([0, PPB // 2, PPB]),
         bounty=st.integers(0, 1_000),
         bond=st.sampled_from([0, 1, 1_000_003]),
+        fee=st.sampled_from([0, 1, 7_000_001]),
         max_bids=st.sampled_from([3, 6]),
         wild=st.integers(0, 9),
         opening=st.lists(st.tuples(auctions, actors, costs, st.booleans()), min_size=3, max_size=9),
@@ -171,12 +195,17 @@ class Machine(RuleBasedStateMachine):
         tranche: int,
         bounty: int,
         bond: int,
+        fee: int,
         max_bids: int,
         wild: int,
         opening: list[tuple[int, int, int, bool]],
     ) -> None:
         self.wild = wild == 0
-        self.operators = Operators(OPERATORS, THRESHOLD)
+        panels = [[each.address for each in self.protocol.first]]
+        panels.append([each.address for each in self.protocol.appeal])
+        self.oracle = Oracle(panels[0], panels[1], (THRESHOLD, THRESHOLD))
+        for address in (*panels[0], *panels[1]):
+            self.oracle.deposit(address, DEPOSIT)
         self.auctions: list[Auction] = []
         self.models: list[AuctionModel] = []
         for number in range(2):
@@ -188,22 +217,15 @@ class Machine(RuleBasedStateMachine):
                 bounty=bounty,
                 bondGwei=bond,
                 maxBids=max_bids,
+                feeGwei=fee,
+                entryFeeGwei=fee // 3,
+                fetchFeeGwei=fee // 5,
+                qMin=5_500 if number == 0 else 0,
             )
             self.auctions.append(auction)
-            terms = auction.terms
+            starts, beta = auction.starts(), auction.beta
             self.models.append(
-                AuctionModel(
-                    self.operators,
-                    auction.starts(),
-                    terms["budget"],
-                    terms["pool"],
-                    terms["rho"],
-                    terms["tranche"],
-                    auction.beta,
-                    bond * GWEI,
-                    max_bids,
-                    bounty,
-                )
+                AuctionModel(self.oracle, starts, auction.terms, beta, BUYER.address, bounty)
             )
         self.reports: dict[tuple[int, int, int], Report] = {}
         for number, who, cost, relayed in opening:
@@ -258,55 +280,102 @@ class Machine(RuleBasedStateMachine):
             self.usual_course(spread, all_but)
         later = [starts[name] for name in (MAIN if main else ORDER) if starts[name] > self.now]
         if later:
-            self.chain.time = max(self.now, later[0] + (0 if main else offset))
+            self.go(max(self.now, later[0] + (0 if main else offset)))
         elif not self.out:
             self.get_out()
+
+    def go(self, to: int) -> None:
+        """Move the clock; honest operators publish before it is too late, if they must."""
+        for round_ in (1, 2):
+            for number, model in enumerate(self.models):
+                w = model.window(round_)
+                if not self.now < w[2] <= to:
+                    continue
+                r = model.rounds[round_]
+                for member in sorted(HONEST[round_] & set(r.committed) - r.published):
+                    if not r.complete:
+                        self.chain.time = max(self.now, w[1])
+                        self.publish(number, member)
+        self.chain.time = to
 
     def get_out(self) -> None:
         """Everybody takes what is left to take; nothing stays but dust."""
         self.out = True
+        self.chain.time = max(self.now, self.models[0].starts["reveal"] + WEEK)
         for number, model in enumerate(self.models):
+            if model.challenger and not model.standing:
+                self.resolve(number)
             if model.state == OPEN:
                 self.abort(number)
             for index, place in enumerate(model.places):
-                if model.wins(index) and not place.delivered and not place.forfeited:
+                if model.wins(index) and not place.delivered:
                     self.forfeit(number, index)
-                elif place.bid is None and model.state == ABORTED:
+                elif place.bid is None:
                     self.reclaim(number, index)
                 else:
                     self.claim(number, index, 7)
             for who in range(len(PEOPLE)):
                 self.claim_bounty(number, who)
-            self.withdraw_buyer(number, True)
+            self.withdraw_refund(number, True)
+            for round_ in (1, 2):
+                for member in range(MEMBERS):
+                    for index in range(len(model.places)):
+                        self.slash_deviator(number, member, index)
+                    if model.missing(round_, member):
+                        self.slash_missing(number, round_, member)
+                    self.release(number, round_, member)
+                    self.claim_fee(number, round_, member)
             winners = len(model.cleared.winners) if model.cleared else 0
             assert 0 <= model.cash <= 2 * winners
             assert 0 <= model.native <= len(PEOPLE)
+        for account in [*self.oracle.credit]:
+            self.withdraw_credit(account, self.oracle.credit[account])
+        assert self.chain.balance(self.protocol.oracle.address) == 0
 
     def usual_course(self, spread: list[int], all_but: int) -> None:
         """What nearly everybody does in the present phase."""
         starts = self.models[0].starts
         phase = max((name for name in MAIN if starts[name] <= self.now), key=starts.get, default="")
         if phase == "score":
-            self.whole_round(0, spread)
+            for number in range(2):
+                self.tally(number)
+            self.whole_round(1, spread)
+        elif phase == "appeal":
+            self.whole_round(2, spread[::-1])
         for number in range(2):
             count = len(self.models[number].places)
-            if phase == "challenge" and self.models[number].challenger:
-                self.whole_round(number, spread[::-1])
+            if phase == "roll":
+                for member in range(MEMBERS):
+                    self.call_roll(number, member, {all_but} if member and number else set())
+            elif phase == "challenge" and all_but < 4:
+                self.challenge(number, 0)
             elif phase == "reveal":
                 self.resolve(number)
                 self.reveal_many(number, all_but)
             elif phase == "settle":
                 self.settle(number, number, True, (), 50)
+            elif phase == "fetch" and count > all_but:
+                self.name(number, UNAVAILABLE, all_but, True, 0)
+            elif phase == "deliver":
                 for index in set(range(count)) - {all_but}:
-                    self.deliver(number, index, 0, True)
-            elif phase == "verdict" and count:
+                    self.deliver(number, index, 0, True, spread[number] == LIE)
+            elif phase == "dispute" and count:
                 self.forfeit(number, all_but)
+                for index in range(count):
+                    self.refute(number, index)
+                self.name(number, UNREADABLE, (all_but + 1) % count, True, 0)
+        halves = {"fetch": UNAVAILABLE, "dispute": UNREADABLE}
+        if phase in halves and starts[f"{phase}_verdict"] > self.now:
+            self.go(starts[f"{phase}_verdict"])
+            for number, model in enumerate(self.models):
+                for index in sorted(model.named[halves[phase]]):
+                    self.verdict(number, halves[phase], index, 2 + spread[0] % 3)
 
     # COMMIT
 
     @action(
         "commit",
-        "score",
+        "draw",
         number=auctions,
         who=actors,
         cost=costs,
@@ -318,85 +387,91 @@ class Machine(RuleBasedStateMachine):
         owner = PEOPLE[who]
         self.protocol.fund(owner.address)
         entry = auction.entry(owner.address, cost, RELAYER.address if relayed else None)
-        expected = model.commit(self.now, entry, model.bond + off)
-        words = (auction.id, entry.sealed, auction.data_set())
+        value = auction.deposit + off
+        expected = model.commit(self.now, entry, value)
+        words = (auction.id, entry.sealed, entry.data_set, auction.terms["agreement"])
         if relayed:
             nonce = self.protocol.view("nonces", owner.address)
             signature = auction.sign_commit(owner, entry, nonce)
             call = ("commitFor", *words, owner.address, 2**40, signature)
         else:
             call = ("commit", *words)
-        self.attempt(
-            expected,
-            lambda: self.protocol.do(*call, sender=entry.payer, value=model.bond + off),
-        )
+        self.attempt(expected, lambda: self.protocol.do(*call, sender=entry.payer, value=value))
         if not expected:
             auction.entries[entry.index] = entry
 
-    @action(
-        "commit",
-        "score",
-        number=auctions,
-        index=indices,
-        who=actors,
-        own=st.booleans(),
-        cost=st.integers(0, 10**6),
-    )
-    def recommit(self, number: int, index: int, who: int, own: bool, cost: int) -> None:
-        if not (picked := self.pick(number, index)):
-            return
-        auction, model, index = picked
-        old = model.places[index].entry
-        by = old.owner if own else PEOPLE[who].address
-        entry = auction.entry(by, cost, old.payer)
-        expected = model.recommit(self.now, index, by, entry)
-        words = (auction.id, index, old.sealed, old.payer, entry.sealed, auction.data_set())
-        self.attempt(expected, lambda: self.protocol.do("recommit", *words, sender=by))
-        if not expected:
-            auction.entries[entry.index] = entry
-
-    @action("commit", "score", number=auctions, index=indices, who=actors, own=st.booleans())
+    @action("commit", "draw", number=auctions, index=indices, who=actors, own=st.booleans())
     def withdraw(self, number: int, index: int, who: int, own: bool) -> None:
         if not (picked := self.pick(number, index)):
             return
         auction, model, index = picked
-        e = model.places[index].entry
-        by = e.owner if own else PEOPLE[who].address
+        by = model.places[index].entry.owner if own else PEOPLE[who].address
         expected = model.withdraw(self.now, index, by)
-        words = (auction.id, index, e.sealed, e.payer)
-        self.attempt(expected, lambda: self.protocol.do("withdraw", *words, sender=by))
+        self.attempt(expected, lambda: auction.withdraw(index, by))
+
+    @action("open", "roll", number=auctions, index=indices, who=actors, own=st.booleans())
+    def open(self, number: int, index: int, who: int, own: bool) -> None:
+        if not (picked := self.pick(number, index)):
+            return
+        auction, model, index = picked
+        by = model.places[index].entry.owner if own else PEOPLE[who].address
+        expected = model.open(self.now, index, by)
+        self.attempt(expected, lambda: auction.open(index, by))
+
+    # ROLL
+
+    @action("roll", "score", number=auctions, member=members, absent=st.sets(indices, max_size=2))
+    def call_roll(self, number: int, member: int, absent: set[int]) -> None:
+        attested = set(range(len(self.models[number].places))) - absent
+        expected = self.models[number].call_roll(self.now, member, attested)
+        self.attempt(expected, lambda: self.auctions[number].call_roll(member, attested))
+
+    @action("score", "score_open", number=auctions)
+    def tally(self, number: int) -> None:
+        model = self.models[number]
+        expected = model.tally(self.now)
+        attested = [model.callers[member] for member in sorted(model.callers)]
+        self.attempt(expected, lambda: self.auctions[number].tally(attested))
 
     # SCORES
 
-    def report(self, number: int, operator: int, variant: int) -> tuple[Report, list[Score]]:
-        auction, model = self.auctions[number], self.models[number]
-        scores = vector(len(model.places), variant)
-        return auction.report(operator, scores, model.round_at(self.now)), scores
-
-    @action("score", "reveal", number=auctions, operator=operators, variant=variants)
-    def commit_vector(self, number: int, operator: int, variant: int) -> None:
+    def scores(self, number: int, variant: int) -> list[Score]:
         model = self.models[number]
-        report, scores = self.report(number, operator, variant)
-        expected = model.commit_vector(self.now, operator, scores)
-        self.attempt(expected, lambda: self.auctions[number].commit_vector(report))
+        roll = model.roll if model.roll is not None else set(range(6))
+        return vector(len(model.places), variant, roll)
+
+    def report(self, number: int, round_: int, member: int, variant: int) -> Report:
+        scores = self.scores(number, variant)
+        return self.auctions[number].report(member, scores, round_)
+
+    @action("score", "reveal", number=auctions, member=members, variant=variants)
+    def commit_vector(self, number: int, member: int, variant: int) -> None:
+        model = self.models[number]
+        round_ = model.round_at(self.now)
+        if member in HONEST[round_]:
+            variant = min(variant, NEAR_VECTOR)
+        report = self.report(number, round_, member, variant)
+        expected = model.commit_vector(self.now, member, self.scores(number, variant))
+        self.attempt(expected, lambda: self.auctions[number].commit_vector(report, round_))
         if not expected:
-            self.reports[number, model.round_at(self.now), operator] = report
+            self.reports[number, round_, member] = report
 
-    def kept(self, number: int, operator: int) -> Report:
-        key = number, self.models[number].round_at(self.now), operator
-        return self.reports.get(key) or self.report(number, operator, 0)[0]
+    def kept(self, number: int, member: int) -> Report:
+        round_ = self.models[number].round_at(self.now)
+        key = number, round_, member
+        return self.reports.get(key) or self.report(number, round_, member, HONEST_VECTOR)
 
-    @action("open", "reveal", number=auctions, operator=operators)
-    def publish(self, number: int, operator: int) -> None:
-        expected = self.models[number].publish(self.now, operator)
-        self.attempt(expected, lambda: self.auctions[number].publish(self.kept(number, operator)))
+    @action("score_open", "reveal", number=auctions, member=members)
+    def publish(self, number: int, member: int) -> None:
+        expected = self.models[number].publish(self.now, member)
+        self.attempt(expected, lambda: self.auctions[number].publish(self.kept(number, member)))
 
     @action(
-        "open",
+        "score_open",
         "reveal",
         number=auctions,
         due=st.sampled_from([True, True, False]),
-        chosen=st.sets(operators),
+        chosen=st.sets(members),
     )
     def post(self, number: int, due: bool, chosen: set[int]) -> None:
         auction, model = self.auctions[number], self.models[number]
@@ -407,49 +482,98 @@ class Machine(RuleBasedStateMachine):
             chosen = r.published if late else set(r.committed)
         chosen = set(chosen)
         expected = model.post(self.now, chosen)
-        reports = [self.kept(number, operator) for operator in sorted(chosen)]
-        chunks = [r.submission(0) if r.vector else r.submission() for r in reports]
+        reports = [self.kept(number, member) for member in sorted(chosen)]
+        chunks = [each.submission(0) if each.vector else each.submission() for each in reports]
         self.attempt(expected, lambda: auction.ask("postScores", 0, chunks))
 
-    @action("score", "reveal", number=auctions, spread=spreads)
-    def whole_round(self, number: int, spread: list[int]) -> None:
-        """All operators commit, and the scores are posted: the usual course of a round."""
-        model = self.models[number]
-        w = model.window(model.round_at(self.now))
+    @action("score", "reveal", round_=st.sampled_from([1, 1, 2]), spread=spreads)
+    def whole_round(self, round_: int, spread: list[int]) -> None:
+        """All members commit, and the scores are posted: the usual course of a round."""
+        w = self.models[0].window(round_)
         if not w[0] <= self.now < w[1]:
             return
-        for each in range(2):
-            for operator, variant in enumerate(spread):
-                self.commit_vector(each, operator, variant)
-        self.chain.time = w[1]
-        for each in range(2):
-            self.post(each, True, set())
+        withheld = {member for member, each in enumerate(spread) if each == WITHHELD}
+        withheld -= HONEST[round_]
+        for number in range(2):
+            for member, variant in enumerate(spread):
+                if variant != ABSENCE or member in HONEST[round_]:
+                    self.commit_vector(number, member, variant % WITHHELD)
+        self.go(w[1])
+        if withheld:
+            for number in range(2):
+                for member in sorted(set(self.models[number].rounds[round_].committed) - withheld):
+                    self.publish(number, member)
+            self.go(w[2])
+        for number in range(2):
+            self.post(number, True, set())
 
-    @action("challenge", "score2", number=auctions)
-    def challenge(self, number: int) -> None:
-        expected = self.models[number].challenge(self.now, CHALLENGER.address, CHALLENGE_BOND)
-        call = {"sender": CHALLENGER.address, "value": CHALLENGE_BOND}
+    @action("challenge", "appeal", number=auctions, off=st.sampled_from([0, 0, 0, 1]))
+    def challenge(self, number: int, off: int) -> None:
+        value = self.models[number].appeal_fee + off
+        expected = self.models[number].challenge(self.now, CHALLENGER.address, value)
+        call = {"sender": CHALLENGER.address, "value": value}
         self.attempt(expected, lambda: self.auctions[number].ask("challenge", **call))
 
     @action("challenge", "settle", number=auctions)
     def resolve(self, number: int) -> None:
-        expected = self.models[number].resolve(self.now, CHALLENGE_BOND)
+        expected = self.models[number].resolve(self.now)
         self.attempt(expected, lambda: self.auctions[number].ask("resolve"))
 
-    @action("challenge", "settle", number=auctions, round_=st.integers(1, 2), operator=operators)
-    def slash_missing(self, number: int, round_: int, operator: int) -> None:
-        expected = self.models[number].slash_missing(self.now, round_, operator)
-        self.attempt(expected, lambda: self.auctions[number].ask("slashMissing", round_, operator))
+    # STAKES AND FEES
 
-    @action("challenge", "settle", number=auctions, operator=operators, index=indices)
-    def slash_deviator(self, number: int, operator: int, index: int) -> None:
-        report = self.reports.get((number, 1, operator))
+    @action("challenge", None, number=auctions, round_=st.integers(1, 2), member=members)
+    def slash_missing(self, number: int, round_: int, member: int) -> None:
+        expected = self.models[number].slash_missing(self.now, round_, member)
+        self.attempt(expected, lambda: self.auctions[number].ask("slashMissing", round_, member))
+
+    @action("challenge", None, number=auctions, member=members, index=indices)
+    def slash_deviator(self, number: int, member: int, index: int) -> None:
+        report = self.reports.get((number, 1, member))
         if not report or not (picked := self.pick(number, index)):
             return
         auction, model, index = picked
-        expected = model.slash_deviator(operator, index)
-        words = (report.evidence, report.signature, report.chunk_hashes, report.vector)
-        self.attempt(expected, lambda: auction.ask("slashDeviator", operator, index, *words))
+        vector_ = model.rounds[1].committed[member]
+        expected = model.slash_deviator(member, vector_, index)
+        proof = auction.deviation(report, index)
+        self.attempt(expected, lambda: auction.ask("slashDeviator", *proof))
+
+    @action(
+        "score",
+        None,
+        number=auctions,
+        round_=st.integers(1, 2),
+        member=members,
+        variant=st.integers(0, 2),
+    )
+    def slash_contradiction(self, number: int, round_: int, member: int, variant: int) -> None:
+        """A liar may sign twice. Of who is honest there is one report, and signatures of others."""
+        committed = self.reports.get((number, round_, member))
+        if not committed or not self.models[number].places:
+            return
+        if member in HONEST[round_]:
+            other, contradicts = committed._replace(evidence=keccak(b"forged")), False
+        else:
+            other = self.report(number, round_, member, variant)
+            contradicts = other.root != committed.root
+        model, auction = self.models[number], self.auctions[number]
+        expected = model.slash_contradiction(round_, member, contradicts)
+        pair = committed.signed(round_), other.signed(round_)
+        self.attempt(expected, lambda: auction.ask("slashContradiction", member, *pair))
+
+    @action("claim", None, number=auctions, round_=st.integers(1, 2), member=members)
+    def release(self, number: int, round_: int, member: int) -> None:
+        expected = self.models[number].release(self.now, round_, member)
+        self.attempt(expected, lambda: self.auctions[number].ask("releaseStake", round_, member))
+
+    @action("reveal", None, number=auctions, round_=st.integers(1, 2), member=members)
+    def claim_fee(self, number: int, round_: int, member: int) -> None:
+        expected = self.models[number].claim_fee(round_, member)
+        self.attempt(expected, lambda: self.auctions[number].ask("claimFee", round_, member))
+
+    def withdraw_credit(self, account: str, amount: int) -> None:
+        expected = self.oracle.withdraw(account, amount)
+        args = ("withdrawCredit", account, amount)
+        self.attempt(expected, lambda: self.protocol.ask(*args, sender=account))
 
     # REVEAL AND SETTLE
 
@@ -466,7 +590,7 @@ class Machine(RuleBasedStateMachine):
         auction, model, index = picked
         e = model.places[index].entry
         expected = model.reveal(self.now, index, e.cost + off)
-        words = (auction.id, index, e.cost + off, e.salt, e.owner, e.payer)
+        words = (auction.id, e.place, e.cost + off, e.salt)
         self.attempt(expected, lambda: self.protocol.do("reveal", *words))
 
     @action("reveal", "settle", number=auctions, all_but=indices)
@@ -477,7 +601,7 @@ class Machine(RuleBasedStateMachine):
 
     @action(
         "settle",
-        "deliver_late",
+        "fetch",
         number=auctions,
         who=actors,
         right=st.sampled_from([True, True, True, False]),
@@ -488,9 +612,10 @@ class Machine(RuleBasedStateMachine):
         self, number: int, who: int, right: bool, wrong: tuple[Any, ...], count: int
     ) -> None:
         auction, model = self.auctions[number], self.models[number]
-        proposal = Proposal(*wrong)
         if right:
             proposal = propose(model.revealed(), beta=model.beta, tranche=auction.tranche)
+        else:
+            proposal = Proposal(*wrong)
         sender = PEOPLE[who].address
         expected = model.settle(self.now, sender, proposal, count)
         words = (auction.id, marginals(proposal), count)
@@ -503,43 +628,81 @@ class Machine(RuleBasedStateMachine):
             outcome = settled[0].args["outcome"]
             assert outcome.refund == model.refund
             assert (outcome.buyerMut, outcome.mutSupply) == (model.buyer_mut, model.mut_supply)
-            assert (outcome.bonusGwei * GWEI, outcome.bounty) == (model.bonus, model.pot)
 
-    # DELIVER AND CLAIM
+    # EXCHANGE
 
     @action(
-        "settle",
-        "verdict",
+        "fetch",
+        "claim",
+        number=auctions,
+        ground=grounds,
+        index=indices,
+        buyer=often,
+        off=st.sampled_from([0, 0, 0, 1]),
+    )
+    def name(self, number: int, ground: int, index: int, buyer: bool, off: int) -> None:
+        auction, model = self.auctions[number], self.models[number]
+        sender = BUYER.address if buyer else SETTLER.address
+        value = auction.fetch_fee + off
+        expected = model.name(self.now, ground, sender, [index], value)
+        call = ("complain", auction.id, index, keccak(b"complaint"))
+        if ground == UNAVAILABLE:
+            call = ("nameMissing", auction.id, [index])
+        self.attempt(expected, lambda: self.protocol.trade(*call, sender=sender, value=value))
+
+    @action(
+        "fetch_verdict",
+        "claim",
+        number=auctions,
+        ground=grounds,
+        index=indices,
+        signers=st.sampled_from([2, 3, 4]),
+    )
+    def verdict(self, number: int, ground: int, index: int, signers: int) -> None:
+        auction, model = self.auctions[number], self.models[number]
+        expected = model.verdict(self.now, ground, index, signers)
+        self.attempt(expected, lambda: auction.verdict(index, ground, range(signers)))
+
+    @action(
+        "fetch",
+        "dispute",
         number=auctions,
         index=indices,
         who=actors,
-        own=st.sampled_from([True, True, False]),
+        own=often,
+        wrong=st.booleans(),
     )
-    def deliver(self, number: int, index: int, who: int, own: bool) -> None:
+    def deliver(self, number: int, index: int, who: int, own: bool, wrong: bool) -> None:
         if not (picked := self.pick(number, index)):
             return
         auction, model, index = picked
-        e = model.places[index].entry
-        by = e.owner if own else PEOPLE[who].address
-        expected = model.deliver(self.now, index, by)
-        words = (auction.id, index, e.payer, b"key")
-        self.attempt(expected, lambda: self.protocol.do("deliver", *words, sender=by))
+        by = model.places[index].entry.owner if own else PEOPLE[who].address
+        expected = model.deliver(self.now, index, by, wrong)
+        delivery = auction.delivery(index, keccak(b"garbage") if wrong else None)
+        self.attempt(expected, lambda: auction.deliver(index, delivery, sender=by))
 
-    @action("verdict", None, number=auctions, index=indices)
+    @action("deliver", "claim", number=auctions, index=indices)
+    def refute(self, number: int, index: int) -> None:
+        if not (picked := self.pick(number, index)):
+            return
+        auction, model, index = picked
+        wrong = model.places[index].wrong
+        expected = model.refute(self.now, index)
+        delivery = auction.delivery(index, keccak(b"garbage") if wrong else None)
+        key = auction.context(index), bytes(delivery.ephemeral.key)
+        if key not in _PROOFS:
+            _PROOFS[key] = auction.proof(index, delivery)
+        self.attempt(expected, lambda: auction.refute(index, delivery, _PROOFS[key]))
+
+    @action("deliver", None, number=auctions, index=indices)
     def forfeit(self, number: int, index: int) -> None:
         if not (picked := self.pick(number, index)):
             return
         auction, model, index = picked
         expected = model.forfeit(self.now, index)
-        self.attempt(expected, lambda: self.protocol.do("forfeit", auction.id, index))
+        self.attempt(expected, lambda: auction.forfeit(index))
 
-    @action("verdict", "claim", number=auctions, index=indices, signers=st.sampled_from([2, 3, 4]))
-    def verdict(self, number: int, index: int, signers: int) -> None:
-        if not (picked := self.pick(number, index)):
-            return
-        auction, model, index = picked
-        expected = model.verdict(self.now, index, signers)
-        self.attempt(expected, lambda: auction.verdict([index], range(signers)))
+    # CLAIM
 
     @action(
         "settle",
@@ -561,10 +724,18 @@ class Machine(RuleBasedStateMachine):
         if not (picked := self.pick(number, index)):
             return
         auction, model, index = picked
-        e = model.places[index].entry
         expected = "NotTheOwner" if model.places[index].bid else "NotRevealed"
-        words = (auction.id, index, SETTLER.address, e.payer, 7)
+        place = model.places[index].entry.place | {"owner": SETTLER.address}
+        words = (auction.id, place, 7)
         self.attempt(expected, lambda: self.protocol.do("claim", *words, sender=SETTLER.address))
+
+    @action("draw", None, number=auctions, index=indices)
+    def reclaim(self, number: int, index: int) -> None:
+        if not (picked := self.pick(number, index)):
+            return
+        auction, model, index = picked
+        expected = model.reclaim(self.now, index)
+        self.attempt(expected, lambda: auction.reclaim(index))
 
     @action("settle", None, number=auctions, who=actors)
     def claim_bounty(self, number: int, who: int) -> None:
@@ -573,26 +744,17 @@ class Machine(RuleBasedStateMachine):
         auction = self.auctions[number]
         self.attempt(expected, lambda: self.protocol.do("claimBounty", auction.id, sender=sender))
 
-    @action("settle", None, number=auctions, buyer=st.sampled_from([True, True, False]))
-    def withdraw_buyer(self, number: int, buyer: bool) -> None:
+    @action("settle", None, number=auctions, buyer=often)
+    def withdraw_refund(self, number: int, buyer: bool) -> None:
         sender = BUYER.address if buyer else PEOPLE[0].address
-        expected = self.models[number].withdraw_buyer(sender, BUYER.address)
-        words = (self.auctions[number].id, sender)
-        self.attempt(expected, lambda: self.protocol.do("withdrawBuyer", *words, sender=sender))
+        expected = self.models[number].withdraw_refund(sender)
+        self.attempt(expected, lambda: self.auctions[number].withdraw_refund(sender, sender))
 
-    @action("challenge", None, number=auctions)
+    @action("score", None, number=auctions)
     def abort(self, number: int) -> None:
         expected = self.models[number].abort(self.now)
         auction = self.auctions[number]
         self.attempt(expected, lambda: self.protocol.do("abort", auction.id))
-
-    @action("challenge", None, number=auctions, index=indices)
-    def reclaim(self, number: int, index: int) -> None:
-        if not (picked := self.pick(number, index)):
-            return
-        auction, model, index = picked
-        expected = model.reclaim(index)
-        self.attempt(expected, lambda: auction.reclaim(index))
 
     # EVERYTHING IS THE SAME
 
@@ -603,37 +765,45 @@ class Machine(RuleBasedStateMachine):
         if state != self.checked:
             self.slots_are_the_models()
             self.balances_are_the_models()
+            self.honest_operators_lost_nothing()
             self.checked = state
 
     def slots_are_the_models(self) -> None:
         for auction, model in zip(self.auctions, self.models, strict=True):
             slots = auction.slots()
             assert len(slots) == len(model.places)
-            for slot, place in zip(slots, model.places, strict=True):
+            for index, (slot, place) in enumerate(zip(slots, model.places, strict=True)):
                 if place.status == "gone":
                     assert slot == 0
+                elif place.status == "withdrawn":
+                    status = OUT | (BOND_PAID if place.reclaimed else 0)
+                    assert slot == auction.commitment(index) | status
                 elif place.bid is None:
-                    assert slot & 0xFF == COMMITTED
+                    assert slot == auction.commitment(index) | COMMITTED
                 else:
-                    bid = place.bid
-                    status = REVEALED | (FLAGGED if bid.flagged else 0)
-                    status |= DELIVERED if place.delivered else 0
-                    status |= FORFEITED if place.forfeited else 0
-                    status |= place.paid << 5
-                    if place.forfeited:
-                        status |= CASH_PAID | MUT_PAID | BOND_PAID
-                    word = auction.tag(bid.index) << 152
-                    assert slot == word | bid.cost << 72 | bid.weight << 8 | status
-            assert self.protocol.view("phases", auction.id)[0] == model.state
+                    self.bid_is_the_models(auction, slot, place)
+            assert auction.state() == model.state
             resolved = self.protocol.view("deliveriesResolved", auction.id)
             assert resolved == model.resolved(self.now)
+
+    def bid_is_the_models(self, auction: Auction, slot: int, place: Any) -> None:
+        bid = place.bid
+        status = REVEALED | (FLAGGED if bid.flagged else 0) | (DELIVERED if place.delivered else 0)
+        status |= STRUCK if place.out else place.paid << 5
+        word = auction.tag(bid.index) << 152 | bid.weight << 8 | status
+        # A delivery takes the place of the cost.
+        kept = 0 if place.delivered or place.out else 2**80 - 1
+        assert slot & ~((kept ^ 2**80 - 1) << 72) == word | (bid.cost & kept) << 72
 
     def balances_are_the_models(self) -> None:
         protocol = self.protocol
         assert protocol.held(protocol.auction) == sum(model.cash for model in self.models)
         native = self.chain.balance(protocol.auction.address)
         assert native == sum(model.native for model in self.models)
-        assert self.chain.balance(protocol.oracle.address) == self.operators.held
+        assert self.chain.balance(protocol.oracle.address) == self.oracle.held
+        assert self.chain.balance(protocol.exchange.address) == 0
+        for account, amount in self.oracle.credit.items():
+            assert protocol.credit(account) == amount
         for auction, model in zip(self.auctions, self.models, strict=True):
             if model.state == SETTLED and (model.mut_supply or model.mut):
                 mut = auction.mut()
@@ -642,6 +812,19 @@ class Machine(RuleBasedStateMachine):
                 assert self.chain.call(mut, "totalSupply") == model.mut_supply
                 for who, amount in model.mut.items():
                     assert self.chain.call(mut, "balanceOf", who) == amount
+
+    def honest_operators_lost_nothing(self) -> None:
+        """P1, from the chain alone: credit and live stakes are at least what was deposited."""
+        if self.out:
+            return  # They have left, with everything.
+        for round_, honest in HONEST.items():
+            panel = self.oracle.panel(round_)
+            for member in honest:
+                has = self.protocol.credit(panel[member])
+                for auction, model in zip(self.auctions, self.models, strict=True):
+                    r = auction.rounds()[round_ - 1]
+                    has += (r.committed & ~r.settled) >> member & 1 and model.stake
+                assert has >= DEPOSIT
 
 
 def test_contracts__under_any_calls_in_any_order__do_what_the_model_does() -> None:
