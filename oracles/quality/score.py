@@ -550,7 +550,12 @@ def _under_served(tally: Mapping[str, Any], parameters: QualityParameters) -> li
     }
     if 2 * sum(rare.values()) < sum(languages.values()) or not rare:
         return []
-    return [f"{name}: {web.share(name) / 100:g} % of the web" for name in sorted(rare)]
+    return [f"{name}: {_of_the_web(name)}" for name in sorted(rare)]
+
+
+def _of_the_web(language: str) -> str:
+    share = web.share(language)
+    return f"{share / 100:g} % of the web" if share else f"below {web.LEAST / 100:g} % of the web"
 
 
 def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str]:
