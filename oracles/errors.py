@@ -64,12 +64,13 @@ class NodeError(ChainError):
 
     Args:
         message: what happened.
-        code: of the JSON-RPC error, where the node gave one.
+        code: of the JSON-RPC error, or HTTP status, where there was one.
+        final: the node read the request and says no, so asking again will not help.
     """
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    def __init__(self, message: str, code: int | None = None, *, final: bool = False) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.final = code, final
 
 
 class IntegrityError(QmiaError):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.address import to_checksum_address
-from web3.exceptions import TimeExhausted
-from web3.types import Wei
+from web3.types import Nonce, Wei
 
-from oracles.chain import artifacts, fees
+from oracles.chain import artifacts, fees, rpc
 from oracles.chain.events import decode_log
 from oracles.chain.rpc import node_errors
+from oracles.chain.sending import Pending, Sent, deliver, mined
 from oracles.errors import ChainError, ConfigError, NodeError
 
 if TYPE_CHECKING:
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from web3.contract.contract import ContractConstructor, ContractFunction
     from web3.types import BlockIdentifier, TxParams, TxReceipt
 
-T = TypeVar("T")
+    from oracles.chain.typed_events import Body
 
-#: Seconds to wait for a transaction's receipt.
-RECEIPT_TIMEOUT = 180
+T = TypeVar("T")
 
 
 class Signer(Protocol):
@@ -92,11 +91,20 @@ class Sender:
         web3: connection.
         signer: who signs.
         max_fee_gwei: never pay more than this for a unit of gas; None for no cap.
+        pending: file that keeps what is on its way, so that the next command finds it.
     """
 
-    def __init__(self, web3: Web3, signer: Signer, *, max_fee_gwei: float | None = None) -> None:
+    def __init__(
+        self,
+        web3: Web3,
+        signer: Signer,
+        *,
+        max_fee_gwei: float | None = None,
+        pending: Path | None = None,
+    ) -> None:
         self.web3 = web3
         self.signer = signer
+        self._pending = Pending(pending)
         self._cap = None if max_fee_gwei is None else int(max_fee_gwei * 10**9)
 
     @property
@@ -115,35 +123,95 @@ class Sender:
             ChainError: it would revert (the contract's reason is in the message), the fee exceeds
                 the cap, the node refuses, or no receipt came in time.
         """
-        name = _name(call)
+        self._reconcile()
+        name, address = _name(call), getattr(call, "address", None)
+        if address is not None and not rpc.code(self.web3, address):
+            raise ChainError(
+                f"{name}: there is no contract at {address} on this chain; is the address right?"
+            )
         with node_errors(name):
             # Estimating runs the transaction, so a revert shows here and costs nothing.
             gas = call.estimate_gas({"from": self.address, "value": Wei(value)})
             transaction = call.build_transaction(self._envelope(value, gas))
         raw = self.signer.sign_transaction(transaction)
-        with node_errors(name):
-            digest = self.web3.eth.send_raw_transaction(raw)
-            try:
-                receipt = self.web3.eth.wait_for_transaction_receipt(
-                    digest, timeout=RECEIPT_TIMEOUT
-                )
-            except TimeExhausted as error:
-                raise ChainError(f"{name}: no receipt after {RECEIPT_TIMEOUT} s") from error
+        self._pending.add(Sent(name, transaction["nonce"], "0x" + raw.hex()))
+        try:
+            sent, receipt = deliver(self.web3, self.address, self._pending)
+        except KeyboardInterrupt as error:
+            raise ChainError(
+                f"interrupted: {name} was sent as {self._pending.sent[-1].hash} and may be on"
+                " chain; the next command looks there first"
+            ) from error
+        if sent != self._pending.sent[-1]:
+            raise self._earlier(sent, receipt)
+        self._pending.clear()
         if receipt["status"] != 1:
-            raise ChainError(f"{name} reverted in block {receipt['blockNumber']}")
+            raise ChainError(
+                f"{name} reverted in block {receipt['blockNumber']} ({sent.hash}): something"
+                " changed after it was simulated; only gas was spent"
+            )
         return receipt
+
+    def simulate(self, call: ContractFunction, *, value: int = 0) -> None:
+        """Run a call without sending it.
+
+        Raises:
+            Reverted: it would revert.
+            NodeError: the node does not answer.
+        """
+        with node_errors(_name(call)):
+            call.estimate_gas({"from": self.address, "value": Wei(value)})
+
+    def _reconcile(self) -> None:
+        """Look at what an interrupted command left on its way, before anything else is sent.
+
+        Raises:
+            ChainError: it went through, or is still on its way: nothing more is done.
+        """
+        left = self._pending.sent
+        if not left:
+            return
+        if found := mined(self.web3, left):
+            raise self._earlier(*found)
+        if rpc.nonce(self.web3, self.address) > left[-1].nonce:
+            self._pending.clear()
+        elif any(rpc.known(self.web3, each.hash) for each in left):
+            raise self._earlier(*deliver(self.web3, self.address, self._pending))
+
+    def _earlier(self, sent: Sent, receipt: TxReceipt) -> ChainError:
+        """Say what an earlier command did; it is over with that."""
+        self._pending.clear()
+        how = "went through" if receipt["status"] == 1 else "reverted"
+        told = (f"{type(b).__name__} {getattr(b, 'auction_id', '')}" for b in bodies(receipt))
+        seen = f" ({', '.join(told).strip()})" if receipt["logs"] else ""
+        return ChainError(
+            f"{sent.what} of an earlier command {how} in block {receipt['blockNumber']}, as"
+            f" {sent.hash}{seen}. Nothing was sent now: run the command again if it is still needed"
+        )
 
     def _envelope(self, value: int, gas: int) -> TxParams:
         max_fee, tip = fees.quote(self.web3, self._cap)
+        # One whose fate is not known is replaced at its own nonce: only one can be mined.
+        left = self._pending.sent
         return {
             "from": self.address,
             "value": Wei(value),
             "gas": fees.with_margin(gas),
-            "nonce": self.web3.eth.get_transaction_count(self.address, "pending"),
+            "nonce": Nonce(left[-1].nonce if left else self._next_nonce()),
             "maxFeePerGas": Wei(max_fee),
             "maxPriorityFeePerGas": Wei(tip),
-            "chainId": self.web3.eth.chain_id,
+            "chainId": self._chain_id,
         }
+
+    def _next_nonce(self) -> int:
+        """Behind what is on its way from other programs, and never one that is used."""
+        return max(
+            rpc.nonce(self.web3, self.address), rpc.nonce(self.web3, self.address, "pending")
+        )
+
+    @cached_property
+    def _chain_id(self) -> int:
+        return self.web3.eth.chain_id
 
 
 def _name(call: ContractFunction | ContractConstructor) -> str:
@@ -192,13 +260,18 @@ class ContractAt:
         return read(self._functions[name](*args), block=block)
 
 
-def receipt_events(receipt: TxReceipt, kind: type[T]) -> list[T]:
-    """The events of one kind that a transaction caused, in order."""
+def bodies(receipt: TxReceipt) -> list[Body]:
+    """Every event of the project's contracts that a transaction caused, in order."""
     decoded = (
         decode_log(log["address"], [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
         for log in receipt["logs"]
     )
-    return [event.body for event in decoded if event and isinstance(event.body, kind)]
+    return [event.body for event in decoded if event is not None]
+
+
+def receipt_events(receipt: TxReceipt, kind: type[T]) -> list[T]:
+    """The events of one kind that a transaction caused, in order."""
+    return [body for body in bodies(receipt) if isinstance(body, kind)]
 
 
 def receipt_event(receipt: TxReceipt, kind: type[T]) -> T:

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import requests
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
-from eth_typing import BlockNumber, Hash32
+from eth_typing import BlockNumber, Hash32, HexStr
+from eth_utils.crypto import keccak
 from web3 import Web3
 from web3.exceptions import (
     BadFunctionCallOutput,
@@ -34,13 +35,13 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts
-from oracles.errors import ChainError, ConfigError, NodeError, Reverted
+from oracles.errors import ConfigError, NodeError, Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from eth_typing import ChecksumAddress, HexStr
-    from web3.types import BlockData, RPCResponse, TxReceipt
+    from eth_typing import ChecksumAddress
+    from web3.types import BlockData, BlockIdentifier, RPCResponse, TxReceipt
 
 #: Seconds to wait for one answer.
 RPC_TIMEOUT: Final = 30
@@ -70,6 +71,11 @@ _RANGE_WORDS: Final = re.compile(
 _LAGGING_WORDS: Final = re.compile(
     r"header not found|unknown block|block not found|missing trie|not synced|syncing"
     r"|indexing is in progress|service unavailable|bad gateway|upstream|timed? ?out",
+    re.IGNORECASE,
+)
+#: "I have this transaction": the same as a yes.
+_HELD_WORDS: Final = re.compile(
+    r"already (known|imported|exists|in)|known transaction|duplicate transaction|AlreadyKnown",
     re.IGNORECASE,
 )
 _REVERT_WORDS: Final = re.compile(r"revert|VM (execution|Exception)", re.IGNORECASE)
@@ -228,7 +234,7 @@ class _Node:
             raise _UnfitError(f"{self.name} answers another request than {method}")
         problem = answer.get("error")
         if problem is not None:
-            raise self._refusal(method, request, problem)
+            return self._refused(method, request, problem)
         if answer.get("result") is None and (
             "result" not in answer or (method.startswith("eth_") and method not in _MAY_BE_NULL)
         ):
@@ -257,7 +263,8 @@ class _Node:
             raise _UnfitError(said, after=float(after) if after.isdecimal() else 0.0, code=status)
         raise _UnfitError(said, passes=False)
 
-    def _refusal(self, method: str, request: bytes, problem: Any) -> ChainError:
+    def _refused(self, method: str, request: bytes, problem: Any) -> RPCResponse:
+        """What a JSON-RPC error means: rarely an answer, mostly one of our errors."""
         code = problem.get("code") if isinstance(problem, dict) else None
         message = _short(problem.get("message", "") if isinstance(problem, dict) else problem)
         data = problem.get("data") if isinstance(problem, dict) else None
@@ -266,18 +273,21 @@ class _Node:
             or _REVERT_WORDS.search(message)
             or (isinstance(data, str) and data.startswith("Reverted"))
         ):
-            return Reverted(_called(request), *explain_revert(_hex_in(data) or b""))
+            raise Reverted(_called(request), *explain_revert(_hex_in(data) or b""))
         for secret in self._secrets:
             message = message.replace(secret, "…")
+        if method == "eth_sendRawTransaction" and _HELD_WORDS.search(message):
+            raw = json.loads(request)["params"][0]
+            return {"jsonrpc": "2.0", "id": None, "result": "0x" + keccak(hexstr=raw).hex()}
         code = code if isinstance(code, int) else None
         said = f"{self.name} refuses {method}: {message or problem!r} ({code})"
         if method == "eth_getLogs" and _RANGE_WORDS.search(message):
-            return NodeError(said, code)
+            raise NodeError(said, code, final=True)
         if code in _RATE_CODES or _RATE_WORDS.search(message):
-            return _UnfitError(said, code=code)
+            raise _UnfitError(said, code=code)
         if code in _METHOD_MISSING or code == -32603 or _LAGGING_WORDS.search(message):
-            return _UnfitError(said, passes=False, code=code)
-        return NodeError(said, code)
+            raise _UnfitError(said, passes=False, code=code)
+        raise NodeError(said, code, final=True)
 
 
 def _called(request: bytes) -> str:
@@ -330,6 +340,7 @@ class FallbackProvider(JSONBaseProvider):
         """
         request = self.encode_rpc_request(method, params)
         started, pause, told = time.monotonic(), _FIRST_PAUSE, False
+        earlier: _UnfitError | None = None
         while True:
             troubles: list[_UnfitError] = []
             for _ in self._nodes:
@@ -340,7 +351,13 @@ class FallbackProvider(JSONBaseProvider):
                         answer = node.ask(method, request)
                 except _UnfitError as trouble:
                     troubles.append(trouble)
+                    earlier = earlier or trouble
                     self._current = (self._current + 1) % len(self._nodes)
+                except NodeError as error:
+                    if earlier is None:
+                        raise
+                    # Who did not answer may have done it: this refusal alone proves nothing.
+                    raise NodeError(f"{error}; before that: {earlier}", error.code) from error
                 else:
                     self._gave_up = False
                     return answer
@@ -487,6 +504,22 @@ def known(web3: Web3, transaction: HexStr) -> bool:
         except TransactionNotFound:
             return False
         return True
+
+
+def nonce(web3: Web3, address: ChecksumAddress, tag: str = "latest") -> int:
+    """Number of transactions that an address has sent, up to `latest` or `pending`."""
+    with node_errors(f"asking for the nonce of {address}"):
+        return int(web3.eth.get_transaction_count(address, cast("BlockIdentifier", tag)))
+
+
+def broadcast(web3: Web3, raw: str) -> None:
+    """Hand a signed transaction to the node; it is no error if the node has it already.
+
+    Raises:
+        NodeError: the node refuses, or (unless it is `final`) may have taken it all the same.
+    """
+    with node_errors("sending"):
+        web3.eth.send_raw_transaction(HexStr(raw))
 
 
 def first_block(low: int, high: int, holds: Callable[[int], bool]) -> int:

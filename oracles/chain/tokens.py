@@ -14,6 +14,7 @@ from oracles.money import Currency, token_currency
 if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
 
+    from oracles.chain.client import Sender
     from oracles.chain.packing import Place
     from oracles.chain.terms import DstTerms
 
@@ -28,6 +29,10 @@ class _Token(ContractAt):
     def transfer(self, to: str, amount: int) -> ContractFunction:
         """Transfer."""
         return self._call("transfer", to, amount)
+
+    def allowance(self, owner: str, spender: str) -> int:
+        """What a spender may still take, smallest units."""
+        return int(self._read("allowance", owner, spender))
 
     def balance_of(self, account: str, *, block: Any = "latest") -> int:
         """Balance, smallest units."""
@@ -59,6 +64,29 @@ class Erc20(_Token):
             return token_currency(self.symbol(), self.decimals(), self.address)
         except ChainError:
             return Currency(self.address, 0)
+
+
+def ensure_allowance(sender: Sender, token: Erc20, spender: str, amount: int) -> None:
+    """Let a spender take an amount, with as few transactions as the token's rules allow.
+
+    Some tokens (USDT) refuse to change an allowance that is not zero, so it is set to zero first.
+
+    Raises:
+        ChainError: the balance is too small, or the token refuses or ignores the approval.
+    """
+    if (balance := token.balance_of(sender.address)) < amount:
+        raise ChainError(
+            f"{sender.address} has {balance} units of the token {token.address}, but {amount} are"
+            " needed"
+        )
+    allowed = token.allowance(sender.address, spender)
+    if allowed >= amount:
+        return
+    if allowed:
+        sender.send(token.approve(spender, 0))
+    sender.send(token.approve(spender, amount))
+    if (allowed := token.allowance(sender.address, spender)) < amount:
+        raise ChainError(f"the token {token.address} allowed {allowed} units instead of {amount}")
 
 
 class Mut(_Token):

@@ -52,7 +52,8 @@ def _sender(settings: Settings) -> Sender:
     if signer is None:
         raise ConfigError("this needs a signing key: set keystore, private_key or remote_signer")
     web3 = connect(settings.rpc, Deployment.load(settings.deployment).chain_id)
-    return Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei)
+    pending = settings.state / "sent.json"
+    return Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei, pending=pending)
 
 
 @app.command()

@@ -64,7 +64,10 @@ class Session:
         if self.keystore is None or self.passphrase_file is None:
             raise ConfigError("this needs a key: pass --keystore and --passphrase-file")
         signer = LocalSigner.from_keystore(self.keystore, read_secret(self.passphrase_file))
-        return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei)
+        chain_id = self.deployment().chain_id
+        # Beside the key, whose nonces they use: every role that has the key finds them.
+        pending = self.keystore.with_name(f"{self.keystore.name}.{chain_id}.pending")
+        return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
 
     def address(self) -> str | None:
         """The key's address as its file says, without opening it; None where it does not say."""

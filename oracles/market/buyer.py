@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oracles.chain import rpc
+from oracles.chain import artifacts, rpc
 from oracles.chain.client import LocalSigner, Sender, receipt_event
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.terms import GWEI
-from oracles.chain.tokens import Erc20, Mut
+from oracles.chain.tokens import Erc20, Mut, ensure_allowance
 from oracles.chain.typed_data import key_message
 from oracles.chain.typed_events import AuctionCreated, RefundWithdrawn
 from oracles.dataset import (
@@ -27,7 +27,7 @@ from oracles.dataset import (
     unwrap_delivery,
 )
 from oracles.dataset.manifest import MAX_BYTES, Binding
-from oracles.errors import ChainError, IntegrityError
+from oracles.errors import ChainError, IntegrityError, Reverted
 from oracles.evidence import Cid, DirectoryStore, StoreError, read
 from oracles.files import atomic_write
 from oracles.market.view import chain_time, member_keys, wins
@@ -37,11 +37,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from web3.contract.contract import ContractFunction
+
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
     from oracles.chain.exchange import ExchangeContract
     from oracles.chain.terms import Terms
     from oracles.evidence import Store
+
+
+#: What DataAuction says by itself; other words are those of the settlement token.
+_REFUSALS = frozenset(
+    entry["name"] for entry in artifacts.abi("DataAuction") if entry["type"] == "error"
+) - {"SafeERC20FailedOperation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +116,28 @@ class Buyer:
         Raises:
             ChainError: the token or the contract refuses.
         """
-        token = Erc20(self._web3, terms.token)
-        if terms.budget:
-            self._sender.send(token.approve(self._contract.address, terms.budget))
         message = key_message(self._contract.domain, self._sender.address, key.public)
         signature = LocalSigner.from_secret(key.secret).sign_typed(message)
         call = self._contract.create(terms, key.public, signature)
-        receipt = self._sender.send(call, value=terms.fee + bounty)
+        value = terms.fee + bounty
+        if terms.budget:
+            self._try_without_allowance(call, value)
+            token = Erc20(self._web3, terms.token)
+            ensure_allowance(self._sender, token, self._contract.address, terms.budget)
+        receipt = self._sender.send(call, value=value)
         return receipt_event(receipt, AuctionCreated).auction_id
+
+    def _try_without_allowance(self, call: ContractFunction, value: int) -> None:
+        """Let the contract refuse terms before an approval is paid for.
+
+        It checks everything before it takes the budget, so only the token's own refusal is let
+        pass here.
+        """
+        try:
+            self._sender.simulate(call, value=value)
+        except Reverted as error:
+            if error.error in _REFUSALS:
+                raise
 
     def receive(
         self,
@@ -336,7 +358,8 @@ class Buyer:
             raise ChainError(
                 f"auction {auction} has no MUT to pay revenue to: it is not settled, or was aborted"
             )
-        self._sender.send(Erc20(self._web3, view.terms.token).approve(mut.address, amount))
+        token = Erc20(self._web3, view.terms.token)
+        ensure_allowance(self._sender, token, mut.address, amount)
         self._sender.send(mut.deposit(amount))
 
     def view(self, auction: int) -> AuctionState:

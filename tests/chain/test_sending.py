@@ -1,0 +1,228 @@
+"""One transaction goes out once, whatever the node answers."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eth_account import Account
+from web3.types import RPCEndpoint
+
+from oracles.chain import artifacts, client, rpc, sending
+from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.rpc import connect
+from oracles.chain.tokens import Erc20
+from oracles.errors import ChainError, NodeError, QmiaError
+from tests.support.anvil import Anvil
+from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER
+from tests.support.middleman import Middleman
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.middleman import Answer, Json
+
+ERRORS: list[Any] = [
+    (502, b"<html>bad gateway</html>"),
+    (429, b"slow down"),
+    {"error": {"code": -32000, "message": "already known"}},
+    {"error": {"code": -32010, "message": "Transaction with the same hash was already imported."}},
+    {"error": {"code": -32603, "message": "Internal error"}},
+    {"result": None},
+    b"{",
+]
+
+
+@pytest.fixture(scope="module")
+def anvil() -> Iterator[Anvil]:
+    node = Anvil()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def between(anvil: Anvil) -> Iterator[Middleman]:
+    proxy = Middleman(anvil.url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(sending, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(rpc, "_FIRST_PAUSE", 0.01)
+
+
+def sender(anvil: Anvil, proxy: Middleman, pending: Path | None = None) -> Sender:
+    who = LocalSigner(Account.create())
+    anvil.set_balance(who.address, 1000 * ETHER)
+    return Sender(connect([proxy.url], CHAIN_ID, patience=0.5), who, pending=pending)
+
+
+def token(by: Sender) -> Erc20:
+    built = artifacts.artifact("LocalDollar")
+    factory = by.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
+    receipt = by.send(factory.constructor(10**12))
+    return Erc20(by.web3, str(receipt["contractAddress"]))
+
+
+@pytest.mark.parametrize("answer", ERRORS)
+def test_send__answer_lost_after_the_node_took_it__moves_once(
+    anvil: Anvil, between: Middleman, answer: Any
+) -> None:
+    payer = sender(anvil, between)
+    coin, to = token(payer), ACCOUNTS[3].address
+    first = itertools.count()
+
+    def hook(method: str, _: list[Any], forward: Callable[[], Json]) -> Answer:
+        if method == "eth_sendRawTransaction" and next(first) == 0:
+            forward()
+            taken: Answer = answer
+            return taken
+        return None
+
+    between.hook = hook
+    receipt = payer.send(coin.transfer(to, 5))
+    assert receipt["status"] == 1
+    assert coin.balance_of(to) == 5
+    assert rpc.nonce(payer.web3, payer.address) == 2
+
+
+def test_send__refused_for_good__says_that_nothing_was_sent(
+    anvil: Anvil, between: Middleman, tmp_path: Path
+) -> None:
+    payer = sender(anvil, between, tmp_path / "pending")
+    coin = token(payer)
+
+    def hook(method: str, *_: object) -> Answer:
+        if method == "eth_sendRawTransaction":
+            return {"error": {"code": -32000, "message": "insufficient funds for gas"}}
+        return None
+
+    between.hook = hook
+    with pytest.raises(NodeError, match=r"insufficient funds.*Nothing was sent") as caught:
+        payer.send(coin.transfer(ACCOUNTS[3].address, 5))
+    assert "secretkey" not in str(caught.value)
+    assert not (tmp_path / "pending").exists()
+
+
+def test_send__receipt_null_though_the_nonce_is_used__waits_for_it(
+    anvil: Anvil, between: Middleman
+) -> None:
+    payer = sender(anvil, between)
+    coin, looks = token(payer), itertools.count()
+
+    def hook(method: str, *_: object) -> Answer:
+        late = method == "eth_getTransactionReceipt" and next(looks) < 2
+        return {"result": None} if late else None
+
+    between.hook = hook
+    assert payer.send(coin.transfer(ACCOUNTS[3].address, 5))["status"] == 1
+
+
+def test_send__interrupted_before_the_receipt__next_command_says_what_happened(
+    anvil: Anvil, between: Middleman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending = tmp_path / "pending"
+    payer = sender(anvil, between, pending)
+    coin, to = token(payer), ACCOUNTS[4].address
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "mined", interrupt)
+        with pytest.raises(ChainError, match=r"interrupted: transfer was sent as 0x"):
+            payer.send(coin.transfer(to, 5))
+    again = Sender(payer.web3, payer.signer, pending=pending)
+    with pytest.raises(ChainError, match=r"transfer of an earlier command went through"):
+        again.send(coin.transfer(to, 5))
+    assert coin.balance_of(to) == 5
+    again.send(coin.transfer(to, 5))
+    assert coin.balance_of(to) == 10
+
+
+def test_send__killed_before_it_went_out__the_next_takes_its_nonce(
+    anvil: Anvil, between: Middleman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending = tmp_path / "pending"
+    payer = sender(anvil, between, pending)
+    coin, to = token(payer), ACCOUNTS[5].address
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "deliver", die)
+        with pytest.raises(SystemExit):
+            payer.send(coin.transfer(to, 5))
+    (lost,) = sending.Pending(pending).sent
+    Sender(payer.web3, payer.signer, pending=pending).send(coin.transfer(to, 7))
+    assert coin.balance_of(to) == 7
+    answer = anvil.web3.provider.make_request(RPCEndpoint("eth_sendRawTransaction"), [lost.raw])
+    assert "error" in answer  # its nonce is used: it can never be mined
+
+
+def test_send__no_contract_at_the_address__is_said(anvil: Anvil, between: Middleman) -> None:
+    payer = sender(anvil, between)
+    nobody = Erc20(payer.web3, ACCOUNTS[6].address)
+    with pytest.raises(ChainError, match="there is no contract at"):
+        payer.send(nobody.transfer(ACCOUNTS[3].address, 5))
+    with pytest.raises(NodeError, match="not that of our contract"):
+        nobody.balance_of(ACCOUNTS[3].address)
+
+
+def unruly(seed: int) -> Callable[[str, list[Any], Callable[[], Json]], Answer]:
+    """A node that answers wrongly about every fourth time."""
+    rng = random.Random(seed)
+
+    def hook(_: str, __: list[Any], forward: Callable[[], Json]) -> Answer:
+        fate = rng.random()
+        if fate < 0.75:
+            return None
+        if fate < 0.85:
+            forward()  # it did what it was asked, and the answer is lost
+        if fate < 0.88:
+            raise ConnectionError
+        answer: Answer = rng.choice(ERRORS)
+        return answer
+
+    return hook
+
+
+def pay_through(anvil: Anvil, between: Middleman, seed: int, pending: Path) -> None:
+    payer = sender(anvil, between, pending)
+    coin, to = token(payer), Account.create().address
+    between.hook = unruly(seed)
+    done, said = 0, []
+    for _ in range(4):
+        try:
+            payer.send(coin.transfer(to, 1))
+            done += 1
+        except QmiaError as error:
+            said.append(str(error))
+    between.hook = lambda *_: None
+    assert not any("secretkey" in each for each in said)
+    done += sum("earlier command went through" in each for each in said)
+    left = sending.Pending(pending).sent
+    moved = coin.balance_of(to)
+    assert done <= moved <= done + bool(left)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_send__through_an_unruly_node__moves_what_it_says(
+    anvil: Anvil, between: Middleman, tmp_path: Path, seed: int
+) -> None:
+    pay_through(anvil, between, seed, tmp_path / "pending")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12, 212))
+def test_send__through_an_unruly_node__many_schedules(
+    anvil: Anvil, between: Middleman, tmp_path: Path, seed: int
+) -> None:
+    pay_through(anvil, between, seed, tmp_path / "pending")
