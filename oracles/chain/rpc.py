@@ -54,8 +54,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_MESSAGE: Final = 300
 
 #: JSON-RPC codes for "you ask too often", as public nodes use them: EIP-1474 and Infura (-32005),
-#: QuickNode (-32007), Erigon and others (-32016), dRPC and others (-32029, -32090), and HTTP's own.
-_RATE_CODES: Final = frozenset({-32005, -32007, -32016, -32029, -32090, -32097, 429})
+#: QuickNode (-32007, -32012), Erigon and others (-32016), dRPC and others (-32029, -32090), and
+#: HTTP's own.
+_RATE_CODES: Final = frozenset({-32005, -32007, -32012, -32016, -32029, -32090, -32097, 429})
 _RATE_WORDS: Final = re.compile(
     r"rate.?limit|too many requests|requests? (rate|per second)|compute units|throughput"
     r"|daily (request|limit)|quota|capacity|throttl|try again (later|in)|over(loaded| capacity)",
@@ -64,7 +65,8 @@ _RATE_WORDS: Final = re.compile(
 #: "You ask for too much at once": waiting does not help, asking for less does.
 _RANGE_WORDS: Final = re.compile(
     r"block range|range (is )?too|too (large|wide|many (results|blocks|logs))|more than \d+"
-    r"|exceeds? (the |max)|response size|\d+ blocks?\b|query timeout|limited to|^limit exceeded$",
+    r"|exceeds? (the |max)|response size|\d+ blocks?\b|query timeout"
+    r"|limited to (?!\d+/sec)|^limit exceeded$",
     re.IGNORECASE,
 )
 #: "Not this node, or not now": another node may know, and so may this one in a while.
@@ -535,6 +537,8 @@ def first_block(low: int, high: int, holds: Callable[[int], bool]) -> int:
 
 def too_much(error: NodeError) -> bool:
     """Whether a node may have refused because too much was asked for at once."""
+    if error.final:
+        return True
     if error.code is None or error.code in _RATE_CODES:
         return False
     return not 500 <= error.code < 600 or error.code in _TIMED_OUT

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oracles.chain.rpc import FallbackProvider, connect
+from oracles.chain.rpc import FallbackProvider, connect, too_much
 from oracles.errors import NodeError, Reverted
 
 if TYPE_CHECKING:
@@ -96,3 +96,24 @@ def test_connect__no_node_fit__said_without_their_urls(
 def test_connect__another_chain__said(serve: Callable[[int, bytes], str]) -> None:
     with pytest.raises(NodeError, match="chain 31337"):
         connect([serve(200, json.dumps(GOOD).encode())], 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "narrower"),
+    [
+        (-32005, "query returned more than 10000 results", True),  # Infura
+        (-32005, "limit exceeded", True),  # BNB Smart Chain
+        (-32600, "You can make eth_getLogs requests with up to a 10 block range", True),  # Alchemy
+        (-32012, "credits limited to 6000/sec", False),  # QuickNode
+        (-32016, "over rate limit", False),
+        (429, "exceeded its compute units per second capacity", False),  # Alchemy
+    ],
+)
+def test_too_much__refusals_of_logs_in_several_dialects__only_those_about_the_range(
+    serve: Callable[[int, bytes], str], code: int, message: str, narrower: bool
+) -> None:
+    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+    provider = FallbackProvider([serve(200, json.dumps(answer).encode())], patience=0)
+    with pytest.raises(NodeError) as caught:
+        provider.make_request("eth_getLogs", [])  # type: ignore[arg-type]
+    assert too_much(caught.value) is narrower
