@@ -15,7 +15,7 @@ from web3.types import Nonce, Wei
 from oracles.chain import artifacts, fees, rpc
 from oracles.chain.events import decode_log
 from oracles.chain.rpc import node_errors
-from oracles.chain.sending import Pending, Sent, deliver, mined
+from oracles.chain.sending import Fate, Pending, Sent, deliver, look_at
 from oracles.errors import ChainError, ConfigError, NodeError
 
 if TYPE_CHECKING:
@@ -171,11 +171,10 @@ class Sender:
         left = self._pending.sent
         if not left:
             return
-        if found := mined(self.web3, left):
+        found = look_at(self.web3, self.address, left)
+        if isinstance(found, tuple):
             raise self._earlier(*found)
-        if rpc.nonce(self.web3, self.address) > left[-1].nonce:
-            self._pending.clear()
-        elif any(rpc.known(self.web3, each.hash) for each in left):
+        if found is not Fate.UNKNOWN:
             raise self._earlier(*deliver(self.web3, self.address, self._pending))
 
     def _earlier(self, sent: Sent, receipt: TxReceipt) -> ChainError:

@@ -494,6 +494,8 @@ def receipt(web3: Web3, transaction: HexStr) -> TxReceipt | None:
             found = web3.eth.get_transaction_receipt(transaction)
         except TransactionNotFound:
             return None
+        if bytes(found["transactionHash"]) != bytes.fromhex(transaction[2:]):
+            raise NodeError(f"the node gives the receipt of another transaction than {transaction}")
         # Some nodes give receipts of transactions that are in no block yet.
         return found if found.get("blockHash") is not None else None
 
@@ -514,14 +516,14 @@ def nonce(web3: Web3, address: ChecksumAddress, tag: str = "latest") -> int:
         return int(web3.eth.get_transaction_count(address, cast("BlockIdentifier", tag)))
 
 
-def broadcast(web3: Web3, raw: str) -> None:
+def broadcast(web3: Web3, raw: bytes) -> None:
     """Hand a signed transaction to the node; it is no error if the node has it already.
 
     Raises:
         NodeError: the node refuses, or (unless it is `final`) may have taken it all the same.
     """
     with node_errors("sending"):
-        web3.eth.send_raw_transaction(HexStr(raw))
+        web3.eth.send_raw_transaction(raw)
 
 
 def first_block(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -1,14 +1,18 @@
-"""Getting one signed transaction onto the chain, once, whatever the node says.
+"""Getting signed transactions onto the chain, each once, whatever the node says.
 
 A transaction's hash is known before it is sent, so nothing depends on the answer to the sending: a
 lost answer, "already known" or an error page are followed to the receipt all the same. What is on
-its way is written down first. The next command with the same key looks there before it sends, and a
-transaction that no node knows any more is replaced at its own nonce: only one of the two can ever
-be mined.
+its way is written down first, and `look` tells what became of it.
+
+Two kinds of programs use this. A command sends one transaction and waits for it (`deliver`): the
+next command with the same key looks first at what was left on its way, and replaces at its own
+nonce what no node knows any more, so that only one of the two can ever be mined. The operator's
+daemon has many on their way, keeps them in its journal, and looks at each once in a cycle.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -32,8 +36,9 @@ if TYPE_CHECKING:
 #: Seconds to wait for a receipt.
 RECEIPT_TIMEOUT: Final = 180.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-#: Looks at a nonce that is used by now while no receipt is there: indices lag behind the state.
-_LOOKS: Final = 5
+#: How often a nonce that is used by now is found without a receipt before the transaction counts as
+#: overtaken: a node's index of receipts lags behind its state.
+OVERTAKEN_LOOKS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,14 @@ class Sent:
     raw: str
 
     @property
+    def signed(self) -> bytes:
+        """The signed bytes."""
+        return bytes.fromhex(self.raw[2:])
+
+    @property
     def hash(self) -> HexStr:
         """Its hash, which is known without any node."""
-        return HexStr("0x" + keccak(hexstr=self.raw).hex())
+        return transaction_hash(self.signed)
 
 
 class Pending:
@@ -92,6 +102,10 @@ class Pending:
         same = (each for each in self._sent if each.nonce == sent.nonce)
         self._keep((*same, sent))
 
+    def drop(self, sent: Sent) -> None:
+        """One of them was never sent."""
+        self._keep(tuple(each for each in self._sent if each != sent))
+
     def clear(self) -> None:
         """Nothing is on its way."""
         self._keep(())
@@ -109,16 +123,41 @@ class Pending:
             raise ConfigError(f"cannot write {self._path}: {error}. Nothing was sent") from error
 
 
-def mined(web3: Web3, sent: Sequence[Sent]) -> tuple[Sent, TxReceipt] | None:
-    """The one of several transactions that is in a block.
+class Fate(enum.Enum):
+    """What became of a transaction that is in no block, as far as the node shows."""
+
+    WAITING = "the node has it"
+    UNKNOWN = "the node does not have it"
+    OVERTAKEN = "its nonce is used, and there is no receipt of it, or not yet"
+
+
+def transaction_hash(raw: bytes) -> HexStr:
+    """Hash of a signed transaction, which is known without any node."""
+    return HexStr("0x" + keccak(raw).hex())
+
+
+def look(web3: Web3, hashes: Sequence[HexStr], nonce: int, used: int) -> TxReceipt | Fate:
+    """What became of a transaction.
+
+    Args:
+        web3: connection.
+        hashes: of all its versions, oldest first; at most one of them can be mined.
+        nonce: that they share.
+        used: number of transactions of the sender in blocks, asked for before this call.
+
+    Returns:
+        The receipt of the version that was mined, or its fate.
 
     Raises:
         NodeError: the node does not answer.
     """
-    for each in sent:
-        if receipt := rpc.receipt(web3, each.hash):
-            return each, receipt
-    return None
+    for each in hashes:
+        if receipt := rpc.receipt(web3, each):
+            return receipt
+    if used > nonce:
+        return Fate.OVERTAKEN
+    held = any(rpc.known(web3, each) for each in reversed(hashes))
+    return Fate.WAITING if held else Fate.UNKNOWN
 
 
 def deliver(
@@ -138,33 +177,40 @@ def deliver(
         timeout: seconds.
         sleep: between two looks.
 
+    Returns:
+        The transaction that was mined, and its receipt.
+
     Raises:
         NodeError: the node refuses it for good, and nothing was sent.
         ChainError: something else used the nonce, or no receipt came in time.
     """
     last, trouble = pending.sent[-1], ""
     doing = f"{last.what}, transaction {last.hash},"
+    refusal: NodeError | None = None
     try:
-        rpc.broadcast(web3, last.raw)
+        rpc.broadcast(web3, last.signed)
     except NodeError as error:
-        if error.final and len(pending.sent) == 1:
-            pending.clear()
-            raise NodeError(
-                f"{last.what}: {error}. Nothing was sent", error.code, final=True
-            ) from error
         trouble = str(error)
-    deadline, pause, looks = time.monotonic() + timeout, _FIRST_PAUSE, 0
+        refusal = error if error.final else None
+    deadline, pause, overtaken = time.monotonic() + timeout, _FIRST_PAUSE, 0
     while True:
+        found: tuple[Sent, TxReceipt] | Fate | None = None
         try:
-            if found := mined(web3, pending.sent):
-                return found
-            if rpc.nonce(web3, sender) > last.nonce:
-                looks += 1
-            elif not rpc.known(web3, last.hash):
-                rpc.broadcast(web3, last.raw)
+            found = look_at(web3, sender, pending.sent)
+            if found is Fate.UNKNOWN and refusal is None:
+                rpc.broadcast(web3, last.signed)
         except NodeError as error:
             trouble = str(error)
-        if looks == _LOOKS:
+        if isinstance(found, tuple):
+            return found
+        if found is Fate.UNKNOWN and refusal is not None:
+            # The first node that was asked refused it, and none was asked before.
+            pending.drop(last)
+            raise NodeError(
+                f"{last.what}: {refusal}. Nothing was sent", refusal.code, final=True
+            ) from refusal
+        overtaken += found is Fate.OVERTAKEN
+        if overtaken == OVERTAKEN_LOOKS:
             pending.clear()
             raise ChainError(
                 f"{doing} was overtaken by another transaction of {sender}, and none of it was"
@@ -177,3 +223,19 @@ def deliver(
             )
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def look_at(
+    web3: Web3, sender: ChecksumAddress, sent: Sequence[Sent]
+) -> tuple[Sent, TxReceipt] | Fate:
+    """What became of a sender's transactions of one nonce: which one was mined, or their fate.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    used = rpc.nonce(web3, sender)
+    found = look(web3, [each.hash for each in sent], sent[-1].nonce, used)
+    if isinstance(found, Fate):
+        return found
+    digest = "0x" + bytes(found["transactionHash"]).hex()
+    return next(each for each in sent if each.hash == digest), found

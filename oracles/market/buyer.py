@@ -46,9 +46,12 @@ if TYPE_CHECKING:
     from oracles.evidence import Store
 
 
-#: What DataAuction says by itself; other words are those of the settlement token.
+#: What our own contracts say; other words are those of the settlement token.
 _REFUSALS = frozenset(
-    entry["name"] for entry in artifacts.abi("DataAuction") if entry["type"] == "error"
+    entry["name"]
+    for name in ("DataAuction", "ScoreOracle")
+    for entry in artifacts.abi(name)
+    if entry["type"] == "error"
 ) - {"SafeERC20FailedOperation"}
 
 

@@ -8,16 +8,17 @@ again if the chain forgets it.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from oracles.chain import fees, rpc
 from oracles.chain.rpc import node_errors
+from oracles.chain.sending import OVERTAKEN_LOOKS, Fate, look, transaction_hash
 from oracles.errors import ChainError, NodeError, Reverted
 from oracles.operator.journal import Transaction
 
@@ -70,6 +71,8 @@ class Outbox:
         self._cap = int(max_fee_gwei * 10**9)
         self._replace_seconds = replace_seconds
         self._clock = clock
+        #: By row: how often its nonce was found used while there was no receipt of it.
+        self._overtaken: Counter[int] = Counter()
 
     def send(self, duty: Duty, call: ContractFunction, *, once: bool = False) -> bool:
         """Send a transaction unless one for this duty is on its way; True if it was sent.
@@ -104,11 +107,22 @@ class Outbox:
         # From here on the transaction exists: if this process dies, the next one sends it.
         self._log.add(
             Transaction(
-                0, duty, nonce, "pending", request, (_hash(raw),), raw, fee, tip, self._clock()
+                0,
+                duty,
+                nonce,
+                "pending",
+                request,
+                (transaction_hash(raw),),
+                raw,
+                fee,
+                tip,
+                self._clock(),
             )
         )
         self._broadcast(raw)
-        log.info("sent", duty=str(duty), nonce=nonce, transaction=_hash(raw), fee_wei=fee)
+        log.info(
+            "sent", duty=str(duty), nonce=nonce, transaction=transaction_hash(raw), fee_wei=fee
+        )
         return True
 
     def advance(self, settled: int) -> None:
@@ -120,40 +134,45 @@ class Outbox:
         Raises:
             NodeError: the node does not answer.
         """
-        with node_errors("following transactions"):
-            used = self._web3.eth.get_transaction_count(self._address, "latest")
+        used = rpc.nonce(self._web3, self._address)
+        trouble: NodeError | None = None
         for transaction in self._log.in_state("pending", "mined", "failed"):
-            self._follow(transaction, used, settled)
+            try:
+                self._follow(transaction, used, settled)
+            except NodeError as error:
+                # What the node cannot tell of one says nothing about the others.
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
     def _follow(self, transaction: Transaction, used: int, settled: int) -> None:
-        receipt = self._receipt(transaction)
-        if receipt is not None:
-            state = "mined" if receipt["status"] == 1 else "failed"
-            if receipt["blockNumber"] <= settled:
-                state = "final"
-            if (state, receipt["blockNumber"]) != (transaction.state, transaction.block):
-                self._log.update(replace(transaction, state=state, block=receipt["blockNumber"]))
-                log.info(
-                    "mined",
-                    duty=str(transaction.duty),
-                    block=receipt["blockNumber"],
-                    success=receipt["status"] == 1,
-                )
-        elif used > transaction.nonce:
-            log.warning("nonce used by something else", duty=str(transaction.duty))
-            self._log.update(replace(transaction, state="lost", block=None))
+        hashes = [HexStr(each) for each in transaction.hashes]
+        found = look(self._web3, hashes, transaction.nonce, used)
+        if found is not Fate.OVERTAKEN:
+            self._overtaken.pop(transaction.id, None)
+        if not isinstance(found, Fate):
+            self._mined(transaction, found, settled)
+        elif found is Fate.OVERTAKEN:
+            self._overtaken[transaction.id] += 1
+            if self._overtaken[transaction.id] >= OVERTAKEN_LOOKS:
+                log.warning("nonce used by something else", duty=str(transaction.duty))
+                del self._overtaken[transaction.id]
+                self._log.update(replace(transaction, state="lost", block=None))
         elif transaction.state != "pending":
             log.warning("reorganised away", duty=str(transaction.duty))
             self._log.update(replace(transaction, state="pending", block=None))
             self._broadcast(transaction.raw)
         elif self._clock() - transaction.sent >= self._replace_seconds:
             self._replace(transaction)
-        elif not rpc.known(self._web3, HexStr(transaction.hashes[-1])):
+        elif found is Fate.UNKNOWN:
             self._broadcast(transaction.raw)
 
-    def _receipt(self, transaction: Transaction) -> TxReceipt | None:
-        receipts = (rpc.receipt(self._web3, HexStr(digest)) for digest in transaction.hashes)
-        return next((each for each in receipts if each is not None), None)
+    def _mined(self, transaction: Transaction, receipt: TxReceipt, settled: int) -> None:
+        success, block = receipt["status"] == 1, receipt["blockNumber"]
+        state = "final" if block <= settled else "mined" if success else "failed"
+        if (state, block) != (transaction.state, transaction.block):
+            self._log.update(replace(transaction, state=state, block=block))
+            log.info("mined", duty=str(transaction.duty), block=block, success=success)
 
     def _replace(self, transaction: Transaction) -> None:
         request = transaction.request
@@ -184,7 +203,7 @@ class Outbox:
             replace(
                 transaction,
                 request=request,
-                hashes=(*transaction.hashes, _hash(raw)),
+                hashes=(*transaction.hashes, transaction_hash(raw)),
                 raw=raw,
                 fee=fee,
                 tip=tip,
@@ -214,10 +233,9 @@ class Outbox:
     def _broadcast(self, raw: bytes) -> None:
         """Send; whether it arrived shows in the next cycle, so a refusal is only told."""
         try:
-            with node_errors("sending"):
-                self._web3.eth.send_raw_transaction(raw)
+            rpc.broadcast(self._web3, raw)
         except NodeError as error:
-            log.warning("not accepted yet", transaction=_hash(raw), reason=str(error))
+            log.warning("not accepted yet", transaction=transaction_hash(raw), reason=str(error))
 
 
 class DryRun:
@@ -236,7 +254,3 @@ class DryRun:
 
     def advance(self, settled: int) -> None:
         """Nothing was sent."""
-
-
-def _hash(raw: bytes) -> str:
-    return "0x" + keccak(raw).hex()

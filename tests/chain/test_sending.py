@@ -135,7 +135,7 @@ def test_send__interrupted_before_the_receipt__next_command_says_what_happened(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sending, "mined", interrupt)
+        patch.setattr(sending, "look_at", interrupt)
         with pytest.raises(ChainError, match=r"interrupted: transfer was sent as 0x"):
             payer.send(coin.transfer(to, 5))
     again = Sender(payer.web3, payer.signer, pending=pending)

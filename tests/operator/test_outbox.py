@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracles.chain.client import LocalSigner
+from oracles.chain.sending import OVERTAKEN_LOOKS
 from oracles.errors import ChainError
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import Journal
@@ -194,7 +195,9 @@ def test_advance__nonce_used_by_something_else__lost_and_may_be_sent_again(desk:
     )
     desk.node.web3.eth.send_raw_transaction(LocalSigner(ME).sign_transaction(outside))
     desk.mine()
-    desk.advance()
+    for _ in range(OVERTAKEN_LOOKS):
+        assert desk.states() == ["pending"]
+        desk.advance()
     assert desk.states() == ["lost"]
     assert desk.mint()
     desk.mine()
