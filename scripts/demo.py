@@ -33,7 +33,8 @@ from rich.table import Table
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts, codec
-from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.client import Sender
+from oracles.chain.signers import LocalSigner
 from oracles.chain.codec import DstTerms, Durations, Terms, WeightTerms
 from oracles.chain.deployment import Deployment
 from oracles.chain.rpc import connect

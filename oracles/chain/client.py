@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 from eth_utils.address import to_checksum_address
 from web3.types import Nonce, Wei
 
@@ -16,72 +12,20 @@ from oracles.chain import artifacts, fees, rpc
 from oracles.chain.events import decode_log
 from oracles.chain.rpc import node_errors
 from oracles.chain.sending import Fate, Pending, Sent, deliver, look_at
-from oracles.errors import ChainError, ConfigError, NodeError
+from oracles.errors import ChainError, NodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eth_account.signers.local import LocalAccount
     from eth_typing import ChecksumAddress
     from web3 import Web3
     from web3.contract.contract import ContractConstructor, ContractFunction
     from web3.types import BlockIdentifier, TxParams, TxReceipt
 
+    from oracles.chain.signers import Signer
     from oracles.chain.typed_events import Body
 
 T = TypeVar("T")
-
-
-class Signer(Protocol):
-    """Whoever can sign for an address."""
-
-    @property
-    def address(self) -> ChecksumAddress:
-        """Checksummed address."""
-
-    def sign_transaction(self, transaction: TxParams) -> bytes:
-        """The raw signed transaction."""
-
-    def sign_typed(self, message: dict[str, Any]) -> bytes:
-        """65-byte EIP-712 signature of a whole typed message."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalSigner:
-    """A key held by this process (eth-account)."""
-
-    account: LocalAccount
-
-    @classmethod
-    def from_secret(cls, secret: bytes | str) -> LocalSigner:
-        """From a 32-byte private key."""
-        return cls(Account.from_key(secret))
-
-    @classmethod
-    def from_keystore(cls, path: Path, passphrase: str) -> LocalSigner:
-        """From an encrypted keystore file (Web3 Secret Storage).
-
-        Raises:
-            ConfigError: the file cannot be read, or the passphrase is wrong.
-        """
-        try:
-            return cls(Account.from_key(Account.decrypt(path.read_text(), passphrase)))
-        except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ConfigError(f"cannot open the keystore {path}: {error}") from error
-
-    @property
-    def address(self) -> ChecksumAddress:
-        """Checksummed address."""
-        return self.account.address
-
-    def sign_transaction(self, transaction: TxParams) -> bytes:
-        """The raw signed transaction."""
-        return bytes(self.account.sign_transaction(transaction).raw_transaction)  # type: ignore[arg-type]
-
-    def sign_typed(self, message: dict[str, Any]) -> bytes:
-        """65-byte EIP-712 signature."""
-        signable = encode_typed_data(full_message=message)
-        return bytes(self.account.sign_message(signable).signature)
 
 
 class Sender:

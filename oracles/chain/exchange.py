@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from oracles.chain.oracle import Ground
     from oracles.chain.packing import Place
     from oracles.chain.terms import DataSet
-    from oracles.chain.typed_events import Delivery
-    from oracles.dataset import SharedPointProof
+    from oracles.chain.typed_events import Delivery, Proof
 
 
 class ExchangeContract(ContractAt):
@@ -60,7 +59,7 @@ class ExchangeContract(ContractAt):
         data_set: DataSet,
         delivery: Delivery,
         public_key: bytes,
-        proof: SharedPointProof,
+        proof: Proof,
     ) -> ContractFunction:
         """Prove that a delivered key is not the one committed to."""
         key = (int.from_bytes(public_key[:32], "big"), int.from_bytes(public_key[32:], "big"))

@@ -29,6 +29,7 @@ ROLES: dict[str, str] = {
     "impact": "Estimate φ̂: what a data set is worth to the model.",
     "dataset": "Inspect, pack, verify, decrypt and export data sets.",
     "mechanism": "Clear one auction case exactly; weights, DST, the paper's literal listings.",
+    "keygen": "Make a key for any of the roles, as an encrypted file.",
 }
 #: Not shown: how a role may be called besides.
 _ALIASES = {"oracle": "operator"}

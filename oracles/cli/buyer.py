@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session, read_secret
+from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.cli.when import moment
 from oracles.errors import ChainError
@@ -268,6 +268,7 @@ def _buyer(context: typer.Context) -> Buyer:
 
 
 def _key(path: Path) -> Any:
+    from oracles.chain.keystore import read_secret
     from oracles.dataset import EncryptionKey
     from oracles.errors import ConfigError
 

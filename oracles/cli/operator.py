@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,21 +110,15 @@ def keygen(
     """Make a signing key and an encryption key, as encrypted keystores."""
     from eth_account import Account
 
+    from oracles.chain.keystore import read_secret, write_keystore
     from oracles.dataset import EncryptionKey
-    from oracles.operator.keys import write_keystore
 
-    try:
-        passphrase = passphrase_file.read_text().strip()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigError(f"cannot make the keys: {error}") from error
-    if not passphrase:
-        raise ConfigError(f"{passphrase_file} is empty; put a passphrase into it")
+    passphrase = read_secret(passphrase_file)
     encryption = EncryptionKey.generate()
     result: dict[str, str] = {}
     name = f"encryption-{encryption.address[2:10].lower()}" if encryption_only else "encryption"
     if not encryption_only:
-        account = Account.create(os.urandom(32))
+        account = Account.create()
         path = folder / "signing.json"
         write_keystore(path, bytes(account.key), passphrase)
         result |= {"address": str(account.address), "keystore": str(path)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
+    from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
     from oracles.evidence import Store
     from oracles.money import Currency
@@ -31,13 +31,15 @@ class Session:
     """How to reach a chain, with which key, and where archives are.
 
     Every value can stand in the environment instead: QMIA_RPC, QMIA_DEPLOYMENT, QMIA_KEYSTORE,
-    QMIA_PASSPHRASE_FILE, QMIA_STORE, QMIA_MAX_FEE_GWEI.
+    QMIA_PASSPHRASE_FILE, QMIA_REMOTE_SIGNER, QMIA_ADDRESS, QMIA_STORE, QMIA_MAX_FEE_GWEI.
     """
 
     rpc: list[str]
     deployment_file: Path
     keystore: Path | None
     passphrase_file: Path | None
+    remote_signer: str | None
+    signer_address: str | None
     store_name: str
     max_fee_gwei: float | None
 
@@ -59,25 +61,39 @@ class Session:
         Raises:
             ConfigError: no key is named, or it cannot be opened.
         """
-        from oracles.chain.client import LocalSigner, Sender
+        from oracles.chain.client import Sender
 
-        if self.keystore is None or self.passphrase_file is None:
-            raise ConfigError("this needs a key: pass --keystore and --passphrase-file")
-        signer = LocalSigner.from_keystore(self.keystore, read_secret(self.passphrase_file))
-        chain_id = self.deployment().chain_id
+        signer = self._signer()
         # Beside the key, whose nonces they use: every role that has the key finds them.
-        pending = self.keystore.with_name(f"{self.keystore.name}.{chain_id}.pending")
+        beside = self.keystore or self.deployment_file.with_name(signer.address)
+        pending = beside.with_name(f"{beside.name}.{self.deployment().chain_id}.pending")
         return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
 
+    def _signer(self) -> Signer:
+        from oracles.chain.keystore import read_secret
+        from oracles.chain.signers import LocalSigner, RemoteSigner
+
+        if self.remote_signer is not None:
+            if self.keystore is not None:
+                raise ConfigError("give --keystore or --remote-signer, not both")
+            if self.signer_address is None:
+                raise ConfigError("--remote-signer needs --address, the address of its key")
+            return RemoteSigner(self.remote_signer, self.signer_address)
+        if self.keystore is None or self.passphrase_file is None:
+            raise ConfigError(
+                "this needs a key: pass --keystore and --passphrase-file (`qmia keygen` makes"
+                " one), or --remote-signer and --address"
+            )
+        return LocalSigner.from_keystore(self.keystore, read_secret(self.passphrase_file))
+
     def address(self) -> str | None:
-        """The key's address as its file says, without opening it; None where it does not say."""
-        if self.keystore is None:
-            return None
-        try:
-            stated = json.loads(self.keystore.read_text("utf-8-sig")).get("address")
-        except (OSError, ValueError, AttributeError) as error:
-            raise ConfigError(f"cannot read the keystore {self.keystore}: {error}") from error
-        return to_checksum_address(stated) if is_hex_address(stated) else None
+        """The key's address, without opening the key; None where nothing says it."""
+        from oracles.chain.keystore import keystore_address
+
+        if self.keystore is not None:
+            return keystore_address(self.keystore)
+        stated = self.signer_address
+        return to_checksum_address(stated) if stated and is_hex_address(stated) else None
 
     def auction(self, auction: int) -> AuctionState:
         """An auction as its logs tell it; no key needed."""
@@ -121,6 +137,16 @@ def open_session(
         Path | None,
         typer.Option(envvar="QMIA_PASSPHRASE_FILE", help="File with the key's passphrase."),
     ] = None,
+    remote_signer: Annotated[
+        str | None,
+        typer.Option(
+            envvar="QMIA_REMOTE_SIGNER",
+            help="JSON-RPC address of a signer that holds the key (Web3Signer, Clef, a node).",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(envvar="QMIA_ADDRESS", help="Address of the remote signer's key.")
+    ] = None,
     store: Annotated[
         str,
         typer.Option(
@@ -139,17 +165,12 @@ def open_session(
     """
     make = context.obj or Session
     context.obj = make(
-        rpc or [LOCAL_NODE], deployment, keystore, passphrase_file, store, max_fee_gwei
+        rpc=rpc or [LOCAL_NODE],
+        deployment_file=deployment,
+        keystore=keystore,
+        passphrase_file=passphrase_file,
+        remote_signer=remote_signer,
+        signer_address=address,
+        store_name=store,
+        max_fee_gwei=max_fee_gwei,
     )
-
-
-def read_secret(path: Path) -> str:
-    """The first line of a secret's file.
-
-    Raises:
-        ConfigError: it cannot be read, or is empty.
-    """
-    try:
-        return path.read_text().splitlines()[0]
-    except (OSError, IndexError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read a secret from {path}: {error}") from error

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oracles.chain import packing
-from oracles.chain.client import LocalSigner, receipt_events
+from oracles.chain.client import receipt_events
+from oracles.chain.signers import LocalSigner
 from oracles.chain.typed_data import delivery_message
 from oracles.chain.typed_events import BondReclaimed, Claimed, Delivery
 from oracles.dataset import DeliveryContext, wrap_delivery

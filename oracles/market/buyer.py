@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oracles.chain import artifacts, rpc
-from oracles.chain.client import LocalSigner, Sender, receipt_event
+from oracles.chain.client import Sender, receipt_event
+from oracles.chain.signers import LocalSigner
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.terms import GWEI
 from oracles.chain.tokens import Erc20, Mut, ensure_allowance
 from oracles.chain.typed_data import key_message
-from oracles.chain.typed_events import AuctionCreated, RefundWithdrawn
+from oracles.chain.typed_events import AuctionCreated, Point, Proof, RefundWithdrawn
 from oracles.dataset import (
     Complaint,
     Delivery,
@@ -276,7 +277,9 @@ class Buyer:
         else:
             sealed = view.deliveries[index]
             point = _delivered(view, index).point
-            proof = prove_shared_point(point, key, self._context(view, index))
+            shown = prove_shared_point(point, key, self._context(view, index))
+            shared, t, u = (Point(*each) for each in (shown.shared, shown.t, shown.u))
+            proof = Proof(shared, t, u, shown.slope, shown.c, shown.z)
             receipt = self._sender.send(
                 self._exchange.refute(
                     view.id, view.commitments[index].place, data_set, sealed, key.public, proof

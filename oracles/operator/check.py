@@ -33,7 +33,7 @@ from oracles.scoring import GIB, load_scorer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from oracles.chain.client import Signer
+    from oracles.chain.signers import Signer
     from oracles.chain.terms import Durations
     from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings

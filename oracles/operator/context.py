@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oracles.chain.auction import AuctionContract
-    from oracles.chain.client import Signer
     from oracles.chain.exchange import ExchangeContract
     from oracles.chain.oracle import OracleContract
+    from oracles.chain.signers import Signer
     from oracles.dataset import EncryptionKey
     from oracles.operator.duty import Duty
     from oracles.operator.failures import Failures

@@ -41,7 +41,7 @@ from oracles.operator.verdicts import Verdicts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oracles.chain.client import Signer
+    from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
     from oracles.dataset import EncryptionKey
     from oracles.operator.chainview import Head

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
     from web3.types import TxReceipt
 
-    from oracles.chain.client import Signer
+    from oracles.chain.signers import Signer
     from oracles.operator.duty import Duty
     from oracles.operator.journal import TransactionLog
 

@@ -29,6 +29,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from oracles.chain.keystore import read_secret
 from oracles.config import read_toml, settings_error
 from oracles.errors import ConfigError, InputError
 from oracles.evidence.store import is_node
@@ -58,7 +59,7 @@ def _store(name: str) -> str:
         if not name.startswith(("https://", "http://")):
             is_node(name)
     except InputError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"{name}_file: {error}") from error
     return name
 
 
@@ -196,9 +197,9 @@ class Settings(BaseSettings):
             if getattr(self, name) is not None:
                 raise ValueError(f"give {name} or {name}_file, not both")
             try:
-                setattr(self, name, SecretStr(file.read_text().strip()))
-            except OSError as error:
-                raise ValueError(f"cannot read {name}_file: {error.strerror}") from error
+                setattr(self, name, SecretStr(read_secret(file)))
+            except ConfigError as error:
+                raise ValueError(f"{name}_file: {error}") from error
         ways = [self.keystore, self.private_key, self.remote_signer]
         if sum(way is not None for way in ways) > 1:
             raise ValueError("keystore, private_key and remote_signer exclude each other")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from eth_abi.abi import decode
 
-from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.client import Sender
+from oracles.chain.signers import LocalSigner
 from oracles.chain.deployment import PROXY, SALT, Deployment, deploy, verification
 from oracles.errors import ConfigError
 from tests.support.chain import ACCOUNTS

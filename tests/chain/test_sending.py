@@ -11,7 +11,8 @@ from eth_account import Account
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts, client, rpc, sending
-from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.client import Sender
+from oracles.chain.signers import LocalSigner
 from oracles.chain.rpc import connect
 from oracles.chain.tokens import Erc20
 from oracles.errors import ChainError, NodeError, QmiaError

@@ -16,10 +16,11 @@ from web3 import Web3
 
 from oracles.chain import packing
 from oracles.chain.auction import Marginals, State
-from oracles.chain.client import LocalSigner, Sender, receipt_event
+from oracles.chain.client import Sender, receipt_event
 from oracles.chain.deployment import LOCAL, deploy
 from oracles.chain.events import read_events
 from oracles.chain.packing import Place, Status, data_set_hash
+from oracles.chain.signers import LocalSigner
 from oracles.chain.state import load_auction
 from oracles.chain.terms import GWEI, PPB, DataSet, Durations, ScoringTerms, Terms, WeightTerms
 from oracles.chain.typed_data import delivery_message, key_message

@@ -70,7 +70,7 @@ def install() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     if "QMIA_TEST_KILL" in os.environ:
-        from oracles.chain.client import LocalSigner
+        from oracles.chain.signers import LocalSigner
         from oracles.operator.exchange import DirectoryExchange
         from oracles.operator.jobs import Jobs
         from oracles.operator.journal import Database

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eth_account import Account
 
-from oracles.chain.client import LocalSigner
+from oracles.chain.keystore import write_keystore
 from oracles.errors import ConfigError
 from oracles.operator.check import judge_windows
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.failures import Auction, Backoff, fatal
 from oracles.operator.journal import EquivocationError
-from oracles.operator.keys import RemoteSigner, load_encryption_keys, write_keystore
+from oracles.operator.keys import load_encryption_keys
 from oracles.operator.settings import load
 from scripts.build import ROOT
 from tests.operator.network import DURATIONS, ETHER, Network
@@ -214,36 +214,6 @@ def test_rotate__bond_unlocked__new_key_is_published(network: Network) -> None:
     assert network.oracle.bond_of(daemon.address)[0] == 2 * ETHER
 
 
-def test_remote_signer__a_node_that_holds_the_key__signs_alike(network: Network) -> None:
-    # anvil's own first account, whose key its documentation publishes.
-    mnemonic = "test test test test test test test test test test test junk"
-    Account.enable_unaudited_hdwallet_features()
-    local = LocalSigner(Account.from_mnemonic(mnemonic))
-    remote = RemoteSigner(network.node.url, local.address)
-    message = {
-        "types": {
-            "EIP712Domain": [{"name": "name", "type": "string"}],
-            "Check": [{"name": "root", "type": "bytes32"}, {"name": "n", "type": "uint256"}],
-        },
-        "primaryType": "Check",
-        "domain": {"name": "test"},
-        "message": {"root": bytes(range(32)), "n": 5},
-    }
-    assert remote.sign_typed(message) == local.sign_typed(message)
-    transaction: Any = {
-        "to": network.deployer.address,
-        "value": 1,
-        "nonce": 0,
-        "gas": 21_000,
-        "maxFeePerGas": 10**9,
-        "maxPriorityFeePerGas": 10**9,
-        "chainId": network.auctions.chain_id,
-        "data": "0x",
-        "type": 2,
-    }
-    assert remote.sign_transaction(transaction) == local.sign_transaction(transaction)
-
-
 def test_encryption_keys__earlier_ones__come_after_the_present_one(tmp_path: Path) -> None:
     for name, byte in (("old", b"\1"), ("new", b"\2")):
         write_keystore(tmp_path / name, byte * 32, "pass")
@@ -257,8 +227,6 @@ def test_encryption_keys__earlier_ones__come_after_the_present_one(tmp_path: Pat
         old_encryption_keystores=[tmp_path / "old"],
     )
     assert [key.secret for key in load_encryption_keys(settings)] == [b"\2" * 32, b"\1" * 32]
-    with pytest.raises(ConfigError, match="cannot write"):
-        write_keystore(tmp_path / "old", b"\3" * 32, "pass")
 
 
 def test_failures__only_what_a_person_must_mend__is_fatal() -> None:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.chain import codec
-from oracles.chain.client import LocalSigner
 from oracles.chain.oracle import OperatorSet, Submission
+from oracles.chain.signers import LocalSigner
 from oracles.errors import InputError, IntegrityError
 from oracles.operator.exchange import DirectoryExchange, Gatherer, Topic, download, limits
 from oracles.operator.messages import (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oracles.chain.client import LocalSigner
 from oracles.chain.sending import OVERTAKEN_LOOKS
+from oracles.chain.signers import LocalSigner
 from oracles.errors import ChainError
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import Journal

@@ -11,7 +11,8 @@ from eth_utils.crypto import keccak
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts, codec
-from oracles.chain.client import LocalSigner, Sender
+from oracles.chain.client import Sender
+from oracles.chain.signers import LocalSigner
 from oracles.chain.codec import DstTerms, Durations, Score, Terms, WeightTerms
 from oracles.chain.deployment import Deployment, deploy
 from oracles.chain.oracle import Submission

@@ -1,0 +1,272 @@
+"""Who signs: a key in this process, or a signer elsewhere that is not trusted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+
+from oracles.chain.keystore import read_keystore
+from oracles.errors import ChainError, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from eth_account.signers.local import LocalAccount
+    from eth_typing import ChecksumAddress
+    from web3.types import TxParams
+
+#: Order of secp256k1's group.
+_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+#: Integers above this are no integers to a signer in JavaScript.
+_LARGEST_NUMBER: Final = 2**53 - 1
+_NO_SUCH_METHOD: Final = -32601
+#: EIP-1193: a person said no.
+_REJECTED: Final = 4001
+#: Seconds; a person may have to press a button.
+_TIMEOUT: Final = 120
+
+
+class Signer(Protocol):
+    """Whoever can sign for an address."""
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Checksummed address."""
+
+    def sign_transaction(self, transaction: TxParams) -> bytes:
+        """The raw signed transaction."""
+
+    def sign_typed(self, message: dict[str, Any]) -> bytes:
+        """65-byte EIP-712 signature of a whole typed message."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSigner:
+    """A key held by this process (eth-account)."""
+
+    account: LocalAccount
+
+    @classmethod
+    def from_secret(cls, secret: bytes | str) -> LocalSigner:
+        """From a 32-byte private key."""
+        return cls(Account.from_key(secret))
+
+    @classmethod
+    def from_keystore(cls, path: Path, passphrase: str) -> LocalSigner:
+        """From an encrypted key file.
+
+        Raises:
+            ConfigError: the file cannot be read, or the passphrase is wrong.
+        """
+        return cls.from_secret(read_keystore(path, passphrase))
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Checksummed address."""
+        return self.account.address
+
+    def sign_transaction(self, transaction: TxParams) -> bytes:
+        """The raw signed transaction."""
+        return bytes(self.account.sign_transaction(transaction).raw_transaction)  # type: ignore[arg-type]
+
+    def sign_typed(self, message: dict[str, Any]) -> bytes:
+        """65-byte EIP-712 signature."""
+        signable = encode_typed_data(full_message=message)
+        return bytes(self.account.sign_message(signable).signature)
+
+
+class RemoteSigner:
+    """A key behind JSON-RPC: Web3Signer, Clef, or any node or wallet that signs for the address.
+
+    What comes back is checked against what was asked for, so a confused or hostile signer cannot
+    make anybody send what was not meant.
+
+    Args:
+        url: of the signer.
+        address: of the key.
+
+    Raises:
+        ConfigError: the address is none.
+    """
+
+    def __init__(self, url: str, address: str) -> None:
+        try:
+            self._address = to_checksum_address(address)
+        except ValueError as error:
+            raise ConfigError(f"{address!r} is not the address of a signer's key") from error
+        self._url = url
+        self._where = f"the remote signer at {urlsplit(url).hostname}"
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Checksummed address."""
+        return self._address
+
+    def sign_transaction(self, transaction: TxParams) -> bytes:
+        """The raw signed transaction.
+
+        Raises:
+            ChainError: the signer does not answer, refuses, or signed something else.
+        """
+        request = {
+            name: hex(value) if isinstance(value, int) else value
+            for name, value in transaction.items()
+        } | {"from": self._address}
+        answer = self._first(
+            [("eth_signTransaction", [request]), ("account_signTransaction", [request])]
+        )
+        if isinstance(answer, dict):
+            answer = answer.get("raw", answer.get("rawTransaction"))
+        raw = self._bytes(answer)
+        try:
+            signed = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+            signer = Account.recover_transaction(raw)
+        except Exception as error:
+            # The decoding libraries raise whatever the bytes lead them to.
+            raise ChainError(
+                f"{self._where} answered no EIP-1559 transaction ({type(error).__name__})"
+            ) from error
+        if signer != self._address:
+            raise ChainError(f"{self._where} signed with another key: {signer}")
+        for name, value in {"to": b"", **transaction}.items():
+            if name != "from" and _plain(signed.get(name)) != _plain(value):
+                raise ChainError(f"{self._where} signed another transaction: its {name} differs")
+        return raw
+
+    def sign_typed(self, message: dict[str, Any]) -> bytes:
+        """65-byte EIP-712 signature.
+
+        Raises:
+            ChainError: the signer does not answer, refuses, or signed something else.
+        """
+        plain = _for_json(message)
+        # Signers differ in the method's name, and in whether the message is an object or a string.
+        answer = self._first(
+            (method, [self._address, form])
+            for method in ("eth_signTypedData_v4", "eth_signTypedData", "account_signTypedData")
+            for form in (plain, json.dumps(plain))
+        )
+        signature = normalize_signature(self._bytes(answer), self._where)
+        signable = encode_typed_data(full_message=message)
+        try:
+            signer = Account.recover_message(signable, signature=signature)
+        except Exception as error:
+            # The curve's library has errors of its own for points that are not on it.
+            raise ChainError(f"{self._where} answered no signature of this message") from error
+        if signer != self._address:
+            raise ChainError(
+                f"{self._where} signed with another key, or another message: recovered {signer}"
+            )
+        return signature
+
+    def _first(self, requests: Iterable[tuple[str, list[Any]]]) -> Any:
+        """The first answer among ways to ask for the same thing; else what the signer says.
+
+        Raises:
+            ChainError: it knows none of the ways, or refuses.
+        """
+        refusal: ChainError | None = None
+        for method, params in requests:
+            problem, answer = self._ask(method, params)
+            if problem is None:
+                return answer
+            code, words = problem
+            if refusal is None or code != _NO_SUCH_METHOD:
+                refusal = ChainError(f"{self._where} refuses {method}: {words}")
+            if code == _REJECTED:
+                break
+        raise refusal or ChainError(f"{self._where} was asked nothing")
+
+    def _ask(self, method: str, params: list[Any]) -> tuple[tuple[Any, str] | None, Any]:
+        """The problem as code and words, or None; and the result."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        try:
+            reply = httpx.post(self._url, json=body, timeout=_TIMEOUT)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ChainError(
+                f"{self._where} does not answer ({type(error).__name__}): is it running?"
+            ) from error
+        try:
+            answer = reply.json()
+        except ValueError:
+            answer = None
+        # Some signers send their error with a status above 400: its words are better than a number.
+        if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
+            if reply.is_success:
+                raise ChainError(f"{self._where} does not answer as JSON-RPC does")
+            raise ChainError(f"{self._where} answers HTTP {reply.status_code}")
+        match answer.get("error"):
+            case None:
+                return None, answer.get("result")
+            case {"code": code, "message": str(words)}:
+                return (code, words), None
+            case {"message": str(words)}:
+                return (None, words), None
+            case problem:
+                return (None, str(problem)), None
+
+    def _bytes(self, answer: Any) -> bytes:
+        try:
+            return bytes(HexBytes(answer))
+        except (TypeError, ValueError) as error:
+            raise ChainError(f"{self._where} answered {answer!r} instead of bytes") from error
+
+
+def normalize_signature(signature: bytes, source: str) -> bytes:
+    """A signature in the one form that contracts take: r, s in the lower half, v 27 or 28.
+
+    Args:
+        signature: r and s with v as 0, 1, 27, 28 or EIP-155's, or 64 bytes after EIP-2098.
+        source: who made it, for the message.
+
+    Returns:
+        65 bytes.
+
+    Raises:
+        ChainError: it is none of these.
+    """
+    if len(signature) == 64:
+        top = signature[32] >> 7
+        signature = signature[:32] + bytes([signature[32] & 0x7F]) + signature[33:] + bytes([top])
+    s, v = int.from_bytes(signature[32:64], "big"), int.from_bytes(signature[64:], "big")
+    # EIP-155: v = 35 + 2·chain + parity, which takes more than a byte on most chains.
+    parity = {0: 0, 1: 1, 27: 0, 28: 1}.get(v, (v - 35) % 2 if v >= 35 else None)
+    if len(signature) < 65 or parity is None or not 0 < s < _ORDER:
+        raise ChainError(f"{source} answered {len(signature)} bytes that are no signature")
+    if s > _ORDER // 2:
+        s, parity = _ORDER - s, 1 - parity
+    return signature[:32] + s.to_bytes(32, "big") + bytes([27 + parity])
+
+
+def _plain(value: Any) -> Any:
+    """A transaction's field in a form that compares: bytes for addresses and data, integers."""
+    if isinstance(value, str):
+        return int(value, 16) if value in ("0x0", "0x2") else bytes(HexBytes(value))
+    return bytes(value) if isinstance(value, bytes) else value
+
+
+def _for_json(value: Any) -> Any:
+    """A typed message as JSON: bytes in hexadecimal, large integers as decimal strings."""
+    match value:
+        case dict():
+            return {name: _for_json(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_for_json(each) for each in value]
+        case bytes():
+            return "0x" + value.hex()
+        case bool():
+            return value
+        case int() if abs(value) > _LARGEST_NUMBER:
+            return str(value)
+        case _:
+            return value
