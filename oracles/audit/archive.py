@@ -1,10 +1,10 @@
 """The archive: everything an audit needs in one file, readable offline.
 
 A zstd frame over JSON lines. The first line is the header: schema, chain id, block range, hash of
-the last block, deployment, number of auctions, symbol and decimals of the settlement tokens. Then,
-in the order of the chain, `["block", number, hash, time]` and
-`["log", address, topics, data, transaction, index]`, all bytes in hexadecimal. The last line is
-`["end", lines, sha256]` over all lines before it.
+the last block, deployment, number of auctions, symbol and decimals of the settlement tokens, the
+blocks that samples were drawn from, balances of the contracts. Then, in the order of the chain,
+`["block", number, hash, time, base fee]` and `["log", address, topics, data, transaction, index]`,
+all bytes in hexadecimal. The last line is `["end", lines, sha256]` over all lines before it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from backports import zstd
 from eth_utils.address import to_checksum_address
 
-from oracles.audit.records import Block, Header, Log, Record, Source
+from oracles.audit.records import Balance, Block, Draw, Header, Log, Record, Source
 from oracles.chain.deployment import Deployment
 from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.files import atomic_write
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SCHEMA: Final = "qmia/logs/1"
+SCHEMA: Final = "qmia/logs/2"
 _LEVEL: Final = 10
 _checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)
 #: A log fits a block; nothing longer is read into memory.
@@ -69,11 +69,18 @@ def _lines(header: Header, records: Iterable[Record]) -> Iterator[bytes]:
                 token: [currency.symbol, currency.decimals]
                 for token, currency in header.currencies.items()
             },
+            "draws": {
+                str(auction): [draw.block, draw.time, draw.before, _hex(draw.key)]
+                for auction, draw in header.draws.items()
+            },
+            # Wei and token units as text: they do not fit the numbers of every reader of JSON.
+            "balances": [[each.token, each.holder, str(each.amount)] for each in header.balances],
         }
     )
     for record in records:
         if isinstance(record, Block):
-            yield _line(["block", record.number, _hex(record.hash), record.time])
+            head = [record.number, _hex(record.hash), record.time, record.base_fee]
+            yield _line(["block", *head])
         else:
             topics = [_hex(topic) for topic in record.topics]
             data, transaction = _hex(record.data), _hex(record.transaction)
@@ -108,6 +115,11 @@ class Archive:
                     token: token_currency(symbol, decimals, token)
                     for token, (symbol, decimals) in content["currencies"].items()
                 },
+                {
+                    int(auction): Draw(block, time, before, _bytes(key))
+                    for auction, (block, time, before, key) in content["draws"].items()
+                },
+                tuple(Balance(token, at, int(held)) for token, at, held in content["balances"]),
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path} is no archive of an audit: {error!r}") from error
@@ -154,8 +166,8 @@ class Archive:
     def _record(self, values: list[Any]) -> Record:
         try:
             match values:
-                case ["block", int(number), block_hash, int(time)]:
-                    return Block(number, _bytes(block_hash), time)
+                case ["block", int(number), block_hash, int(time), int(base_fee)]:
+                    return Block(number, _bytes(block_hash), time, base_fee)
                 case ["log", address, topics, data, transaction, int(index)]:
                     return Log(
                         _checksum(address),

@@ -1,4 +1,4 @@
-"""The DataAuction and its tokens from their logs."""
+"""The DataAuction, its Exchange and its tokens from their logs."""
 
 from __future__ import annotations
 
@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING
 from oracles.audit import hashes
 from oracles.audit.bids import Bids
 from oracles.audit.claims import Claims
+from oracles.audit.exchange import Exchanging
 from oracles.audit.settlement import Settling
 from oracles.audit.tokens import DstLedger, MutLedger
 from oracles.chain.typed_events import (
     Aborted,
     AuctionCreated,
+    BondReclaimed,
     BountyClaimed,
-    BuyerWithdrawn,
     Claimed,
     Committed,
+    Complained,
     Delivered,
     DstCreated,
-    Forfeited,
+    Missed,
+    Opened,
+    RefundWithdrawn,
+    Refuted,
     Revealed,
     ScoresAccepted,
     Settled,
+    StruckOut,
+    VerdictSubmitted,
     Walked,
     Withdrawn,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oracles.audit.auction import Auction, Context
+    from oracles.audit.feed import Feed
+    from oracles.audit.records import Draw
     from oracles.chain.typed_events import Body
 
 
@@ -35,30 +46,36 @@ if TYPE_CHECKING:
 _Later = (
     Committed
     | Withdrawn
+    | Opened
     | ScoresAccepted
     | Revealed
     | Walked
     | Settled
-    | Delivered
-    | Forfeited
+    | StruckOut
     | Claimed
+    | BondReclaimed
     | BountyClaimed
-    | BuyerWithdrawn
+    | RefundWithdrawn
     | Aborted
 )
+_Exchanged = Missed | Delivered | Refuted | Complained | VerdictSubmitted
+#: What the DataAuction's constructor makes, in order: rules, clearing, exchange, MUT.
+_EXCHANGE, _MUT = 3, 4
 
 
 class AuctionReplay:
-    """State of the DataAuction, its tokens included.
+    """State of the DataAuction, its Exchange and its tokens.
 
     Args:
         context: what the checks share.
         factory: address of the DstFactory.
+        windows: least seconds of a phase of providers, and of one of operators.
     """
 
-    def __init__(self, context: Context, factory: str) -> None:
+    def __init__(self, context: Context, factory: str, windows: tuple[int, int]) -> None:
         self.context = context
         self.address = context.address
+        self.exchange = exchange_of(context.address)
         self.factory = factory
         self.auctions: dict[int, Auction] = {}
         self.muts: dict[str, tuple[Auction, MutLedger]] = {}
@@ -66,11 +83,9 @@ class AuctionReplay:
         #: Settlement tokens.
         self.tokens: set[str] = set()
         context.cash.holders.add(context.address)
-        # The constructor makes the implementation first of all.
-        self._mut_implementation = hashes.created_by(context.address, 1)
         self._dst_implementation = hashes.created_by(factory, 1)
-        self._bids, self._settling = Bids(context), Settling(context)
-        self._claims = Claims(context)
+        self._bids, self._settling = Bids(context, windows), Settling(context)
+        self._claims, self._exchanging = Claims(context), Exchanging(context)
 
     def bid_count(self, consumer: str, auction: int) -> int | None:
         """Bids of an auction; None for a foreign consumer or an unknown auction."""
@@ -85,17 +100,14 @@ class AuctionReplay:
             return True
         if not isinstance(body, _Later):
             return False
-        number = body.auction_id
-        known = number in self.auctions
-        self.context.checks.require("auction.known", known, "an auction that was created", number)
-        auction = self.auctions[number]
-        first, _ = auction.happened.get(type(body).__name__, (time, time))
-        auction.happened[type(body).__name__] = (first, time)
+        auction = self._happened(body, time)
         match body:
             case Committed():
                 self._bids.committed(auction, body, time)
             case Withdrawn():
                 self._bids.withdrawn(auction, body, time)
+            case Opened():
+                self._bids.opened(auction, body, time)
             case ScoresAccepted():
                 self._bids.accepted(auction, body, time)
             case Revealed():
@@ -105,19 +117,35 @@ class AuctionReplay:
             case Settled():
                 self._settling.settled(auction, body, time)
                 self._expect_mut(auction, body)
-            case Delivered():
-                self._claims.delivered(auction, body, time)
-            case Forfeited():
-                self._claims.forfeited(auction, body, time)
+            case StruckOut():
+                self._exchanging.struck_out(auction, body, time)
             case Claimed():
                 self._claims.claimed(auction, body, time)
+            case BondReclaimed():
+                self._bids.reclaimed(auction, body, time)
             case BountyClaimed():
                 self._claims.bounty_claimed(auction, body)
-            case BuyerWithdrawn():
-                self._claims.buyer_withdrawn(auction, body)
+            case RefundWithdrawn():
+                self._claims.refunded(auction, body)
             case Aborted():
                 self._claims.aborted(auction, time)
         return True
+
+    def apply_exchange(self, body: Body, time: int) -> bool:
+        """An event of the Exchange; False where it has no such event."""
+        if not isinstance(body, _Exchanged):
+            return False
+        return self._exchanging.apply(self._happened(body, time), body, time)
+
+    def _happened(self, body: _Later | _Exchanged, time: int) -> Auction:
+        """The auction that an event is about, with the time of it noted."""
+        number = body.auction_id
+        known = number in self.auctions
+        self.context.checks.require("auction.known", known, "an auction that was created", number)
+        auction = self.auctions[number]
+        first, _ = auction.happened.get(type(body).__name__, (time, time))
+        auction.happened[type(body).__name__] = (first, time)
+        return auction
 
     def _created(self, body: AuctionCreated, time: int) -> None:
         auction = self._bids.created(body, len(self.auctions) + 1, time)
@@ -126,11 +154,16 @@ class AuctionReplay:
         self.tokens.add(auction.terms.token)
         self._bids.requested(auction)
 
+    def rolled(self, feed: Feed) -> None:
+        """The roll of an auction was counted."""
+        if feed.consumer == self.address and feed.auction in self.auctions:
+            self._bids.rolled(self.auctions[feed.auction], feed)
+
     # TOKENS
 
     def mut_address(self, auction: int) -> str:
         """Where the auction's MUT is, or would be; no log says so."""
-        return hashes.clone_of(self._mut_implementation, self.address, auction)
+        return mut_of(self.address, auction)
 
     def _expect_mut(self, auction: Auction, body: Settled) -> None:
         context, supply = self.context, body.outcome.mut_supply
@@ -164,13 +197,31 @@ class AuctionReplay:
         """An event of a MUT or DST; False where the token has no such event."""
         if address in self.muts:
             auction, mut = self.muts[address]
-            return mut.apply(body, resolved=lambda: auction.resolved(time))
+            return mut.apply(body, auction, time)
         auction, dst = self.dsts[address]
         return dst.apply(body, auction, time)
 
-    def finish(self) -> None:
-        """What must not be open at the end of the logs."""
+    def finish(self, draws: Mapping[int, Draw], until: int) -> None:
+        """What must not be open at the end of the logs.
+
+        Args:
+            draws: blocks that samples were drawn from, by auction.
+            until: time of the last block.
+        """
         for number, auction in self.auctions.items():
-            if auction.mut is not None:
-                with self.context.checks.at(number, "the end of the logs"):
+            with self.context.checks.at(number, "the end of the logs"):
+                self._bids.drawn(auction, draws.get(number), until)
+                self._claims.finish(auction)
+                if auction.mut is not None:
                     auction.mut.finish()
+
+
+def exchange_of(auction_contract: str) -> str:
+    """Address of the Exchange that a DataAuction made."""
+    return hashes.created_by(auction_contract, _EXCHANGE)
+
+
+def mut_of(auction_contract: str, auction: int) -> str:
+    """Where an auction's MUT is, or would be; no log says so."""
+    implementation = hashes.created_by(auction_contract, _MUT)
+    return hashes.clone_of(implementation, auction_contract, auction)

@@ -27,8 +27,9 @@ class Cash:
         self._announced = announced
         #: Addresses of our contracts that hold cash.
         self.holders: set[str] = set()
-        #: Sum of all that came in, by token and holder.
+        #: Sums of all that came in and went out, by token and holder.
         self.received: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._sent: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._unaccounted: defaultdict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
 
     def expect(self, token: str, holder: str, to: str, amount: int) -> None:
@@ -46,10 +47,15 @@ class Cash:
         if found:
             waiting.remove((sender, amount))
 
+    def held(self, token: str, holder: str) -> int:
+        """What one of our contracts must hold by the token's own logs."""
+        return self.received[token, holder] - self._sent[token, holder]
+
     def transfer(self, token: str, sender: str, to: str, amount: int) -> None:
         """A Transfer log of a settlement token."""
         if sender in self.holders:
             self._announced.confirm("cash.transfer", token + sender, Payment(to, amount))
+            self._sent[token, sender] += amount
         if to in self.holders:
             self._unaccounted[token, to].append((sender, amount))
             self.received[token, to] += amount

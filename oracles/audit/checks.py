@@ -156,7 +156,7 @@ class Announced:
         """The very next log of this contract must confirm this."""
         self._next[contract][check] = _Promise(fact, self._checks.place)
 
-    def confirm(self, check: str, about: str, fact: object, *, unasked: bool = False) -> None:
+    def confirm(self, check: str, about: str, fact: object, *, unasked: bool = False) -> bool:
         """A log says this: it must have been announced so.
 
         Args:
@@ -164,14 +164,25 @@ class Announced:
             about: as it was announced.
             fact: what it says.
             unasked: whether the log may also come without having been announced.
+
+        Returns:
+            Whether it was announced.
         """
         waiting = self._later[check, about]
         if check in self._due:
             self._checks.equal(check, self._due.pop(check).fact, fact)
-        elif waiting:
+            return True
+        if waiting:
             self._checks.equal(check, waiting.popleft().fact, fact)
-        elif not unasked:
+            return True
+        if not unasked:
             self._checks.equal(check, "nothing", fact)
+        return False
+
+    def pending(self, check: str, contract: str) -> object:
+        """What the very next log of this contract must confirm; None for nothing."""
+        promise = self._next[contract].get(check)
+        return promise and promise.fact
 
     @contextmanager
     def next_log(self, contract: str) -> Iterator[None]:

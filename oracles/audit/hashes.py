@@ -15,11 +15,11 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from oracles.chain.terms import DataSet
+    from oracles.chain.typed_events import Delivery
 
 Word = int | str | bytes
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-_FIELD = 2**256 - 2**32 - 977
 
 canonical = lru_cache(maxsize=1 << 16)(to_canonical_address)
 
@@ -75,12 +75,32 @@ def report_digest(
 
 
 def verdict_digest(
-    chain_id: int, oracle: str, consumer: str, auction: int, indices: Sequence[int]
+    chain_id: int, oracle: str, consumer: str, auction: int, index: int, ground: int
 ) -> bytes:
     """What an operator signs for a verdict on non-delivery."""
-    kind = "NonDelivery(address auction,uint256 auctionId,uint32[] indices)"
-    struct = words(_type_hash(kind), consumer, auction, keccak(words(*indices)))
+    kind = "NonDelivery(address auction,uint256 auctionId,uint256 index,uint8 ground)"
+    struct = words(_type_hash(kind), consumer, auction, index, ground)
     separator = domain("Q-MIA ScoreOracle", chain_id, oracle)
+    return keccak(b"\x19\x01" + separator + keccak(struct))
+
+
+def data_set(given: DataSet) -> bytes:
+    """Hash of what a provider committed to, as later calls name it."""
+    return keccak(words(given.manifest, given.content_digest, given.size, given.key_commitment))
+
+
+def delivery_context(chain_id: int, contract: str, auction: int, index: int) -> bytes:
+    """What the mask of a delivery, and a proof about it, are bound to."""
+    return keccak(words(chain_id, contract, auction, index))
+
+
+def delivery_digest(
+    chain_id: int, exchange: str, auction: int, index: int, given: Delivery
+) -> bytes:
+    """What the ephemeral key of a delivery signs."""
+    kind = "Delivery(uint256 auctionId,uint256 index,bytes32 wrapped,bytes32 x,bytes32 y)"
+    struct = words(_type_hash(kind), auction, index, given.wrapped, given.x, given.y)
+    separator = domain("Q-MIA Exchange", chain_id, exchange)
     return keccak(b"\x19\x01" + separator + keccak(struct))
 
 
@@ -96,12 +116,6 @@ def signer(digest: bytes, signature: bytes) -> str | None:
     except (BadSignature, ValidationError):
         return None
     return key.to_checksum_address()
-
-
-def on_curve(x: bytes, y: bytes) -> bool:
-    """Whether two coordinates are a point of secp256k1."""
-    a, b = int.from_bytes(x, "big"), int.from_bytes(y, "big")
-    return a < _FIELD and b < _FIELD and (b * b - a * a * a - 7) % _FIELD == 0
 
 
 def created_by(contract: str, nonce: int) -> str:

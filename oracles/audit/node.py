@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from oracles.audit.hashes import clone_of, created_by
-from oracles.audit.records import Block, Header, Log, Record
+from oracles.audit.auction import Ends
+from oracles.audit.auctions import mut_of
+from oracles.audit.records import Balance, Block, Draw, Header, Log, Record
 from oracles.chain import rpc
 from oracles.chain.events import decode_log
 from oracles.chain.tokens import Erc20
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from oracles.chain.deployment import Deployment
+    from oracles.chain.events import Event
 
 _TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
 #: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
@@ -40,7 +42,9 @@ _ATTEMPTS: Final = 5
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ranges (last INTEGER PRIMARY KEY, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS blocks (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, time INTEGER);
+CREATE TABLE IF NOT EXISTS blocks (
+    number INTEGER PRIMARY KEY, hash BLOB NOT NULL, time INTEGER, base_fee INTEGER
+);
 CREATE TABLE IF NOT EXISTS logs (
     block INTEGER, position INTEGER, address TEXT, topics BLOB, data BLOB, tx BLOB,
     PRIMARY KEY (block, position)
@@ -78,7 +82,6 @@ class Node:
         self._on_range = on_range
         self._auction = deployment.address("DataAuction")
         self._factory = deployment.address("DstFactory")
-        self._implementation = created_by(self._auction, 1)
         with rpc.node_errors("asking for the chain"):
             chain_id = web3.eth.chain_id
         if chain_id != deployment.chain_id:
@@ -108,7 +111,7 @@ class Node:
             )
         self._extend(last)
         digest = bytes(self._block(last)["hash"])
-        _, tokens = self._derived(last + 1, [])
+        muts, tokens = self._derived(last + 1, [])
         self._header = Header(
             chain_id,
             deployment,
@@ -117,7 +120,61 @@ class Node:
             digest,
             self._count(digest),
             {token: Erc20(web3, token).currency() for token in tokens},
+            self._draws(last),
+            self._balances(digest, [self._auction, *muts], tokens),
         )
+
+    def _draws(self, last: int) -> dict[int, Draw]:
+        """Where the samples of each auction were drawn from, as far as that is past."""
+        wait = int(self._deployment.contracts["DataAuction"].arguments[1])
+        newest, draws = int(self._block(last)["timestamp"]), {}
+        for created, block in self._created(last):
+            start = Ends.of(int(self._block(block)["timestamp"]), wait, created.terms.durations)
+            if not created.terms.scoring.samples or newest < start.draw:
+                continue
+
+            def reached(number: int, start: int = start.draw) -> bool:
+                return int(self._block(number)["timestamp"]) >= start
+
+            head = self._block(rpc.first_block(block, last, reached))
+            before = int(self._block(int(head["number"]) - 1)["timestamp"])
+            draws[created.auction_id] = Draw(
+                int(head["number"]), int(head["timestamp"]), before, bytes(head["mixHash"])
+            )
+        return draws
+
+    def _created(self, last: int) -> Iterator[tuple[AuctionCreated, int]]:
+        """All auctions, each with the block that created it."""
+        rows = self._db.execute(
+            "SELECT block, topics, data FROM logs WHERE block <= ? AND address = ?"
+            " ORDER BY block, position",
+            (last, self._auction),
+        )
+        for block, topics, data in rows:
+            event = self._decoded(self._auction, topics, data)
+            if event is not None and isinstance(event.body, AuctionCreated):
+                yield event.body, int(block)
+
+    def _balances(
+        self, block_hash: bytes, holders: Sequence[str], tokens: Sequence[str]
+    ) -> tuple[Balance, ...]:
+        """What the contracts hold at a block; nothing if the node no longer has its state."""
+        block: Any = _hex(block_hash)
+        found = []
+        try:
+            for holder in (self._auction, self._deployment.address("ScoreOracle")):
+                with rpc.node_errors("reading a balance"):
+                    wei = self._web3.eth.get_balance(to_checksum_address(holder), block)
+                found.append(Balance("", holder, int(wei)))
+            for token in tokens:
+                contract = Erc20(self._web3, token)
+                found += [
+                    Balance(token, holder, contract.balance_of(holder, block=block))
+                    for holder in holders
+                ]
+        except ChainError:
+            return ()
+        return tuple(found)
 
     def _count(self, block_hash: bytes) -> int | None:
         """Number of auctions by the contract; None where the node lacks the state of that block."""
@@ -143,7 +200,9 @@ class Node:
             if number != current:
                 current = number
                 with closing(
-                    self._db.execute("SELECT hash, time FROM blocks WHERE number = ?", (number,))
+                    self._db.execute(
+                        "SELECT hash, time, base_fee FROM blocks WHERE number = ?", (number,)
+                    )
                 ) as found:
                     yield Block(number, *found.fetchone())
             parts = tuple(topics[i : i + 32] for i in range(0, len(topics), 32))
@@ -213,7 +272,7 @@ class Node:
         self, end: int, end_hash: bytes, logs: Sequence[Any], blocks: dict[int, Block]
     ) -> None:
         with self._db:
-            self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?)", blocks.values())
+            self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?)", blocks.values())
             self._db.executemany(
                 "INSERT OR IGNORE INTO logs VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -249,7 +308,8 @@ class Node:
             number = log["blockNumber"]
             if number not in blocks:
                 head = self._block(number)
-                blocks[number] = Block(number, bytes(head["hash"]), int(head["timestamp"]))
+                fee = int(head.get("baseFeePerGas", 0))
+                blocks[number] = Block(number, bytes(head["hash"]), int(head["timestamp"]), fee)
             if blocks[number].hash != bytes(log["blockHash"]):
                 return None, {}, b""
         if bytes(self._block(end)["hash"]) != end_hash:
@@ -262,30 +322,31 @@ class Node:
             "SELECT address, topics, data FROM logs WHERE block < ? AND address IN (?, ?)",
             (start, self._auction, self._factory),
         )
-        rows = [
-            (address, [topics[i : i + 32] for i in range(0, len(topics), 32)], data)
-            for address, topics, data in known
-        ]
+        rows = [(address, topics, data) for address, topics, data in known]
         rows += [
-            (log["address"], [bytes(topic) for topic in log["topics"]], bytes(log["data"]))
+            (log["address"], b"".join(bytes(topic) for topic in log["topics"]), bytes(log["data"]))
             for log in fresh
         ]
         clones: dict[str, None] = {}
         tokens: dict[str, None] = {}
-        for address, topics, data in rows:
-            try:
-                event = decode_log(address, topics, data)
-            except ChainError:
-                continue  # the replay will say so
-            if event is None:
-                continue
-            match event.body:
+        for row in rows:
+            match (event := self._decoded(*row)) and event.body:
                 case AuctionCreated(auction_id=auction, terms=terms):
                     tokens[terms.token] = None
-                    clones[clone_of(self._implementation, self._auction, auction)] = None
+                    clones[mut_of(self._auction, auction)] = None
                 case DstCreated(token=token):
                     clones[token] = None
         return list(clones), list(tokens)
+
+    @staticmethod
+    def _decoded(address: str, topics: bytes, data: bytes) -> Event | None:
+        """An event of our contracts; None for others, and what the replay will call damaged."""
+        try:
+            return decode_log(
+                address, [topics[i : i + 32] for i in range(0, len(topics), 32)], data
+            )
+        except ChainError:
+            return None
 
     def _logs(self, start: int, end: int, addresses: Sequence[str], topics: Any = None) -> Any:
         query: dict[str, Any] = {"address": addresses, "fromBlock": start, "toBlock": end}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from oracles.chain.codec import NONE, PPB, SCORE_BYTES, unpack_score
+from oracles.chain.packing import NONE, SCORE_BYTES, TOLERANCE, unpack_score
+from oracles.chain.terms import PPB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class StandingBid(NamedTuple):
@@ -177,6 +178,7 @@ def lower_median(values: Sequence[int]) -> int:
 #: Offset and width of each field of a packed score; a flag is a field of its own.
 _FIELDS = ((0, 32), (32, 14), (46, 14), (60, 1), (61, 1))
 _USED = sum((1 << width) - 1 << offset for offset, width in _FIELDS)
+_PRESENT = 1 << 60
 
 
 def medians(vectors: Sequence[bytes]) -> bytes:
@@ -194,15 +196,45 @@ def medians(vectors: Sequence[bytes]) -> bytes:
     return bytes(out)
 
 
-def differ(first: int, final: int) -> bool:
-    """Whether a challenge has moved a packed score: a flag, q or φ by over 0.01, volume by 1 %."""
-    a, b = (unpack_score(value.to_bytes(SCORE_BYTES, "big")) for value in (first, final))
+def present(medians: bytes, first: int, on_roll: Callable[[int], bool]) -> bytes:
+    """Medians of a chunk as they count: who is not on the roll has no score, who is has one.
+
+    Args:
+        medians: eight bytes a score.
+        first: index of the first one.
+        on_roll: whether an index takes part.
+    """
+    out = []
+    for position in range(len(medians) // SCORE_BYTES):
+        value = packed(medians, position) | _PRESENT if on_roll(first + position) else 0
+        out.append(value.to_bytes(SCORE_BYTES, "big"))
+    return b"".join(out)
+
+
+def roll(bitmaps: Iterable[Sequence[int]], count: int, least: int) -> tuple[int, ...]:
+    """Indices that at least so many members attest, as a bitmap over `count` bids."""
+    given = list(bitmaps)
+    words = [0] * -(-count // 256)
+    for index in range(count):
+        word, bit = divmod(index, 256)
+        words[word] |= (sum(each[word] >> bit & 1 for each in given) >= least) << bit
+    return tuple(words)
+
+
+def deviates(own: int, right: int) -> bool:
+    """Whether a packed score is off: present or not, q, φ or volume beyond the tolerance."""
+    a, b = (unpack_score(value.to_bytes(SCORE_BYTES, "big")) for value in (own, right))
     return (
-        first >> 60 != final >> 60
-        or abs(a.q - b.q) > 100
-        or abs(a.phi - b.phi) > 100
-        or abs(a.volume - b.volume) * 100 > b.volume
+        a.present != b.present
+        or abs(a.q - b.q) > TOLERANCE
+        or abs(a.phi - b.phi) > TOLERANCE
+        or abs(a.volume - b.volume) > TOLERANCE + b.volume // 1000
     )
+
+
+def differ(first: int, appealed: int) -> bool:
+    """Whether an appeal moves a packed score: a flag, or one that is off."""
+    return first >> 60 != appealed >> 60 or deviates(first, appealed)
 
 
 def packed(vector: bytes, index: int) -> int:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 
 class Block(NamedTuple):
-    """Head of a block that has logs: number, hash (32 bytes), timestamp (seconds)."""
+    """Head of a block that has logs: number, hash (32 bytes), time (seconds), base fee (wei)."""
 
     number: int
     hash: bytes
     time: int
+    base_fee: int
 
 
 class Log(NamedTuple):
@@ -42,6 +43,36 @@ class Log(NamedTuple):
 Record = Block | Log
 
 
+class Draw(NamedTuple):
+    """The block from which the samples of an auction are drawn.
+
+    Attributes:
+        block: number of the first block from the start of the open phase on.
+        time: of that block, unix seconds.
+        before: time of the block before it.
+        key: its prevrandao, 32 bytes.
+    """
+
+    block: int
+    time: int
+    before: int
+    key: bytes
+
+
+class Balance(NamedTuple):
+    """What a contract holds at the last block: wei, or units of a settlement token.
+
+    Attributes:
+        token: address; empty for ether.
+        holder: address of the contract.
+        amount: held.
+    """
+
+    token: str
+    holder: str
+    amount: int
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What the records cover.
@@ -55,6 +86,8 @@ class Header:
         auctions: how many there must be: the contract's own count at the last block; None where
             the node no longer had that block's state.
         currencies: of the settlement tokens by address, by the tokens' own word.
+        draws: by auction, where its samples were drawn from, as far as that is past.
+        balances: of the contracts at the last block; empty where the node no longer had its state.
     """
 
     chain_id: int
@@ -64,6 +97,8 @@ class Header:
     to_hash: bytes
     auctions: int | None = None
     currencies: Mapping[str, Currency] = field(default_factory=dict)
+    draws: Mapping[int, Draw] = field(default_factory=dict)
+    balances: tuple[Balance, ...] = ()
 
     def currency(self, token: str) -> Currency:
         """What amounts of a settlement token are counted in; smallest units where unknown."""

@@ -10,10 +10,11 @@ from oracles.audit.auction import Context
 from oracles.audit.auctions import AuctionReplay
 from oracles.audit.cash import Cash
 from oracles.audit.checks import Announced, Broken, Checks, Difference
+from oracles.audit.ledger import Ledger
 from oracles.audit.oracle import OracleReplay
 from oracles.audit.records import Block, Header, Log, Record, Source
 from oracles.chain.events import decode_log
-from oracles.chain.typed_events import Transfer
+from oracles.chain.typed_events import RollTallied, Transfer
 from oracles.errors import ChainError, InputError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Replay:
     oracle: OracleReplay
     auctions: AuctionReplay
     events: Counter[int | None] = field(default_factory=Counter)
-    block: Block = field(default_factory=lambda: Block(-1, b"", 0))
+    block: Block = field(default_factory=lambda: Block(-1, b"", 0, 0))
     _last_index: int = -1
 
     @classmethod
@@ -55,28 +56,25 @@ class Replay:
         """
         checks, deployment = Checks(), header.deployment
         try:
-            bonds = [int(each) for each in deployment.contracts["ScoreOracle"].arguments]
+            min_stake, least = map(int, deployment.contracts["ScoreOracle"].arguments)
+            _, *numbers = deployment.contracts["DataAuction"].arguments
+            wait, provider, operator = map(int, numbers)
             address = deployment.address("DataAuction")
-            factory = deployment.address("DstFactory")
-            min_bond, challenge_bond = bonds
+            oracle_address = deployment.address("ScoreOracle")
+            exchange, factory = deployment.address("Exchange"), deployment.address("DstFactory")
         except (KeyError, ValueError) as error:
             raise InputError(f"the deployment file is incomplete: {error!r}") from error
+        announced, ledger, chain_id = Announced(checks), Ledger(checks), deployment.chain_id
+        oracle = OracleReplay(checks, announced, ledger, chain_id, oracle_address, min_stake, least)
+        cash = Cash(checks, announced)
+        context = Context(checks, announced, cash, ledger, oracle, chain_id, address, wait)
+        auctions = AuctionReplay(context, factory, (provider, operator))
         with checks.at(None, "the header"):
             checks.equal("chain.id", deployment.chain_id, header.chain_id)
             early = header.from_block <= deployment.block
             checks.true("chain.start", early, deployment.block, header.from_block)
-        announced, chain_id = Announced(checks), deployment.chain_id
-        oracle = OracleReplay(
-            checks,
-            announced,
-            chain_id,
-            deployment.address("ScoreOracle"),
-            min_bond,
-            challenge_bond,
-        )
-        cash = Cash(checks, announced)
-        context = Context(checks, announced, cash, oracle, chain_id, address)
-        return cls(header, checks, announced, oracle, AuctionReplay(context, factory))
+            checks.equal("chain.exchange", auctions.exchange, exchange)
+        return cls(header, checks, announced, oracle, auctions)
 
     def follow(self, record: Record) -> None:
         """Take the next record into account."""
@@ -142,9 +140,14 @@ class Replay:
         auctions, time = self.auctions, self.block.time
         if address == auctions.address:
             return auctions.apply(body, time)
+        if address == auctions.exchange:
+            return auctions.apply_exchange(body, time)
         if address == self.oracle.address:
             asked = getattr(body, "consumer", ""), getattr(body, "auction_id", 0)
-            return self.oracle.apply(body, time, auctions.bid_count(*asked))
+            known = self.oracle.apply(body, self.block, auctions.bid_count(*asked))
+            if isinstance(body, RollTallied):
+                auctions.rolled(self.oracle.feeds[asked])
+            return known
         if address == auctions.factory:
             return auctions.apply_factory(body)
         if address in auctions.muts or address in auctions.dsts:
@@ -170,7 +173,16 @@ class Replay:
                 self.checks.equal("chain.auctions", header.auctions, seen)
             self.oracle.finish()
             self.announced.finish()
-            self.auctions.finish()
+            self._balances()
+        self.auctions.finish(header.draws, self.block.time)
+
+    def _balances(self) -> None:
+        """The contracts hold at least what they must; anybody may have sent them more."""
+        context = self.auctions.context
+        for token, holder, amount in self.header.balances:
+            held = context.cash.held(token, holder) if token else context.ledger.held[holder]
+            name = "ledger.token_balance" if token else "ledger.ether_balance"
+            self.checks.true(name, amount >= held, f"at least {held} in {holder}", amount)
 
     def findings(self, auction: int | None = None) -> list[Difference]:
         """All findings, or those of one auction and of what all auctions share."""

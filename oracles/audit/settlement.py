@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from eth_utils.crypto import keccak
 
 from oracles.audit import hashes, recompute
 from oracles.audit.auction import OPEN, SETTLED
-from oracles.chain.codec import GWEI, NONE
+from oracles.chain.packing import NONE
 from oracles.chain.typed_events import Outcome
 
 if TYPE_CHECKING:
     from oracles.audit.auction import Auction, Context
     from oracles.audit.recompute import ClockResult, Settlement
     from oracles.chain.typed_events import Settled, Walked
-
-_MAX_BONUS: Final = 2**48 - 1
 
 
 class Settling:
@@ -66,13 +64,14 @@ class Settling:
         scored = expected.revealed or not expected.unrevealed or auction.accepted
         checks.true("settle.scored", scored, "scores accepted, or nobody to lose a bond")
 
-        if auction.alone:
+        if auction.alone and auction.bids:
             fact = (auction.id, auction.alone)
             self._context.announced.announce_next("bounty.alone", self._context.address, fact)
         auction.state, auction.settlement, auction.outcome = SETTLED, settlement, body.outcome
-        auction.settled_at, auction.winners = time, expected.winners
-        auction.bonus, auction.bounty = expected.bonus_gwei, expected.bounty
+        auction.winners, auction.settlers = expected.winners, len(auction.walked[proposal])
         auction.refund, auction.buyer_mut = expected.refund, expected.buyer_mut
+        # Whole: a part for revealers or settlers would pay shills, and who withholds and settles.
+        self._context.burns(auction, expected.unrevealed * auction.bond)
         self._rewards(auction, settlement, body.outcome)
 
     def _rewards(self, auction: Auction, settlement: Settlement, found: Outcome) -> None:
@@ -104,9 +103,7 @@ def _outcome(auction: Auction, settlement: Settlement) -> Outcome:
     parts = [recompute.spent(clock, terms.rho) for clock in clocks]
     cash, allotment = (sum(each) for each in zip(*parts, strict=True))
     revealed = sum(1 for bid in auction.bids if bid.cost is not None)
-    unrevealed = sum(1 for bid in auction.bids if bid.standing and bid.cost is None)
-    forfeited = unrevealed * terms.bond_gwei
-    bonus = min(forfeited // 2 // revealed, _MAX_BONUS) if revealed else 0
+    unrevealed = sum(1 for bid in auction.bids if bid.sealed_still)
     buyer_mut = max(0, terms.pool - allotment)
     prices = [(clock.num, clock.den) if clock.den else (0, 1) for clock in clocks]
     second = prices[1] if len(prices) > 1 else (0, 1)
@@ -122,6 +119,4 @@ def _outcome(auction: Auction, settlement: Settlement) -> Outcome:
         refund=terms.budget - cash,
         mut_supply=allotment + buyer_mut,
         buyer_mut=buyer_mut,
-        bounty=auction.bounty + (forfeited - bonus * revealed) * GWEI,
-        bonus_gwei=bonus,
     )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.crypto import keccak
 
 from oracles.audit import hashes
-from oracles.chain.codec import PackedBid, Status, unpack_bid
+from oracles.audit.claims import dues
+from oracles.chain.packing import PackedBid, Status, unpack_bid
 from oracles.chain.tokens import Dst, Mut
 
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from oracles.audit.auction import Auction, AuditedBid
     from oracles.audit.replay import Replay
 
+#: Index, owner, payer, hash of the data set.
+_Place = tuple[int, str, str, bytes]
 #: Bids asked for at once.
 _BIDS = 500
 _PARTS = {"cash": Status.CASH_PAID, "mut": Status.MUT_PAID, "bond": Status.BOND_PAID}
+_STRUCK = Status.OUT | Status.CASH_PAID | Status.MUT_PAID | Status.BOND_PAID
 
 
 def check_storage(
@@ -42,16 +46,24 @@ def check_storage(
     oracle = header.deployment.oracle(web3)
     where = f"storage at block {header.to_block}"
     with checks.at(None, where):
-        for account, operator in state.oracle.operators.items():
-            held = oracle.bond_of(account, block=block)
-            checks.equal("storage.bond", (operator.bond, operator.locked_until), held)
-        for account in {*state.oracle.operators, *state.oracle.credit}:
-            due = state.oracle.credit.get(account, 0)
-            checks.equal("storage.credit", due, oracle.credit_of(account, block=block))
+        for account, credit in list(state.oracle.operators.credit.items()):
+            checks.equal("storage.credit", credit, oracle.credit_of(account, block=block))
+        for number, found in state.oracle.operators.sets.items():
+            held = oracle.set_of(number, block=block)
+            checks.equal("storage.set", found.panels, (held.first, held.appeal))
+            checks.equal("storage.set", found.standing, held.standing)
+    for (consumer, number), feed in state.oracle.feeds.items():
+        with checks.at(number if consumer == state.auctions.address else None, where):
+            request = oracle.request(consumer, number, block=block)
+            checks.equal("storage.standing", feed.standing, request.standing)
+            for own, masks in zip(feed.rounds, request.rounds, strict=True):
+                folded = (own.committed, own.published, own.complete, own.settled)
+                checks.equal("storage.round", folded, tuple(masks))
     for number, auction in state.auctions.auctions.items():
         with checks.at(number, where):
-            phases = contract.phases(number, block=block)
-            checks.equal("storage.state", auction.state, phases.state.name.lower())
+            held_state, ends = contract.phases(number, block=block)
+            checks.equal("storage.state", auction.state, held_state.name.lower())
+            checks.equal("storage.phases", tuple(auction.ends), tuple(ends))
             count = contract.bid_count(number, block=block)
             checks.equal("storage.count", len(auction.bids), count)
             _tokens(state, auction, web3, block)
@@ -66,29 +78,49 @@ def check_storage(
 
 def _bid(state: Replay, auction: Auction, bid: AuditedBid, found: PackedBid) -> None:
     """One bid's word: its commitment, or cost, weight, tag and status."""
-    checks, chain_id, address = state.checks, state.header.chain_id, state.auctions.address
-    if not bid.standing:
-        checks.equal("storage.bid", unpack_bid(0), found)
+    if bid.data_set is None:
         return
-    if bid.cost is None:
-        digest = keccak(hashes.words(bid.sealed, bid.index, bid.owner, bid.payer))
-        word = int.from_bytes(digest, "big") & ~0xFF | Status.COMMITTED
-        checks.equal("storage.bid", unpack_bid(word), found)
-        return
-    digest = keccak(hashes.words(chain_id, address, auction.id, bid.index, bid.owner, bid.payer))
+    place = (bid.index, bid.owner, bid.payer, hashes.data_set(bid.data_set))
+    expected = (
+        _commitment(bid, place) if bid.cost is None else _revealed(state, auction, bid, place)
+    )
+    if bid.cost is not None:
+        # Whether a part of 0 was claimed is in no log, and of no consequence.
+        due = dues(auction, bid)
+        free = Status(0)
+        for name, bit in _PARTS.items():
+            free |= bit if not due[name] and bid.out is None else Status(0)
+        expected = expected._replace(status=expected.status | found.status & free)
+    state.checks.equal("storage.bid", expected, found)
+
+
+def _commitment(bid: AuditedBid, place: _Place) -> PackedBid:
+    """The word of a bid that was never revealed."""
+    if bid.bond_back and (bid.entry_back or not bid.withdrawn):
+        return unpack_bid(0)
+    status = Status.OUT if bid.withdrawn else Status.COMMITTED
+    status |= Status.BOND_PAID if bid.bond_back else Status(0)
+    digest = keccak(hashes.words(bid.sealed, *place))
+    return unpack_bid(int.from_bytes(digest, "big") & ~0xFF | status)
+
+
+def _revealed(state: Replay, auction: Auction, bid: AuditedBid, place: _Place) -> PackedBid:
+    ours = (state.header.chain_id, state.auctions.address, auction.id)
+    tag = int.from_bytes(keccak(hashes.words(*ours, *place)), "big") >> 152
     status = Status.REVEALED | (Status.FLAGGED if bid.flagged else Status(0))
     status |= Status.DELIVERED if bid.delivered else Status(0)
-    reward = auction.reward(bid) if bid.wins else (0, 0)
-    due = dict(zip(_PARTS, (*reward, auction.terms.bond_gwei), strict=True))
-    if bid.forfeited:
-        status |= Status.FORFEITED | Status.CASH_PAID | Status.MUT_PAID | Status.BOND_PAID
-    else:
-        for name, bit in _PARTS.items():
-            # Whether a part of 0 was claimed is in no log, and of no consequence.
-            status |= bit if name in bid.paid else found.status & bit if not due[name] else 0
-    cost = bid.cost if bid.weight else 0
-    expected = PackedBid(Status(status), bid.weight, cost, int.from_bytes(digest, "big") >> 152)
-    checks.equal("storage.bid", expected, found)
+    status |= _STRUCK if bid.out is not None else Status(0)
+    for name in bid.paid:
+        status |= _PARTS[name]
+    cost = (bid.cost or 0) if bid.weight else 0
+    if bid.delivery is not None:
+        # The delivery takes the place of the cost.
+        given = bid.delivery
+        digest = hashes.delivery_digest(
+            state.header.chain_id, state.auctions.exchange, auction.id, bid.index, given
+        )
+        cost = int.from_bytes(digest, "big") >> 176
+    return PackedBid(status, bid.weight, cost, tag)
 
 
 def _tokens(state: Replay, auction: Auction, web3: Web3, block: Any) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import astuple, dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eth_utils.crypto import keccak
 
 from oracles.audit import hashes, recompute
 from oracles.audit.checks import Payment
-from oracles.audit.oracle import ZERO
-from oracles.chain.codec import NONE, PPB
+from oracles.chain.packing import NONE
+from oracles.chain.terms import PPB
 from oracles.chain.typed_events import (
     Approval,
     DstClaimed,
@@ -25,13 +25,14 @@ from oracles.chain.typed_events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from oracles.audit.auction import Auction
     from oracles.audit.cash import Cash
     from oracles.audit.checks import Announced, Checks
-    from oracles.chain.codec import DstTerms, Score
+    from oracles.chain.packing import Score
+    from oracles.chain.terms import DstTerms
     from oracles.chain.typed_events import Body, Proposal
+
+ZERO: Final = "0x" + "00" * 20
 
 
 @dataclass(slots=True)
@@ -89,18 +90,13 @@ class MutLedger:
         account.checkpoint = self.revenue
         return account
 
-    def apply(self, body: Body, *, resolved: Callable[[], bool]) -> bool:
-        """Check one event and follow it; False where the token has no such event.
-
-        Args:
-            body: the event.
-            resolved: tells whether all deliveries are resolved by now.
-        """
+    def apply(self, body: Body, auction: Auction, time: int) -> bool:
+        """Check one event and follow it; False where the token has no such event."""
         match body:
             case Transfer(from_=sender, to=to, value=value):
                 self._transfer(sender, to, value)
             case RevenueAccrued(amount=amount, total=total):
-                self._accrue(amount, total, resolved=resolved)
+                self._accrue(amount, total, auction, time)
             case RevenueClaimed(holder=holder, amount=amount):
                 self._claim(holder, amount)
             case SupplyReduced(amount=amount, supply=supply):
@@ -134,8 +130,10 @@ class MutLedger:
         held = self.accounts[to].balance
         self.checks.true("mut.supply", held <= self.supply, f"at most {self.supply}", held)
 
-    def _accrue(self, amount: int, total: int, *, resolved: Callable[[], bool]) -> None:
-        self.checks.true("mut.resolved", self.revenue or resolved(), "all deliveries resolved")
+    def _accrue(self, amount: int, total: int, auction: Auction, time: int) -> None:
+        resolved = self.revenue or auction.resolved(time)
+        self.checks.true("mut.resolved", resolved, "all deliveries resolved")
+        self.checks.true("mut.holders", auction.holders, "somebody who shares in it")
         self.checks.require("mut.supply", self.supply > 0, "a supply")
         self.revenue += amount
         self.checks.equal("mut.accrual", self.revenue, total)
