@@ -87,6 +87,7 @@ class AuditedBid:
         data_set: what was committed to; None where the log is missing.
         withdrawn: taken back.
         bond_back, entry_back: whether bond and entry fee of an unrevealed bid went back.
+        cleared: whether nothing more can go back, so that the contract has forgotten it.
         opening: digest in the CID of the opening of its sample; None while there is none.
         cost: revealed; None before.
         weight: 0 where it takes part in no clock.
@@ -105,6 +106,7 @@ class AuditedBid:
     withdrawn: bool = False
     bond_back: bool = False
     entry_back: bool = False
+    cleared: bool = False
     opening: bytes | None = None
     cost: int | None = None
     weight: int = 0

@@ -190,7 +190,7 @@ class Bids:
         checks.equal("reclaim.payer", bid.payer, body.payer)
         over = auction.state != OPEN
         back = bid.withdrawn or auction.state == ABORTED
-        right = bid.cost is None and back and not (bid.bond_back and bid.entry_back)
+        right = bid.cost is None and back and not bid.cleared
         checks.true("reclaim.bid", right, "a withdrawn bid, or a sealed one after an abort")
         amount = 0
         if not bid.bond_back:
@@ -198,7 +198,8 @@ class Bids:
         # Scores that stood have been paid for, whatever became of the auction.
         if over and not auction.accepted and not bid.entry_back:
             bid.entry_back, amount = True, amount + auction.entry_fee
-        checks.equal("reclaim.amount", amount, body.amount)
+        bid.cleared = over
+        checks.true("reclaim.amount", body.amount == amount > 0, amount, body.amount)
         context.pays(auction, body.amount)
 
     # SCORES AND REVEALS

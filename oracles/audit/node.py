@@ -127,7 +127,7 @@ class Node:
     def _draws(self, last: int) -> dict[int, Draw]:
         """Where the samples of each auction were drawn from, as far as that is past."""
         wait = int(self._deployment.contracts["DataAuction"].arguments[1])
-        newest, draws = int(self._block(last)["timestamp"]), {}
+        newest, draws = int(self._block(last)["timestamp"]), dict[int, Draw]()
         for created, block in self._created(last):
             start = Ends.of(int(self._block(block)["timestamp"]), wait, created.terms.durations)
             if not created.terms.scoring.samples or newest < start.draw:

@@ -70,7 +70,7 @@ class OracleContext:
         """
         known = member in panel.members
         self.checks.require("operator.member", known, "a member of the panel", member)
-        return panel.members.index(member)  # type: ignore[arg-type]  # checksummed, see events
+        return panel.members.index(member)
 
     def digest(self, feed: Feed, number: int, root: bytes, evidence: bytes) -> bytes:
         """What a member signs for a report."""

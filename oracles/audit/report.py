@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from oracles.audit import charts, recompute
 from oracles.audit.summary import certificate, literal
-from oracles.chain.codec import GWEI, PPB, WAD
+from oracles.chain.oracle import Ground
+from oracles.chain.terms import GWEI, PPB, WAD
 from oracles.money import DST, ETHER, Currency
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from oracles.audit.auction import Auction, AuditedBid
     from oracles.audit.checks import Difference
-    from oracles.audit.oracle import Feed
+    from oracles.audit.feed import Feed
     from oracles.audit.replay import Replay
     from oracles.chain.typed_events import Outcome
 
@@ -81,6 +82,8 @@ _SYMBOLS: Final = (
     ("B, U", "the buyer's budget in cash, and its pool of MUT"),
     ("MUT", "share in the revenue of the model, given at face value; DST: record of participation"),
     ("bond", "what a provider loses for not revealing, or for winning and not delivering"),
+    ("roll", "the data sets that enough operators attest to hold, checked; only they take part"),
+    ("stake", "what an operator loses for two signed reports, or for one that it never shows"),
     ("clock", "the rule that finds the price per unit of weight at which β just suffices"),
 )
 
@@ -184,10 +187,13 @@ def _facts(auction: Auction, money: _Money) -> str:
         ("ρ, tranche f", f"{terms.rho / PPB:g}, {terms.tranche / PPB:g}"),
         ("β", cash(auction.beta)),
         ("reserve f·β", cash(auction.reserve)),
-        ("bond", ETHER.format(terms.bond_gwei * GWEI)),
-        ("operator set", str(terms.operator_set)),
-        ("metric version", _code(terms.metric_version)),
-        ("evaluation set", _code(terms.evaluation)),
+        ("bond, entry fee", f"{ETHER.format(auction.bond)}, {ETHER.format(auction.entry_fee)}"),
+        ("agreement", _code(terms.agreement)),
+        ("operator set", str(terms.scoring.operator_set)),
+        ("stake of each operator", ETHER.format(terms.scoring.stake_gwei * GWEI)),
+        ("fee for the scores", ETHER.format(terms.scoring.fee_gwei * GWEI)),
+        ("metric version", _code(terms.scoring.metric_version)),
+        ("evaluation set", _code(terms.scoring.evaluation)),
     ]
     if out:
         rows.append(("clearing price", _price(out.num, out.den, money)))
@@ -199,8 +205,7 @@ def _facts(auction: Auction, money: _Money) -> str:
             ("refund to the buyer", cash(out.refund)),
             ("MUT supply", mut(out.mut_supply)),
             ("the buyer's part of it", mut(out.buyer_mut)),
-            ("bounty for the settlers", ETHER.format(out.bounty)),
-            ("bonus for each revealer", ETHER.format(out.bonus_gwei * GWEI)),
+            ("bonds burned for not revealing", ETHER.format(out.unrevealed * auction.bond)),
         ]
     return _table(None, [[escape(name), value] for name, value in rows])
 
@@ -210,18 +215,14 @@ def _three(out: Outcome) -> str:
 
 
 def _timeline(auction: Auction) -> str:
-    d, ends = auction.terms.durations, auction.ends
-    start = auction.created
-    spans = [("commit", d.commit)]
-    spans += [("score 1", d.score_commit + d.score_open + d.score_post)]
-    spans += [("challenge", d.challenge), ("score 2", spans[1][1])]
-    spans += [(name, getattr(d, name)) for name in ("reveal", "settle", "deliver", "verdict")]
+    ends, start = auction.ends, auction.created
     phases = []
-    for name, length in spans:
-        phases.append(charts.Phase(name, start, start + length))
-        start += length
+    for name, end in zip(ends._fields, ends, strict=True):
+        if end > start:
+            phases.append(charts.Phase(name, start, end))
+        start = end
     last = max([start, *(time for _, time in auction.happened.values())])
-    phases.append(charts.Phase("claim", ends.verdict, last + 1))
+    phases.append(charts.Phase("claim", ends.dispute, last + 1))
     events = [(name, *span) for name, span in auction.happened.items()]
     note = f'<p class="soft">Created {_time(auction.created)}; claims from {_time(start)}.</p>'
     rows = [[f"<b>{each.name}</b> begins", _time(each.start)] for each in phases]
@@ -344,9 +345,9 @@ def _amount(currency: Currency, amount: int) -> str:
 def _fate(auction: Auction, bid: AuditedBid) -> str:
     flag = ", underserved" if bid.flagged else ""
     if bid.cost is None:
-        return "not revealed" if bid.standing else "withdrawn"
-    if bid.forfeited:
-        return f'<span class="bad">forfeited</span>{flag}'
+        return "withdrawn" if bid.withdrawn else "not revealed"
+    if bid.out is not None:
+        return f'<span class="bad">struck out, {Ground(bid.out).name.lower()}</span>{flag}'
     if bid.wins:
         return f'<span class="good">won{", delivered" if bid.delivered else ""}</span>{flag}'
     if not bid.weight:
@@ -356,43 +357,43 @@ def _fate(auction: Auction, bid: AuditedBid) -> str:
 
 def _excluded(auction: Auction, bid: AuditedBid) -> str:
     """Why a revealed bid takes part in no clock."""
-    score = auction.score(bid.index)
-    if score.eligible:
-        return "cost is above β" if (bid.cost or 0) > auction.beta else "its weight is 0"
-    if not score.q and not score.phi:
-        why = "it could not be scored, or nothing in it can be used"
-    elif not score.phi:
-        why = "φ is 0: it was not found to make the model better"
-    else:
-        why = "q or φ is below the operators' limit, or it copies another data set"
-    return f"not eligible: {why}"
+    score, least = auction.score(bid.index), auction.terms.scoring.q_min
+    if not score.phi:
+        return "not eligible: φ is 0: it was not found to make the model better"
+    if score.q < least:
+        return f"not eligible: q is below the auction's {least / 10_000:.4f}"
+    return "cost is above β"
 
 
 def _signatures(feed: Feed) -> str:
+    """The roll call, and both rounds member by member."""
+    panel = feed.attesting
+    called = ", ".join(_code(panel.members[each], short=True) for each in sorted(feed.bitmaps))
+    note = f"<p>The roll was called by {called or 'nobody'}; {panel.threshold} are needed.</p>"
     rows = []
     for number, round_ in enumerate(feed.rounds, 1):
-        for member, operator in enumerate(feed.members):
-            if number == 2 and not round_.committed >> member & 1:
+        for position, member in enumerate(feed.panel(number).members):
+            if number == 2 and not round_.committed >> position & 1:
                 continue
-            report = round_.reports.get(member)
-            used = round_.complete >> member & 1
+            report = round_.reports.get(position)
             rows.append(
                 [
                     str(number),
-                    _code(operator, short=True),
-                    _yes(round_.committed >> member & 1),
-                    _yes(round_.published >> member & 1),
+                    _code(member, short=True),
+                    _yes(round_.committed >> position & 1),
+                    _yes(round_.published >> position & 1),
                     _code(report, short=True) if report else "–",
-                    _yes(used),
+                    _yes(round_.complete >> position & 1),
+                    ETHER.format(round_.claimed.get(position, 0)),
                 ]
             )
-    head = ["round", "operator", "committed", "published on chain", "signed report", "in medians"]
-    note = f"<p>{feed.threshold} of {len(feed.members)} must sign. Round"
-    note += f" {feed.final_round} counts." if feed.final_round else ": none counts."
+    head = ["round", "operator", "staked", "published on chain", "signed report", "in medians"]
+    standing = f"Round {feed.standing} stands." if feed.standing else "No round stands."
+    note += f"<p>{feed.panel(1).threshold} of {len(feed.panel(1).members)} must sign. {standing}"
     if feed.challenger:
         moved = "moved the scores" if feed.moved else "did not move the scores"
-        note += f" Challenged by {_code(feed.challenger)}: it {moved}."
-    return note + "</p>" + _table(head, rows)
+        note += f" Challenged by {_code(feed.challenger)}: the appeal {moved}."
+    return note + "</p>" + _table([*head, "fee claimed"], rows, (6,))
 
 
 def _tokens(auction: Auction, money: _Money) -> str:
@@ -428,23 +429,52 @@ def _tokens(auction: Auction, money: _Money) -> str:
 
 
 def _operators(state: Replay) -> str:
-    rows = [
-        [_code(account), ETHER.format(operator.bond), _time(operator.locked_until)]
-        for account, operator in state.oracle.operators.items()
+    """Who agreed to serve, what accounts can withdraw, and which stakes were lost."""
+    found = state.oracle.operators
+    sets = [
+        [
+            str(number),
+            "<br>".join(_panel(panel.threshold, panel.members) for panel in each.panels),
+            "standing" if each.standing else f"accepted by {len(each.accepted)}",
+        ]
+        for number, each in found.sets.items()
     ]
-    body = "<h2>Operators</h2>" + _table(["operator", "bond", "locked until"], rows, (1,))
-    if state.oracle.slashes:
+    body = "<h2>Operators</h2>" + _table(["set", "panels", ""], sets)
+    credit = [[_code(account), ETHER.format(held)] for account, held in found.credit.items()]
+    body += _table(["account", "credit"], credit, (1,))
+    if state.oracle.stakes.slashes:
         slashes = [
             [
-                _code(each.operator),
+                str(each.auction),
+                _code(each.member),
                 each.offence,
-                ETHER.format(each.amount),
-                ETHER.format(each.reward),
+                ETHER.format(each.burned),
+                ETHER.format(each.dues),
             ]
-            for each in state.oracle.slashes
+            for each in state.oracle.stakes.slashes
         ]
-        body += _table(["slashed", "for", "amount", "reward"], slashes, numbers=(2, 3))
-    return body
+        head = ["auction", "slashed", "for", "burned", "repays gas"]
+        body += _table(head, slashes, numbers=(3, 4))
+    return body + _ether(state)
+
+
+def _panel(threshold: int, members: Sequence[str]) -> str:
+    if not members:
+        return "no appeal panel"
+    return f"{threshold} of " + ", ".join(_code(member, short=True) for member in members)
+
+
+def _ether(state: Replay) -> str:
+    """What the contracts hold by the logs, and by the node."""
+    ledger = state.auctions.context.ledger
+    rows = [
+        [_code(each.holder), ETHER.format(ledger.held[each.holder]), ETHER.format(each.amount)]
+        for each in state.header.balances
+        if not each.token
+    ]
+    head = ["contract", "holds by the logs", "holds by the node"]
+    burned = f"<p>{ETHER.format(ledger.burned)} were burned.</p>"
+    return "<h3>Ether</h3>" + _table(head, rows, (1, 2)) + burned
 
 
 def _checks(state: Replay, auction: int | None) -> str:

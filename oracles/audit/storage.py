@@ -48,10 +48,10 @@ def check_storage(
     with checks.at(None, where):
         for account, credit in list(state.oracle.operators.credit.items()):
             checks.equal("storage.credit", credit, oracle.credit_of(account, block=block))
-        for number, found in state.oracle.operators.sets.items():
+        for number, agreed in state.oracle.operators.sets.items():
             held = oracle.set_of(number, block=block)
-            checks.equal("storage.set", found.panels, (held.first, held.appeal))
-            checks.equal("storage.set", found.standing, held.standing)
+            checks.equal("storage.set", agreed.panels, (held.first, held.appeal))
+            checks.equal("storage.set", agreed.standing, held.standing)
     for (consumer, number), feed in state.oracle.feeds.items():
         with checks.at(number if consumer == state.auctions.address else None, where):
             request = oracle.request(consumer, number, block=block)
@@ -96,7 +96,7 @@ def _bid(state: Replay, auction: Auction, bid: AuditedBid, found: PackedBid) -> 
 
 def _commitment(bid: AuditedBid, place: _Place) -> PackedBid:
     """The word of a bid that was never revealed."""
-    if bid.bond_back and (bid.entry_back or not bid.withdrawn):
+    if bid.cleared:
         return unpack_bid(0)
     status = Status.OUT if bid.withdrawn else Status.COMMITTED
     status |= Status.BOND_PAID if bid.bond_back else Status(0)

@@ -7,11 +7,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from oracles.audit import recompute
+from oracles.chain.oracle import Ground
+from oracles.chain.terms import GWEI
 from oracles.mechanism.certificate import certify
 from oracles.mechanism.clock import Bid as Claim
 
 if TYPE_CHECKING:
     from oracles.audit.auction import Auction
+    from oracles.audit.feed import Feed
+    from oracles.audit.records import Draw
     from oracles.audit.replay import Replay
     from oracles.money import Currency
 
@@ -43,24 +47,52 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
         },
         "findings": [finding._asdict() for finding in findings],
         "auctions": [
-            describe(each, header.currency(each.terms.token))
+            describe(
+                each,
+                header.currency(each.terms.token),
+                state.oracle.feeds.get((state.auctions.address, number)),
+                header.draws.get(number),
+            )
             for number, each in sorted(chosen.items())
             if auction is None or number == auction
         ],
-        "operators": {
-            account: {"bond": str(operator.bond), "locked_until": operator.locked_until}
-            for account, operator in state.oracle.operators.items()
+        "operator_sets": {
+            str(number): {
+                "panels": [
+                    {"threshold": panel.threshold, "members": list(panel.members)}
+                    for panel in each.panels
+                ],
+                "accepted": sorted(each.accepted),
+                "standing": each.standing,
+            }
+            for number, each in state.oracle.operators.sets.items()
+        },
+        "credit": {
+            account: str(amount)
+            for account, amount in state.oracle.operators.credit.items()
+            if amount
         },
         "slashes": [
-            {**slash._asdict(), "amount": str(slash.amount), "reward": str(slash.reward)}
-            for slash in state.oracle.slashes
+            {**slash._asdict(), "burned": str(slash.burned), "dues": str(slash.dues)}
+            for slash in state.oracle.stakes.slashes
         ],
-        "credit": {account: str(amount) for account, amount in state.oracle.credit.items()},
+        "ether": {
+            "held": {name: str(held) for name, held in state.auctions.context.ledger.held.items()},
+            "burned": str(state.auctions.context.ledger.burned),
+            "surplus": {
+                each.holder: str(each.amount - state.auctions.context.ledger.held[each.holder])
+                for each in header.balances
+                if not each.token
+            },
+        },
     }
 
 
-def describe(auction: Auction, currency: Currency) -> dict[str, Any]:
-    """One auction: outcome, efficiency certificate, the paper's literal rule, what is unclaimed."""
+def describe(
+    auction: Auction, currency: Currency, feed: Feed | None, draw: Draw | None
+) -> dict[str, Any]:
+    """One auction: who scored it, how it ended, what is unclaimed, and how the paper would pay."""
+    scoring = auction.terms.scoring
     out: dict[str, Any] = {
         "auction": auction.id,
         "state": auction.state,
@@ -73,12 +105,18 @@ def describe(auction: Auction, currency: Currency) -> dict[str, Any]:
         "beta": str(auction.beta),
         "bids": len(auction.bids),
         "revealed": sum(1 for bid in auction.bids if bid.cost is not None),
+        "agreement": "0x" + auction.terms.agreement.hex(),
+        "operator_set": scoring.operator_set,
+        "stake": str(scoring.stake_gwei * GWEI),
+        "scores": {"accepted_round": auction.accepted, **(_feed(feed) if feed else {})},
+        "sample": {"pages": scoring.samples, **(_draw(draw) if draw else {})},
+        "ether": str(auction.ether),
     }
     if auction.settlement is None or auction.outcome is None:
         return out
     unclaimed = {"cash": 0, "mut": 0}
     for bid in auction.bids:
-        if bid.wins and not bid.forfeited:
+        if bid.stands:
             for part, due in zip(unclaimed, auction.reward(bid), strict=True):
                 unclaimed[part] += due - bid.paid.get(part, 0)
     out |= {
@@ -86,6 +124,12 @@ def describe(auction: Auction, currency: Currency) -> dict[str, Any]:
         "price": _fraction(auction.outcome.num, auction.outcome.den),
         "unflagged_price": _fraction(auction.outcome.unflagged_num, auction.outcome.unflagged_den),
         "split": auction.settlement.split,
+        "delivered": sum(1 for bid in auction.bids if bid.delivered),
+        "struck_out": {
+            str(bid.index): Ground(bid.out).name.lower()
+            for bid in auction.bids
+            if bid.out is not None
+        },
         "unclaimed": {part: str(amount) for part, amount in unclaimed.items()},
         "certificate": certificate(auction),
         "literal": literal(auction),
@@ -106,6 +150,36 @@ def describe(auction: Auction, currency: Currency) -> dict[str, Any]:
         shares = auction.dst.shares
         out["dst"] = {str(index): str(share) for index, share in shares.items()}
     return out
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    """The roll, the rounds, and what was paid for them."""
+    return {
+        "standing_round": feed.standing,
+        "challenger": feed.challenger or None,
+        "moved": feed.moved,
+        "callers": [feed.attesting.members[each] for each in sorted(feed.bitmaps)],
+        "rounds": [
+            {
+                "threshold": panel.threshold,
+                "members": {
+                    member: {
+                        "committed": bool(each.committed >> position & 1),
+                        "published": bool(each.published >> position & 1),
+                        "counted": bool(each.complete >> position & 1),
+                        "fee_claimed": str(each.claimed.get(position, 0)),
+                    }
+                    for position, member in enumerate(panel.members)
+                },
+                "fee_of_each": str(each.parts),
+            }
+            for panel, each in zip(feed.panels, feed.rounds, strict=True)
+        ],
+    }
+
+
+def _draw(draw: Draw) -> dict[str, Any]:
+    return {"block": draw.block, "time": draw.time, "key": "0x" + draw.key.hex()}
 
 
 def certificate(auction: Auction) -> dict[str, Any]:

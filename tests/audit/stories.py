@@ -7,17 +7,18 @@ import functools
 from tests.audit.recorder import Recorded, Story
 from tests.support.auction import (
     BUYER,
-    CHALLENGE_BOND,
     CHALLENGER,
-    ELIGIBLE,
-    MIN_BOND,
     PPB,
+    PRESENT,
     RELAYER,
     SETTLER,
+    UNAVAILABLE,
     UNDERSERVED,
+    UNREADABLE,
     Auction,
     Protocol,
     Score,
+    person,
 )
 from tests.support.chain import ACCOUNTS, ETHER
 
@@ -29,67 +30,98 @@ DST = {
     "qualityWeight": 4 * 10**8,
     "impactWeight": 3 * 10**8,
 }
-FLAGGED = ELIGIBLE | UNDERSERVED
+FLAGGED = PRESENT | UNDERSERVED
 BOTH = [CHALLENGER, *ACCOUNTS[8:10]]
+FIRST, APPEAL = 5, 3
+#: Of the main auction: winners by what becomes of them.
+GONE, SILENT, WRONG, BROKEN, SOLD = 0, 1, 8, 9, (2, 3, 11)
+WITHDRAWN, UNREVEALED, UNOPENED = 6, 7, 10
+COSTS = (
+    60_000, 80_000, 120_000, 150_000, 90_000, 2_000_000,
+    70_000, 900_000, 40_000, 50_000, 30_000, 55_000,
+)  # fmt: skip
 
 
 def main_auction(p: Protocol) -> Auction:
-    """Tranche, mixed payment, withdrawals, a missing vector, forfeits, revenue, DST."""
+    """Tranche, mixed payment, a relayed bid, one off the roll, an absent operator, all disputes."""
     a = p.create(pool=500_000, rho=3 * PPB // 4, tranche=PPB // 2, bounty=10**15, dst=DST)
-    for cost in (60_000, 80_000, 120_000, 150_000, 90_000, 2_000_000, 70_000, 900_000, 40_000):
-        a.commit(cost)
-    a.withdraw(6)
-    a.recommit(8, 45_000)
-    scores = [Score(1000 + 10 * i, 9_000 - 300 * i, 8_000 + 100 * i) for i in range(10)]
-    scores[3] = scores[3]._replace(flags=FLAGGED)
-    scores[2] = scores[2]._replace(flags=FLAGGED)
-    scores[4] = scores[4]._replace(flags=0)
+    for index, cost in enumerate(COSTS):
+        if index == WRONG:
+            a.commit_for(person("provider 8").address, person("provider 8"), cost)
+        else:
+            a.commit(cost)
+    a.withdraw(WITHDRAWN)
+    a.go("open")
+    a.reclaim(WITHDRAWN)
+    for index in a.entries:
+        if index not in (WITHDRAWN, UNOPENED):
+            a.open(index)
+    a.open(0)
+    held = [index for index in a.entries if index not in (WITHDRAWN, UNOPENED)]
+    a.roll(held, held, held[:-1])
+    scores = [Score(1000 + 10 * i, 9_000 - 300 * i, 8_000 + 100 * i) for i in range(len(COSTS))]
+    for index in (2, 3):
+        scores[index] = scores[index]._replace(flags=FLAGGED)
+    scores[4] = scores[4]._replace(phi=0)
     near = [score._replace(phi=score.phi + 1) for score in scores]
-    reports = [a.report(i, near if i == 1 else scores) for i in range(5)]
-    a.go("score")
+    reports = [a.report(i, near if i == 1 else scores) for i in range(FIRST)]
     for report in reports:
         a.commit_vector(report)
-    a.go("open")
-    a.ask("announceVector", 0, "https://operator.example", sender=p.operators[0].address)
+    a.go("score_open")
+    a.ask("announceVector", 0, "https://operator.example", sender=p.first[0].address)
     for report in reports[:4]:
         a.publish(report)
-    a.go("post")
+    a.go("score_post")
     a.post(reports[:4])
     a.scores = scores
-    p.chain.time += 30
+    a.go("challenge")
     a.ask("slashMissing", 1, 4)
     a.go("reveal")
-    a.protocol.do("acceptScores", a.id)
-    for index in (0, 1, 2, 3, 4, 5, 9):
-        a.reveal(index)
+    p.do("acceptScores", a.id)
+    for index in a.entries:
+        if index not in (WITHDRAWN, UNREVEALED, UNOPENED):
+            a.reveal(index)
     a.go("settle")
     wrong = (0, 2**32 - 1, 2**32 - 1)
     p.do("settle", a.id, wrong, 1, sender=BOTH[0].address)
     p.do("settle", a.id, a.proposal(), 4, sender=BOTH[1].address)
     a.settle()
-    winners = a.winners()
-    assert len(winners) >= 4, winners
-    for index in winners[1:]:
-        a.deliver(index)
-    a.deliver(winners[2], b"better")
-    a.go("verdict")
-    p.do("forfeit", a.id, winners[0])
-    a.verdict([winners[1]], [0, 1, 3])
+    assert a.winners() == [GONE, SILENT, 2, 3, WRONG, BROKEN, 11]
+    sale(a)
     a.go("claim")
-    a.claim(winners[2], 1)
-    a.claim(winners[2], 6)
-    a.claim(winners[3], 5)
-    for index in (*winners[4:], 4, 5):
+    p.do("forfeit", a.id, SILENT)
+    a.claim(2, 1)
+    a.claim(2, 6)
+    a.claim(3, 5)
+    for index in (11, 4, 5):
         a.claim(index)
     for settler in (SETTLER, BOTH[1]):
         p.do("claimBounty", a.id, sender=settler.address)
-    p.do("withdrawBuyer", a.id, BUYER.address, sender=BUYER.address)
+    a.withdraw_refund()
     return a
+
+
+def sale(a: Auction) -> None:
+    """One winner cannot be fetched, one delivers nothing, one a wrong key, one a wrong page."""
+    a.go("fetch")
+    a.name_missing(GONE, 11)
+    a.go("fetch_verdict")
+    a.verdict(GONE, UNAVAILABLE, [0, 2, 4])
+    a.go("deliver")
+    for index in (BROKEN, *SOLD):
+        a.deliver(index)
+    a.deliver(WRONG, a.delivery(WRONG, bytes(32)))
+    a.go("dispute")
+    a.refute(WRONG, a.delivery(WRONG, bytes(32)))
+    a.complain(BROKEN)
+    a.complain(2)
+    a.go("dispute_verdict")
+    a.verdict(BROKEN, UNREADABLE, [1, 2, 3])
 
 
 def revenue(p: Protocol, a: Auction) -> None:
     """Deposits, transfers of shares, claims between them; participation tokens."""
-    mut, holder = a.mut(), a.entries[a.winners()[2]].owner
+    mut, holder = a.mut(), a.entries[SOLD[0]].owner
     chain = p.chain
     chain.transact(p.token, "mint", BUYER.address, 10_000, sender=BUYER.address)
     chain.transact(p.token, "approve", mut, 10_000, sender=BUYER.address)
@@ -98,8 +130,8 @@ def revenue(p: Protocol, a: Auction) -> None:
     chain.transact(mut, "transfer", RELAYER.address, 1, sender=RELAYER.address)
     chain.transact(p.token, "transfer", mut.address, 777, sender=BUYER.address)
     chain.transact(mut, "accrue")
-    late = a.entries[a.winners()[3]].owner
-    a.claim(a.winners()[3], 2)
+    late = a.entries[SOLD[1]].owner
+    a.claim(SOLD[1], 2)
     chain.transact(mut, "claimFor", holder)
     chain.transact(mut, "approve", RELAYER.address, 5, sender=holder)
     chain.transact(mut, "transferFrom", holder, SETTLER.address, 5, sender=RELAYER.address)
@@ -111,108 +143,135 @@ def revenue(p: Protocol, a: Auction) -> None:
     chain.transact(dst, "verify", proposal, 4)
     chain.transact(dst, "verify", proposal, 100)
     for index in shares:
-        entry = a.entries[index]
-        chain.transact(dst, "claim", index, entry.owner, entry.payer)
+        chain.transact(dst, "claim", a.entries[index].place)
     chain.transact(dst, "transfer", RELAYER.address, 3, sender=a.entries[max(shares)].owner)
 
 
-def challenged(p: Protocol) -> Auction:
-    """A challenge that moves a score: a deviator and an equivocator are slashed."""
-    last = p.operators[4].address
-    p.ask("addBond", sender=last, value=ETHER)
+def appealed(p: Protocol) -> Auction:
+    """An appeal moves a score: a deviator loses its stake, and one who signed twice does."""
     a = p.create(bounty=7)
     for cost in (100_000, 200_000, 900_000):
         a.commit(cost)
     good = [Score(), Score(phi=9_000), Score()]
     bad = [good[0]._replace(phi=2_000), *good[1:]]
     reports = a.score(bad, bad, bad, bad, good)
-    a.go("challenge")
-    a.ask("challenge", sender=CHALLENGER.address, value=CHALLENGE_BOND)
+    a.challenge()
+    a.scores = good
     a.score(good, round_=2)
     a.ask("resolve")
-    report = reports[0]
-    a.ask(
-        "slashDeviator",
-        0,
-        0,
-        report.evidence,
-        report.signature,
-        report.chunk_hashes,
-        report.vector,
-    )
-    twice = a.report(2, good), a.report(2, bad)
-    operator = p.operators[2].address
-    a.ask(
-        "slashEquivocation",
-        operator,
-        *(report.signed(1) for report in twice),
-        sender=RELAYER.address,
-    )
-    p.ask("withdrawCredit", CHALLENGER.address, sender=CHALLENGER.address)
-    a.go("reveal")
+    a.ask("slashDeviator", *a.deviation(reports[0], 0))
+    twice = a.report(2, good, 2), a.report(2, bad, 2)
+    a.ask("slashContradiction", 2, *(report.signed(2) for report in twice), sender=RELAYER.address)
+    a.to("fetch")
+    winners = a.winners()
+    a.name_missing(winners[0])
+    a.go("fetch_verdict")
+    a.verdict(winners[0], UNAVAILABLE, [0, 2])
+    a.to("claim")
     for index in range(3):
-        a.reveal(index)
-    a.go("settle")
-    a.settle()
-    for index in a.winners():
-        a.deliver(index)
-    a.go("claim")
-    for index in range(3):
-        a.claim(index)
-    p.do("withdrawBuyer", a.id, RELAYER.address, sender=BUYER.address)
-    for index in (0, 2):
-        p.ask("addBond", sender=p.operators[index].address, value=ETHER)
+        if index != winners[0]:
+            a.claim(index)
+    a.withdraw_refund(RELAYER.address)
+    p.ask("withdrawCredit", CHALLENGER.address, ETHER // 1000, sender=CHALLENGER.address)
     return a
 
 
 def unmoved(p: Protocol) -> Auction:
-    """A challenge that moves nothing; nobody settles in time, everybody is refunded."""
+    """An appeal moves nothing; nobody settles in time, everybody is refunded."""
     a = p.create(bounty=11)
-    for cost in (10, 20):
+    for cost in (10, 20, 30):
         a.commit(cost)
-    a.score([Score(), Score()])
-    a.go("challenge")
-    a.ask("challenge", sender=CHALLENGER.address, value=CHALLENGE_BOND)
-    a.score([Score(phi=9_990), Score()], round_=2)
+    a.withdraw(2)
+    a.score([Score(), Score(), Score()])
+    a.challenge()
+    a.score([Score(phi=9_990), Score(), Score()], round_=2)
     a.ask("resolve")
     a.go("reveal")
     a.reveal(0)
-    a.go("deliver_late")
+    a.go("fetch")
     p.do("abort", a.id)
     a.claim(0)
     a.reclaim(1)
-    p.do("withdrawBuyer", a.id, BUYER.address, sender=BUYER.address)
+    a.reclaim(2)
+    a.withdraw_refund()
     return a
 
 
-def failed(p: Protocol) -> Auction:
-    """No scores come: the auction ends, bonds and budget return, the silent are punished."""
+def unanswered(p: Protocol) -> Auction:
+    """An appeal that nobody scores: round one stands, the bond returns."""
+    a = p.create(bounty=3)
+    a.commit(100_000)
+    a.score([Score()])
+    a.challenge()
+    a.go("reveal")
+    a.ask("resolve")
+    a.to("claim")
+    a.claim(0)
+    a.withdraw_refund()
+    # Anybody may add fees.
+    p.ask("payFees", p.auction, a.id, BUYER.address, value=1_000_001)
+    return a
+
+
+def scoreless(p: Protocol) -> Auction:
+    """Too few commit: the auction ends, entry fees and all else return, nobody is missing."""
     a = p.create(bounty=13)
-    a.commit(5)
-    a.go("score")
-    a.commit_vector(a.report(0, [Score()]))
+    for cost in (5, 6):
+        a.commit(cost)
+    a.withdraw(1)
+    a.go("open")
+    a.reclaim(1)
+    a.to("score")
+    a.tally()
+    a.commit_vector(a.report(0, [Score(), Score()]))
     a.go("challenge")
     p.do("abort", a.id)
     a.reclaim(0)
-    p.do("withdrawBuyer", a.id, BUYER.address, sender=BUYER.address)
-    a.ask("slashMissing", 1, 0)
+    a.reclaim(1)
+    a.withdraw_refund()
+    return a
+
+
+def rollless(p: Protocol) -> Auction:
+    """Too few call the roll: the auction ends before any score."""
+    a = p.create()
+    a.commit(5)
+    a.go("roll")
+    a.call_roll(0, [])
+    a.go("score")
+    p.do("abort", a.id)
+    a.reclaim(0)
+    a.withdraw_refund()
+    return a
+
+
+def silent(p: Protocol) -> Auction:
+    """Three commit and show nothing: all of them lose their stakes."""
+    a = p.create()
+    a.commit(5)
+    a.to("score")
+    a.tally()
+    for member in range(3):
+        a.commit_vector(a.report(member, [Score()]))
+    a.go("challenge")
+    for member in range(3):
+        a.ask("slashMissing", 1, member)
+    p.do("abort", a.id)
+    a.reclaim(0)
+    a.withdraw_refund()
     return a
 
 
 def enrolled(p: Protocol) -> Auction:
-    """Nobody bids: the pool of MUT is shared by weight."""
-    a = p.create(enrolment=True, rho=0, budget=0, pool=100_000)
+    """Nobody bids, nothing is sampled: the pool of MUT is shared by weight."""
+    terms = {"enrolment": True, "rho": 0, "budget": 0, "pool": 100_000, "samples": 0}
+    a = p.create(**terms, durations={"open": 0})
     for _ in range(3):
         a.commit()
+    held = [0, 1, 2]
+    a.roll(held, held, held)
     a.score([Score(), Score(phi=5_000), Score(q=5_000)])
-    a.go("reveal")
-    for index in range(3):
-        a.reveal(index)
-    a.go("settle")
-    a.settle()
-    for index in a.winners():
-        a.deliver(index)
-    a.go("claim")
+    a.to("claim")
     for index in range(3):
         a.claim(index)
     return a
@@ -223,31 +282,56 @@ def empty(p: Protocol) -> Auction:
     a = p.create(bounty=17)
     a.go("settle")
     a.settle()
-    p.do("withdrawBuyer", a.id, BUYER.address, sender=BUYER.address)
+    a.withdraw_refund()
     return a
 
 
-def farewell(p: Protocol) -> None:
-    """An operator leaves."""
-    p.chain.time += 60 * 86_400
-    leaver = p.operators[1].address
-    p.ask("exit", sender=leaver)
-    p.ask("withdrawCredit", leaver, sender=leaver)
+def running(p: Protocol) -> Auction:
+    """Still open at the end of the logs, with a challenge that is not decided."""
+    a = p.create(bounty=19)
+    a.commit(5)
+    a.score([Score()])
+    a.challenge()
+    return a
+
+
+def farewell(p: Protocol, auctions: list[Auction]) -> None:
+    """Stakes are released, fees are claimed, and an operator leaves with another one's key."""
+    p.chain.time += 8 * 86_400
+    for a in auctions:
+        for number, masks in enumerate(a.rounds(), 1):
+            for member, operator in enumerate(a.panel(number)):
+                if masks.complete >> member & 1 and a.state() != 2 or number == 2:
+                    _claim_fee(a, number, member)
+                if masks.committed & ~masks.settled & 1 << member:
+                    a.ask("releaseStake", number, member, sender=operator.address)
+    leaver = p.first[1].address
+    p.ask("leaveSet", p.operator_set, 1, sender=leaver)
+    p.register(p.first[1], deposit=0)
+    p.ask("withdrawCredit", leaver, p.credit(leaver), sender=leaver)
+
+
+def _claim_fee(a: Auction, number: int, member: int) -> None:
+    from tests.support.chain import Reverted
+
+    try:
+        a.ask("claimFee", number, member)
+    except Reverted as error:
+        assert error.name == "NothingDue"
 
 
 @functools.cache
 def everything() -> Story:
     """All of it on one chain, and what a node would tell about it."""
-    p = Protocol(Recorded(), operators=5)
-    assert p.threshold == 3
+    p = Protocol(Recorded(), first=FIRST, appeal=APPEAL)
     a = main_auction(p)
     revenue(p, a)
-    challenged(p)
-    unmoved(p)
-    p.ask("addBond", sender=p.operators[0].address, value=MIN_BOND)
-    failed(p)
-    p.ask("addBond", sender=p.operators[0].address, value=MIN_BOND)
+    over = [a, appealed(p), unmoved(p), unanswered(p), scoreless(p), silent(p)]
+    rollless(p)
     enrolled(p)
     empty(p)
-    farewell(p)
+    farewell(p, over)
+    p.ask("acceptSet", p.operator_set, 1, sender=p.first[1].address)
+    p.ask("deposit", p.first[1].address, value=100 * ETHER)
+    running(p)
     return Story(p)
