@@ -5,7 +5,7 @@ With the buyer's key B = b·G and an ephemeral point E = e·G, both know S = e·
     wrapped = data key ⊕ keccak256(S.x ‖ S.y ‖ context)
     context = keccak256(chain id ‖ auction contract ‖ auction ‖ index), 32 bytes each
 
-The winner signs (wrapped, E) with e itself, so that nobody can use another's point. e is derived from
+The winner signs (wrapped, E) with e itself, so that nobody can use another's point. e comes from
 the data key, so a delivery that was interrupted is made again alike. The proof that S is the shared
 point is Chaum and Pedersen's, made non-interactive (Fiat and Shamir), in the form that
 `contracts/libraries/ChaumPedersen.sol` can check with `ecrecover`.

@@ -21,11 +21,19 @@ PAGE_BYTES: Final = 16_384
 _START: Final = '{"metadata":'
 #: Cannot occur inside a JSON string, where a quotation mark has a backslash before it.
 _TEXT: Final = '},"text":"'
-#: The end of a document: a quotation mark that no backslash escapes.
-_END: Final = re.compile(r'(?<!\\)(?P<kept>(?:\\\\)*)"\}?\Z')
-#: What canonical JSON escapes, or the beginning of that at the end of a page.
-_ESCAPE: Final = re.compile(r'\\(?:(["\\bfnrt])|u00([0-9a-f]{2})|(?:u(?:0(?:0[0-9a-f]?)?)?)?\Z)')
-_CHARACTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_END: Final = ('"}', '"')
+#: What canonical JSON escapes besides the backslash, the code of a control character, and the
+#: beginning of an escape that the end of a page cuts.
+_ESCAPES: Final = (
+    ('\\"', '"'),
+    ("\\n", "\n"),
+    ("\\t", "\t"),
+    ("\\r", "\r"),
+    ("\\b", "\b"),
+    ("\\f", "\f"),
+)
+_CODE: Final = re.compile(r"\\u00([0-9a-f]{2})")
+_CUT: Final = re.compile(r"\\(?:u(?:0(?:0[0-9a-f]?)?)?)?\Z")
 
 
 def page_count(size: int) -> int:
@@ -82,11 +90,11 @@ def _fragment(line: str) -> Document:
         text = line[start + len(_TEXT) :]
         if line.startswith(_START):
             metadata = _metadata(line[len(_START) : start + 1])
-    elif line.startswith(_START):
+    elif line.startswith(_START) or _START.startswith(line):
         text = ""
     else:
         text = line
-    return Document(_ESCAPE.sub(_unescaped, _END.sub(r"\g<kept>", text)), metadata)
+    return Document(_unescaped(_without_end(text)), metadata)
 
 
 def _metadata(encoded: str) -> dict[str, Any]:
@@ -97,8 +105,24 @@ def _metadata(encoded: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    short, code = match[1], match[2]
-    if code:
-        return chr(int(code, 16))
-    return _CHARACTERS.get(short, short) if short else ""
+def _without_end(text: str) -> str:
+    """Remove the quotation mark that ends a text, if it is there and no backslash escapes it."""
+    for end in _END:
+        if text.endswith(end):
+            kept = text[: -len(end)]
+            escaped = (len(kept) - len(kept.rstrip("\\"))) % 2
+            return text if escaped else kept
+    return text
+
+
+def _unescaped(text: str) -> str:
+    *parts, last = text.split("\\\\")
+    return "\\".join(map(_replaced, (*parts, _CUT.sub("", last))))
+
+
+def _replaced(part: str) -> str:
+    if "\\" not in part:
+        return part
+    for escape, character in _ESCAPES:
+        part = part.replace(escape, character)
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), part)

@@ -77,12 +77,16 @@ def fold(text: str) -> NDArray[np.uint32]:
     table = _table()
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = table.length[characters]
-    ends = np.cumsum(lengths)
-    offset = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-    codes: NDArray[np.uint32] = table.codes[np.repeat(table.start[characters], lengths) + offset]
+    if lengths.max(initial=0) > 1:
+        which = np.repeat(np.arange(len(characters)), lengths)
+        offset = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        codes = table.codes[table.start[characters[which]] + offset]
+    else:  # the same, faster
+        which = np.flatnonzero(lengths)
+        codes = table.codes[table.start[characters[which]]]
     digit = table.digit[codes]
     if digit.any():
-        word = np.repeat(np.cumsum(table.space[characters]), lengths)
+        word = np.cumsum(table.space[characters])[which]
         has_letter = np.bincount(word, ~digit) > 0
         codes = codes[~(digit & has_letter[word])]
     return codes
