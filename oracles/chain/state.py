@@ -109,6 +109,7 @@ class Round:
         posted: by mask and chunk, the address of the code that holds the medians.
         complete: mask of the members whose medians count; 0 while there are none.
         stakes: members whose stake is neither burned nor released.
+        burned: members whose stake was burned.
         parts: wei that each member that counts can claim in all, see FeesPaid.
         claimed: wei that members have claimed, by member.
     """
@@ -119,6 +120,7 @@ class Round:
     posted: dict[int, dict[int, ChecksumAddress]] = field(default_factory=dict)
     complete: int = 0
     stakes: set[int] = field(default_factory=set)
+    burned: set[int] = field(default_factory=set)
     parts: int = 0
     claimed: dict[int, int] = field(default_factory=dict)
 
@@ -155,7 +157,9 @@ class AuctionState:
         deliveries: by winner's index.
         complaints: digest of the complaint by index.
         struck_out: winners without pay.
-        dues: wei of gas to be repaid, by account, before they are scaled by what is covered.
+        dues: wei of gas to be repaid, by account, if all of them are covered.
+        covered: wei that there are to repay them with.
+        dues_claimed: wei that was repaid, by account.
     """
 
     id: AuctionId
@@ -187,6 +191,8 @@ class AuctionState:
     complaints: dict[int, bytes] = field(default_factory=dict)
     struck_out: set[int] = field(default_factory=set)
     dues: dict[str, int] = field(default_factory=dict)
+    covered: int = 0
+    dues_claimed: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def start(
@@ -269,6 +275,12 @@ class AuctionState:
         counted = round_.complete >> seat.position & 1
         return round_.parts - round_.claimed.get(seat.position, 0) if counted else 0
 
+    def gas_due(self, account: str) -> int:
+        """Wei of gas that an account can have repaid now (ScoreOracle.claimDue)."""
+        owed = sum(self.dues.values())
+        part = self.dues.get(account, 0) * self.covered // owed if owed else 0
+        return part - self.dues_claimed.get(account, 0)
+
     def remaining(self) -> list[Commitment]:
         """Commitments that were not taken back, by index."""
         return [commitment for commitment in self.commitments if not commitment.withdrawn]
@@ -350,20 +362,23 @@ class AuctionState:
     def _apply_money(self, body: Body) -> bool:
         """Stakes and fees."""
         match body:
-            case (
-                StakeSlashed(round=number, member=member)
-                | StakeReleased(round=number, member=member)
-            ):
+            case StakeSlashed(round=number, member=member, dues=dues):
+                position = self._position(number, member)
+                self.rounds[number - 1].stakes.discard(position)
+                self.rounds[number - 1].burned.add(position)
+                self.covered += dues
+            case StakeReleased(round=number, member=member):
                 self.rounds[number - 1].stakes.discard(self._position(number, member))
-            case FeesPaid(round=number, part=part):
+            case FeesPaid(round=number, part=part, dues=dues):
                 self.rounds[number - 1].parts += part
+                self.covered += dues
             case FeeClaimed(round=number, member=member, amount=amount):
                 claimed, position = self.rounds[number - 1].claimed, self._position(number, member)
                 claimed[position] = claimed.get(position, 0) + amount
             case DueAdded(account=account, amount=amount):
                 self.dues[account] = self.dues.get(account, 0) + amount
-            case DueClaimed(account=account):
-                self.dues.pop(account, None)
+            case DueClaimed(account=account, amount=amount):
+                self.dues_claimed[account] = self.dues_claimed.get(account, 0) + amount
             case _:
                 return False
         return True

@@ -300,7 +300,7 @@ class Daemon:
                 self._context.journal.close_auction(auction.id)
                 self._index.forget(auction.id)
             return None
-        if finished(auction, me, head):
+        if finished(auction, me, self._context.address, head):
             self._finish(auction)
             return None
         reason = declined(auction, me, self._context.settings.policy)
@@ -321,11 +321,13 @@ class Daemon:
             self._context.journal.messages.verdicts(auction.id),
             self._enforcement.deviators(auction),
         )
-        return Turn(auction, me, head, progress, reason)
+        return Turn(auction, me, self._context.address, head, progress, reason)
 
     def _serve(self, turn: Turn) -> list[Duty]:
         """Do what is due for one auction; gives what was due."""
         due = list(duties(turn, self._timing))
+        # What is not due any more may be due again, such as a fee that is paid later.
+        self._abandoned -= {d for d in self._abandoned if d.auction == turn.auction.id} - set(due)
         for duty in due:
             self._perform(turn, duty)
         self._monitor.report_outcome(turn)

@@ -58,14 +58,15 @@ def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
     yield from _earnings(turn)
 
 
-def finished(auction: AuctionState, me: Seat, head: Head) -> bool:
+def finished(auction: AuctionState, me: Seat, address: str, head: Head) -> bool:
     """Whether nothing can become due any more."""
     if auction.state is State.OPEN:
         return False
     aborted = auction.state is State.ABORTED
     over = auction.phases.reveal_start if aborted else auction.phases.dispute_end
     staked = me.position in auction.rounds[me.round - 1].stakes
-    return head.settled >= over and not staked and not auction.fee_due(me)
+    due = auction.fee_due(me) or auction.gas_due(address)
+    return head.settled >= over and not staked and not due
 
 
 def wanted(turn: Turn) -> Set[int]:
@@ -257,6 +258,9 @@ def _earnings(turn: Turn) -> Iterator[Duty]:
     ended = auction.state is State.ABORTED or now >= auction.phases.dispute_end
     if ended and auction.fee_due(me):
         yield Duty(Kind.CLAIM_FEE, auction.id, me.round)
+    # Until the last window of scores is over, there may be more gas to repay.
+    if ended and now >= auction.windows(2).end and auction.gas_due(turn.address):
+        yield Duty(Kind.CLAIM_DUE, auction.id)
     if now >= auction.stakes_free and me.position in round_.stakes:
         present = round_.published.keys() | _members(round_.complete)
         enough = len(round_.committed) >= auction.panel(me.round).threshold

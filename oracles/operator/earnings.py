@@ -36,23 +36,20 @@ class Earnings:
 
     def _claim_fee(self, turn: Turn, duty: Duty) -> None:
         amount = turn.auction.fee_due(turn.me)
-        log.info("fee earned", auction=duty.auction, round=duty.round, wei=str(amount))
         call = self._context.oracle.claim_fee(
             self._contract, duty.auction, duty.round, turn.me.position
         )
-        self._context.outbox.send(duty, call, once=True)
+        if self._context.outbox.send(duty, call):
+            log.info("fee earned", auction=duty.auction, round=duty.round, wei=str(amount))
 
     def _claim_due(self, turn: Turn, duty: Duty) -> None:
-        log.info("gas repaid", auction=duty.auction, wei=str(turn.auction.dues[self._address]))
-        call = self._context.oracle.claim_due(self._contract, duty.auction, self._address)
-        self._context.outbox.send(duty, call, once=True)
-
-    @property
-    def _address(self) -> str:
-        return self._context.address
+        amount = turn.auction.gas_due(turn.address)
+        call = self._context.oracle.claim_due(self._contract, duty.auction, turn.address)
+        if self._context.outbox.send(duty, call):
+            log.info("gas repaid", auction=duty.auction, wei=str(amount))
 
     def _release(self, turn: Turn, duty: Duty) -> None:
         call = self._context.oracle.release_stake(
             self._contract, duty.auction, duty.round, turn.me.position
         )
-        self._context.outbox.send(duty, call, once=True)
+        self._context.outbox.send(duty, call)

@@ -24,6 +24,9 @@ class Metrics:
         self.missed = Counter(
             "qmia_operator_rounds_missed", "Rounds without our commitment", registry=self.registry
         )
+        self.burned = Counter(
+            "qmia_operator_stakes_burned", "Own stakes that were burned", registry=self.registry
+        )
         self.transactions = Gauge(
             "qmia_operator_transactions", "Transactions by state", ["state"], registry=self.registry
         )

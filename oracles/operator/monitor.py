@@ -44,12 +44,17 @@ class Monitor:
         self._metrics = context.metrics
         self._web3 = web3
         self._reported: set[int] = set()
+        self._burned: set[int] = set()
         self._next_funds = 0.0
 
     def report_outcome(self, turn: Turn) -> None:
-        """Notice that a round was missed, or how far our vector is from the accepted one."""
+        """Notice a burned stake, a missed round, or how far our vector is from the accepted one."""
         auction, now, number = turn.auction, turn.head.timestamp, turn.me.round
         round_, window = auction.rounds[number - 1], auction.windows(number)
+        if turn.me.position in round_.burned and auction.id not in self._burned:
+            self._burned.add(auction.id)
+            self._metrics.burned.inc()
+            log.error("stake burned", auction=auction.id, round=number, wei=str(auction.stake))
         report = turn.progress.rounds[number - 1].report
         if auction.id in self._reported:
             return
@@ -82,6 +87,7 @@ class Monitor:
     def forget(self, auction: int) -> None:
         """Let go of an auction that is over."""
         self._reported.discard(auction)
+        self._burned.discard(auction)
 
     def report_cycle(
         self, head: Head, turns: Sequence[Turn], due: Sequence[Duty], unpinned: int

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import structlog
+from eth_utils.address import is_hex_address, to_checksum_address
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -67,6 +68,12 @@ def _node(name: str) -> str:
     if name.startswith("http") or not is_node(_store(name)):
         raise ValueError(f"{name} is no IPFS node: write ipfs:/ip4/127.0.0.1/tcp/5001/http")
     return name
+
+
+def _address(text: str) -> str:
+    if not is_hex_address(text):
+        raise ValueError(f"{text} is no address")
+    return to_checksum_address(text)
 
 
 #: A folder, an IPFS node or a gateway: see `oracles.evidence.open_store`.
@@ -168,7 +175,7 @@ class Settings(BaseSettings):
     private_key: SecretStr | None = None
     private_key_file: Path | None = None
     remote_signer: str | None = None
-    address: str | None = None
+    address: Annotated[str, AfterValidator(_address)] | None = None
     encryption_keystore: Path | None = None
     encryption_key: SecretStr | None = None
     encryption_key_file: Path | None = None

@@ -10,7 +10,14 @@ from oracles.chain import rpc
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import read_events
 from oracles.chain.state import load_auction
-from oracles.chain.typed_events import AuctionCreated, FeeClaimed, SetAccepted, SetLeft, SetProposed
+from oracles.chain.typed_events import (
+    AuctionCreated,
+    DueClaimed,
+    FeeClaimed,
+    SetAccepted,
+    SetLeft,
+    SetProposed,
+)
 from oracles.money import ETHER
 from oracles.operator.keys import operator_address
 from oracles.operator.policy import declined
@@ -35,7 +42,7 @@ def status(settings: Settings) -> dict[str, Any]:
     addresses = [oracle.address, contract.address]
     mine: set[int] = set()
     accepted: set[int] = set()
-    auctions, earned, now = [], 0, newest["timestamp"]
+    auctions, earned, repaid, now = [], 0, 0, newest["timestamp"]
     for event in read_events(web3, addresses, deployment.block, newest["number"]):
         match event.body:
             case SetProposed(operator_set=number, first=first, appeal=appeal):
@@ -47,6 +54,8 @@ def status(settings: Settings) -> dict[str, Any]:
                 accepted.discard(number)
             case FeeClaimed(member=member, amount=amount) if member == address:
                 earned += amount
+            case DueClaimed(account=account, amount=amount) if account == address:
+                repaid += amount
             case AuctionCreated(auction_id=auction, terms=terms):
                 if terms.scoring.operator_set in mine:
                     state = load_auction(web3, deployment, auction)
@@ -60,6 +69,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "balance": ETHER.format(rpc.balance(web3, to_checksum_address(address))),
         "credit": ETHER.format(oracle.credit_of(address)),
         "earned": ETHER.format(earned),
+        "gas_repaid": ETHER.format(repaid),
         "sets_accepted": sorted(accepted),
         "sets_not_accepted": sorted(mine - accepted),
         "auctions": auctions,
@@ -82,5 +92,6 @@ def _auction(auction: AuctionState, address: str, settings: Settings, now: int) 
         "complete": bool(round_.complete),
         "stake": ETHER.format(auction.stake if seat.position in round_.stakes else 0),
         "fee_due": ETHER.format(auction.fee_due(seat)),
+        "gas_due": ETHER.format(auction.gas_due(address)),
         "next": next((f"{n} in {w - now} s" for n, w in deadlines if w > now), "over"),
     }

@@ -67,6 +67,7 @@ class Turn:
     Attributes:
         auction: as the chain has it at `head`.
         me: where this operator sits in the set.
+        address: of this operator.
         head: block that the cycle is pinned to; its timestamp is the time.
         progress: what this operator has done and heard.
         declined: why this operator does not score for this auction; empty if it does.
@@ -74,6 +75,7 @@ class Turn:
 
     auction: AuctionState
     me: Seat
+    address: str
     head: Head
     progress: AuctionProgress
     declined: str = ""

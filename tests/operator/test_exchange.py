@@ -14,9 +14,10 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracles.chain import codec
-from oracles.chain.oracle import OperatorSet, Submission
+from oracles.chain import packing, typed_data
+from oracles.chain.oracle import Ground, Submission
 from oracles.chain.signers import LocalSigner
+from oracles.chain.typed_events import Panel
 from oracles.errors import InputError, IntegrityError
 from oracles.operator.exchange import DirectoryExchange, Gatherer, Topic, download, limits
 from oracles.operator.messages import (
@@ -28,6 +29,7 @@ from oracles.operator.messages import (
     encode_verdict,
     recover,
     report_message,
+    verdict_message,
 )
 from oracles.operator.settings import Exchange
 from tests.operator.test_duties import view
@@ -42,23 +44,28 @@ if TYPE_CHECKING:
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGNERS = [LocalSigner(account) for account in ACCOUNTS[:3]]
-CONTRACTS = Contracts(codec.Domain.oracle(1, "0x" + "33" * 20), "0x" + "44" * 20)
-VECTOR = codec.pack_vector([codec.Score(1, 2, 3, eligible=True)] * 2)
+CONTRACTS = Contracts(typed_data.Domain.oracle(1, "0x" + "33" * 20), "0x" + "44" * 20)
+VECTOR = packing.pack_vector([packing.Score(1, 2, 3, present=True)] * 2)
 SALT, EVIDENCE = keccak(text="salt"), keccak(text="evidence")
 
 
 @pytest.fixture
 def auction() -> AuctionState:
+    return made_auction()
+
+
+def made_auction() -> AuctionState:
     made = view()
-    made.members = OperatorSet(tuple(signer.address for signer in SIGNERS), 3)
+    made.panels = (Panel(3, tuple(signer.address for signer in SIGNERS)), Panel(0, ()))  # type: ignore[arg-type]
+    made.accepted_round = 1
     return made
 
 
 def signed(auction: AuctionState, member: int = 0, vector: bytes = VECTOR) -> SignedReport:
     message = report_message(CONTRACTS, auction, 1, vector, EVIDENCE)
     signer = SIGNERS[member]
-    auction.rounds[0].committed[member] = codec.vector_commitment(
-        codec.typed_digest(message), signer.address, SALT
+    auction.rounds[0].committed[member] = packing.vector_commitment(
+        typed_data.typed_digest(message), signer.address, SALT
     )
     return check_report(
         CONTRACTS,
@@ -73,7 +80,7 @@ def test_report__encoded_and_decoded__is_the_same(auction: AuctionState) -> None
     assert report.committed
     message = json.loads(json.dumps(encode_report(report)))
     assert decode_report(message, CONTRACTS, auction, 1) == report
-    one, all_ = limits(auction)
+    one, all_ = limits(auction, 3)
     assert len(json.dumps(encode_report(report))) < one < all_
 
 
@@ -140,13 +147,13 @@ fields = [
     "signature",
     "vector",
     "index",
+    "ground",
 ]
 
 
 @given(st.dictionaries(st.sampled_from(fields), json_values))
 def test_messages__any_json__refused_never_a_crash(change: dict[str, Any]) -> None:
-    auction = view()
-    auction.members = OperatorSet(tuple(signer.address for signer in SIGNERS), 3)
+    auction = made_auction()
     base = encode_report(signed(auction))
     message = base | change
     if any(message[field] != value for field, value in base.items() if field != "salt"):
@@ -157,15 +164,28 @@ def test_messages__any_json__refused_never_a_crash(change: dict[str, Any]) -> No
 
 
 def test_verdict__encoded_and_decoded__proves_its_member(auction: AuctionState) -> None:
-    typed = codec.verdict_message(CONTRACTS.domain, CONTRACTS.auction, 1, [7])
-    signature = SIGNERS[2].sign_typed(typed)
-    message = encode_verdict(1, 7, 2, signature)
-    assert decode_verdict(message, CONTRACTS, auction, 7) == (2, signature)
-    for wrong in ({"member": 1}, {"index": 8}, {"auction": 2}, {"member": -1}, {"signature": "0"}):
+    gone = Ground.UNAVAILABLE
+    signature = SIGNERS[2].sign_typed(verdict_message(CONTRACTS, 1, 7, gone))
+    message = encode_verdict(1, 7, gone, 2, signature)
+    assert decode_verdict(message, CONTRACTS, auction, 7) == (gone, 2, signature)
+    changes: list[dict[str, Any]] = [
+        {"member": 1},
+        {"index": 8},
+        {"auction": 2},
+        {"member": -1},
+        {"signature": "0"},
+        {"ground": int(Ground.UNREADABLE)},
+        {"ground": 9},
+        {"ground": None},
+    ]
+    for wrong in changes:
         with pytest.raises(IntegrityError):
             decode_verdict(message | wrong, CONTRACTS, auction, 7)
     with pytest.raises(IntegrityError):
         decode_verdict(message, CONTRACTS, auction, 8)
+    auction.accepted_round = 0
+    with pytest.raises(IntegrityError, match="another delivery"):
+        decode_verdict(message, CONTRACTS, auction, 7)
 
 
 # DIRECTORY

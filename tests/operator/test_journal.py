@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oracles.chain.oracle import Ground
 from oracles.errors import ConfigError
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.journal import (
@@ -41,7 +42,7 @@ def report(vector: bytes, round_: int = 1) -> Report:
 
 
 def event(block: int, name: str = "Settled", **args: object) -> Event:
-    return any_event(name, {"auction": 1, **args}, block=block)
+    return any_event(name, {"auctionId": 1, **args}, block=block)
 
 
 def test_claim_slot__second_digest__refused_even_after_a_restart(tmp_path: Path) -> None:
@@ -119,10 +120,10 @@ def test_atomic__disk_refuses__raises_and_can_be_used_again(journal: Journal) ->
 
 
 def test_logs__stored__come_back_in_order_with_their_bytes(journal: Journal) -> None:
-    nested = {"keys": [b"\0\1", {"deep": b"\2"}], "big": 2**200}
-    journal.logs.store([event(2), event(1, **nested)], 2, b"h2")
-    assert journal.logs.events() == [event(1, **nested), event(2)]
-    assert journal.logs.events("Settled", subject=1) == journal.logs.events()
+    called = event(1, "RollCalled", id=1, bitmap=[2**256 - 1, 5])
+    journal.logs.store([event(2), called], 2, b"h2")
+    assert journal.logs.events() == [called, event(2)]
+    assert journal.logs.events("Settled", subject=1) == [event(2)]
     assert journal.logs.events("Settled", subject=2) == []
     assert journal.logs.events("Aborted") == []
 
@@ -147,22 +148,27 @@ def test_hear__same_report_again__is_not_new_unless_it_proves_more(journal: Jour
     assert kept.salt == b"t"
 
 
-def test_verdicts__by_provider_and_member(journal: Journal) -> None:
-    assert journal.messages.add_verdict(1, 5, 0, b"a")
-    assert not journal.messages.add_verdict(1, 5, 0, b"b")
-    journal.messages.add_verdict(1, 5, 2, b"c")
-    journal.messages.add_verdict(2, 5, 2, b"d")
-    assert journal.messages.verdicts(1) == {5: {0: b"a", 2: b"c"}}
+def test_verdicts__by_winner_ground_and_member(journal: Journal) -> None:
+    gone, unreadable = Ground.UNAVAILABLE, Ground.UNREADABLE
+    assert journal.messages.add_verdict(1, 5, gone, 0, b"a")
+    assert not journal.messages.add_verdict(1, 5, gone, 0, b"b")
+    journal.messages.add_verdict(1, 5, gone, 2, b"c")
+    journal.messages.add_verdict(1, 5, unreadable, 2, b"e")
+    journal.messages.add_verdict(2, 5, gone, 2, b"d")
+    assert journal.messages.verdicts(1) == {
+        (5, gone): {0: b"a", 2: b"c"},
+        (5, unreadable): {2: b"e"},
+    }
 
 
 def test_close_auction__forgets_it_but_not_what_was_signed(journal: Journal) -> None:
-    created = event(1, "SetCreated", operatorSet=1)
-    journal.logs.store([created, event(2, "AuctionCreated"), event(3, auction=2)], 3, b"h")
+    created = event(1, "SetProposed", operatorSet=1)
+    journal.logs.store([created, event(2, "AuctionCreated"), event(3, auctionId=2)], 3, b"h")
     journal.reports.store(report(b"vector"))
     journal.reports.claim_slot(1, 1, report(b"vector").digest)
     journal.close_auction(1)
     journal.logs.store([event(4)], 4, b"h")
-    assert journal.logs.events() == [created, event(3, auction=2)]
+    assert journal.logs.events() == [created, event(3, auctionId=2)]
     assert journal.reports.get(1, 1) is None
     with pytest.raises(EquivocationError):
         journal.reports.claim_slot(1, 1, b"other")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from oracles.evidence import DirectoryStore
+from oracles.evidence import Cid, DirectoryStore, bytes_cid
 from oracles.operator import serve
 from oracles.operator.journal import Journal
 from oracles.operator.metrics import Metrics
@@ -30,6 +30,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[serve.Se
         CONTRACT,
         journal.messages,
         DirectoryStore(tmp_path / "evidence"),
+        lambda cid, offset, size: _fetched(tmp_path, cid, offset, size),
         Metrics(),
         problems=lambda: ["no cycle yet"],
         alive=lambda: True,
@@ -39,8 +40,45 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[serve.Se
     journal.close()
 
 
-def get(server: serve.Server, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{server.port}{path}")
+WHOLE, PIECE, EVIDENCE = bytes(range(256)) * 9, b"sealed page" * 7, b"a bundle"
+
+
+def _fetched(folder: Path, cid: Cid, offset: int, size: int | None) -> Path | None:
+    """What was fetched: one file as a whole, and of an archive the 77 bytes from 1000."""
+    if cid == bytes_cid(WHOLE):
+        path = folder / "whole"
+        path.write_bytes(WHOLE)
+        return path
+    if (cid, offset, size) == (bytes_cid(b"archive"), 1000, len(PIECE)):
+        path = folder / f"{offset}-{size}"
+        path.write_bytes(PIECE)
+        return path
+    return None
+
+
+def get(server: serve.Server, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{server.port}{path}", headers=headers)
+
+
+def test_server__files__whole_and_by_range(server: serve.Server, tmp_path: Path) -> None:
+    evidence = DirectoryStore(tmp_path / "evidence").put(EVIDENCE)
+    assert get(server, f"/ipfs/{evidence}").content == EVIDENCE
+    path = f"/ipfs/{bytes_cid(WHOLE)}"
+    assert get(server, path).content == WHOLE
+    part = get(server, path, Range="bytes=300-309")
+    assert (part.status_code, part.content) == (206, WHOLE[300:310])
+    end = get(server, path, Range=f"bytes={len(WHOLE) - 2}-{len(WHOLE) + 5}")
+    assert (end.status_code, end.content) == (206, WHOLE[-2:])
+
+
+def test_server__piece_of_an_archive__only_the_range_that_is_here(server: serve.Server) -> None:
+    path = f"/ipfs/{bytes_cid(b'archive')}"
+    piece = get(server, path, Range=f"bytes=1000-{999 + len(PIECE)}")
+    assert (piece.status_code, piece.content) == (206, PIECE)
+    assert piece.headers["Content-Range"].startswith("bytes 1000-1076/")
+    for wrong in ("bytes=1000-1001", "bytes=0-76", "bytes=5-4"):
+        assert get(server, path, Range=wrong).status_code == 404
+    assert get(server, path).status_code == 404
 
 
 def test_server__health__alive_but_not_ready(server: serve.Server) -> None:

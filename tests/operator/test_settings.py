@@ -69,7 +69,7 @@ def test_load__secret_from_a_file__is_read_and_never_shown(
     [
         ("rpx = 1\n", "rpx"),
         ("[scoring]\nworker = 2\n", "scoring.worker"),
-        ('[stores]\ndata = ["https://x.example"]\n', "stores.data.0: .* not a store"),
+        ('[stores]\ndata = ["ftp://x.example"]\n', "stores.data.0: .* not a store"),
         ('[stores]\npins = ["folder"]\n', "stores.pins.0: .* no IPFS node"),
         ('block = "newest"\n', "block"),
         ("poll_seconds = 0\n", "poll_seconds"),

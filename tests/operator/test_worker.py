@@ -7,14 +7,26 @@ import os
 import random
 import subprocess
 import sys
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 from eth_utils.crypto import keccak
-from oracles.chain.codec import unpack_vector
 
-from oracles.dataset import Binding, Document, EncryptionKey, pack
-from oracles.dataset.manifest import Manifest
+from oracles.chain.packing import unpack_vector
+from oracles.dataset import (
+    PAGE_BYTES,
+    Binding,
+    Document,
+    EncryptionKey,
+    Manifest,
+    build_opening,
+    draw,
+    open_archive,
+    opening_context,
+    pack,
+)
+from oracles.dataset.sketch import MAX_HASHES
 from oracles.evidence import DirectoryStore
 from oracles.operator.job import DataSetRef, Job, Scored, Stage
 from oracles.operator.worker import CONFIGURATION, TEMPORARY
@@ -22,24 +34,26 @@ from oracles.scoring import GIB, Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 CHAIN, CONTRACT, PROVIDER = 31337, "0x" + "ab" * 20, "0x" + "cd" * 20
 OPERATOR = "0x" + "ef" * 20
 KEY = EncryptionKey(keccak(text="worker"))
+SAMPLE_KEY, SAMPLES = keccak(text="drawn"), 4
 
 
 def job(folder: Path, documents: int, scorer: str, **changed: Any) -> Job:
-    """A job over one data set of so many documents of 64 KiB."""
+    """A job over a sample of one data set of so many documents of 64 KiB."""
     store = DirectoryStore(folder / "store")
     binding = Binding(CHAIN, CONTRACT, 1, PROVIDER)
     noise = random.Random(0)
     texts = (Document(noise.randbytes(32_768).hex()) for _ in range(documents))
-    packed = pack(texts, folder / "archive", binding)
-    cid = store.put(folder / "archive")
-    manifest = Manifest.make(str(cid), packed.key, binding, {OPERATOR: KEY.public})
-    root = store.put(manifest.encode())
+    packed = pack(texts, folder / "archive")
+    contents = packed.contents
+    manifest = Manifest(binding, str(store.put(folder / "archive")), contents)
+    store.put(manifest.encode())
+    drawn = draw(SAMPLE_KEY, 1, 0, manifest.digest, contents.pages, SAMPLES)
+    with open_archive(folder / "archive", contents) as archive:
+        context = opening_context(binding, 0)
+        opening = build_opening(archive, packed.key, drawn, [KEY.public], context)
     scoring = Scoring(
         metric=f"tests.operator.scorer:{scorer}", allow_foreign=True, memory_bytes=4 * GIB
     )
@@ -50,18 +64,32 @@ def job(folder: Path, documents: int, scorer: str, **changed: Any) -> Job:
         "auction": 1,
         "round": 1,
         "operator": OPERATOR,
+        "member": 0,
+        "members": [KEY.public.hex()],
+        "panel": (0, 1),
         "keys": [KEY.secret.hex()],
         "data_sets": [
             DataSetRef(
-                0, PROVIDER, root.digest.hex(), packed.content_digest.hex(), packed.size, False
+                0,
+                PROVIDER,
+                manifest.digest.hex(),
+                contents.content_digest.hex(),
+                contents.size,
+                contents.key_commitment.hex(),
+                store.put(opening).digest.hex(),
+                False,
             )
         ],
+        "wanted": [0],
+        "samples": SAMPLES,
+        "sample_key": SAMPLE_KEY.hex(),
         "metric_version": Quick().metric_version(scoring).hex(),
         "evaluation": bytes(32).hex(),
-        "sample_key": bytes(32).hex(),
         "today": "2026-01-01",
+        "complaint": "",
         "stores": [str(folder / "store")],
         "cache": str(folder / "cache"),
+        "pieces": str(folder / "pieces"),
         "evidence": str(folder / "evidence"),
         "workspace": str(folder / "work"),
         "result": str(folder / "result.json"),
@@ -92,25 +120,53 @@ def work(task: Job) -> tuple[int, int, str]:
     return process.returncode, usage.ru_maxrss * 1024, output
 
 
-def test_worker__data_set_fifty_times_as_large__needs_no_more_memory(tmp_path: Path) -> None:
-    peaks = []
-    for documents in (5, 250):
+def test_worker__data_set_fifteen_times_as_large__costs_no_more_memory_or_traffic(
+    tmp_path: Path,
+) -> None:
+    peaks, fetched = [], []
+    for documents in (20, 300):
         folder = tmp_path / str(documents)
         folder.mkdir()
-        code, peak, output = work(job(folder, documents, "Count"))
+        task = job(folder, documents, "Count")
+        code, _, output = work(replace(task, stage=Stage.FETCH))
+        assert code == 0, output
+        assert json.loads((folder / "result.json").read_text()) == {"0": ""}
+        pieces = [path for path in (folder / "pieces").rglob("*") if path.is_file()]
+        # The sampled pages, and the sketch.
+        assert len(pieces) == SAMPLES + 1
+        fetched.append(sum(path.stat().st_size for path in pieces))
+        code, peak, output = work(task)
         assert code == 0, output
         result = Scored.read(folder / "result.json")
         assert result is not None
-        assert unpack_vector(result.vector)[0].volume == documents
+        (score,) = unpack_vector(result.vector)
+        assert score.present
         peaks.append(peak)
-    # There are 15 MiB more of text, and 8 MiB more of archive.
+    # There are 17 MiB more of text, and 9 MiB more of archive.
     assert peaks[1] < peaks[0] + 4 * 1024 * 1024
+    # A sketch has at most so many hashes, whatever it is of.
+    assert fetched[1] < SAMPLES * PAGE_BYTES + 10 * MAX_HASHES
+
+
+def test_worker__sample_that_is_not_here__is_not_fetched_by_the_process_that_scores(
+    tmp_path: Path,
+) -> None:
+    code, _, output = work(job(tmp_path, 1, "Count"))
+    assert code == TEMPORARY
+    assert "StoreError" in output
+
+
+def _fetched(task: Job) -> Job:
+    code, _, output = work(replace(task, stage=Stage.FETCH))
+    assert code == 0, output
+    Path(task.result).unlink()
+    return task
 
 
 def test_worker__scorer_wants_more_memory_than_configured__ends_and_says_so(
     tmp_path: Path,
 ) -> None:
-    code, _, output = work(job(tmp_path, 1, "Greedy"))
+    code, _, output = work(_fetched(job(tmp_path, 1, "Greedy")))
     assert code == TEMPORARY
     assert "MemoryError" in output
     assert not (tmp_path / "result.json").exists()
