@@ -87,6 +87,10 @@ def shares(context: bytes, key: tuple[int, int], ephemeral: tuple[int, int], pro
     t, u = multiply(proof.z, ephemeral), multiply(proof.c, shared)
     if t != _affine(proof.t) or u != _affine(proof.u):
         return False
+    # The slope of the line through T and −U only saves the contract a division.
+    run, rise = proof.t.x - proof.u.x, proof.t.y + proof.u.y
+    if run % FIELD == 0 or (proof.slope * run - rise) % FIELD or proof.slope >= FIELD:
+        return False
     minus = ORDER - proof.c
     first = add(multiply(proof.z, _GENERATOR), multiply(minus, key))
     second = add(t, multiply(minus, shared))

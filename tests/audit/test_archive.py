@@ -31,7 +31,7 @@ def rewrite(path: Path, old: bytes, new: bytes) -> None:
 
 def test_archive__written_and_read__is_the_same(path: Path) -> None:
     story, archive = everything(), Archive(path)
-    assert archive.header.auctions == 6
+    assert archive.header.auctions == 10
     assert archive.header.currency(str(story.token)).format(1_500_000) == "1.5 USDC"
     assert archive.header == story.header
     assert list(archive.records()) == story.kept
@@ -53,7 +53,7 @@ def test_archive__cut_off__is_refused(path: Path) -> None:
 
 
 def test_archive__of_another_schema__is_refused(path: Path) -> None:
-    rewrite(path, b"qmia/logs/1", b"qmia/logs/9")
+    rewrite(path, b"qmia/logs/2", b"qmia/logs/9")
     with pytest.raises(InputError, match="qmia/logs/9"):
         Archive(path)
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from oracles.audit import recompute
 from oracles.audit.recompute import StandingBid
-from oracles.chain.codec import NONE, Score, pack_score, pack_vector, unpack_score
+from oracles.chain.packing import (
+    NONE,
+    Score,
+    pack_score,
+    pack_vector,
+    unpack_roll,
+    unpack_score,
+    unpack_vector,
+)
 from oracles.mechanism import Bid, allocate, certify, clear, paper, propose
 
 PPB = 10**9
@@ -121,19 +129,54 @@ def test_water_level__any_scores__is_the_reference_allocation(
     assert [shares[index] for index in scores] == list(expected.shares)
 
 
-def test_differ__at_and_beyond_the_tolerance__only_beyond() -> None:
+def test_deviates__at_and_beyond_the_tolerance__only_beyond() -> None:
     base = Score(5_000, 5_000, 10_000, True)
+    # Deviates, and differs: the under-served flag moves an outcome and costs nobody a stake.
     cases = {
-        base: False,
-        base._replace(q=5_100): False,
-        base._replace(q=5_101): True,
-        base._replace(phi=4_899): True,
-        base._replace(volume=10_100): False,
-        base._replace(volume=10_101): True,
-        base._replace(eligible=False): True,
-        base._replace(underserved=True): True,
+        base: (False, False),
+        base._replace(q=5_010): (False, False),
+        base._replace(q=5_011): (True, True),
+        base._replace(phi=4_989): (True, True),
+        base._replace(volume=10_020): (False, False),
+        base._replace(volume=10_021): (True, True),
+        base._replace(volume=9_979): (True, True),
+        base._replace(present=False): (True, True),
+        base._replace(underserved=True): (False, True),
     }
-    final = int.from_bytes(pack_score(base), "big")
-    for first, expected in cases.items():
-        packed = int.from_bytes(pack_score(first), "big")
-        assert recompute.differ(packed, final) is expected, first
+    right = int.from_bytes(pack_score(base), "big")
+    for own, expected in cases.items():
+        packed = int.from_bytes(pack_score(own), "big")
+        found = recompute.deviates(packed, right), recompute.differ(packed, right)
+        assert found == expected, own
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 300).flatmap(
+        lambda count: st.tuples(
+            st.just(count), st.lists(st.sets(st.integers(0, count + 40)), min_size=1, max_size=6)
+        )
+    ),
+    st.integers(1, 4),
+)
+def test_roll__any_bitmaps__counts_attestations_of_bids_alone(
+    attested: tuple[int, list[set[int]]], least: int
+) -> None:
+    count, given_by = attested
+    words = -(-count // 256)
+    bitmaps = [
+        [sum(1 << i % 256 for i in each if i // 256 == word) for word in range(words)]
+        for each in given_by
+    ]
+    enough = {i for i in range(count) if sum(i in each for each in given_by) >= least}
+    assert set(unpack_roll(recompute.roll(bitmaps, count, least))) == enough
+
+
+def test_present__of_any_medians__follows_the_roll() -> None:
+    vector = pack_vector([Score(1, 2, 3, False), Score(4, 5, 6, True, True), Score(7, 8, 9, True)])
+    found = recompute.present(vector, 1024, {1024, 1025}.__contains__)
+    assert unpack_vector(found) == [
+        Score(1, 2, 3, True),
+        Score(4, 5, 6, True, True),
+        Score(0, 0, 0, False),
+    ]
