@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import yaml
 
 from oracles.dataset.document import Document
+from oracles.dataset.office import pdf, word
 from oracles.dataset.parquet import parquet
+from oracles.dataset.web import html, warc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -484,14 +486,18 @@ FORMS: Final[dict[str, Reader]] = {
     ".pq": parquet,
     ".md": _of_text(markdown, records=False),
     ".markdown": _of_text(markdown, records=False),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), html),
+    **dict.fromkeys((".warc", ".wet"), warc),
+    ".pdf": pdf,
+    ".docx": word,
 }
 TEXT: Final[Reader] = _of_text(plain_text, records=False)
 #: Forms that are refused by name, and what to do instead.
 REFUSED: Final = {
-    **dict.fromkeys((".doc", ".rtf", ".odt", ".docx", ".pages"), "save it as plain text"),
+    **dict.fromkeys((".doc", ".rtf", ".odt", ".pages"), "save it as .docx or plain text"),
     **dict.fromkeys((".xls", ".xlsx", ".ods"), "save it as CSV"),
-    **dict.fromkeys((".ppt", ".pptx", ".odp", ".epub", ".pdf", ".djvu"), "take the text out"),
-    **dict.fromkeys((".warc", ".wet", ".arc"), "take the text out, for instance as JSONL"),
+    **dict.fromkeys((".ppt", ".pptx", ".odp", ".epub", ".djvu"), "take the text out"),
+    **dict.fromkeys((".arc", ".wacz", ".mht"), "save it as WARC or HTML"),
     **dict.fromkeys((".7z", ".rar", ".lz4", ".br", ".lzma", ".z"), "pack it as .zip or .tar.zst"),
     **dict.fromkeys(
         (".arrow", ".feather", ".avro", ".orc", ".pkl", ".npy", ".tfrecord", ".h5", ".db"),

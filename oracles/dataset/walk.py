@@ -30,6 +30,7 @@ from oracles.dataset.streams import (
     seekable,
     unsafe_name,
 )
+from oracles.dataset.zips import zip_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 _SHORT_TAR: Final = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
 #: Names of members that are compared with those that follow; bounds memory.
 _NAMES: Final = 1 << 16
-_END_RECORD: Final = b"PK\5\6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,11 @@ class Walk:
             seekable(stream) as source,
             zipfile.ZipFile(cast("BinaryIO", Guarded(source))) as archive,
         ):
-            overlapping = self._zip_gaps(source, archive, name)
+
+            def ignored(detail: str, where: str) -> None:
+                self._log.add("ignored", name, detail, about=where)
+
+            overlapping = zip_gaps(source, archive, ignored)
             seen: set[int] = set()
             for info in archive.infolist():
                 if info.is_dir():
@@ -194,59 +198,6 @@ class Walk:
                     self._log.add("unreadable", member, detail)
                 except self._errors as error:
                     self._log.add("corrupt", member, f"cannot be unpacked: {error}")
-
-    def _zip_gaps(self, source: BinaryIO, archive: zipfile.ZipFile, name: str) -> set[int]:
-        """Say which bytes belong to no member; returns offsets of members that overlap another."""
-
-        def ignored(count: int, where: str) -> None:
-            detail = f"{count} bytes {where} belong to no member; is another archive joined to it?"
-            self._log.add("ignored", name, detail, about=where)
-
-        size = source.seek(0, os.SEEK_END)
-        source.seek(max(0, size - (1 << 16) - 22))
-        tail = source.read()
-        start = tail.rfind(_END_RECORD)
-        end = size - len(tail) + start
-        record = tail[start : start + 22]
-        after = size - end - 22 - int.from_bytes(record[20:22], "little")
-        if after > 0:
-            ignored(after, "after its end")
-        counted = int.from_bytes(record[10:12], "little")
-        if counted not in {0xFFFF, len(archive.filelist) & 0xFFFF}:
-            detail = (
-                f"its end counts {counted} members, its directory names {len(archive.filelist)}"
-            )
-            self._log.add("corrupt", name, detail)
-        overlapping: set[int] = set()
-        position = 0
-        for info in sorted(archive.filelist, key=lambda info: info.header_offset):
-            begin = info.header_offset
-            source.seek(begin)
-            header = source.read(30)
-            lengths = (
-                int.from_bytes(header[26:28], "little"),
-                int.from_bytes(header[28:30], "little"),
-            )
-            if begin < position:
-                overlapping.add(begin)
-            elif begin > position:
-                ignored(begin - position, "before or between its members")
-            position = max(position, begin + 30 + sum(lengths) + info.compress_size)
-            if info.flag_bits & 8:  # sizes follow the data, with or without a signature
-                source.seek(position)
-                descriptor = source.read(24)
-                signed = 4 if descriptor[:4] == b"PK\7\x08" else 0
-                crc = info.CRC.to_bytes(4, "little")
-                if descriptor[signed : signed + 4] == crc:
-                    narrow = info.compress_size.to_bytes(8, "little")[:4]
-                    wide = descriptor[signed + 4 : signed + 8] != narrow or (
-                        descriptor[signed + 8 : signed + 12] == bytes(4) and info.file_size
-                    )
-                    position += signed + (20 if wide else 12)
-        begin = archive.start_dir
-        if begin > position:
-            ignored(begin - position, "before its directory")
-        return overlapping
 
     # Tar
 

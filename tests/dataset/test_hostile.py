@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oracles.dataset import Limits, read_documents
+from tests.dataset.samples import pdf_file, warc_file, word_file
 
 SMALL = Limits(small_bytes=100_000, ratio=10, record_bytes=1_000_000)
 
@@ -315,6 +316,10 @@ def _honest_files() -> dict[str, bytes]:
         "a.tar": tar,
         "a.tgz": gzip.compress(tar, mtime=0),
         "a.parquet": parquet.getvalue(),
+        "a.docx": word_file(["one", "two"]),
+        "a.html": b"<title>x</title><p>one<p>two",
+        "a.pdf": pdf_file(["one", "two"]),
+        "a.warc": warc_file(("response", "text/html", b"<p>x"), ("conversion", "text/plain", b"y")),
     }
 
 

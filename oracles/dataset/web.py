@@ -1,0 +1,365 @@
+"""What the web is kept in: HTML pages, and WARC files (WET among them) of many."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import hashlib
+import io
+import re
+import zlib
+from dataclasses import dataclass
+from email.message import Message
+from typing import TYPE_CHECKING, Any, Final
+
+from selectolax.lexbor import LexborHTMLParser
+from warcio.bufferedreaders import BufferedReader, ChunkedDataException, ChunkedDataReader
+from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersParserException
+
+from oracles.dataset.document import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from selectolax.lexbor import LexborNode
+
+    from oracles.dataset.records import Source
+
+    Records = Iterator[tuple[Any, int | None]]
+
+#: Bytes in which the HTML standard looks for the declared encoding.
+_PRESCAN: Final = 1024
+_DECLARED: Final = re.compile(
+    rb"<meta[^>]{0,500}?charset\s*=\s*[\"']?\s*([\w:.\-]+)", re.IGNORECASE
+)
+_BOMS: Final = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+#: Names that browsers read as another encoding than they say (Encoding standard, section 4.2).
+_AS_BROWSERS_DO: Final = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "utf-16": "utf-8",
+    "utf-16-le": "utf-8",
+    "utf-16-be": "utf-8",
+}
+#: Elements that hold no text that a reader of the page sees.
+_UNSEEN: Final = frozenset(
+    {"head", "script", "style", "template", "noscript", "svg", "object", "-comment"}
+)
+#: Elements that begin and end a line.
+_BLOCK: Final = re.compile(
+    "address|article|aside|blockquote|body|br|caption|center|dd|details|dialog|dir|div|dl|dt"
+    "|fieldset|figcaption|figure|footer|form|h[1-6]|header|hgroup|hr|html|legend|li|main|menu|nav"
+    "|ol|option|p|pre|search|section|select|summary|table|tbody|tfoot|thead|tr|ul"
+)
+#: Elements that have an empty line before and after them.
+_PARAGRAPH: Final = re.compile("article|blockquote|dl|figure|h[1-6]|ol|p|pre|section|table|ul")
+_CELLS: Final = frozenset({"td", "th"})
+_SPACE: Final = re.compile(r"[ \t\n\r\f]+")
+#: Kinds of WARC records that are no page: of the file's own, or the other half of a page.
+_BOOKKEEPING: Final = frozenset({"warcinfo", "request", "metadata", "revisit", "continuation"})
+_PAGES: Final = frozenset({"response", "resource", "conversion"})
+#: Types that hold no text of a page.
+_NO_TEXT: Final = re.compile(
+    "(image|audio|video|font|application)/|text/(css|javascript|x-component)$"
+)
+_HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
+_OK: Final = "200"
+#: Fields of a WARC record that become metadata.
+_KEPT: Final = (
+    ("url", "warc-target-uri"),
+    ("date", "warc-date"),
+    ("record", "warc-record-id"),
+    ("language", "warc-identified-content-language"),
+)
+_DIGESTS: Final = frozenset({"sha1", "sha256", "sha512", "md5"})
+#: How bodies are packed → what the library calls it.
+_CODINGS: Final = {"identity": None, "gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_LONGEST_LINE: Final = 1 << 16
+_MOST_FIELDS: Final = 100
+_PASSED: Final = 1 << 16
+
+
+# HTML
+
+
+def html(source: Source) -> Records:
+    """One document: the text that a reader of the page sees, one block a line."""
+    limit = source.limits.record_bytes
+    data = source.stream.read(limit + 1)
+    if len(data) > limit:
+        source.note("too_large", f"the page is longer than {limit} bytes; split it")
+        return
+    page = _page(data, None, source, None)
+    if page is not None:
+        text, metadata = page
+        yield Document(text, {"file": source.name, **metadata}), None
+
+
+def _page(
+    data: bytes, charset: str | None, source: Source, line: int | None
+) -> tuple[str, dict[str, Any]] | None:
+    """Text, and title and language, of an HTML page; None if its encoding is not known."""
+    markup = _decoded(data, charset, source, line)
+    if markup is None:
+        return None
+    tree = LexborHTMLParser(markup)
+    metadata: dict[str, Any] = {}
+    title = tree.css_first("title")
+    if title is not None and (name := _SPACE.sub(" ", title.text()).strip()):
+        metadata["title"] = name
+    language = tree.root.attributes.get("lang") if tree.root is not None else None
+    if language and language.strip():
+        metadata["language"] = language.strip()
+    return (_text(tree.body) if tree.body is not None else ""), metadata
+
+
+def _decoded(data: bytes, charset: str | None, source: Source, line: int | None) -> str | None:
+    """The page as text: by its mark, by what the server said, by what it declares, else UTF-8."""
+    for mark, encoding in _BOMS.items():
+        if data.startswith(mark):
+            return _replaced(data[len(mark) :], encoding, source, line)
+    declared = _DECLARED.search(data[:_PRESCAN])
+    name = charset or (declared[1].decode("ascii", "replace") if declared else "utf-8")
+    try:
+        encoding = codecs.lookup(name).name
+        "".encode(encoding)  # some names are of codecs that are no text's
+    except (LookupError, ValueError):
+        source.note("encoding", f"the page says it is in {name!r}, which is not known", line)
+        return None
+    return _replaced(data, _AS_BROWSERS_DO.get(encoding, encoding), source, line)
+
+
+def _replaced(data: bytes, encoding: str, source: Source, line: int | None) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        detail = f"not {encoding.upper()} ({error.reason}), replaced by U+FFFD; mend the encoding"
+        source.note("invalid_text", detail, line)
+        return data.decode(encoding, "replace")
+
+
+def _text(body: LexborNode) -> str:
+    """The visible text, in the order of the source, without recursion: pages nest deeply."""
+    parts: list[str] = []
+    breaks = 0  # line ends that stand before the next text
+    space = False  # white space before it
+    preformatted = 0
+    node: LexborNode | None = body
+    depth = 0
+    while node is not None:
+        tag = node.tag or ""
+        child: LexborNode | None = None
+        if tag == "-text":
+            raw = node.text_content or ""
+            for number, piece in enumerate(raw.split("\n") if preformatted else [raw]):
+                breaks += number > 0
+                words = piece if preformatted else _SPACE.sub(" ", piece).strip(" ")
+                space = space or piece[:1].isspace()
+                if words.strip():
+                    parts.append(
+                        "\n" * breaks if breaks and parts else " " * (space and bool(parts))
+                    )
+                    parts.append(words.rstrip())
+                    breaks, space = 0, False
+                space = space or (bool(piece) and piece[-1:].isspace())
+        elif tag not in _UNSEEN:
+            breaks = _breaks(tag, breaks)
+            space = space or tag in _CELLS
+            child = node.child
+            preformatted += tag == "pre" and child is not None
+        if child is not None:
+            node, depth = child, depth + 1
+            continue
+        while node is not None and node.next is None and depth:
+            node, depth = node.parent, depth - 1
+            closed = (node.tag or "") if node is not None else ""
+            breaks = _breaks(closed, breaks)
+            preformatted -= closed == "pre"
+        node = node.next if node is not None and depth else None
+    return "".join(parts)
+
+
+def _breaks(tag: str, before: int) -> int:
+    """Line ends after an element begins or ends."""
+    return max(before, 2 if _PARAGRAPH.fullmatch(tag) else 1 if _BLOCK.fullmatch(tag) else 0)
+
+
+# WARC
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One record of a WARC file (ISO 28500): its named fields, in small letters, and its block."""
+
+    fields: Mapping[str, str]
+    block: bytes
+
+    def field(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+def warc(source: Source) -> Records:
+    """A document for each page that was fetched well: HTML, plain text, or WET's extracted text.
+
+    Its line is the record's number. Metadata: `url`, `date`, `record` (its id), and what the page
+    says of itself.
+    """
+    number = 0
+    while (record := _next_record(source, number + 1)) is not None:
+        number += 1
+        digest = record.field("warc-block-digest")
+        if record.block and digest and not _matches(digest, record.block):
+            detail = "the record is not what its digest says: damaged, or written wrongly"
+            source.note("corrupt", detail, number, about="digest")
+        page = _document(record, source, number)
+        if page is not None:
+            yield page, number
+
+
+def _next_record(source: Source, number: int) -> _Record | None:
+    """The next record, whose block is empty if it is too long to be a page; None at the end.
+
+    Raises:
+        ValueError: the bytes are no record; where the next one begins is not known.
+    """
+    stream, limit = source.stream, source.limits.record_bytes
+    line = stream.readline(_LONGEST_LINE)
+    if not line and number > 1:
+        return None
+    if not re.fullmatch(rb"WARC/\d+\.\d+\r?\n", line):
+        raise ValueError(f"record {number} does not begin as a WARC record does")
+    fields: dict[str, str] = {}
+    last = ""
+    while (line := stream.readline(_LONGEST_LINE)).strip(b"\r\n"):
+        name, colon, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
+        if line[:1] in b" \t" and last:  # the value goes on
+            fields[last] += " " + line.decode("utf-8", "replace").strip()
+        elif colon and len(fields) < _MOST_FIELDS:
+            last = name.strip().lower()
+            fields[last] = value.strip()
+        else:
+            raise ValueError(f"the head of record {number} is damaged")
+    length = fields.get("content-length", "")
+    if not line or not (length.isascii() and length.isdecimal()):
+        raise ValueError(f"the head of record {number} is cut, or does not say its length")
+    size = int(length)
+    block = stream.read(size if size <= limit else 0)
+    left = size - len(block)
+    if size > limit:
+        kind = fields.get("warc-type")
+        if kind not in _BOOKKEEPING:
+            source.note("too_large", f"a record is longer than {limit} bytes; split it", number)
+        while left and (passed := stream.read(min(left, _PASSED))):
+            left -= len(passed)
+    end = stream.read(4)
+    if left or end != b"\r\n\r\n":
+        raise ValueError(f"record {number} does not end where it says")
+    return _Record(fields, block)
+
+
+def _matches(digest: str, block: bytes) -> bool:
+    """Whether a digest is the block's; True if it is of a kind that is not known."""
+    algorithm, _, value = digest.partition(":")
+    algorithm = algorithm.lower().replace("-", "")
+    if algorithm not in _DIGESTS:
+        return True
+    found = hashlib.new(algorithm, block, usedforsecurity=False).digest()
+    forms = (base64.b32encode(found).decode().rstrip("="), found.hex().upper())
+    return value.upper().rstrip("=") in forms
+
+
+def _document(record: _Record, source: Source, number: int) -> Document | None:
+    """The document in a record, or None, which is said."""
+
+    def left_out(what: str) -> None:
+        source.note("left_out", f"{what}: no text of a page", number, about=what)
+
+    kind = record.field("warc-type")
+    if kind in _BOOKKEEPING:
+        left_out(f"records of kind {kind!r}")
+        return None
+    if kind not in _PAGES:
+        detail = f"a record of kind {kind!r}, which is not read"
+        source.note("unsupported", detail, number, about=kind)
+        return None
+    if not record.block:
+        return None
+    content_type, data = record.field("content-type"), record.block
+    if kind == "response":
+        answer = _http(record.block, source, number)
+        if answer is None:
+            return None
+        status, content_type, data = answer
+        if status != _OK:
+            left_out(f"answers with status {status}")
+            return None
+    header = Message()
+    header["content-type"] = content_type
+    media = header.get_content_type() if content_type else "unknown"
+    if media not in _HTML | {"text/plain"}:
+        if _NO_TEXT.match(media):
+            left_out(f"records of type {media}")
+        else:
+            detail = f"a record of type {media}, which is not read"
+            source.note("unsupported", detail, number, about=media)
+        return None
+    metadata = {name: record.fields[field] for name, field in _KEPT if record.field(field)}
+    if cut := record.field("warc-truncated"):
+        source.note("ambiguous", f"whoever fetched the page cut it ({cut})", number, about="cut")
+    charset = header.get_content_charset()
+    if media in _HTML:
+        page = _page(data, charset, source, number)
+        if page is None:
+            return None
+        text, said = page
+        return Document(text, {"file": source.name, **said, **metadata})
+    plain = _decoded(data, charset, source, number)
+    return None if plain is None else Document(plain, {"file": source.name, **metadata})
+
+
+def _http(block: bytes, source: Source, number: int) -> tuple[str, str, bytes] | None:
+    """Status, media type and unpacked body of an HTTP answer; None, which is said."""
+    stream = io.BytesIO(block)
+    try:
+        head = StatusAndHeadersParser(["HTTP/1.0", "HTTP/1.1", "HTTP/2"], verify=False).parse(
+            stream
+        )
+    except (EOFError, StatusAndHeadersParserException, AttributeError) as error:
+        # The last is what the library's own code meets in a header that is cut.
+        reason = str(error) or type(error).__name__
+        source.note("malformed", f"a record holds no HTTP answer: {reason}", number)
+        return None
+    coding = (head.get_header("content-encoding") or "identity").strip().lower()
+    if coding not in _CODINGS:
+        source.note(
+            "unreadable", f"packed by {coding!r}, which is not read", number, about="coding"
+        )
+        return None
+    chunked = (head.get_header("transfer-encoding") or "").strip().lower() == "chunked"
+    limit = source.limits.record_bytes
+    try:
+        reader = (ChunkedDataReader if chunked else BufferedReader)(
+            stream, decomp_type=_CODINGS[coding]
+        )
+        parts, size = [], 0
+        while size <= limit and (part := reader.read(_PASSED)):
+            parts.append(part)
+            size += len(part)
+    except (zlib.error, ChunkedDataException, ValueError) as error:
+        source.note("corrupt", f"the body of an answer is damaged: {error}", number, about="body")
+        return None
+    if size > limit:
+        source.note("too_large", f"an answer is longer than {limit} bytes; split it", number)
+        return None
+    source.budget.spend(size)
+    return head.get_statuscode(), head.get_header("content-type") or "", b"".join(parts)
