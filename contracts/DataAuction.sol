@@ -199,6 +199,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.budget = terms.budget;
         if (terms.dst.supply != 0) dstTermsHash[auctionId] = keccak256(abi.encode(terms.dst));
 
+        // Before the token is called: a hostile one could commit from within, and its log would come before this one.
+        emit AuctionCreated(auctionId, msg.sender, SCHEMA, terms, key.x, key.y, bounty, beta, reserve);
         if (terms.budget != 0) {
             IERC20 token = IERC20(terms.token);
             uint256 before = token.balanceOf(address(this));
@@ -206,7 +208,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
             uint256 received = token.balanceOf(address(this)) - before;
             if (received != terms.budget) revert BalanceMismatch(terms.budget, received);
         }
-        emit AuctionCreated(auctionId, msg.sender, SCHEMA, terms, key.x, key.y, bounty, beta, reserve);
     }
 
     /// @dev The key's own signature proves that somebody can open what is wrapped for it (no rogue or mistyped key).

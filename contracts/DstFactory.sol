@@ -13,6 +13,7 @@ contract DstFactory {
     IDataAuction public immutable AUCTION;
     address public immutable IMPLEMENTATION;
 
+    /// @notice Emitted when the participation token of an auction comes into being.
     event DstCreated(uint256 indexed auctionId, address token);
 
     constructor(IDataAuction auction) {

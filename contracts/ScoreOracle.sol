@@ -546,7 +546,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     function releaseStake(address consumer, uint256 id, uint256 round, uint256 member) external {
         Feed storage feed = _feed(consumer, id);
         if (round != 1 && round != 2) revert UnknownRound(round);
-        _inWindow(_windows(feed.request, 2)[3] + LOCK, type(uint256).max);
+        _inWindow(_end(feed) + LOCK, type(uint256).max);
         if (_missing(feed, round, 1 << member)) revert NoStake(_member(_panel(feed, round), member));
         address operator = _takeStake(feed, round, member);
         emit StakeReleased(consumer, id, operator, round);
@@ -599,7 +599,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     function claimDue(address consumer, uint256 id, address account) external {
         Feed storage feed = _feed(consumer, id);
         // Nothing is posted or published any more, so what is owed no longer grows.
-        _inWindow(_windows(feed.request, 2)[3], type(uint256).max);
+        _inWindow(_end(feed), type(uint256).max);
         bytes32 key = keccak256(abi.encode(consumer, id, account));
         uint256 amount = feed.owed == 0 ? 0 : (_owed[key] * feed.covered) / feed.owed - _paid[key];
         if (amount == 0) revert NothingDue(account);
@@ -796,6 +796,11 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         w[1] = w[0] + r.commitWindow;
         w[2] = w[1] + r.openWindow;
         w[3] = w[2] + r.postWindow;
+    }
+
+    /// @dev Time from which the final scores can be read.
+    function _end(Feed storage feed) internal view returns (uint256) {
+        return _windows(feed.request, feed.request.challengeWindow != 0 ? 2 : 1)[3];
     }
 
     function _chunkCount(uint256 count) internal pure returns (uint256) {

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
-import {Clock} from "./libraries/Clock.sol";
 import {Weights} from "./libraries/Weights.sol";
 
 /// @title TermsRules
@@ -12,6 +11,8 @@ contract TermsRules {
     uint256 public constant MAX_PHASE = 30 days;
     uint256 public constant MAX_LENGTH = 90 days;
     uint256 public constant MAX_SAMPLES = 2048;
+    /// @notice With more, a challenge might not be decided, nor a whole vector published, in one transaction (EIP-7825).
+    uint256 public constant MAX_BIDS = 10_000;
 
     uint256 internal constant PPB = 1e9;
     uint256 internal constant MAX_WEIGHT = 1 << 63;
@@ -22,6 +23,13 @@ contract TermsRules {
     uint256 public immutable LEAST_OPERATOR_WINDOW;
 
     constructor(uint256 draw, uint256 leastProviderWindow, uint256 leastOperatorWindow) {
+        // A window of 0 seconds would be over before it began; longer ones than a phase may be would allow no terms.
+        if (
+            leastProviderWindow == 0 ||
+            leastOperatorWindow == 0 ||
+            leastProviderWindow > MAX_PHASE ||
+            leastOperatorWindow > MAX_PHASE / 2
+        ) revert IDataAuction.LeastWindowsInvalid(leastProviderWindow, leastOperatorWindow);
         DRAW = draw;
         LEAST_PROVIDER_WINDOW = leastProviderWindow;
         LEAST_OPERATOR_WINDOW = leastOperatorWindow;
@@ -38,7 +46,7 @@ contract TermsRules {
     ) external view returns (uint256 beta, uint256 reserve, uint256 bounty) {
         if (terms.rho > PPB) revert IDataAuction.RhoTooLarge(terms.rho);
         if (terms.tranche > PPB) revert IDataAuction.TrancheTooLarge(terms.tranche);
-        if (terms.maxBids == 0 || terms.maxBids >= Clock.NONE) revert IDataAuction.MaxBidsInvalid(terms.maxBids);
+        if (terms.maxBids == 0 || terms.maxBids > MAX_BIDS) revert IDataAuction.MaxBidsInvalid(terms.maxBids);
         if (terms.scoring.samples > MAX_SAMPLES) revert IDataAuction.TooManySamples(terms.scoring.samples);
         if (value > type(uint96).max) revert IDataAuction.BountyTooLarge(value);
         uint256 fee = uint256(terms.scoring.feeGwei) * 1 gwei;

@@ -242,11 +242,13 @@ interface IDataAuction {
 
     /// @notice Thrown at deployment on a network whose prevrandao is a constant, so that samples could be foreseen.
     error NoRandomness(uint256 prevrandao);
+    /// @notice Thrown at deployment when a least window is 0, or so long that no terms could keep it.
+    error LeastWindowsInvalid(uint256 provider, uint256 operator);
     /// @notice Thrown when ρ is above 1e9.
     error RhoTooLarge(uint256 rho);
     /// @notice Thrown when the tranche is above 1e9.
     error TrancheTooLarge(uint256 tranche);
-    /// @notice Thrown when `maxBids` is 0 or 2^32 - 1.
+    /// @notice Thrown when `maxBids` is 0 or above MAX_BIDS of TermsRules.
     error MaxBidsInvalid(uint256 maxBids);
     /// @notice Thrown when the bounty does not fit its 96 bits.
     error BountyTooLarge(uint256 bounty);

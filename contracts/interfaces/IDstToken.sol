@@ -30,20 +30,37 @@ interface IDstToken is IERC20Metadata {
         uint32 tieIndex;
     }
 
+    /// @notice Emitted when delivered bids in `[from, to)` are added up for a proposal.
+    /// @param proposal keccak256(abi.encode(Proposal)).
     event DstWalked(bytes32 indexed proposal, uint256 from, uint256 to);
+    /// @notice Emitted when a proposal is found right: from now on shares can be claimed.
+    /// @param floor The floor of the terms, or an equal part of the supply where that is less.
+    /// @param issued Sum of all shares.
     event DstVerified(Proposal proposal, uint256 floor, uint256 issued);
+    /// @notice Emitted when a provider's share is minted.
     event DstClaimed(uint256 indexed index, address indexed owner, uint256 amount);
 
+    /// @notice Thrown when the caller is not the factory.
     error NotTheFactory(address caller);
+    /// @notice Thrown when the terms are not those that the buyer fixed with the auction.
     error TermsDiffer(uint256 auction);
+    /// @notice Thrown when some winner has neither delivered nor been struck out, or disputes can still follow.
     error DeliveriesPending();
+    /// @notice Thrown when the water level stands already.
     error AlreadyVerified();
+    /// @notice Thrown when no water level stands yet.
     error NotVerified();
+    /// @notice Thrown when a proposal has a level without denominator, a numerator above 2^88 or no provider.
     error ProposalInvalid();
+    /// @notice Thrown when the sums over all delivered bids are not those proposed.
     error SumsDiffer(uint256 volumeSum, uint256 qualitySum, uint256 impactSum, uint256 count);
+    /// @notice Thrown when the shares of a proposal do not sum to the supply.
     error LevelWrong(uint256 issued, uint256 supply);
+    /// @notice Thrown when a proposal has no bids left to walk.
     error NothingToWalk();
+    /// @notice Thrown when owner, payer or data set are not those of the bid.
     error NotTheOwner(uint256 index);
+    /// @notice Thrown when a bid has no share, or it was claimed before.
     error NothingToClaim(uint256 index);
 
     /// @notice Take over the auction's terms; by the factory, once.

@@ -11,15 +11,26 @@ import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IER
 /// Revenue is kept undivided: the sum of all deposits `R`, and for each account the `R` up to which it was paid.
 /// An account's due is `balance * (R - checkpoint) / supply`, rounded down, so rounding never pays a holder too much.
 interface IMutToken is IERC20Metadata {
+    /// @notice Emitted when revenue is counted.
+    /// @param total All revenue so far.
     event RevenueAccrued(uint256 amount, uint256 total);
+    /// @notice Emitted when a holder is paid its revenue.
     event RevenueClaimed(address indexed holder, uint256 amount);
+    /// @notice Emitted when the part of a struck-out winner leaves the supply.
+    /// @param supply What is left.
     event SupplyReduced(uint256 amount, uint256 supply);
 
+    /// @notice Thrown when the caller is not the auction contract.
     error NotTheAuction(address caller);
+    /// @notice Thrown when revenue comes before every winner has delivered or been struck out and disputes are over.
     error DeliveriesPending();
+    /// @notice Thrown when more is sent than the sender holds.
     error InsufficientBalance(address from, uint256 balance, uint256 amount);
+    /// @notice Thrown when more is sent than the owner allowed.
     error InsufficientAllowance(address spender, uint256 allowance, uint256 amount);
+    /// @notice Thrown when tokens are sent to address 0.
     error InvalidReceiver(address to);
+    /// @notice Thrown when a deposit added nothing to what is held.
     error NothingDeposited();
 
     /// @notice Fix the auction, the revenue token and the supply; by the auction, once.

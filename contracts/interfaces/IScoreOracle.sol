@@ -200,13 +200,7 @@ interface IScoreOracle {
     /// @notice Emitted when a member gets its stake in a request back.
     event StakeReleased(address indexed consumer, uint256 indexed id, address indexed member, uint256 round);
     /// @notice Emitted before the slash: two reports that one member signed for one round.
-    event ContradictionProved(
-        address indexed consumer,
-        uint256 indexed id,
-        address indexed member,
-        Report a,
-        Report b
-    );
+    event ContradictionProved(address indexed consumer, uint256 indexed id, address indexed member, Report a, Report b);
     /// @notice Emitted before the slash: a signed vector of round one that the appeal found wrong at `index`.
     event DeviationProved(
         address indexed consumer,
@@ -235,7 +229,13 @@ interface IScoreOracle {
         uint256 refund
     );
     /// @notice Emitted when a member's fee is added to its credit.
-    event FeeClaimed(address indexed consumer, uint256 indexed id, address indexed member, uint256 round, uint256 amount);
+    event FeeClaimed(
+        address indexed consumer,
+        uint256 indexed id,
+        address indexed member,
+        uint256 round,
+        uint256 amount
+    );
     /// @notice Emitted when repaid gas is added to an account's credit.
     event DueClaimed(address indexed consumer, uint256 indexed id, address indexed account, uint256 amount);
 

@@ -31,12 +31,7 @@ library ChaumPedersen {
 
     /// @notice Whether the proof holds for B and E, both known to be on the curve.
     /// @param context Whatever the proof must not be moved to another place of.
-    function verify(
-        bytes32 context,
-        Point memory b,
-        Point memory e,
-        Proof memory proof
-    ) internal pure returns (bool) {
+    function verify(bytes32 context, Point memory b, Point memory e, Proof memory proof) internal pure returns (bool) {
         Point memory s = proof.shared;
         // Zero scalars, and x of 0 or not below n, make ecrecover answer with address 0, which is refused below.
         if (!onCurve(s) || proof.c >= N || proof.z >= N) return false;

@@ -12,7 +12,11 @@ library Roll {
     /// @notice Bits that at least `least` (1 to 15) of at most 15 words have.
     /// @dev Four planes hold a counter for each bit. They start at 16 - least, so the carry out of the last plane tells
     /// where a counter reached `least`.
-    function atLeast(uint256[][] calldata bitmaps, uint256 word, uint256 least) internal pure returns (uint256 reached) {
+    function atLeast(
+        uint256[][] calldata bitmaps,
+        uint256 word,
+        uint256 least
+    ) internal pure returns (uint256 reached) {
         uint256 start = 16 - least;
         uint256 p0 = start & 1 != 0 ? type(uint256).max : 0;
         uint256 p1 = start & 2 != 0 ? type(uint256).max : 0;

@@ -42,9 +42,7 @@ library BidLibrary {
 
     /// @notice The upper 248 bits of a commitment's slot, with a status.
     function commitment(bytes32 sealedBid, Place memory place, uint256 status) internal pure returns (Bid) {
-        uint256 hash = uint256(
-            keccak256(abi.encode(sealedBid, place.index, place.owner, place.payer, place.dataSet))
-        );
+        uint256 hash = uint256(keccak256(abi.encode(sealedBid, place.index, place.owner, place.payer, place.dataSet)));
         return Bid.wrap((hash & ~uint256(0xff)) | status);
     }
 
@@ -53,15 +51,7 @@ library BidLibrary {
         return
             uint256(
                 keccak256(
-                    abi.encode(
-                        block.chainid,
-                        auction,
-                        auctionId,
-                        place.index,
-                        place.owner,
-                        place.payer,
-                        place.dataSet
-                    )
+                    abi.encode(block.chainid, auction, auctionId, place.index, place.owner, place.payer, place.dataSet)
                 )
             ) >> 152;
     }

@@ -235,7 +235,7 @@ class AuctionState:
     @property
     def stakes_free(self) -> int:
         """Time from which stakes can be released, unix seconds."""
-        return self.windows(2).end + LOCK_SECONDS
+        return self.windows(2 if self.terms.durations.challenge else 1).end + LOCK_SECONDS
 
     @property
     def stake(self) -> int:

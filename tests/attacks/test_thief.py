@@ -1,0 +1,41 @@
+"""A thief who read the contracts: hostile tokens, deployers, colleagues and relayers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.auction import BUYER, GWEI, Protocol
+from tests.support.chain import encode_call, reverts
+
+
+def test_token__that_commits_while_its_auction_is_created__cannot_log_before_the_creation(
+    protocol: Protocol,
+) -> None:
+    """Who reads the logs in order must never meet a bid of an auction that it does not know."""
+    chain = protocol.chain
+    protocol.token = chain.deploy("CallbackToken")
+    terms = protocol.terms(bondGwei=0, entryFeeGwei=0)
+    chain.transact(protocol.token, "mint", BUYER.address, terms["budget"])
+    chain.transact(
+        protocol.token, "approve", protocol.auction, terms["budget"], sender=BUYER.address
+    )
+    data_set = (b"\1" * 32, b"\2" * 32, 1, b"\3" * 32)
+    args = (1, b"\4" * 32, data_set, terms["agreement"])
+    call = encode_call(protocol.auction, "commit", *args)
+    chain.transact(protocol.token, "arm", protocol.auction.address, call)
+
+    value = terms["scoring"]["feeGwei"] * GWEI
+    receipt = protocol.do("create", terms, protocol.key(), sender=BUYER.address, value=value)
+    logged = [event.name for event in receipt.logs]
+    assert logged.index("AuctionCreated") < logged.index("Committed")
+
+
+@pytest.mark.parametrize(
+    ("provider", "operator"),
+    [(0, 5), (20, 0), (30 * 86_400 + 1, 5), (20, 15 * 86_400 + 1)],
+)
+def test_deployment__with_least_windows_of_no_use__is_refused(
+    protocol: Protocol, provider: int, operator: int
+) -> None:
+    with reverts("LeastWindowsInvalid", provider, operator):
+        protocol.chain.deploy("DataAuction", protocol.oracle, 12, provider, operator)
