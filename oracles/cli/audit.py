@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.output import JsonOption, bars, print_json, stdout, table
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.audit import Difference, Replay, Source
-    from oracles.scoring import Submission
+    from oracles.chain.packing import Score
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -61,15 +59,22 @@ def _source(
     if not rpc:
         raise ConfigError("name an archive, or a node with --rpc")
 
-    with Progress(console=stderr, transient=True) as progress:
-        task = progress.add_task("blocks", total=None)
+    with bars() as advance:
         return Node(
             connect(rpc),
             Deployment.load(deployment or DEPLOYMENT),
             cache=cache,
             block_tag=tag,
-            on_range=lambda done, total: progress.update(task, completed=done, total=total),
+            on_range=lambda done, total: advance("blocks", done, total),
         )
+
+
+def _replay(source: Source) -> Replay:
+    from oracles.audit.replay import replay as run
+
+    first, last = source.header.from_block, source.header.to_block
+    with bars() as advance:
+        return run(source, progress=lambda at: advance("replay", at - first, last - first))
 
 
 @app.command()
@@ -124,17 +129,14 @@ def replay(
     json: JsonOption = False,
 ) -> None:
     """Recompute every number and compare: exit code 0 nothing differs, 1 something does."""
-    from oracles.audit.replay import replay as run
     from oracles.audit.summary import summarise
 
     if every and auction is not None:
         raise ConfigError("--all and --auction exclude each other")
     source = _source(archive, rpc, deployment, block_tag, cache)
-    with Progress(console=stderr, transient=True) as progress:
-        first, last = source.header.from_block, source.header.to_block
-        task = progress.add_task("replaying", total=max(1, last - first))
-        state = run(source, progress=lambda block: progress.update(task, completed=block - first))
+    state = _replay(source)
     if auction is not None and auction not in state.auctions.auctions:
+        last = source.header.to_block
         raise ConfigError(f"there is no auction {auction} up to block {last}")
     if storage:
         from oracles.audit.storage import check_storage
@@ -156,15 +158,19 @@ def replay(
 
 
 def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
-    table = Table("check", "made", "found", box=None, padding=(0, 2, 0, 0))
-    for name, counts in summary["checks"].items():
-        style = "bold red" if counts["findings"] else None
-        table.add_row(name, str(counts["made"]), str(counts["findings"] or ""), style=style)
-    stdout.print(table)
+    rows = [
+        {"check": name, "made": counts["made"], "found": counts["findings"] or ""}
+        for name, counts in summary["checks"].items()
+    ]
+    stdout.print(table(rows))
     for name, address in summary["contracts"].items():
         stdout.print(f"{name} {address}", highlight=False)
     for each in summary["auctions"]:
         stdout.print(_line(state, each), highlight=False, soft_wrap=True)
+    for holder, surplus in summary["ether"]["surplus"].items():
+        if int(surplus) > 0:
+            # Anybody can force ether into a contract, so this is no finding.
+            stdout.print(f"{holder} holds {surplus} wei more than the logs explain")
     _print_findings(state.findings(auction))
     made = sum(counts["made"] for counts in summary["checks"].values())
     verdict = "[green]passed[/]" if summary["passed"] else "[red]has findings[/]"
@@ -203,7 +209,7 @@ def _line(state: Replay, each: dict[str, Any]) -> str:
 def scores(
     auction: Annotated[int, typer.Option(help="Which auction.")],
     evidence: Annotated[
-        list[str], typer.Option(help="Where bundles are: a folder, or an IPFS node as ipfs:/ip4/….")
+        list[str], typer.Option(help="Where files are: a folder, or an IPFS node as ipfs:/ip4/….")
     ],
     archive: Annotated[Path | None, typer.Argument(metavar="[ARCHIVE]")] = None,
     rpc: RpcOption = None,
@@ -221,42 +227,41 @@ def scores(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check the evidence behind the scores, and score plain data again."""
+    """Check the files behind the scores: samples, evidence, and with plain data the scores."""
     import tempfile
 
-    from oracles.audit.evidence import check_bundles, check_scores
-    from oracles.audit.replay import replay as run
+    from oracles.audit.evidence import check_bundles, check_samples, check_scores, plain_files
     from oracles.evidence import open_store
     from oracles.scoring import load_scoring
 
-    state = run(_source(archive, rpc, deployment, block_tag, cache))
+    state = _replay(_source(archive, rpc, deployment, block_tag, cache))
     chosen = state.auctions.auctions.get(auction)
     if chosen is None:
         raise ConfigError(f"there is no auction {auction}")
-    content = check_bundles(state, chosen, [open_store(name) for name in evidence])
-    again = {}
-    if data is not None and content:
-        submissions = _submissions(data, len(chosen.bids))
-        with tempfile.TemporaryDirectory() as folder, Progress(console=stderr) as progress:
-            task = progress.add_task("scoring")
-            again = check_scores(
-                state,
-                chosen,
-                content,
-                submissions,
-                load_scoring(config),
-                Path(folder),
-                chosen=provider or [each.index for each in submissions],
-                progress=lambda stage, done, total: progress.update(
-                    task, description=stage, completed=done, total=total
-                ),
-            )
+    stores = [open_store(name) for name in evidence]
+    again: dict[int, tuple[Score, Score]] = {}
+    with bars() as advance:
+        samples = check_samples(state, chosen, stores, progress=advance)
+        content = check_bundles(state, chosen, stores)
+        if data is not None and content:
+            with tempfile.TemporaryDirectory() as folder:
+                again = check_scores(
+                    state,
+                    chosen,
+                    content,
+                    plain_files(data, len(chosen.bids)),
+                    load_scoring(config),
+                    Path(folder),
+                    chosen=provider or [],
+                    progress=advance,
+                )
     findings = state.findings(auction)
     if json:
         print_json(
             {
                 "passed": not findings,
                 "findings": [each._asdict() for each in findings],
+                "samples": {index: each._asdict() for index, each in samples.items()},
                 "again": {
                     index: {"accepted": a._asdict(), "recomputed": b._asdict()}
                     for index, (a, b) in again.items()
@@ -266,21 +271,9 @@ def scores(
     else:
         _print_findings(findings)
         made = sum(n for name, n in state.checks.made.items() if name.startswith("evidence."))
-        stdout.print(f"{made} checks of evidence, {len(again)} bids scored again")
+        stdout.print(
+            f"{len(samples)} samples drawn again, {made} checks of evidence, {len(again)} bids"
+            " scored again"
+        )
         stdout.print("[green]passed[/]" if not findings else "[red]has findings[/]")
     raise typer.Exit(1 if findings else 0)
-
-
-def _submissions(folder: Path, count: int) -> list[Submission]:
-    from functools import partial
-
-    from oracles.dataset import read_documents
-    from oracles.scoring import Submission
-
-    found = []
-    for index in range(count):
-        for path in (folder / f"{index}.jsonl", folder / str(index)):
-            if path.exists():
-                found.append(Submission(index, "", partial(read_documents, path)))
-                break
-    return found

@@ -80,7 +80,7 @@ def fold(text: str) -> NDArray[np.uint32]:
     if lengths.max(initial=0) > 1:
         which = np.repeat(np.arange(len(characters)), lengths)
         offset = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        codes = table.codes[table.start[characters[which]] + offset]
+        codes: NDArray[np.uint32] = table.codes[table.start[characters[which]] + offset]
     else:  # the same, faster
         which = np.flatnonzero(lengths)
         codes = table.codes[table.start[characters[which]]]
