@@ -12,13 +12,14 @@ import typer
 from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.cli.when import moment
-from oracles.errors import ChainError
+from oracles.errors import ChainError, InputError
 from oracles.market.standing import highest_cost
 from oracles.money import DST, ETHER
 
 if TYPE_CHECKING:
     from oracles.market.buyer import Buyer
     from oracles.market.settler import Settler
+    from oracles.training import Bought
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
 
@@ -33,7 +34,6 @@ DEFAULT_KEY = Path("buyer.key")
 def keygen(key_file: KeyOption = DEFAULT_KEY, json: JsonOption = False) -> None:
     """Make the encryption key that winners wrap their data keys for."""
     from oracles.dataset import EncryptionKey
-    from oracles.errors import InputError
 
     key = EncryptionKey.generate()
     try:
@@ -238,6 +238,172 @@ def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
         "struck_out": len(view.struck_out),
     }
     _show_phases(session, values, auction, json=json)
+
+
+@app.command("train-set")
+def train_set(
+    context: typer.Context,
+    auctions: Annotated[list[int], typer.Argument(metavar="AUCTION…", help="Auctions, settled.")],
+    received: Annotated[Path, typer.Option(help="Where `receive` put the data.")] = Path(
+        "received"
+    ),
+    out: Annotated[Path, typer.Option(help="New folder for the set.")] = Path("train-set"),
+    chat: Annotated[
+        str | None,
+        typer.Option(help="Metadata field with a conversation; it becomes the column `messages`."),
+    ] = None,
+    preference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROMPT,CHOSEN,REJECTED",
+            help="Metadata fields of the prompt, the better and the worse answer.",
+        ),
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Add a column with the winner's q·φ̂, mean 1.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a training set of what was received: Parquet, cards, check sums, and whence each row is.
+
+    `datasets.load_dataset("parquet", data_files="train-set/data/*.parquet")` loads it. Every file
+    is held against what its winner committed to. Exit code 1: documents that do not fit were left
+    out.
+    """
+    from oracles.training import Conversation, build
+
+    conversation = None
+    if chat is not None or preference is not None:
+        conversation = Conversation(chat, _three(preference))
+    bought = [each for auction in auctions for each in _bought(context, auction, received)]
+    with bars() as progress:
+        told = build(bought, out, conversation=conversation, weights=weights, progress=progress)
+    show(
+        {
+            "folder": str(out),
+            "winners": len(bought),
+            "documents": told.documents,
+            "rows": told.rows,
+            "repeated": told.repeated,
+            "unfit": sum(told.unfit.values()),
+            "files": len(told.shards),
+        },
+        json=json,
+    )
+    if told.unfit:
+        raise typer.Exit(1)
+
+
+@app.command()
+def forget(
+    auction: AuctionArgument,
+    index: Annotated[int, typer.Argument(help="Index of the winner's bid.")],
+    train_set: Annotated[Path, typer.Option("--set", help="The set.")] = Path("train-set"),
+    out: Annotated[Path, typer.Option(help="New folder for the set without it.")] = Path(
+        "retained"
+    ),
+    json: JsonOption = False,
+) -> None:
+    """Take one winner's rows out of a training set, and keep them apart for unlearning."""
+    from oracles.training import TrainingSet
+    from oracles.training import forget as forget_rows
+
+    show(
+        {"folder": str(out), **forget_rows(TrainingSet(train_set), auction, index, out)}, json=json
+    )
+
+
+@app.command()
+def prove(
+    context: typer.Context,
+    auction: AuctionArgument,
+    index: Annotated[int, typer.Argument(help="Index of the winner's bid.")],
+    document: Annotated[int, typer.Argument(help="Place of the document; `qmia.document`.")],
+    received: Annotated[Path, typer.Option(help="Where `receive` put the data.")] = Path(
+        "received"
+    ),
+    json: JsonOption = False,
+) -> None:
+    """Prove that a row of a training set is a document of what a winner committed to."""
+    from oracles.training import prove as prove_row
+
+    found = [each for each in _bought(context, auction, received) if each.index == index]
+    if not found:
+        raise InputError(f"{received} has nothing of winner {auction}-{index}")
+    proof = prove_row(found[0], document)
+    show(
+        {
+            "auction": auction,
+            "index": index,
+            "document": document,
+            "documents": proof.count,
+            "leaf": "0x" + proof.leaf.hex(),
+            "branch": ["0x" + each.hex() for each in proof.branch],
+            "content_digest": "0x" + proof.content_digest.hex(),
+        },
+        json=json,
+    )
+
+
+@app.command("model-card")
+def model_card(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    train_set: Annotated[Path, typer.Option("--set", help="What it was trained on.")] = Path(
+        "train-set"
+    ),
+    base: Annotated[str | None, typer.Option(help="Name of the model it began with.")] = None,
+) -> None:
+    """Print a model's card: what it was trained on, and whose MUT its revenue goes to."""
+    from oracles.training import TrainingSet
+    from oracles.training import model_card as card
+
+    stdout.print(card(TrainingSet(train_set), name=name, base=base), markup=False, soft_wrap=True)
+
+
+def _three(fields: str | None) -> tuple[str, str, str] | None:
+    if fields is None:
+        return None
+    match [each.strip() for each in fields.split(",")]:
+        case [prompt, chosen, rejected]:
+            return prompt, chosen, rejected
+        case _:
+            raise InputError(f"--preference takes three fields, as q,good,bad; not {fields!r}")
+
+
+def _bought(context: typer.Context, auction: int, received: Path) -> list[Bought]:
+    """Winners whose data are here, with what was verified of them."""
+    from oracles.chain.auction import AuctionContract
+    from oracles.mechanism.weights import GRID
+    from oracles.training import Bought
+
+    session: Session = context.obj
+    deployment, web3 = session.deployment(), session.connect()
+    view = session.auction(auction)
+    paths = {index: received / f"{auction}-{index}.jsonl" for index in view.revealed}
+    here = [index for index in sorted(paths) if paths[index].exists()]
+    if not here:
+        return []
+    scores = view.scores(web3, view.accepted_round)
+    mut = None
+    if view.terms.rho:
+        address = deployment.address("DataAuction")
+        mut = AuctionContract(web3, address).mut_token(auction)
+    return [
+        Bought(
+            paths[index],
+            deployment.chain_id,
+            deployment.address("DataAuction"),
+            auction,
+            index,
+            view.commitments[index].owner,
+            view.commitments[index].data_set.content_digest,
+            mut,
+            scores[index].q / GRID,
+            scores[index].phi / GRID,
+        )
+        for index in here
+        if index not in view.struck_out
+    ]
 
 
 def _show_phases(session: Session, values: dict[str, Any], auction: int, *, json: bool) -> None:
