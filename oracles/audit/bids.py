@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.audit import curve, hashes, recompute
 from oracles.audit.auction import ABORTED, OPEN, Auction, AuditedBid, Ends
 from oracles.audit.feed import Fees
-from oracles.chain.packing import NONE, SCORE_BYTES
+from oracles.chain.packing import SCORE_BYTES
 from oracles.chain.terms import GWEI, PPB
 from oracles.chain.typed_events import OperatorSetId, Request
 from oracles.errors import InputError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 MAX_SAMPLES: Final = 2048
+MAX_BIDS: Final = 10_000
 DAY: Final = 86_400
 
 
@@ -59,7 +60,7 @@ class Bids:
         checks.equal("terms.beta", beta, body.beta)
         checks.true("terms.beta", 0 < beta < 2**80, "between 1 and 2^80 - 1", beta)
         checks.equal("terms.reserve", reserve, body.reserve)
-        context.cash.took("cash.escrow", terms.token, context.address, body.buyer, terms.budget)
+        context.cash.expect_in(terms.token, context.address, body.buyer, terms.budget)
         auction = Auction(
             body.auction_id,
             body.buyer,
@@ -98,7 +99,8 @@ class Bids:
         checks, scoring = self._checks, terms.scoring
         checks.require("terms.share", terms.rho <= PPB, "ρ ≤ 1", terms.rho)
         checks.true("terms.share", terms.tranche <= PPB, "f ≤ 1", terms.tranche)
-        checks.true("terms.bids", 0 < terms.max_bids < NONE, "between 1 and 2^32 - 2")
+        bids = terms.max_bids
+        checks.true("terms.bids", 0 < bids <= MAX_BIDS, f"between 1 and {MAX_BIDS}", bids)
         most = scoring.samples <= MAX_SAMPLES
         checks.true("terms.samples", most, f"at most {MAX_SAMPLES}", scoring.samples)
         self._check_phases(terms.durations, sampled=scoring.samples > 0)

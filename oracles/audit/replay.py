@@ -66,7 +66,7 @@ class Replay:
             raise InputError(f"the deployment file is incomplete: {error!r}") from error
         announced, ledger, chain_id = Announced(checks), Ledger(checks), deployment.chain_id
         oracle = OracleReplay(checks, announced, ledger, chain_id, oracle_address, min_stake, least)
-        cash = Cash(checks, announced)
+        cash = Cash(announced)
         context = Context(checks, announced, cash, ledger, oracle, chain_id, address, wait)
         auctions = AuctionReplay(context, factory, (provider, operator))
         with checks.at(None, "the header"):
@@ -126,8 +126,7 @@ class Replay:
 
     def _dispatch(self, event: Event) -> None:
         known = self._apply(event.address, event.body)
-        # A settlement token may itself be a token of another auction; and the escrow of the first
-        # auction in a token precedes the event that names the token.
+        # A settlement token may itself be a token of another auction.
         if isinstance(event.body, Transfer) and known is not False:
             transfer = event.body
             cash = self.auctions.context.cash

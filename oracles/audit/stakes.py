@@ -143,7 +143,7 @@ class Stakes:
     def _released(self, body: StakeReleased, time: int) -> None:
         checks, feed = self._checks, self._context.feed(body.consumer, body.auction_id)
         position = self._stake(feed, body.round, body.member)
-        checks.within("phase.release", time, feed.windows(2).end + LOCK)
+        checks.within("phase.release", time, feed.end + LOCK)
         lost = feed.missing(body.round) >> position & 1
         checks.true("stake.lost", not lost, "a stake that is not lost", body.member)
         self._context.operators.expect(body.member, feed.request.stake)
@@ -159,7 +159,7 @@ class Stakes:
 
     def _due_claimed(self, body: DueClaimed, time: int) -> None:
         feed = self._context.feed(body.consumer, body.auction_id)
-        self._checks.within("phase.due", time, feed.windows(2).end)
+        self._checks.within("phase.due", time, feed.end)
         due = due_of(feed, body.account)
         self._checks.true("fees.due_claim", body.amount == due > 0, due, body.amount)
         feed.repaid[body.account] = feed.repaid.get(body.account, 0) + body.amount

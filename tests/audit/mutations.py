@@ -20,8 +20,7 @@ from tests.support.auction import BUYER
 from tests.support.logs import args_of, encode_log, entries
 
 if TYPE_CHECKING:
-    from oracles.audit.records import Record
-    from tests.audit.recorder import Story
+    from oracles.audit.records import Record, Source
 
 
 Change = Callable[[dict[str, Any]], None]
@@ -274,7 +273,7 @@ def shift_time(event: str, seconds: int) -> Callable[[list[Record]], list[Record
         for position, each in enumerate(records):
             moved = at - _back(records, at) <= position < at
             if moved and isinstance(each, Block):
-                each = each._replace(time=each.time + seconds)  # noqa: PLW2901 - moved
+                each = each._replace(time=each.time + seconds)
             out.append(each)
         return out
 
@@ -781,10 +780,10 @@ def _other(value: Any) -> Any:
     return STRANGER if value.startswith("0x") else value + "x"
 
 
-def found_by(mutation: Mutation, story: Story) -> set[str]:
+def found_by(mutation: Mutation, story: Source) -> set[str]:
     """Names of the checks that find a mutation."""
     state = Replay.start(story.header)
-    follow(state, mutation.apply(story.kept), lambda _: None)
+    follow(state, mutation.apply(list(story.records())), lambda _: None)
     return {finding.check for finding in state.checks.findings}
 
 

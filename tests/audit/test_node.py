@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_utils.address import to_checksum_address
 from typer.testing import CliRunner
 from web3.types import RPCEndpoint
 
@@ -17,14 +18,16 @@ from oracles.audit import Archive, hashes, replay, write_archive
 from oracles.audit import node as nodes
 from oracles.audit.node import Node
 from oracles.audit.storage import check_storage
-from oracles.chain import codec
 from oracles.chain.deployment import Deployed, Deployment
 from oracles.chain.events import decode_log
+from oracles.chain.typed_data import Domain, report_message
 from oracles.cli.audit import app
 from oracles.errors import ChainError, ConfigError
 from scripts.build import ROOT
+from tests.audit.mutations import Mutation, add, found_by, put
+from tests.audit.recorder import deployment_of
 from tests.support.anvil import Anvil
-from tests.support.auction import BUYER, CHALLENGE_BOND, MIN_BOND, PPB, Auction, Protocol
+from tests.support.auction import BUYER, GWEI, PPB, RELAYER, Auction, Protocol
 from tests.support.chain import CHAIN_ID
 
 if TYPE_CHECKING:
@@ -34,11 +37,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[Auction]:
-    """One auction, claimed and with revenue, on a node."""
+    """One auction, claimed and with revenue, on a node where gas has a price."""
     chain = Anvil()
     try:
         p = Protocol(chain)
-        a = p.lead("claim", pool=500_000, rho=PPB * 3 // 4, bounty=10**15)
+        a = p.lead("score", pool=500_000, rho=PPB * 3 // 4, bounty=10**15, feeGwei=1)
+        reports = a.commit_round([])
+        chain.base_fee = GWEI
+        a.ask("publishVector", reports[0].submission(), sender=p.first[0].address)
+        a.ask("postScores", 0, [r.submission(0) for r in reports], sender=RELAYER.address)
+        chain.base_fee = 0
+        a.to("claim")
+        for account in (p.first[0].address, RELAYER.address):
+            a.ask("claimDue", account)
+        a.ask("claimFee", 1, 0)
         for index in range(3):
             a.claim(index)
         mut = a.mut()
@@ -51,16 +63,6 @@ def market() -> Iterator[Auction]:
         chain.close()
 
 
-def deployment(p: Protocol) -> Deployment:
-    bonds = (str(MIN_BOND), str(CHALLENGE_BOND))
-    contracts = {
-        "ScoreOracle": Deployed(p.oracle.address, bonds, "0x"),
-        "DataAuction": Deployed(p.auction.address, (p.oracle.address,), "0x"),
-        "DstFactory": Deployed(p.factory.address, (p.auction.address,), "0x"),
-    }
-    return Deployment(CHAIN_ID, 0, contracts)
-
-
 def anvil(a: Auction) -> Anvil:
     chain = a.protocol.chain
     assert isinstance(chain, Anvil)
@@ -68,7 +70,7 @@ def anvil(a: Auction) -> Anvil:
 
 
 def source(a: Auction, **options: Any) -> Node:
-    return Node(anvil(a).web3, deployment(a.protocol), block_tag="latest", **options)
+    return Node(anvil(a).web3, deployment_of(a.protocol), block_tag="latest", **options)
 
 
 def test_node__read_in_ranges__is_the_same_and_passes(
@@ -78,6 +80,7 @@ def test_node__read_in_ranges__is_the_same_and_passes(
     state = replay(whole)
     assert state.findings() == []
     assert state.checks.made["mut.claim"] == 1
+    assert state.checks.made["draw.block"] == 1
     monkeypatch.setattr(nodes, "FIRST_RANGE", 7)
     ends: list[int] = []
     cache = tmp_path / "cache.db"
@@ -126,7 +129,7 @@ def test_node__chain_reorganised__drops_what_is_gone(market: Auction, tmp_path: 
 def test_node__cache_of_another_deployment__is_refused(market: Auction, tmp_path: Path) -> None:
     cache = tmp_path / "cache.db"
     source(market, cache=cache)
-    other = Deployment(CHAIN_ID, 3, deployment(market.protocol).contracts)
+    other = Deployment(CHAIN_ID, 3, deployment_of(market.protocol).contracts)
     with pytest.raises(ConfigError, match="another deployment"):
         Node(anvil(market).web3, other, cache=cache, block_tag="latest")
 
@@ -137,14 +140,43 @@ def test_storage__of_the_contracts__is_what_the_logs_say(market: Auction) -> Non
     assert state.findings() == []
     assert state.checks.made["storage.bid"] == 3
     state.auctions.auctions[1].bids[2].paid.clear()  # as if the claim's log had been left out
-    state.oracle.operators[market.protocol.operators[0].address].bond += 1
+    state.oracle.operators.credit[market.protocol.operators[0].address] += 1
+    state.oracle.feeds[market.protocol.auction.address, 1].rounds[0].settled = 1
     check_storage(state, anvil(market).web3)
-    assert [each.check for each in state.findings()] == ["storage.bond", "storage.bid"]
+    found = [each.check for each in state.findings()]
+    assert found == ["storage.credit", "storage.round", "storage.bid"]
+
+
+@pytest.mark.parametrize(
+    ("event", "check", "change"),
+    [
+        ("DueAdded", "fees.due", add("amount")),
+        ("DueAdded", "fees.due_claim", put("account", BUYER.address)),
+        ("DueClaimed", "fees.due_claim", add("amount")),
+        ("DueClaimed", "fees.due_claim", put("account", BUYER.address)),
+        ("FeesPaid", "fees.dues", add("dues", -2)),
+    ],
+)
+def test_replay__of_gas_repaid_wrongly__names_it(
+    market: Auction, event: str, check: str, change: Any
+) -> None:
+    whole = source(market)
+    mutation = Mutation("gas", event, check, change)
+    assert check in found_by(mutation, whole)
+
+
+def test_node__draws__name_the_first_block_of_the_open_phase(market: Auction) -> None:
+    header = source(market).header
+    start = market.starts()["open"]
+    draw = header.draws[1]
+    assert draw.before < start <= draw.time
+    block = anvil(market).web3.eth.get_block(draw.block)
+    assert draw.key == bytes(block["mixHash"])
 
 
 def test_command__replay_and_archive__exit_codes(market: Auction, tmp_path: Path) -> None:
     file, archive, page = (tmp_path / name for name in ("d.json", "x.qmia-archive", "r.html"))
-    deployment(market.protocol).save(file)
+    deployment_of(market.protocol).save(file)
     chain = ["--rpc", anvil(market).url, "--deployment", str(file), "--block-tag", "latest"]
     run = CliRunner().invoke
     done = run(app, ["replay", *chain, "--all", "--storage", "--report", str(page), "--json"])
@@ -165,17 +197,16 @@ def test_command__another_deployment__is_refused_with_node_and_archive(
     market: Auction, tmp_path: Path
 ) -> None:
     file, archive = tmp_path / "d.json", tmp_path / "x.qmia-archive"
-    own = deployment(market.protocol)
+    own = deployment_of(market.protocol)
     own.save(file)
     chain = ["--rpc", anvil(market).url, "--block-tag", "latest", "--deployment"]
     run = CliRunner().invoke
     assert run(app, ["archive", str(archive), *chain, str(file)]).exit_code == 0
     assert run(app, ["replay", str(archive), "--deployment", str(file)]).exit_code == 0
+    nowhere = Deployed(to_checksum_address("0x" + "11" * 20), (), "0x")
     for name, changed in {
         "chain 5": replace(own, chain_id=5),
-        "no contract": replace(
-            own, contracts={**own.contracts, "DataAuction": Deployed("0x" + "11" * 20, (), "0x")}
-        ),
+        "no contract": replace(own, contracts={**own.contracts, "DataAuction": nowhere}),
         "before the deployment": replace(own, block=10**9),
     }.items():
         other = tmp_path / f"{name}.json"
@@ -239,9 +270,9 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
     posted = logged(web3, p.oracle.address)["ScoresPosted"][0][0].body
     given = posted.submissions[1]
     root = cast("keccak", "0x" + b"".join(given.chunk_hashes).hex())
-    metric = market.terms["metricVersion"]
-    message = codec.report_message(
-        codec.Domain.oracle(CHAIN_ID, p.oracle.address),
+    metric = market.terms["scoring"]["metricVersion"]
+    message = report_message(
+        Domain.oracle(CHAIN_ID, p.oracle.address),
         p.auction.address,
         market.id,
         1,
@@ -275,7 +306,7 @@ def test_cast__decoding_logs_and_hashing_typed_data__agrees(market: Auction) -> 
         "0x" + given.salt.hex(),
     )
     commitments = {
-        event.body.operator: event.body.commitment
+        event.body.member: event.body.commitment
         for event, _ in logged(web3, p.oracle.address)["VectorCommitted"]
     }
     assert cast("keccak", encoded) == "0x" + commitments[operator].hex()
