@@ -194,7 +194,9 @@ class TestConsent:
         position = five.operators.index(member)
         five.ask("leaveSet", five.operator_set, position, sender=member.address)
         key = public_key(person("new key"))
-        struct = struct_hash("EncryptionKey(address owner,bytes32 x,bytes32 y)", member.address, *key)
+        struct = struct_hash(
+            "EncryptionKey(address owner,bytes32 x,bytes32 y)", member.address, *key
+        )
         digest = typed_digest("Q-MIA ScoreOracle", five.oracle.address, struct)
         signature = sign(person("new key"), digest)
         five.ask("register", *key, signature, sender=member.address)

@@ -222,7 +222,7 @@ class TestDeviator:
             slash(auction, signed[0], 1)
         auction.ask("resolve")
         burned = five.chain.balance(BURN)
-        credits = [five.credit(who.address) for who in (CHALLENGER, RELAYER)]
+        had = [five.credit(who.address) for who in (CHALLENGER, RELAYER)]
         receipt = slash(auction, signed[0], 1)
         proof = receipt.event("DeviationProved").args
         assert (proof["member"], proof["index"]) == (five.first[0].address, 1)
@@ -231,7 +231,7 @@ class TestDeviator:
         assert (event["burned"], event["dues"], event["round"]) == (ETHER, 0, 1)
         assert event["offence"] == b"deviation".ljust(32, b"\0")
         assert five.chain.balance(BURN) - burned == ETHER
-        assert [five.credit(who.address) for who in (CHALLENGER, RELAYER)] == credits
+        assert [five.credit(who.address) for who in (CHALLENGER, RELAYER)] == had
         with reverts("NoStake", five.first[0].address):
             slash(auction, signed[0], 1)
 

@@ -336,8 +336,13 @@ class TestDeliver:
             odd = (mine.wrapped, x.to_bytes(32, "big"), y.to_bytes(32, "big"))
             with reverts("EphemeralKeyInvalid"):
                 deliver(odd, sign(mine.ephemeral, auction.delivery_digest(1, odd)))
-        with reverts("ECDSAInvalidSignatureLength"):
-            deliver(mine.words, b"")
+        for malformed, error in (
+            (b"", "ECDSAInvalidSignatureLength"),
+            (bytes(65), "ECDSAInvalidSignature"),
+            (b"\1" * 32 + b"\xff" * 32 + b"\x1b", "ECDSAInvalidSignatureS"),
+        ):
+            with reverts(error):
+                deliver(mine.words, malformed)
         deliver(mine.words, sign(mine.ephemeral, auction.delivery_digest(1, mine.words)))
 
     def test_deliver__before_settlement__reverts(self, protocol: Protocol) -> None:

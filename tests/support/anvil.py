@@ -58,7 +58,6 @@ class Anvil(Chain):
         command = [anvil, "--port", "0", "--accounts", "1", "--auto-impersonate"]
         command += ["--hardfork", hardfork, "--chain-id", str(CHAIN_ID), "--timestamp", str(START)]
         command += ["--gas-limit", str(BLOCK_GAS), "--base-fee", "0", *options]
-        command += ["--disable-code-size-limit"]  # Until DataAuction fits the usual limit.
         with tempfile.NamedTemporaryFile(prefix="anvil-", suffix=".log") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             try:

@@ -18,7 +18,6 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from scripts import build
 from scripts.build import CONTRACTS, ROOT, compile_files
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
-
-# Until DataAuction fits the usual limit: the compiler warns that it does not.
-build._compile_cached = functools.partial(build._compile_cached, strict=False)
 
 TEST_CONTRACTS = ROOT / "tests" / "contracts"
 CHAIN_ID = 31337

@@ -34,7 +34,7 @@ class Revm(Chain):
       made: keeps the chains that are made, if it is a list.
     """
 
-    code_limit: ClassVar[int | None] = 120_000  # None, once DataAuction fits the usual limit.
+    code_limit: ClassVar[int | None] = None
     endowed: ClassVar[str | None] = None
     made: ClassVar[list[Revm] | None] = None
 
