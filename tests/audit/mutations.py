@@ -333,7 +333,7 @@ def minted(args: dict[str, Any]) -> bool:
 
 def won(args: dict[str, Any]) -> bool:
     """A claim of cash."""
-    return args["cash"] > 1
+    return bool(args["cash"] > 1)
 
 
 STRANGER = "0x" + "5a" * 20
@@ -346,7 +346,7 @@ def of(**wanted: Any) -> Callable[[dict[str, Any]], bool]:
 
 def offence(name: str) -> Callable[[dict[str, Any]], bool]:
     """Slashes for this offence."""
-    return lambda args: args["offence"].rstrip(b"\0").decode() == name
+    return of(offence=name.encode().ljust(32, b"\0"))
 
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -737,11 +737,9 @@ def changed_arguments(records: list[Record]) -> Iterator[tuple[str, list[Record]
     """The first log of each kind with one argument changed after the other, and which it is."""
     seen: set[str] = set()
     for at, record in enumerate(records):
-        event = (
-            decode_log(record.address, record.topics, record.data)
-            if isinstance(record, Log)
-            else None
-        )
+        if isinstance(record, Block):
+            continue
+        event = decode_log(record.address, record.topics, record.data)
         if event is None or event.name in seen:
             continue
         seen.add(event.name)

@@ -136,12 +136,16 @@ def test_replay__without_ether_that_must_be_there__says_so(story: Story) -> None
     assert found == {"ledger.ether_balance": 2, "ledger.token_balance": 1}
 
 
-@pytest.mark.parametrize("late", [{"time": 5}, {"before": 2**40}])
-def test_replay__of_samples_from_another_block__says_so(story: Story, late: dict[str, int]) -> None:
-    draws = {number: draw._replace(**late) for number, draw in story.header.draws.items()}
+@pytest.mark.parametrize("wrong", ["early", "late", "unknown"])
+def test_replay__of_samples_from_another_block__says_so(story: Story, wrong: str) -> None:
+    draws = {
+        number: draw._replace(time=5) if wrong == "early" else draw._replace(before=2**40)
+        for number, draw in story.header.draws.items()
+        if wrong != "unknown"
+    }
     state = Replay.start(replace(story.header, draws=draws))
     follow(state, story.kept, lambda _: None)
-    # The enrolment samples nothing; to the other ones a block is missing.
+    # The enrolment samples nothing.
     assert Counter(each.check for each in state.findings()) == {"draw.block": 9}
 
 

@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.crypto import keccak
 from web3 import Web3
 
+from oracles.audit import replay
+from oracles.audit.evidence import check_bundles, check_samples
+from oracles.audit.node import Node
+from oracles.audit.storage import check_storage
 from oracles.chain import packing
 from oracles.chain.auction import Marginals, State
 from oracles.chain.client import Sender, receipt_event
@@ -484,25 +488,31 @@ class Network:
         return [event for event in found if event.name in names]
 
     def audit(self) -> None:
-        """All funds are accounted for, when every auction is over and all is collected.
+        """Every log is what the rules say, and the contracts hold what the logs say.
 
-        The auction contract is empty but for rounding (less than a unit per winner), and the oracle
-        holds exactly credit, stakes that are not free yet, and fees and gas that are to be claimed.
+        When every auction is over and all is collected, nothing but rounding is left of it.
         """
-        states = [self.state(number + 1) for number in range(self.auctions.auction_count())]
-        assert all(state.state is not State.OPEN for state in states)
-        winners = sum(len(state.deliveries) for state in states)
-        assert self.token.functions.balanceOf(self.auctions.address).call() < max(1, winners)
-        assert self.web3.eth.get_balance(self.auctions.address) == 0
-        accounts = {str(account.address) for account in ACCOUNTS}
-        due = sum(self.oracle.credit_of(account) for account in accounts)
-        for state in states:
-            for round_ in state.rounds:
-                due += state.stake * len(round_.stakes)
-                due += round_.parts * round_.complete.bit_count() - sum(round_.claimed.values())
-        dues = sum(event.body.dues for event in self.events("FeesPaid", "StakeSlashed"))
-        dues -= sum(event.body.amount for event in self.events("DueClaimed"))
-        assert self.web3.eth.get_balance(self.oracle.address) == due + dues
+        node = Node(self.web3, self.deployment, block_tag="latest")
+        state = replay(node)
+        check_storage(state, self.web3)
+        assert state.findings() == []
+        ledger = state.auctions.context.ledger
+        for token, holder, amount in node.header.balances:
+            assert token or amount == ledger.held[holder]
+        for auction in state.auctions.auctions.values():
+            assert auction.state != "open"
+            assert (auction.ether, auction.refund) == (0, 0)
+            assert auction.cash < max(1, 2 * auction.winners)
+
+    def audit_files(self, auction: int) -> None:
+        """Samples and evidence of an auction are what the logs say."""
+        state = replay(Node(self.web3, self.deployment, block_tag="latest"))
+        view = state.auctions.auctions[auction]
+        stores = [self.store, *(DirectoryStore(d.state / "evidence") for d in self.daemons)]
+        samples = check_samples(state, view, stores)
+        check_bundles(state, view, stores)
+        assert state.findings() == []
+        assert frozenset(samples) == self.state(auction).roll
 
     def complete(self, auction: int, round_: int = 1) -> bool:
         return bool(self.masks(auction, round_).complete)

@@ -45,4 +45,5 @@ def test_auction__three_honest_operators__are_of_one_mind(network: Network, tmp_
     network.until(lambda: len(network.events("FeeClaimed")) == 3, "fees claimed")
     network.check(auction)
     network.audit()
+    network.audit_files(auction)
     assert [daemon.stop() for daemon in network.daemons] == [0, 0, 0]
