@@ -6,12 +6,21 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
-from tests.attacks.play import apart, claim_all, claimable, model, revealed
-from tests.support.auction import BOND, BURN, BUYER, MIN_BOND, PPB, Score
-from tests.support.chain import ACCOUNTS, ETHER, Reverted, reverts
+from tests.attacks.play import apart, claim_all, model
+from tests.support.auction import (
+    BOND,
+    BURN,
+    BUYER,
+    GWEI,
+    NONE,
+    PPB,
+    SCORING,
+    UNAVAILABLE,
+    UNREADABLE,
+    sign,
+)
+from tests.support.chain import ACCOUNTS, ETHER, Reverted, encode_call, reverts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,18 +31,6 @@ if TYPE_CHECKING:
 MALLORY = ACCOUNTS[6].address
 
 
-def data(signature: str, *args: Any) -> bytes:
-    selector = keccak(text=signature)[:4]
-    if not args:
-        return selector
-    whole = signature[signature.index("(") :]
-    # A tuple with a dynamic member comes with an offset to itself; arguments do not.
-    return selector + encode([whole], [args])[32 if whole.endswith("bytes)") else 0 :]
-
-
-CLAIM = "claim(uint256,uint256,address,address,uint256)"
-
-
 def aimed(protocol: Protocol, attacker: Contract, target: str, call: bytes) -> None:
     protocol.chain.transact(attacker, "aim", target, call)
 
@@ -42,19 +39,22 @@ def commit_as(auction: Auction, wallet: Contract, cost: int) -> None:
     """Commit from a contract, which owns the bid and pays for it."""
     protocol = auction.protocol
     entry = auction.entry(protocol.fund(wallet.address), cost)
-    descriptor = tuple(auction.data_set().values())
-    call = data(
-        "commit(uint256,bytes32,(bytes32,bytes32,uint64))", auction.id, entry.sealed, descriptor
-    )
-    protocol.chain.transact(wallet, "execute", protocol.auction, auction.bond, call)
+    args = (auction.id, entry.sealed, entry.data_set, auction.terms["agreement"])
+    call = encode_call(protocol.auction, "commit", *args)
+    execute = (protocol.auction, auction.deposit, call)
+    protocol.chain.transact(wallet, "execute", *execute)
     auction.entries[entry.index] = entry
 
 
 def deliver_as(auction: Auction, wallet: Contract, index: int) -> None:
     """Deliver from a contract."""
-    payer = auction.entries[index].payer
-    call = data("deliver(uint256,uint256,address,bytes)", auction.id, index, payer, b"key")
-    auction.protocol.chain.transact(wallet, "execute", auction.protocol.auction, 0, call)
+    protocol, delivery = auction.protocol, auction.delivery(index)
+    digest = auction.delivery_digest(index, delivery.words)
+    words = (delivery.words, sign(delivery.ephemeral, digest), b"")
+    call = encode_call(
+        protocol.exchange, "deliver", auction.id, auction.entries[index].place, *words
+    )
+    protocol.chain.transact(wallet, "execute", protocol.exchange, 0, call)
 
 
 def attempts(protocol: Protocol, attacker: Contract) -> tuple[int, int]:
@@ -62,50 +62,61 @@ def attempts(protocol: Protocol, attacker: Contract) -> tuple[int, int]:
     return chain.call(attacker, "calls"), chain.call(attacker, "successes")
 
 
+def won_by_two(protocol: Protocol, wallet: Contract, **terms: Any) -> Auction:
+    """Return an auction that a person and a contract have won, both keys delivered."""
+    auction = protocol.create(budget=100, **terms)
+    auction.commit(1)
+    commit_as(auction, wallet, 2)
+    # A contract sends no transactions of its own: what follows is done without openings.
+    auction.go("roll").to("reveal")
+    auction.reveal(0)
+    auction.reveal(1, MALLORY)
+    auction.to("deliver").deliver(0)
+    deliver_as(auction, wallet, 1)
+    return auction.go("claim")
+
+
 def with_attacker(protocol: Protocol) -> tuple[Protocol, Contract, Auction]:
     """An auction in a token with a hook, whose second winner is the attacking contract."""
     mine = copy(protocol)
     mine.token = protocol.chain.deploy("ZooToken", 0, 18)
     attacker = protocol.chain.deploy("ZooAttacker")
-    auction = mine.create(budget=100, pool=100, rho=PPB // 2, bounty=1000)
-    auction.commit(1)
-    commit_as(auction, attacker, 2)
-    auction.score([Score()] * 2)
-    auction.go("reveal")
-    auction.reveal(0)
-    auction.reveal(1, MALLORY)
-    auction.go("settle").settle()
-    auction.deliver(0)
-    deliver_as(auction, attacker, 1)
-    auction.go("claim")
+    auction = won_by_two(mine, attacker, pool=100, rho=PPB // 2, bounty=1000)
     mine.chain.transact(mine.token, "set", False, 10**18, "0x" + "00" * 20, attacker)
     return mine, attacker, auction
 
 
 def reentries(auction: Auction, attacker: Contract) -> dict[str, bytes]:
     first, second = auction.entries[0], auction.entries[1]
+    calls = {
+        "own claim": ("claim", second.place, 7),
+        "another claim": ("claim", first.place, 7),
+        "buyer": ("withdrawRefund", attacker.address),
+        "bounty": ("claimBounty",),
+        "forfeit": ("forfeit", 0),
+        "withdraw": ("withdrawBid", second.sealed, second.place),
+        "reclaim": ("reclaimBond", second.sealed, second.place),
+        "settle": ("settle", (NONE, NONE, NONE), 9),
+    }
+    contract = auction.protocol.auction
     return {
-        "own claim": data(CLAIM, auction.id, 1, second.owner, second.payer, 7),
-        "another claim": data(CLAIM, auction.id, 0, first.owner, first.payer, 7),
-        "buyer": data("withdrawBuyer(uint256,address)", auction.id, attacker.address),
-        "bounty": data("claimBounty(uint256)", auction.id),
-        "forfeit": data("forfeit(uint256,uint256)", auction.id, 0),
-        "withdraw": data(
-            "withdraw(uint256,uint256,bytes32,address)", auction.id, 1, second.sealed, second.payer
-        ),
-        "reclaim": data(
-            "reclaim(uint256,uint256,bytes32,address,address)",
-            auction.id,
-            1,
-            second.sealed,
-            second.owner,
-            second.payer,
-        ),
+        name: encode_call(contract, function, auction.id, *args)
+        for name, (function, *args) in calls.items()
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["own claim", "another claim", "buyer", "bounty", "forfeit", "withdraw", "reclaim"]
+    "name",
+    [
+        "own claim",
+        "another claim",
+        "buyer",
+        "bounty",
+        "forfeit",
+        "withdraw",
+        "reclaim",
+        "settle",
+    ],
 )
 def test_reentry__into_everything_that_pays__fails_and_pays_once(
     protocol: Protocol, name: str
@@ -121,7 +132,7 @@ def test_reentry__into_everything_that_pays__fails_and_pays_once(
         auction.claim(1)
     aimed(mine, attacker, "0x" + "00" * 20, b"")
     auction.claim(0)
-    mine.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    auction.withdraw_refund()
     assert mine.chain.balance(mine.auction.address) == 0
 
 
@@ -129,9 +140,9 @@ def test_reentry__into_creation_from_the_escrow__fails(protocol: Protocol) -> No
     mine = copy(protocol)
     mine.token = protocol.chain.deploy("ZooToken", 0, 18)
     attacker = protocol.chain.deploy("ZooAttacker")
-    old = claimable(mine, [1, 2], budget=100)
-    entry = old.entries[0]
-    aimed(mine, attacker, mine.auction.address, data(CLAIM, old.id, 0, entry.owner, entry.payer, 7))
+    old = mine.lead("claim", [1, 2], budget=100)
+    call = encode_call(mine.auction, "claim", old.id, old.entries[0].place, 7)
+    aimed(mine, attacker, mine.auction.address, call)
     mine.chain.transact(mine.token, "set", False, 10**18, "0x" + "00" * 20, attacker)
     mine.create(budget=500)  # a payment out of it in between would fake the amount received
     assert attempts(mine, attacker) == (1, 0)
@@ -157,44 +168,31 @@ def test_reentry__into_revenue__pays_once(protocol: Protocol) -> None:
     mine.chain.transact(mut, "accrue")
     due = mine.chain.call(mut, "revenueOf", attacker.address)
     before = mine.held(attacker.address)
-    aimed(mine, attacker, mut.address, data("claimFor(address)", attacker.address))
+    aimed(mine, attacker, mut.address, encode_call(mut, "claimFor", attacker.address))
     mine.chain.transact(mut, "claimFor", attacker.address)
     assert attempts(mine, attacker)[1] == 0
     assert mine.held(attacker.address) - before == due > 0
 
 
-def test_reentry__into_an_operators_credit__pays_once(protocol: Protocol) -> None:
+def test_reentry__into_credit__pays_once(protocol: Protocol) -> None:
     attacker = protocol.chain.deploy("ZooAttacker")
-    oracle = protocol.oracle.address
-    protocol.fund(attacker.address)
-
-    def act(call: bytes, value: int = 0) -> None:
-        protocol.chain.transact(attacker, "execute", oracle, value, call)
-
-    act(data("register(bytes32,bytes32)", bytes(32), bytes(32)), MIN_BOND)
-    act(data("exit()"))
+    oracle = protocol.oracle
+    protocol.ask("deposit", attacker.address, value=ETHER)
     before = protocol.chain.balance(attacker.address)
-    held = protocol.chain.balance(oracle)
-    aimed(protocol, attacker, oracle, data("withdrawCredit(address)", attacker.address))
-    act(data("withdrawCredit(address)", attacker.address))
+    held = protocol.chain.balance(oracle.address)
+    half = encode_call(oracle, "withdrawCredit", attacker.address, ETHER // 2)
+    aimed(protocol, attacker, oracle.address, half)
+    protocol.chain.transact(attacker, "execute", oracle, 0, half)
+    # Even what is left of its credit it cannot take from within.
     assert attempts(protocol, attacker) == (1, 0)
-    assert protocol.chain.balance(attacker.address) - before == MIN_BOND
-    assert held - protocol.chain.balance(oracle) == MIN_BOND
+    assert protocol.chain.balance(attacker.address) - before == ETHER // 2
+    assert held - protocol.chain.balance(oracle.address) == ETHER // 2
+    assert protocol.credit(attacker.address) == ETHER // 2
 
 
 def test_refusing_payer__of_one_bond__stops_only_that_bond(protocol: Protocol) -> None:
     wallet = protocol.chain.deploy("Wallet", MALLORY)
-    auction = protocol.create(budget=100)
-    auction.commit(1)
-    commit_as(auction, wallet, 2)
-    auction.score([Score()] * 2)
-    auction.go("reveal")
-    auction.reveal(0)
-    auction.reveal(1, MALLORY)
-    auction.go("settle").settle()
-    auction.deliver(0)
-    deliver_as(auction, wallet, 1)
-    auction.go("claim")
+    auction = won_by_two(protocol, wallet)
     protocol.chain.transact(wallet, "refuse", True)
     with reverts("TransferFailed"):
         auction.claim(1)
@@ -205,10 +203,24 @@ def test_refusing_payer__of_one_bond__stops_only_that_bond(protocol: Protocol) -
     assert protocol.chain.balance(protocol.auction.address) == 0
 
 
+def test_refusing_challenger_and_buyer__stop_no_scores(protocol: Protocol) -> None:
+    """What the oracle owes is credit: nobody's refusal of ether holds up a request."""
+    wallet = protocol.chain.deploy("Wallet", MALLORY)
+    protocol.chain.set_balance(wallet.address, ETHER)
+    protocol.chain.transact(wallet, "refuse", True)
+    auction = protocol.lead("challenge", (1,))
+    fee = SCORING["appealFeeGwei"] * GWEI
+    call = encode_call(protocol.oracle, "challenge", protocol.auction, auction.id)
+    protocol.chain.transact(wallet, "execute", protocol.oracle, fee, call)
+    auction.go("reveal").ask("resolve")
+    auction.reveal(0)
+    assert protocol.credit(wallet.address) == fee
+
+
 def test_starved_claim__at_every_allowance_of_gas__is_whole_or_nothing(protocol: Protocol) -> None:
     mine, _, auction = with_attacker(protocol)
     entry = auction.entries[1]
-    args = (auction.id, 1, entry.owner, entry.payer, 7)
+    args = (auction.id, entry.place, 7)
     whole = 0
     for gas in range(30_000, 400_000, 5_000):
         with apart(mine):
@@ -234,69 +246,68 @@ def test_starved_claim__at_every_allowance_of_gas__is_whole_or_nothing(protocol:
 
 def test_forced_ether_and_tokens__sent_straight_in__change_nothing(protocol: Protocol) -> None:
     auction = protocol.create(budget=100, bounty=10)
-    for contract in (protocol.auction, protocol.oracle):
+    for contract in (protocol.auction, protocol.oracle, protocol.exchange):
         with reverts(""):
             protocol.chain.send(contract.address, 1)
-        protocol.chain.set_balance(
-            contract.address, protocol.chain.balance(contract.address) + ETHER
-        )
+        has = protocol.chain.balance(contract.address)
+        protocol.chain.set_balance(contract.address, has + ETHER)
     protocol.chain.transact(protocol.token, "mint", protocol.auction.address, 12345)
     auction.commit(1)
-    auction.score([Score()])
-    auction.go("reveal").reveal(0)
-    auction.go("settle").settle()
-    auction.deliver(0)
-    auction.go("claim")
-    claim_all(auction)
+    claim_all(auction.to("claim"))
     assert protocol.chain.balance(protocol.auction.address) == ETHER
     assert protocol.held(protocol.auction.address) == 12345
     assert protocol.held(auction.entries[0].owner) == 100
 
 
 def test_two_auctions__in_one_token__never_touch_each_others_money(protocol: Protocol) -> None:
-    one = claimable(protocol, [1, 2], budget=100, pool=50, rho=PPB // 2, bounty=5)
-    two = protocol.create(budget=777, bounty=9)
+    two = protocol.create(budget=777, bounty=9, durations={"commit": 3_000})
+    one = protocol.lead("claim", [1, 2], budget=100, pool=50, rho=PPB // 2, bounty=5)
     two.commit(3)
     claim_all(one)
     dust = protocol.held(protocol.auction.address) - 777
     assert 0 <= dust <= 2
-    assert protocol.chain.balance(protocol.auction.address) == 9 + two.bond
-    two.go("settle")
+    fee = SCORING["feeGwei"] * GWEI
+    assert protocol.chain.balance(protocol.auction.address) == 9 + fee + two.deposit
+    two.go("fetch")
     protocol.do("abort", two.id)
     two.reclaim(0)
-    protocol.do("withdrawBuyer", two.id, BUYER.address, sender=BUYER.address)
+    two.withdraw_refund()
     assert protocol.held(protocol.auction.address) == dust
     assert protocol.chain.balance(protocol.auction.address) == 0
 
 
-def test_forfeits__by_silence_and_by_verdict__burn_bonds_and_return_the_cash(
-    protocol: Protocol,
-) -> None:
+def test_strike_outs__on_every_ground__burn_bonds_and_return_the_cash(protocol: Protocol) -> None:
     auction = protocol.create(budget=900, pool=900, rho=PPB // 2)
-    for cost in (1, 2, 3, 4):
+    for cost in (1, 2, 3, 4, 5, 6):
         auction.commit(cost)
-    auction.score([Score()] * 4)
-    auction.go("reveal")
-    for index in range(3):  # the fourth forfeits its bond: a bonus for the others
+    auction.to("reveal")
+    for index in range(5):
         auction.reveal(index)
-    auction.go("settle").settle()
-    outcome = model(auction)
-    auction.deliver(0)
-    auction.deliver(1)
-    auction.go("verdict")
     burned = protocol.chain.balance(BURN)
-    auction.verdict([1], (0, 1, 2))
-    protocol.do("forfeit", auction.id, 2, sender=MALLORY)
-    bonus = auction.bond // 2 // 3 // 10**9 * 10**9
-    assert protocol.chain.balance(BURN) - burned == 2 * (auction.bond + bonus)
+    settled = auction.go("settle").settle().event("Settled").args["outcome"]
+    assert settled.unrevealed == 1
+    outcome = model(auction)
+    auction.go("fetch").name_missing(1)
+    auction.go("fetch_verdict").verdict(1, UNAVAILABLE, (0, 2))
+    auction.go("deliver").deliver(0)
+    garbage = auction.delivery(2, b"\1" * 32)
+    auction.deliver(2, garbage)
+    auction.deliver(3)
+    auction.go("dispute").refute(2, garbage)
+    protocol.do("forfeit", auction.id, 4, sender=MALLORY)
+    auction.complain(3)
+    auction.go("dispute_verdict").verdict(3, UNREADABLE, (1, 2))
+    assert protocol.chain.balance(BURN) - burned == 5 * auction.bond
     auction.go("claim")
-    for index in (1, 2):
-        with pytest.raises(Reverted, match="NothingToClaim"):
+    for index in range(1, 5):
+        with reverts("NothingToClaim"):
             auction.claim(index)
     auction.claim(0)
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
-    assert protocol.held(BUYER.address) >= outcome.cash[1] + outcome.cash[2]
-    assert protocol.held(protocol.auction.address) <= 3
+    before = protocol.held(BUYER.address)
+    auction.withdraw_refund()
+    returned = sum(outcome.cash[index] for index in range(1, 5))
+    assert protocol.held(BUYER.address) - before == settled.refund + returned
+    assert protocol.held(protocol.auction.address) <= 5
     assert protocol.chain.balance(protocol.auction.address) == 0
 
 
@@ -304,39 +315,50 @@ def test_phases_out_of_order__anything_early_or_late__is_refused(protocol: Proto
     auction = protocol.create(budget=100)
     entry = auction.commit(1)
     steps: dict[str, Callable[[], object]] = {
+        "open": lambda: auction.open(0),
+        "roll": lambda: auction.call_roll(0),
+        "tally": lambda: auction.tally([]),
+        "vector": lambda: auction.commit_vector(auction.report(0, [])),
+        "challenge": lambda: auction.ask("challenge", value=SCORING["appealFeeGwei"] * GWEI),
+        "resolve": lambda: auction.ask("resolve"),
+        "accept": lambda: protocol.do("acceptScores", auction.id),
         "reveal": lambda: auction.reveal(0),
-        "settle": lambda: protocol.do("settle", auction.id, (2**32 - 1,) * 3, 9),
+        "settle": lambda: protocol.do("settle", auction.id, (NONE,) * 3, 9),
+        "missing": lambda: auction.name_missing(0),
         "deliver": lambda: auction.deliver(0),
+        "refute": lambda: auction.refute(0, auction.delivery(0, b"\1" * 32)),
+        "complain": lambda: auction.complain(0),
         "claim": lambda: auction.claim(0),
-        "forfeit": lambda: protocol.do("forfeit", auction.id, 0),
+        "forfeit": lambda: auction.forfeit(0),
         "reclaim": lambda: auction.reclaim(0),
         "abort": lambda: protocol.do("abort", auction.id),
-        "buyer": lambda: protocol.do("withdrawBuyer", auction.id, MALLORY, sender=BUYER.address),
+        "refund": auction.withdraw_refund,
         "bounty": lambda: protocol.do("claimBounty", auction.id),
-        "verdict": lambda: auction.verdict([0], (0, 1, 2)),
-        "accept": lambda: protocol.do("acceptScores", auction.id),
     }
-    for step in steps.values():
-        with pytest.raises(Reverted):
-            step()
-    auction.score([Score()])
-    with reverts("OutOfPhase"):
-        protocol.do("commit", auction.id, entry.sealed, auction.data_set(), value=auction.bond)
-    with reverts("OutOfPhase"):
-        auction.withdraw(0)
-    auction.go("reveal").reveal(0)
-    auction.go("settle").settle()
-    with reverts("OutOfPhase"):
-        auction.reveal(0)
-    auction.deliver(0)
-    auction.go("verdict")
-    with reverts("OutOfPhase"):
-        auction.deliver(0)
-    with reverts("OutOfPhase"):
-        auction.claim(0)
-    auction.go("claim")
-    with reverts("OutOfPhase"):
-        auction.verdict([0], (0, 1, 2))
+    paid = {"refund"}  # At any time after the settlement.
+    when: dict[str, set[str]] = {
+        "commit": set(),
+        "draw": set(),
+        "open": {"open"},
+        "roll": {"roll"},
+        "reveal": {"reveal", "accept"},
+        "settle": {"settle"},
+        "fetch": {"missing", *paid},
+        "deliver": {"deliver", *paid},
+        "dispute": {"refute", "complain", *paid},
+        "claim": {"claim", *paid},
+    }
+    for phase, allowed in when.items():
+        auction.to(phase)
+        for name in steps.keys() - allowed:
+            with pytest.raises(Reverted):
+                steps[name]()
+        if phase != "commit":
+            args = (auction.id, entry.sealed, entry.data_set, auction.terms["agreement"])
+            with reverts("OutOfPhase"):
+                protocol.do("commit", *args, value=auction.deposit)
+            with reverts("OutOfPhase"):
+                auction.withdraw(0)
     auction.claim(0)
 
 
@@ -345,27 +367,28 @@ def test_reentry__from_the_bounty_of_who_settles_alone__fails_and_pays_once(
     protocol: Protocol, call: str
 ) -> None:
     attacker = protocol.chain.deploy("ZooAttacker")
-    auction = revealed(protocol, [1, 2], bounty=1000)
+    auction = protocol.lead("settle", [1, 2], bounty=1000)
     right = auction.proposal()
-    settle = data("settle(uint256,(uint32,uint32,uint32),uint256)", auction.id, right, 9)
+    contract = protocol.auction
+    settle = encode_call(contract, "settle", auction.id, right, 9)
     inner = {
         "settle": settle,
-        "bounty": data("claimBounty(uint256)", auction.id),
-        "buyer": data("withdrawBuyer(uint256,address)", auction.id, attacker.address),
+        "bounty": encode_call(contract, "claimBounty", auction.id),
+        "buyer": encode_call(contract, "withdrawRefund", auction.id, attacker.address),
     }[call]
     aimed(protocol, attacker, protocol.auction.address, inner)
     protocol.chain.transact(attacker, "execute", protocol.auction, 0, settle)
     assert attempts(protocol, attacker) == (1, 0)
     assert protocol.chain.balance(attacker.address) == 1000
     with reverts("NothingToClaim"):
-        execute = (protocol.auction, 0, data("claimBounty(uint256)", auction.id))
+        execute = (protocol.auction, 0, encode_call(contract, "claimBounty", auction.id))
         protocol.chain.transact(attacker, "execute", *execute)
 
 
 def test_settler__that_refuses_ether__can_still_settle_in_two_calls(protocol: Protocol) -> None:
     wallet = protocol.chain.deploy("Wallet", MALLORY)
     protocol.chain.transact(wallet, "refuse", True)
-    auction = revealed(protocol, [1, 2], bounty=1000)
+    auction = protocol.lead("settle", [1, 2], bounty=1000)
     right = auction.proposal()
     with reverts("TransferFailed", wallet.address, 1000):
         protocol.through(wallet, "settle", auction.id, right, 9)
@@ -376,10 +399,10 @@ def test_settler__that_refuses_ether__can_still_settle_in_two_calls(protocol: Pr
 
 
 def test_strangers__asking_for_the_buyers_or_settlers_part__get_nothing(protocol: Protocol) -> None:
-    auction = revealed(protocol, [1], bounty=5)
+    auction = protocol.lead("settle", [1], bounty=5)
     auction.settle()
     with reverts("NotTheBuyer"):
-        protocol.do("withdrawBuyer", auction.id, MALLORY, sender=MALLORY)
+        auction.withdraw_refund(MALLORY, MALLORY)
     with reverts("NothingToClaim"):
         protocol.do("claimBounty", auction.id, sender=MALLORY)
     with reverts("NotTheAuction"):
@@ -388,21 +411,22 @@ def test_strangers__asking_for_the_buyers_or_settlers_part__get_nothing(protocol
 
 
 def test_buyer__withdrawing_again__gets_nothing_more(protocol: Protocol) -> None:
-    auction = claimable(protocol, [1, 2, 90], budget=100, pool=100, rho=PPB // 2, bounty=5)
-    other = protocol.create(budget=500, bounty=7)  # so that there would be something to take
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
+    other = protocol.create(budget=500, bounty=7, durations={"commit": 3_000})
+    auction = protocol.lead("claim", [1, 2, 90], budget=100, pool=100, rho=PPB // 2, bounty=5)
     mut = auction.mut()
-    had = protocol.held(BUYER.address), protocol.chain.call(mut, "balanceOf", BUYER.address)
-    native = protocol.chain.balance(BUYER.address)
-    protocol.do("withdrawBuyer", auction.id, BUYER.address, sender=BUYER.address)
-    assert (
-        protocol.held(BUYER.address),
-        protocol.chain.call(mut, "balanceOf", BUYER.address),
-    ) == had
-    assert protocol.chain.balance(BUYER.address) == native
-    other.go("deliver_late")
+
+    def has() -> tuple[int, ...]:
+        address = BUYER.address
+        tokens = protocol.held(address), protocol.chain.call(mut, "balanceOf", address)
+        return *tokens, protocol.chain.balance(address)
+
+    auction.withdraw_refund()
+    had = has()
+    auction.withdraw_refund()  # There would be something to take: the other auction's.
+    assert has() == had
+    other.go("fetch")
     protocol.do("abort", other.id)
-    for expected in (7, 0):
+    for expected in (7 + SCORING["feeGwei"] * GWEI, 0):
         native = protocol.chain.balance(BUYER.address)
-        protocol.do("withdrawBuyer", other.id, BUYER.address, sender=BUYER.address)
+        other.withdraw_refund()
         assert protocol.chain.balance(BUYER.address) - native == expected

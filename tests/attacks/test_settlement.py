@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracles.mechanism import Bid
-from tests.attacks.play import apart, claim_all, claimable, model, revealed
+from tests.attacks.play import apart, claim_all, model
 from tests.support.auction import NONE, PPB, SETTLER, UNDERSERVED, Score
 from tests.support.chain import ACCOUNTS, Reverted, reverts
 
@@ -40,10 +40,9 @@ def test_wrong_proposal__every_other_one_there_is__is_refused(
     rng = random.Random(seed)
     costs = [rng.randint(0, 40) for _ in range(4)]
     scores = [
-        Score(q=rng.choice([2500, 5000, 10_000]), flags=rng.choice([1, 1, 3, 3, 0]))
-        for _ in range(4)
+        Score(q=rng.choice([0, 2500, 5000, 10_000]), flags=rng.choice([1, 3])) for _ in range(4)
     ]
-    auction = revealed(protocol, costs, scores, budget=60, tranche=tranche)
+    auction = protocol.lead("settle", costs, scores, budget=60, tranche=tranche)
     right = auction.proposal()
     candidates = [*range(4), NONE]
     rest = candidates if tranche else [NONE]
@@ -55,7 +54,7 @@ def test_wrong_proposal__every_other_one_there_is__is_refused(
 def test_hostile_settlers__interleaved_and_on_wrong_proposals__cannot_stop_the_right_one(
     protocol: Protocol,
 ) -> None:
-    auction = revealed(protocol, [5, 10, 15, 20, 400, 500], budget=100, bounty=600)
+    auction = protocol.lead("settle", [5, 10, 15, 20, 400, 500], budget=100, bounty=600)
     right = auction.proposal()
     wrong = (right[0] - 1, NONE, NONE)
 
@@ -84,11 +83,11 @@ def test_hostile_settlers__interleaved_and_on_wrong_proposals__cannot_stop_the_r
 
 
 def test_incomplete_settlement__never_finished__ends_in_refunds(protocol: Protocol) -> None:
-    auction = revealed(protocol, [5, 10, 15], bounty=7)
+    auction = protocol.lead("settle", [5, 10, 15], bounty=7)
     protocol.do("settle", auction.id, auction.proposal(), 2)
     with reverts("ScoresStanding"):
         protocol.do("abort", auction.id)
-    auction.go("deliver_late")
+    auction.go("fetch")
     protocol.do("abort", auction.id)
     with reverts("WrongState"):
         protocol.do("settle", auction.id, auction.proposal(), 2)
@@ -142,7 +141,7 @@ def test_edge__of_every_kind__settles_as_the_reference_says_and_pays_out_to_noth
     protocol: Protocol, case: tuple[list[Bid], dict[str, Any]], chunk: int
 ) -> None:
     bids, terms = case
-    auction = revealed(protocol, [0] * len(bids), **terms)
+    auction = protocol.lead("settle", [0] * len(bids), **terms)
     auction.overwrite(bids)
     check(auction, chunk)
 
@@ -160,7 +159,7 @@ def test_random_auction__in_any_chunks__is_the_references_and_no_bid_gains_by_ly
         "tranche": rng.choice([0, 0, PPB // 4, PPB // 2]),
         "bounty": 10**6,
     }
-    auction = revealed(protocol, [0] * n, **terms)
+    auction = protocol.lead("settle", [0] * n, **terms)
     auction.overwrite(
         Bid(
             i, rng.randint(0, 80), rng.choice([0, 1, 2, 3, 5, 8, 2**40]), flagged=rng.random() < 0.4
@@ -182,6 +181,7 @@ def check(auction: Auction, chunk: int = NONE) -> None:
     if not event.split:
         assert (event.unflaggedNum, event.unflaggedDen) == (0, 1)
     assert sum(outcome.cash.values()) <= auction.terms["budget"]
+    auction.go("deliver")
     for index in outcome.winners:
         assert outcome.reward[index] >= bids[index].cost
         auction.deliver(index)
@@ -198,7 +198,7 @@ def check(auction: Auction, chunk: int = NONE) -> None:
         if token is not None and index in outcome.face:
             face = protocol.chain.call(token, "balanceOf", entry.owner)
             assert face == outcome.face[index]
-    protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
+    auction.withdraw_refund()
     # Dust of cash: less than one unit a winner.
     assert 0 <= protocol.held(protocol.auction.address) <= len(outcome.winners)
     if auction.entries and not last.events("BountyClaimed"):
@@ -209,7 +209,7 @@ def check(auction: Auction, chunk: int = NONE) -> None:
 def test_double_claim__by_parts_in_any_order__pays_once(protocol: Protocol) -> None:
     for order in itertools.permutations((1, 2, 4)):
         with apart(protocol):
-            auction = claimable(protocol, [10, 20], budget=100, pool=100, rho=PPB // 2)
+            auction = protocol.lead("claim", [10, 20], budget=100, pool=100, rho=PPB // 2)
             for part in order:
                 auction.claim(0, part)
                 with reverts("NothingToClaim"):
@@ -222,14 +222,14 @@ def test_double_claim__by_parts_in_any_order__pays_once(protocol: Protocol) -> N
 
 
 def test_claim_order__any_and_by_anybody__makes_no_difference(protocol: Protocol) -> None:
-    auction = claimable(protocol, [1, 2, 90], budget=100, pool=100, rho=PPB // 2)
+    auction = protocol.lead("claim", [1, 2, 90], budget=100, pool=100, rho=PPB // 2)
     results = set()
     steps: list[Any] = [0, 1, 2, "buyer"]
     for order in itertools.permutations(steps):
         with apart(protocol):
             for step in order:
                 if step == "buyer":
-                    protocol.do("withdrawBuyer", auction.id, auction.buyer, sender=auction.buyer)
+                    auction.withdraw_refund()
                 else:
                     auction.claim(step, sender=MALLORY)
             people = [e.owner for e in auction.entries.values()] + [auction.buyer]
@@ -249,8 +249,8 @@ def test_claim_order__any_and_by_anybody__makes_no_difference(protocol: Protocol
 
 def test_flagged_and_plain__at_different_prices__are_paid_their_own(protocol: Protocol) -> None:
     flagged = Score(flags=1 | UNDERSERVED)
-    auction = revealed(
-        protocol,
+    auction = protocol.lead(
+        "settle",
         [30, 40, 1, 2],
         [flagged, flagged, Score(), Score()],
         budget=100,
@@ -259,3 +259,43 @@ def test_flagged_and_plain__at_different_prices__are_paid_their_own(protocol: Pr
     outcome = model(auction)
     assert outcome.split
     check(auction)
+
+
+def test_abort__after_the_settlement__never_works(protocol: Protocol) -> None:
+    """Else a buyer could take its money back when it has the keys."""
+    auction = protocol.lead("deliver", (1, 2))
+    auction.deliver(0)
+    for phase in ("deliver", "dispute", "claim"):
+        with reverts("WrongState"):
+            auction.go(phase).protocol.do("abort", auction.id)
+    assert auction.claim(0).event("Claimed").args["cash"] > 0
+
+
+@pytest.mark.parametrize(("weights", "faces"), [([2], 1), ([1, 1], 2)])
+def test_face_values__rounded_up__are_never_more_than_the_supply(
+    protocol: Protocol, weights: list[int], faces: int
+) -> None:
+    auction = protocol.lead("settle", [0] * len(weights), budget=1, pool=1, rho=PPB // 2)
+    auction.overwrite(Bid(i, 0, weight) for i, weight in enumerate(weights))
+    assert auction.beta == 2
+    supply = auction.settle().event("Settled").args["outcome"].mutSupply
+    claim_all(auction.to("claim"))
+    token = auction.mut()
+    owners = [entry.owner for entry in auction.entries.values()]
+    assert sum(protocol.chain.call(token, "balanceOf", who) for who in owners) == faces <= supply
+
+
+@pytest.mark.parametrize(
+    ("tranche", "wrong"),
+    [(0, (1, 0, NONE)), (0, (1, NONE, 0)), (PPB // 2, (1, 0, NONE)), (PPB // 2, (1, NONE, 1))],
+    ids=str,
+)
+def test_marginal_of_the_tranche__where_there_is_none_or_no_flagged_bid__is_refused(
+    protocol: Protocol, tranche: int, wrong: tuple[int, int, int]
+) -> None:
+    auction = protocol.lead("settle", [1, 2, 2_000_000], tranche=tranche)
+    with reverts("MarginalInvalid"):
+        protocol.do("settle", auction.id, wrong, 9)
+    assert auction.slots()[2] >> 8 & 2**144 - 1 == 0  # Dearer than β: neither cost nor weight.
+    assert not auction.settle().event("Settled").args["outcome"].split
+    auction.claim(2)

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {DataAuction} from "../../contracts/DataAuction.sol";
+import {Bid} from "../../contracts/types/Bid.sol";
 
 /// @notice Reads a bid while its payment is on the way.
 contract ZooReader {
@@ -15,6 +16,6 @@ contract ZooReader {
     }
 
     function onTransfer(address, address, uint256) external {
-        slot = AUCTION.bids(ID, INDEX, INDEX + 1)[0];
+        slot = Bid.unwrap(AUCTION.bids(ID, INDEX, INDEX + 1)[0]);
     }
 }
