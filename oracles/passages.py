@@ -55,6 +55,9 @@ _UNSPACED = (
     (0x3040, 0x30FF),
     (0x3400, 0x9FFF),
 )
+_WORDS = re.compile(
+    r"\s*(?:[{0}]|[^\s{0}]+)|\s+".format("".join(f"{chr(a)}-{chr(b)}" for a, b in _UNSPACED))
+)
 #: Odd multipliers of polynomial hashes modulo 2^64 (Knuth's MMIX, SplitMix64).
 _RUN_MULTIPLIER = np.uint64(6364136223846793005)
 _WORD_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -128,6 +131,14 @@ def fold(text: str) -> Letters:
     new[1:] = (word[1:] != word[:-1]) | unspaced[1:] | (unspaced[:-1] & ~unspaced[1:])
     words = np.flatnonzero(new)
     return Letters(codes, places, words, _word_hashes(codes, words, unspaced))
+
+
+def words_of(text: str) -> list[str]:
+    """Words with the white space before them, which together are the text.
+
+    In scripts without spaces every character is a word.
+    """
+    return _WORDS.findall(text)
 
 
 def decoded(text: str) -> str:

@@ -211,7 +211,7 @@ class FullScorer:
                     _read(evaluation, "evaluations"),
                     mapper=mapper,
                     cache=task.workspace / "impact",
-                    progress=lambda done: progress("impact", done, seeds),
+                    progress=progress,
                 )
             if estimate.evaluation_digest != task.evaluation.hex():
                 raise ConfigError(f"{evaluation} is not the held-out set that its name says")

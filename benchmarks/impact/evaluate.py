@@ -97,8 +97,7 @@ def tables(result: dict[str, Any]) -> str:
         for name, pool in result["pools"].items()
         for row in pool["eligibility"]
     ]
-    header = ["pool", "m", "helpful", "of these left out", "harmful", "of these paid"]
-    lines += markdown(header, rows)
+    lines += markdown(["pool", *pages.ELIGIBILITY_HEADER], rows)
     if result["attacks"]:
         header = ["attack", "share of φ̂", "gain", "loss on B against the honest pool"]
         rows = [

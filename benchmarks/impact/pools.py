@@ -11,6 +11,7 @@ import corpora
 import numpy as np
 
 from oracles.dataset import Document
+from scripts import demo_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,8 +162,39 @@ def languages(cache: Path) -> corpora.Corpora:
     return corpora.Corpora(seed, submissions, evaluation)
 
 
+def small(cache: Path) -> corpora.Corpora:
+    """Four providers only."""
+    names = ("brown-government", "hpo", "python-doc", "spdx")
+    return corpora.load(
+        cache, provider=6000, seed=20_000, evaluation=60_000, spread=1.2, names=names
+    )
+
+
+def large(cache: Path) -> corpora.Corpora:
+    """All sources, most of them off the buyer's domains."""
+    return corpora.load(cache, provider=4000, seed=20_000, evaluation=60_000, spread=1.5)
+
+
+def demo(_: Path) -> corpora.Corpora:
+    """The demo's eleven providers, as `make demo` writes them."""
+
+    def documents(records: list[dict[str, str]]) -> list[Document]:
+        return [
+            Document(record["text"], {k: v for k, v in record.items() if k != "text"})
+            for record in records
+        ]
+
+    return corpora.Corpora(
+        documents(demo_data.seed_corpus()),
+        {provider.name: documents(provider.records) for provider in demo_data.providers()},
+        documents(demo_data.evaluation()),
+    )
+
+
 POOLS: dict[str, Callable[[Path], corpora.Corpora]] = {
     "sizes": sizes,
     "damaged": damaged,
     "languages": languages,
 }
+#: Further pools, on which only who is left out is measured.
+ELIGIBILITY_POOLS = {"small": small, **POOLS, "large": large, "demo": demo}

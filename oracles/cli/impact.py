@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from oracles.cli.output import ClusterOption, JsonOption, print_json, stderr, stdout
+from oracles.cli.output import (
+    ClusterOption,
+    JsonOption,
+    bars,
+    print_json,
+    show_rows,
+    stderr,
+    stdout,
+)
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,9 +72,16 @@ def estimate(
     evaluation: EvaluationOption,
     estimator: Annotated[str, typer.Option(help="unrolled, cg, ekfac, …")] = "unrolled",
     seeds: Annotated[int, typer.Option(min=1, help="Runs that are averaged.")] = 2,
-    mix: Annotated[
-        float, typer.Option(min=0, max=1, help="1: leave-one-out; 0: add-one at the base model.")
+    share: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Of the training tokens: 1 is leave-one-out, 0 add-one at the base."
+        ),
     ] = 0.5,
+    order: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Part of what words in any order are worth to take off."),
+    ] = 0.85,
     model: Annotated[
         Path | None, typer.Option(help="Hugging Face causal LM directory to use instead.")
     ] = None,
@@ -96,7 +109,7 @@ def estimate(
 ) -> None:
     """Estimate φ̂ of all submissions jointly."""
     from oracles.engine import open_map
-    from oracles.impact import Parameters, Pretrained, Recipe
+    from oracles.impact import GRID, Parameters, Pretrained, Recipe
     from oracles.impact import estimate as estimate_impact
 
     if rescaling not in ("zero", "minmax"):
@@ -105,7 +118,8 @@ def estimate(
         estimator=estimator,
         recipe=Recipe(epochs=epochs),
         seeds=tuple(range(seeds)),
-        mix=mix,
+        share=share,
+        order=order,
         rescaling=cast("Rescaling", rescaling),
     )
     if model is not None:
@@ -113,12 +127,7 @@ def estimate(
         if layers:
             chosen = replace(chosen, trainable=tuple(layers))
         parameters = replace(parameters, model=chosen)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with (
-        Progress(*columns, console=stderr, transient=True) as progress,
-        open_map(min(processes, seeds), cluster=cluster, batch=1) as mapper,
-    ):
-        task = progress.add_task(f"{estimator}: seed 0 of {seeds} done")
+    with bars() as progress, open_map(min(processes, seeds), cluster=cluster, batch=1) as mapper:
         report = estimate_impact(
             _documents(seed_corpus),
             _submissions(submissions),
@@ -127,9 +136,7 @@ def estimate(
             mapper=mapper,
             cache=cache,
             device=device,
-            progress=lambda done: progress.update(
-                task, description=f"{estimator}: seed {done} of {seeds} done"
-            ),
+            progress=progress,
         )
     if tensors is not None:
         from safetensors.numpy import save_file
@@ -138,17 +145,18 @@ def estimate(
     if json_:
         print_json(report.to_json())
         return
-    table = Table("provider", "φ̂", "gain (nats/token)", "standard error", "eligible", "tokens")
-    for provider in report.providers:
-        table.add_row(
-            provider.name,
-            f"{provider.phi / 10_000:.4f}",
-            f"{provider.influence:+.5f}",
-            f"{provider.standard_error:.5f}",
-            "yes" if provider.phi else "no",
-            str(provider.tokens),
-        )
-    stdout.print(table)
+    rows = [
+        {
+            "provider": provider.name,
+            "φ̂": f"{provider.phi / GRID:.4f}",
+            "gain (nats/token)": f"{provider.influence:+.5f}",
+            "standard error": f"{provider.standard_error:.5f}",
+            "eligible": provider.phi > 0,
+            "tokens": provider.tokens,
+        }
+        for provider in report.providers
+    ]
+    show_rows(rows, json=False, empty="no providers")
     stdout.print(f"version {report.version}; suggested κ {report.kappa:.3f}, γ {report.gamma:.3f}")
 
 
@@ -187,8 +195,7 @@ def evaluate(
         raise InputError(f"no truth is called {unknown[0]!r}; choose {', '.join(TRUTHS)}")
     chosen = tuple(range(100, 100 + truth_seeds))
     plan = Plan(subsets=subsets, seeds=chosen, truths=tuple(truths or TRUTHS))
-    with Progress(console=stderr, transient=True) as progress:
-        task = progress.add_task("")
+    with bars() as progress:
         result = evaluate_impact(
             _documents(seed_corpus),
             _submissions(submissions),
@@ -196,20 +203,22 @@ def evaluate(
             Parameters(recipe=Recipe(epochs=epochs), seeds=tuple(range(seeds))),
             plan,
             cache=cache,
-            progress=lambda stage, done, total: progress.update(
-                task, description=stage, completed=done, total=total
-            ),
+            progress=progress,
         )
     if page is not None:
         write_file(page, pages.page(result))
     if json_:
         print_json(result)
         return
-    for header, rows in (
-        (pages.predictor_header(result), pages.predictor_rows(result)),
-        (pages.AGREEMENT_HEADER, pages.agreement_rows(result)),
+    for rows in (
+        [
+            dict(zip(pages.predictor_header(result), row, strict=True))
+            for row in pages.predictor_rows(result)
+        ],
+        [
+            dict(zip(pages.AGREEMENT_HEADER, row, strict=True))
+            for row in pages.agreement_rows(result)
+        ],
+        result["eligibility"],
     ):
-        table = Table(*header)
-        for row in rows:
-            table.add_row(*row)
-        stdout.print(table)
+        show_rows(rows, json=False, empty="nothing was measured")

@@ -272,7 +272,7 @@ def measure(
             evidence={},
         )
         phi = [provider.phi for provider in report.providers]
-        truth = Truth(pool, parameters, cache, lambda: None)
+        truth = Truth(pool, parameters, cache)
         everyone = range(len(pool.providers))
         losses = np.array([truth(seed, everyone)[1] for seed in truth_seeds])
         return sum(phi[-len(mine) :]) / max(1, sum(phi)), losses

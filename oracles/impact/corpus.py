@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oracles.errors import InputError
-from oracles.passages import Passages, mixed
+from oracles.passages import Passages, mixed, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -93,6 +93,14 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def disordered(text: str) -> str:
+    """The same words in an order that a hash decides; characters in scripts without spaces."""
+    words = words_of(text)
+    seed = int.from_bytes(content_digest(text)[:8])
+    keys = mixed(np.arange(len(words), dtype=np.uint64) + np.uint64(seed))
+    return "".join(words[place] for place in np.argsort(keys, kind="stable"))
 
 
 def canonical(documents: Iterable[Document]) -> Iterator[tuple[bytes, str]]:
@@ -217,6 +225,7 @@ class Pool:
         providers: names, in the order of commitment; provider k is owner k+1, the seed is owner 0.
         training: sequences of the seed corpus and of all submissions.
         evaluation: sequences of the held-out evaluation set.
+        disordered: sequences of the same documents with their words in another order.
         outcome: sequences of held-out documents on which outcomes are reported, or None.
         digests: content digest of each training document, [D].
         clusters: [D] documents of one cluster were drawn together: the parts of a sampled page.
@@ -230,6 +239,7 @@ class Pool:
     providers: tuple[str, ...]
     training: Sequences
     evaluation: Sequences
+    disordered: Sequences
     outcome: Sequences | None
     digests: list[bytes]
     clusters: NDArray[np.int64]
@@ -287,6 +297,10 @@ def build_pool(
     new = seen.keep if deduplicate else str
     seed_tokens = encode(seed, tokenizer, new)
     held_out_tokens = encode(held_out, tokenizer, Passages().keep)
+    in_evaluation = Passages()
+    disordered_tokens = encode(
+        held_out, tokenizer, lambda text: disordered(in_evaluation.keep(text))
+    )
     if not held_out_tokens.tokens:
         raise InputError("the evaluation set holds no text: give at least one held-out document")
     hidden = list(canonical(outcome))
@@ -309,6 +323,7 @@ def build_pool(
         tuple(submissions),
         pack(corpora, context),
         pack([held_out_tokens], context),
+        pack([disordered_tokens], context),
         pack([encode(hidden, tokenizer, Passages().keep)], context) if hidden else None,
         digests,
         np.array(clusters, np.int64),

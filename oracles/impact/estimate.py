@@ -21,17 +21,19 @@ from oracles.impact.estimators import Influence, Problem
 from oracles.impact.model import GPT, LanguageModel, load_causal_lm
 from oracles.impact.report import ImpactReport, Rescaling, summarise
 from oracles.impact.training import Recipe
+from oracles.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from oracles.dataset import Document
     from oracles.engine import Mapper
+    from oracles.progress import Progress
 
 #: Part of the metric version: raise it with every change of the code that may change a number.
 #: The golden values in the tests show such a change.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,13 @@ class Parameters:
         model: a model trained from scratch, or a pretrained one.
         recipe: how it is trained.
         seeds: runs that are averaged; each draws initial weights, data order and probes.
-        mix: weight of the submissions at which influence is taken: 1 is leave-one-out at a model
-            that has seen everything, 0 is add-one at the base model. The default, 1/2, is the
-            midpoint rule for the integral between the two (Aumann & Shapley 1974), whose values
-            add up to the gain of all data together.
+        share: of the training tokens that the submissions hold, by weight, where influence is
+            taken: 1 is leave-one-out at a model that has seen everything, 0 is add-one at the base
+            model. The default is half way between the two, whatever the size of the pool.
+        order: part of the gain on the evaluation set with its words in another order that is taken
+            off: by about so much words alone lower the loss on text, for each nat by which they
+            lower it on their like. Words in no order are worth nothing then; 0 pays for them in
+            full.
         clip: bound on one document's influence a token, see `report.clip_documents`.
         m: standard errors that are taken off: φ̂ is rescaled from max(0, influence − m·error).
         rescaling: "zero" (anchored) or "minmax" (the paper's).
@@ -93,7 +98,8 @@ class Parameters:
     model: Architecture | Pretrained = field(default_factory=Architecture)
     recipe: Recipe = field(default_factory=Recipe)
     seeds: tuple[int, ...] = (0, 1)
-    mix: float = 0.5
+    share: float = 0.5
+    order: float = 0.85
     clip: float = 4.0
     m: float = 1.0
     rescaling: Rescaling = "zero"
@@ -182,7 +188,6 @@ def run_seed(
     parameters: Parameters,
     seed: int,
     cache: Path | None = None,
-    tick: Callable[[], None] | None = None,
     device: str = "cpu",
 ) -> Influence:
     """One run of the estimator; read from the cache if the same run is there.
@@ -192,7 +197,6 @@ def run_seed(
         parameters: of the method.
         seed: one of `parameters.seeds`.
         cache: directory of finished runs.
-        tick: called after every unit of work.
         device: where to compute; only "cpu" is reproducible on other machines.
     """
     path = None
@@ -208,7 +212,7 @@ def run_seed(
             return _read(path)
     with pinned_kernels() if device == "cpu" else nullcontext():
         model = make_model(parameters.model, seed, device)
-        problem = Problem(model, pool, parameters.recipe, seed, parameters.mix, tick=tick)
+        problem = Problem(model, pool, parameters.recipe, seed, parameters.share, parameters.order)
         influence = estimators.run(parameters.estimator, problem)
     if path is not None:
         _write(path, influence)
@@ -243,7 +247,7 @@ def run_seeds(
     *,
     mapper: Mapper = map,
     cache: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
     device: str = "cpu",
 ) -> list[Influence]:
     """Run the estimator under every seed.
@@ -255,15 +259,14 @@ def run_seeds(
         parameters: of the method.
         mapper: see `oracles.engine`.
         cache: directory of finished runs, which are not repeated.
-        progress: called with the number of finished runs.
+        progress: told of finished runs.
         device: see `run_seed`.
     """
     run = partial(run_seed, pool, parameters, cache=cache, device=device)
     finished: list[Influence] = []
     for influence in mapper(run, parameters.seeds):
         finished.append(influence)
-        if progress:
-            progress(len(finished))
+        progress("impact", len(finished), len(parameters.seeds))
     return finished
 
 
@@ -286,7 +289,7 @@ def estimate(
     *,
     mapper: Mapper = map,
     cache: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
     device: str = "cpu",
 ) -> ImpactReport:
     """Estimate φ̂ of every provider jointly (Appendix D).
@@ -299,7 +302,7 @@ def estimate(
         parameters: of the method; the defaults if None.
         mapper: how the seeds are spread; see `oracles.engine`.
         cache: directory of finished runs, so that an interrupted estimate resumes.
-        progress: called with the number of finished seeds.
+        progress: told of finished seeds.
         device: where to compute. Anything but "cpu" is for exploration: it enters the version, so
             that the result never carries the version of an auction.
 

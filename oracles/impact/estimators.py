@@ -42,34 +42,70 @@ class Problem:
         pool: documents of the auction.
         recipe: how models are trained.
         seed: order of the data and random probes.
-        mix: weight of the submissions at which influence is taken: 1 is leave-one-out at a model
-            that has seen everything, 0 is add-one at the base model (seed corpus only).
+        share: of the training tokens that the submissions hold, by weight, where influence is
+            taken: 1 is leave-one-out at a model that has seen everything at full weight, 0 is
+            add-one at the base model (seed corpus only).
+        order: part of the gain on disordered text that is taken off, see `Parameters`.
         memory: bytes that stored training states may take.
-        tick: called after every unit of work.
     """
 
     model: LanguageModel
     pool: Pool
     recipe: Recipe
     seed: int
-    mix: float
+    share: float
+    order: float = 0.0
     memory: int = 2**30
-    tick: Callable[[], None] | None = None
+
+    @property
+    def weight(self) -> float:
+        """Weight of the submissions at which they hold `share` of the training tokens, 1 at most.
+
+        The zero of influence depends on it. Compute is fixed, so influence times weight adds up to
+        zero over all owners, the seed corpus included: data is worth what it is better than the
+        rest. With a fixed weight a large pool would leave next to nothing of the seed corpus to
+        compare with, and half of the honest providers would be worth less than nothing.
+        """
+        submitted = int(self.pool.volumes.sum())
+        public = int(self.pool.training.sizes.sum()) - submitted
+        if self.share >= 1 or submitted == 0:
+            return 1.0
+        return min(1.0, self.share / (1 - self.share) * public / submitted)
 
     def trainer(self) -> Trainer:
-        """Training on the seed corpus and on all submissions at weight `mix`."""
-        weights = np.full(len(self.pool.providers) + 1, self.mix)
+        """Training on the seed corpus and on all submissions at `weight`."""
+        weights = np.full(len(self.pool.providers) + 1, self.weight)
         weights[0] = 1.0
         training, recipe = self.pool.training, self.recipe
         return Trainer(self.model, training, recipe, self.seed, weights, keep_zero=True)
 
-    def evaluation_gradient(self, theta: Tensor) -> Tensor:
-        """ḡ, the gradient [P] of the mean evaluation loss."""
-        return mean_gradient(self.model, theta, self.pool.evaluation)
+    @property
+    def targets(self) -> tuple[Sequences, ...]:
+        """Texts on which a gain counts: the evaluation set and, with `order`, its words alone."""
+        return (self.pool.evaluation, self.pool.disordered)[: 1 + bool(self.order)]
+
+    def gradients(self, theta: Tensor) -> Tensor:
+        """Gradient of the mean loss on each of the `targets`, [K, P]."""
+        return torch.stack([mean_gradient(self.model, theta, target) for target in self.targets])
+
+    def losses(self, theta: Tensor) -> NDArray[np.float64]:
+        """Mean loss on each of the `targets`, nats a token, [K]."""
+        return np.array([mean_loss(self.model, theta, target)[0] for target in self.targets])
 
     def evaluation_loss(self, theta: Tensor) -> float:
-        """Mean evaluation loss in nats a token; it also decides when a training stops."""
+        """Mean evaluation loss in nats a token; it decides when a training stops."""
         return mean_loss(self.model, theta, self.pool.evaluation)[0]
+
+    def part_of_words(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Factor by which each provider's gain on disordered text is taken off, [n].
+
+        Words alone lower the loss on both texts, however they are dressed; only text lowers the
+        first by more. A loss on disordered text is not rewarded: a gain is never paid twice.
+
+        Args:
+            gains: of each provider on each of the `targets`, [K, n].
+        """
+        return self.order * (gains[-1] > 0) if self.order else np.zeros(gains.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +152,24 @@ def _found(
     log: dict[str, Any],
     tensors: dict[str, NDArray[Any]],
 ) -> Influence:
-    """Sum documents to providers; the seed corpus is public and earns nothing."""
+    """Sum documents to providers; the seed corpus is public and earns nothing.
+
+    Args:
+        problem: what was solved.
+        documents: gain [K, D] by each document on each of the `targets`.
+        log: JSON-compatible intermediate values, extended here.
+        tensors: intermediate tensors.
+    """
     owners = problem.pool.training.owners
+    n = len(problem.pool.providers)
     documents = np.where(owners > 0, documents, 0.0)
-    sums = np.bincount(owners, documents, minlength=len(problem.pool.providers) + 1)
-    return Influence(sums[1:].astype(np.float64), documents, log, tensors)
+    gains = np.array([np.bincount(owners, row, minlength=n + 1)[1:] for row in documents])
+    part = problem.part_of_words(gains)
+    net = documents[0] - np.concatenate([np.zeros(1), part])[owners] * documents[-1]
+    sums = np.bincount(owners, net, minlength=n + 1)[1:].astype(np.float64)
+    if problem.order:
+        log = {**log, "gains": gains[0].tolist(), "gains_disordered": gains[1].tolist()}
+    return Influence(sums, net, log, tensors)
 
 
 def unrolled(problem: Problem) -> Influence:
@@ -131,10 +180,7 @@ def unrolled(problem: Problem) -> Influence:
     """
     trainer = problem.trainer()
     theta, derivative = trainer.adjoint(
-        problem.evaluation_gradient,
-        problem.evaluation_loss,
-        memory=problem.memory,
-        tick=problem.tick,
+        problem.gradients, problem.evaluation_loss, memory=problem.memory
     )
     log = {"evaluation_loss": problem.evaluation_loss(theta), "steps": len(trainer.steps)}
     return _found(problem, -derivative, log, {"theta": theta.cpu().numpy()})
@@ -188,21 +234,34 @@ class Curvature:
 
 
 def _trained(problem: Problem) -> Tensor:
-    return problem.trainer().run(problem.evaluation_loss, problem.tick)
+    return problem.trainer().run(problem.evaluation_loss)
 
 
-def _along(problem: Problem, theta: Tensor, direction: Tensor, log: dict[str, Any]) -> Influence:
-    """Influence of each document along H⁻¹ḡ."""
-    documents = document_derivatives(problem.model, theta, direction, problem.pool.training)
-    documents = documents / float(problem.pool.training.sizes.sum())
-    tensors = {"theta": theta.cpu().numpy(), "direction": direction.cpu().numpy()}
-    return _found(problem, documents, log, tensors)
+def _along(
+    problem: Problem,
+    theta: Tensor,
+    solve: Callable[[Tensor], Tensor],
+    log: dict[str, Any],
+) -> Influence:
+    """Influence of each document along H⁻¹ḡ, where `solve` multiplies by H⁻¹."""
+    training = problem.pool.training
+    directions = [solve(gradient) for gradient in problem.gradients(theta)]
+    documents = np.array(
+        [
+            document_derivatives(problem.model, theta, direction, training)
+            for direction in directions
+        ]
+    )
+    tensors = {
+        "theta": theta.cpu().numpy(),
+        "directions": torch.stack(directions).cpu().numpy(),
+    }
+    return _found(problem, documents / float(training.sizes.sum()), log, tensors)
 
 
 def gradient(problem: Problem) -> Influence:
     """Gradient product `g_iᵀ ḡ`: the inverse Hessian replaced by the identity."""
-    theta = _trained(problem)
-    return _along(problem, theta, problem.evaluation_gradient(theta), {})
+    return _along(problem, _trained(problem), lambda slope: slope, {})
 
 
 def hutchinson(problem: Problem) -> Influence:
@@ -213,8 +272,7 @@ def hutchinson(problem: Problem) -> Influence:
     theta = _trained(problem)
     diagonal = Curvature(problem, theta).diagonal()
     damping = float(diagonal.double().mean())
-    direction = problem.evaluation_gradient(theta) / (diagonal + damping)
-    return _along(problem, theta, direction, {"damping": damping})
+    return _along(problem, theta, lambda slope: slope / (diagonal + damping), {"damping": damping})
 
 
 def conjugate_gradient(
@@ -222,38 +280,40 @@ def conjugate_gradient(
 ) -> Influence:
     """Solve `(G + λI) s = ḡ` by conjugate gradients with the Hutchinson diagonal in front.
 
-    λ is the mean eigenvalue of G. The relative residual reached is logged as `residual`.
+    λ is the mean eigenvalue of G. The relative residuals reached are logged as `residuals`.
     """
     theta = _trained(problem)
     curvature = Curvature(problem, theta)
     diagonal = curvature.diagonal()
     damping = float(diagonal.double().mean())
     preconditioner = 1 / (diagonal.double() + damping)
-    target = problem.evaluation_gradient(theta).double()
-    x = torch.zeros_like(target)
-    residual = target.clone()
-    z = preconditioner * residual
-    p = z.clone()
-    rz = residual @ z
-    used = 0
-    while used < iterations and float(residual.norm() / target.norm()) > tolerance:
-        product = curvature.product(p.to(theta.dtype)).double() + damping * p
-        alpha = rz / (p @ product)
-        x += alpha * p
-        residual -= alpha * product
+    used: list[int] = []
+    residuals: list[float] = []
+
+    def solve(slope: Tensor) -> Tensor:
+        target = slope.double()
+        x = torch.zeros_like(target)
+        residual = target.clone()
         z = preconditioner * residual
-        new = residual @ z
-        p = z + (new / rz) * p
-        rz = new
-        used += 1
-        if problem.tick:
-            problem.tick()
-    log = {
-        "damping": damping,
-        "iterations": used,
-        "residual": float(residual.norm() / target.norm()),
-    }
-    return _along(problem, theta, x.to(theta.dtype), log)
+        p = z.clone()
+        rz = residual @ z
+        steps = 0
+        while steps < iterations and float(residual.norm() / target.norm()) > tolerance:
+            product = curvature.product(p.to(theta.dtype)).double() + damping * p
+            alpha = rz / (p @ product)
+            x += alpha * p
+            residual -= alpha * product
+            z = preconditioner * residual
+            new = residual @ z
+            p = z + (new / rz) * p
+            rz = new
+            steps += 1
+        used.append(steps)
+        residuals.append(float(residual.norm() / target.norm()))
+        return x.to(theta.dtype)
+
+    log = {"damping": damping, "iterations": used, "residuals": residuals}
+    return _along(problem, theta, solve, log)
 
 
 def ekfac(problem: Problem) -> Influence:
@@ -330,37 +390,40 @@ def ekfac(problem: Problem) -> Influence:
         for handle in handles:
             handle.remove()
     tokens = float(sequences[:, 1:].numel())
-    evaluation = problem.evaluation_gradient(theta)
     # A batch sums 16 sequences; drawn targets have zero mean, so squares add up.
     diagonal = square / tokens
-    direction = evaluation.double() / (diagonal + 0.1 * diagonal.mean())
-    dampings: dict[str, float] = {}
-    views = model.unflatten(direction)
-    for name, part in model.unflatten(evaluation.double()).items():
-        if name in eigenvalues:
-            in_, out = bases[name]
-            values = eigenvalues[name] / tokens
-            dampings[name] = 0.1 * float(values.mean())
-            rotated = (out.T @ part @ in_) / (values + dampings[name])
-            views[name].copy_(out @ rotated @ in_.T)
-    log = {"damping": dampings}
-    return _along(problem, theta, direction.to(theta.dtype), log)
+    floor = 0.1 * diagonal.mean()
+    spectra = {name: values / tokens for name, values in eigenvalues.items()}
+    dampings = {name: 0.1 * float(values.mean()) for name, values in spectra.items()}
+
+    def solve(slope: Tensor) -> Tensor:
+        direction = slope.double() / (diagonal + floor)
+        views = model.unflatten(direction)
+        for name, part in model.unflatten(slope.double()).items():
+            if name in spectra:
+                in_, out = bases[name]
+                rotated = (out.T @ part @ in_) / (spectra[name] + dampings[name])
+                views[name].copy_(out @ rotated @ in_.T)
+        return direction.to(theta.dtype)
+
+    return _along(problem, theta, solve, {"damping": dampings})
 
 
 def tracin(problem: Problem, count: int = 5) -> Influence:
     """Gradient products summed over checkpoints, weighted by step sizes (Pruthi et al. 2020)."""
     training = problem.pool.training
-    documents = np.zeros(len(training.owners))
+    documents = np.zeros((len(problem.targets), len(training.owners)))
     for rate, theta in problem.trainer().checkpoints(count):
-        direction = problem.evaluation_gradient(theta)
-        documents += rate * document_derivatives(problem.model, theta, direction, training)
-        if problem.tick:
-            problem.tick()
+        for row, direction in zip(documents, problem.gradients(theta), strict=True):
+            row += rate * document_derivatives(problem.model, theta, direction, training)
     return _found(problem, documents / float(training.sizes.sum()), {"checkpoints": count}, {})
 
 
 class Utility:
-    """V(S): gain in evaluation loss over the base model, by training from scratch on S."""
+    """V(S): gain over the base model by training from scratch on S.
+
+    With `Problem.order` that part of the gain on disordered text is taken off.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -382,9 +445,8 @@ class Utility:
                 sorted(providers),
                 validation,
             )
-            self._losses[providers] = problem.evaluation_loss(theta)
-            if problem.tick:
-                problem.tick()
+            text, *disordered = problem.losses(theta)
+            self._losses[providers] = float(text - problem.order * sum(disordered))
         return self._losses[providers]
 
     @property
@@ -394,10 +456,10 @@ class Utility:
 
 
 def ablation(problem: Problem) -> Influence:
-    """Retrain without each provider (mix > 0), or with it alone."""
+    """Retrain without each provider (share > 0), or with it alone."""
     utility = Utility(problem)
     everyone = frozenset(range(len(problem.pool.providers)))
-    if problem.mix > 0:
+    if problem.share > 0:
         gains = [utility(everyone) - utility(everyone - {k}) for k in sorted(everyone)]
     else:
         gains = [utility(frozenset({k})) for k in sorted(everyone)]

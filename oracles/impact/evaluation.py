@@ -105,9 +105,28 @@ class Truth:
     """Evaluation losses after retraining, by (seed, providers); cached in a file."""
 
     def __init__(
-        self, pool: Pool, parameters: Parameters, cache: Path, tick: Callable[[], None]
+        self,
+        pool: Pool,
+        parameters: Parameters,
+        cache: Path,
+        *,
+        progress: Progress = silent,
+        stage: str = "retraining",
+        total: int | None = None,
     ) -> None:
-        self._pool, self._parameters, self._tick = pool, parameters, tick
+        """Read what was retrained before.
+
+        Args:
+            pool: documents of the auction.
+            parameters: model and recipe.
+            cache: directory of the file.
+            progress: told of every loss that is asked for.
+            stage: its name for `progress`.
+            total: losses that will be asked for.
+        """
+        self._pool, self._parameters = pool, parameters
+        self._progress, self._stage, self._total, self._asked = progress, stage, total, 0
+        cache.mkdir(parents=True, exist_ok=True)
         what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
         key = hashlib.sha256(what.encode()).hexdigest()[:16]
         self._path = cache / f"truth-{key}.jsonl"
@@ -142,13 +161,31 @@ class Truth:
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             self._remember(row)
-        self._tick()
+        self._asked += 1
+        self._progress(self._stage, self._asked, self._total)
         return self._known[seed, chosen]
 
     def table(self, seeds: Sequence[int], subsets: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Losses after training on every subset under every seed, [A and B, seeds, subsets]."""
         rows = [[self(seed, subset) for subset in subsets] for seed in seeds]
         return np.moveaxis(np.array(rows), -1, 0)
+
+    def first(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """Loss gain of each provider as the only one, [A and B, seeds, providers]."""
+        n = len(self._pool.providers)
+        losses = self.table(seeds, [[], *([k] for k in range(n))])
+        return losses[:, :, :1] - losses[:, :, 1:]
+
+    def last(self, seeds: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Loss gain of each provider over all others, [A and B, seeds, providers].
+
+        Returns:
+            The gains, and the losses with no provider and with all, [A and B, seeds, 2].
+        """
+        everyone = list(range(len(self._pool.providers)))
+        ends = self.table(seeds, [[], everyone])
+        without = self.table(seeds, [[j for j in everyone if j != k] for k in everyone])
+        return without - ends[:, :, 1:], ends
 
 
 def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -262,10 +299,16 @@ def predictors(
 
     chosen: dict[str, Callable[[], tuple[NDArray[np.float64], NDArray[np.float64] | None]]] = {}
     for name in plan.estimators:
-        # The others are defined at a model that has been trained on everything.
-        for mix in (parameters.mix, 1.5 - parameters.mix) if name == "unrolled" else (1.0,):
-            label = name if name != "unrolled" or mix == parameters.mix else f"{name}, mix {mix:g}"
-            method = replace(parameters, estimator=name, mix=mix)
+        # The others are published for the loss itself, at a model trained on everything.
+        published = replace(parameters, estimator=name, share=1.0, order=0.0)
+        variants = {name: published}
+        if name == "unrolled":
+            variants = {
+                name: replace(parameters, estimator=name),
+                f"{name}, words paid in full": replace(parameters, estimator=name, order=0.0),
+                f"{name}, all at full weight": published,
+            }
+        for label, method in variants.items():
             chosen[label] = lambda method=method: estimated(method)  # type: ignore[misc]
     for name, compute in extra.items():
         chosen[name] = lambda compute=compute: baseline(compute(pool, parameters))  # type: ignore[misc]
@@ -325,44 +368,37 @@ def evaluate(
     pool = make_pool(seed_corpus, submissions, part_a, parameters.model, outcome=part_b)
     scores = predictors(pool, parameters, plan, cache, extra or {}, progress)
     n = len(pool.providers)
-    everyone = list(range(n))
     halves = random_halves(n, plan.subsets)
-    without = [[j for j in everyone if j != k] for k in everyone]
     truths: dict[str, dict[str, Any]] = {}
     gains: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    eligible: list[dict[str, Any]] = []
     for name in plan.truths:
         seeds = plan.seeds if name == "same" else plan.transfer_seeds
-        total, done = len(seeds) * (len(halves) + n + 2), 0
-
-        def tick(name: str = name, total: int = total) -> None:
-            nonlocal done
-            done += 1
-            progress(f"retraining, {name}", done, total)
-
         method = TRUTHS[name](parameters)
-        truth = Truth(pool, method, cache, tick)
+        sets = len(halves) + (2 if name == "same" else 1) * n + 2
+        truth = Truth(
+            pool,
+            method,
+            cache,
+            progress=progress,
+            stage=f"retraining, {name}",
+            total=len(seeds) * sets,
+        )
         on_halves = -truth.table(seeds, halves)
-        ends = truth.table(seeds, [[], everyone])
-        alone = truth.table(seeds, without) - ends[:, :, 1:]
-        gains[name] = on_halves[1], alone[1]
+        last, ends = truth.last(seeds)
+        gains[name] = on_halves[1], last[1]
+        if name == "same" and "unrolled" in scores:
+            eligible = eligibility(scores["unrolled"], truth.first(seeds)[1], last[1])
         truths[name] = {
             "parameters": int(make_model(method.model, 0).theta.numel()),
             "steps": method.recipe.steps,
             "retrainings": len(truth),
             "seconds": truth.seconds,
             "loss": {"base": float(ends[1, :, 0].mean()), "all": float(ends[1, :, 1].mean())},
-            "lds": {
-                "parts_agree": correlation(on_halves[0].mean(0), on_halves[1].mean(0)),
-                "seeds_agree": agreement(on_halves[1]),
-                "ceiling": noise_ceiling(on_halves[1]),
-            },
-            "leave_one_out": {
-                "parts_agree": correlation(alone[0].mean(0), alone[1].mean(0)),
-                "seeds_agree": agreement(alone[1]),
-                "ceiling": noise_ceiling(alone[1]),
-            },
+            "lds": _limits(on_halves),
+            "leave_one_out": _limits(last),
             "halves": on_halves[1].mean(0).tolist(),
-            "without": alone[1].mean(0).tolist(),
+            "without": last[1].mean(0).tolist(),
         }
         if name != "same" and "same" in gains:
             for kind, k in (("lds", 0), ("leave_one_out", 1)):
@@ -398,38 +434,56 @@ def evaluate(
         },
         "truths": truths,
         "rows": rows,
-        "eligibility": eligibility(scores, gains),
+        "eligibility": eligible,
         "plan": asdict(plan),
         "parameters": parameters.to_json(),
         "code": CODE_VERSION,
     }
 
 
-def eligibility(
-    scores: Mapping[str, Scores],
-    gains: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
-) -> list[dict[str, Any]]:
-    """Who the lower bound `φ̂ − m·error` leaves out wrongly, for several m.
+def _limits(true: NDArray[np.float64]) -> dict[str, Any]:
+    """What limits a correlation with a truth [A and B, seeds, K]."""
+    return {
+        "parts_agree": correlation(true[0].mean(0), true[1].mean(0)),
+        "seeds_agree": agreement(true[1]),
+        "ceiling": noise_ceiling(true[1]),
+    }
 
-    A provider helps when leaving it out costs loss under the first truth by more than two standard
-    errors of its seeds (pooled over providers), and harms in the same way.
+
+def eligibility(
+    score: Scores,
+    first: NDArray[np.float64],
+    last: NDArray[np.float64],
+    multiples: Sequence[float] = (0.0, 0.5, 1.0, 2.0),
+) -> list[dict[str, Any]]:
+    """Who the lower bound `influence − m·error` leaves out or pays wrongly.
+
+    A provider helps when its effect exceeds two standard errors of the seeds (pooled over
+    providers), and harms in the same way. There are three effects: of the provider as the only one,
+    of the provider as the last one, and the mean of both, which is the trapezoid rule for the
+    Shapley value.
+
+    Args:
+        score: influence and its errors.
+        first: [R, n] loss gain of every provider alone over the seed corpus, under R seeds.
+        last: [R, n] loss gain of every provider over all others.
+        multiples: values of m.
     """
-    if "unrolled" not in scores or not gains:
-        return []
-    score, alone = scores["unrolled"], next(iter(gains.values()))[1]
-    noise = np.sqrt(alone.var(0, ddof=1).mean() / len(alone)) if len(alone) > 1 else 0.0
-    helps, harms = alone.mean(0) > 2 * noise, alone.mean(0) < -2 * noise
     errors = score.errors if score.errors is not None else np.zeros_like(score.values)
     rows = []
-    for m in (0.0, 0.5, 1.0, 2.0):
-        paid = score.values - m * errors > 0
-        rows.append(
-            {
-                "m": m,
-                "helpful": int(helps.sum()),
-                "helpful_left_out": int((helps & ~paid).sum()),
-                "harmful": int(harms.sum()),
-                "harmful_paid": int((harms & paid).sum()),
-            }
-        )
+    for effect, gains in (("alone", first), ("last", last), ("mean", (first + last) / 2)):
+        noise = np.sqrt(gains.var(0, ddof=1).mean() / len(gains)) if len(gains) > 1 else 0.0
+        helps, harms = gains.mean(0) > 2 * noise, gains.mean(0) < -2 * noise
+        for m in multiples:
+            paid = score.values - m * errors > 0
+            rows.append(
+                {
+                    "effect": effect,
+                    "m": m,
+                    "helpful": int(helps.sum()),
+                    "helpful_left_out": int((helps & ~paid).sum()),
+                    "harmful": int(harms.sum()),
+                    "harmful_paid": int((harms & paid).sum()),
+                }
+            )
     return rows

@@ -130,12 +130,15 @@ AGREEMENT_HEADER = (
     "parameters",
     "steps",
     "halves: A and B agree",
-    "two seeds agree",
-    "agrees with the same model",
+    "halves: two seeds agree",
+    "halves: agrees with the same model",
     "leave-one-out: A and B agree",
-    "two seeds agree",
-    "agrees with the same model",
+    "leave-one-out: two seeds agree",
+    "leave-one-out: agrees with the same model",
 )
+
+
+ELIGIBILITY_HEADER = ("effect", "m", "helpful", "of these left out", "harmful", "of these paid")
 
 
 def predictor_rows(result: dict[str, Any]) -> list[list[str]]:
@@ -196,7 +199,7 @@ def page(result: dict[str, Any]) -> str:
         + cost([(r["predictor"], r["seconds"], r["truths"][first]["lds"][0]) for r in rows])
         + "<h2>Who is left out wrongly</h2>"
         + table(
-            ("m", "helpful", "of these left out", "harmful", "of these paid"),
+            ELIGIBILITY_HEADER,
             eligible,
         )
         + "</html>\n"

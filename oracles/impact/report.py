@@ -126,8 +126,8 @@ def standard_errors(
     Two sources add up: the spread between seeds, and which documents the provider happens to hold
     or which of its pages were drawn (the bootstrap over clusters in closed form, which covers both:
     the finite-population correction of the sampling error is what the other adds). With few seeds
-    each provider's own variance is a poor estimate, so it is averaged with the mean over all
-    providers.
+    each provider's own variance is a poor estimate, so it is averaged with the median over all
+    providers, which a noisy one cannot raise.
 
     Args:
         providers: [S, n] influence under each seed.
@@ -139,7 +139,7 @@ def standard_errors(
     variance = np.zeros(n)
     if seeds > 1:
         own = providers.var(axis=0, ddof=1)
-        variance += (own + own.mean()) / 2 / seeds
+        variance += (own + np.median(own)) / 2 / seeds
     if documents is not None:
         for k in range(n):
             mine = owners == k + 1

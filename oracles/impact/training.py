@@ -194,16 +194,11 @@ class Trainer:
         total, checks = len(self.steps), max(1, self.recipe.checks)
         return frozenset(math.ceil(total * (k + 1) / checks) for k in range(checks))
 
-    def run(
-        self,
-        validate: Callable[[Tensor], float] | None = None,
-        tick: Callable[[], None] | None = None,
-    ) -> Tensor:
+    def run(self, validate: Callable[[Tensor], float] | None = None) -> Tensor:
         """Train and return θ, [P]: of the check with the lowest validation loss, else the last.
 
         Args:
             validate: θ [P] to the loss that decides when to stop.
-            tick: called once a step.
         """
         state, best, least = self.initial(), self.model.theta, math.inf
         checks = self._checks() if validate else frozenset()
@@ -211,8 +206,6 @@ class Trainer:
             state = self.advance(state, step)
             if validate and step + 1 in checks and (loss := validate(state.theta)) < least:
                 best, least = state.theta, loss
-            if tick:
-                tick()
         return best if validate and self.steps else state.theta
 
     def checkpoints(self, count: int) -> Iterator[tuple[float, Tensor]]:
@@ -232,23 +225,22 @@ class Trainer:
         validate: Callable[[Tensor], float] | None = None,
         *,
         memory: int = 2**30,
-        tick: Callable[[], None] | None = None,
     ) -> tuple[Tensor, NDArray[np.float64]]:
-        """Derivative of a function of the trained θ by the weight of every document.
+        """Derivative of functions of the trained θ by the weight of every document.
 
         Reverse-mode differentiation through the whole training: exact, and its cost does not grow
-        with the number of documents or owners. States are kept for one segment of the training at a
+        with the number of documents or owners. Each further function costs about half as much as
+        the first. States are kept for one segment of the training at a
         time and replayed from the segment's start, so that memory stays below a bound (Griewank &
         Walther 2000, one level).
 
         Args:
-            gradient_at: θ [P] to the function's gradient [P].
+            gradient_at: θ [P] to the gradients [K, P] of K functions.
             validate: as in `run`; the derivative is that of the θ that `run` returns.
             memory: bytes for stored states.
-            tick: called once a step forwards and once backwards.
 
         Returns:
-            The trained θ [P], and the derivatives [D] by document weights at the given weights.
+            The trained θ [P], and the derivatives [K, D] by document weights at the given weights.
         """
         total = len(self.steps)
         state_bytes = 3 * self.model.theta.nbytes
@@ -268,17 +260,16 @@ class Trainer:
             states.append(self.advance(states[-1], step))
             if validate and step + 1 in checks and (loss := validate(states[-1].theta)) < least:
                 stop, theta, least = step + 1, states[-1].theta, loss
-            if tick:
-                tick()
         if stop == total:
             theta = states[-1].theta
         elif stop > (len(starts) - 1) * length:
             states = states[: stop - (len(starts) - 1) * length + 1]
         else:
             starts, states = starts[: -(-stop // length)], states[:1]
-        derivative = np.zeros(self._documents)
-        adjoint = State(gradient_at(theta), torch.zeros_like(theta), torch.zeros_like(theta))
-        by_share = 0.0
+        slopes = gradient_at(theta)
+        adjoint = State(slopes, torch.zeros_like(slopes), torch.zeros_like(slopes))
+        derivative = np.zeros((len(slopes), self._documents))
+        by_share = np.zeros(len(slopes))
         for segment in reversed(range(len(starts))):
             begin, end = segment * length, min(stop, (segment + 1) * length)
             start = starts.pop()
@@ -290,12 +281,10 @@ class Trainer:
                 after = states.pop()
                 # Relative change of the share: a smaller loss (in `_reverse`), and longer steps.
                 if self.recipe.epochs:
-                    by_share += float(adjoint.theta @ (after.theta - states[-1].theta))
+                    by_share += (adjoint.theta @ (after.theta - states[-1].theta)).cpu().numpy()
                 adjoint, scaled = self._reverse(adjoint, states[-1], after, step, derivative)
                 by_share -= scaled
-                if tick:
-                    tick()
-        return theta, derivative + self._share_slope * by_share
+        return theta, derivative + by_share[:, None] * self._share_slope
 
     def _reverse(
         self,
@@ -304,11 +293,12 @@ class Trainer:
         after: State,
         step: int,
         derivative: NDArray[np.float64],
-    ) -> tuple[State, float]:
-        """Pull the adjoint of a step's result back to its start; adds to `derivative` in place.
+    ) -> tuple[State, NDArray[np.float64]]:
+        """Pull the adjoints of a step's result back to its start; adds to `derivative` in place.
 
         Returns:
-            The adjoint before the step, and the derivative by the logarithm of the loss's scale.
+            The adjoints before the step, and the derivatives [K] by the logarithm of the loss's
+            scale.
         """
         recipe = self.recipe
         unbias1, unbias2 = self._corrections(step)
@@ -320,7 +310,7 @@ class Trainer:
         )
         chunks = self._chunks(step)
         whole = self._gradient(before.theta, step) if len(chunks) > 1 else None
-        by_theta, scaled = adjoint.theta, 0.0
+        by_theta, scaled = adjoint.theta, np.zeros(len(derivative))
         for rows in chunks:
             variable = before.theta.detach().requires_grad_()
             weights = self._weights[rows].requires_grad_()
@@ -331,14 +321,18 @@ class Trainer:
                 inner = (1 - recipe.beta1) * first + (2 * (1 - recipe.beta2)) * summed * second
             # gradient·inner is linear in the token weights: its derivative by them is each token's
             # directional derivative along `inner`; its derivative by θ is the Hessian product.
-            product = gradient @ inner
-            hessian, tokens = torch.autograd.grad(product, (variable, weights))
-            by_theta = by_theta + hessian
-            scaled += float(product.detach())
+            products = [gradient @ direction for direction in inner]
+            pulled = [
+                torch.autograd.grad(product, (variable, weights), retain_graph=True)
+                for product in products
+            ]
+            by_theta = by_theta + torch.stack([hessian for hessian, _ in pulled])
+            scaled += [float(product.detach()) for product in products]
             document = self._document[rows]
             real = document >= 0
-            per_token = tokens.double().cpu().numpy()[real] * self._token_weight
-            np.add.at(derivative, document[real], per_token)
+            for row, (_, tokens) in zip(derivative, pulled, strict=True):
+                per_token = tokens.double().cpu().numpy()[real] * self._token_weight
+                np.add.at(row, document[real], per_token)
         return State(by_theta, recipe.beta1 * first, recipe.beta2 * second), scaled
 
 

@@ -48,10 +48,12 @@ def test_estimate__golden_file__equal_up_to_one_grid_step(report):
 
 @pytest.mark.parametrize("batch", [1, 7])
 def test_estimate__other_measuring_batch__golden_up_to_one_grid_step(batch, monkeypatch):
-    def evaluation_gradient(problem, theta):
-        return mean_gradient(problem.model, theta, problem.pool.evaluation, batch)
+    def gradients(problem, theta):
+        return torch.stack(
+            [mean_gradient(problem.model, theta, target, batch) for target in problem.targets]
+        )
 
-    monkeypatch.setattr(Problem, "evaluation_gradient", evaluation_gradient)
+    monkeypatch.setattr(Problem, "gradients", gradients)
     assert_golden(estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY).to_json())
 
 
@@ -169,7 +171,7 @@ def test_describe__anything_about_the_method_changes__changes():
     base = describe(pool, TINY)
     assert describe(other_data, TINY) == base
     assert describe(other_seed, TINY) != base
-    for other in (replace(TINY, clip=5.0), replace(TINY, seeds=(2, 0)), replace(TINY, mix=0.25)):
+    for other in (replace(TINY, clip=5.0), replace(TINY, seeds=(2, 0)), replace(TINY, order=0.5)):
         assert describe(pool, other) != base
 
 
@@ -178,9 +180,9 @@ def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
     first = run_seeds(pool, TINY, cache=tmp_path)
     files = sorted(tmp_path.iterdir())
     stamps = [path.stat().st_mtime_ns for path in files]
-    finished: list[int] = []
-    second = run_seeds(pool, TINY, cache=tmp_path, progress=finished.append)
-    assert finished == [1, 2]
+    told: list[tuple[str, int, int | None]] = []
+    second = run_seeds(pool, TINY, cache=tmp_path, progress=lambda *step: told.append(step))
+    assert told == [("impact", 1, 2), ("impact", 2, 2)]
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
     for one, two in zip(first, second, strict=True):
         assert np.array_equal(one.documents, two.documents)

@@ -61,17 +61,18 @@ def test_random_halves__count__distinct_and_of_half_size():
 
 def test_truth__second_time__read_from_the_cache(tmp_path):
     pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION[:3], TINY.model, outcome=EVALUATION[3:])
-    ticks: list[int] = []
-    first = Truth(pool, TINY, tmp_path, lambda: ticks.append(1))
+    told: list[tuple[str, int, int | None]] = []
+    first = Truth(pool, TINY, tmp_path, progress=lambda *step: told.append(step), total=3)
     values = first.table([100], [[], [0], [1]])
     assert values.shape == (2, 1, 3)
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
-    again = Truth(pool, TINY, tmp_path, lambda: None)
+    again = Truth(pool, TINY, tmp_path)
     assert np.array_equal(again.table([100], [[], [0], [1]]), values)
     assert path.read_bytes() == content
     assert again.seconds == first.seconds > 0
-    assert len(ticks) == len(again) == 3
+    assert len(again) == 3
+    assert told == [("retraining", done, 3) for done in (1, 2, 3)]
     base, north, south = values[1, 0]
     assert north < base
     assert north < south
@@ -135,14 +136,15 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     result = run()
     assert run() == result
     rows = {row["predictor"]: row for row in result["rows"]}
-    names = {"unrolled", "unrolled, mix 1", "ekfac", "constant", "perplexity", "volume"}
+    variants = ("unrolled", "unrolled, words paid in full", "unrolled, all at full weight")
+    names = {*variants, "ekfac", "constant", "perplexity", "volume"}
     assert rows.keys() == names
     for name in ("same", "longer", "larger"):
         assert rows["constant"]["truths"][name]["lds"][0] == 0
         assert rows["unrolled"]["truths"][name]["lds"][0] > 0.7
         assert f"retraining, {name}" in stages
     assert result["truths"]["larger"]["parameters"] > 5 * result["truths"]["same"]["parameters"]
-    assert [row["m"] for row in result["eligibility"]] == [0.0, 0.5, 1.0, 2.0]
+    assert [row["m"] for row in result["eligibility"]] == [0.0, 0.5, 1.0, 2.0] * 3
     html = page(result)
     assert html.count("<svg") == 5
     assert all(name in html for name in names)
@@ -171,8 +173,10 @@ def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
 
 
 def test_eligibility__larger_m__leaves_more_out():
-    alone = np.array([[1.0, 0.5, -1.0], [1.0, 0.5, -1.0]])
+    gains = np.array([[1.0, 0.5, -1.0], [1.0, 0.5, -1.0]])
     score = Scores(np.array([1.0, 0.1, 0.05]), np.array([0.1, 0.1, 0.1]), 0.0)
-    rows = eligibility({"unrolled": score}, {"same": (alone, alone)})
+    rows = eligibility(score, np.abs(gains), gains)
+    assert {row["harmful"] for row in rows if row["effect"] == "alone"} == {0}
+    rows = [row for row in rows if row["effect"] == "last"]
     assert [row["helpful_left_out"] for row in rows] == [0, 0, 1, 1]
     assert [row["harmful_paid"] for row in rows] == [1, 0, 0, 0]

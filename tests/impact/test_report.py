@@ -69,6 +69,15 @@ def test_standard_errors__seeds_only__falls_with_their_number():
     assert errors == pytest.approx(np.sqrt([0.75, 0.25]))
 
 
+def test_standard_errors__one_noisy_provider__raises_nobody_elses():
+    rng = np.random.default_rng(0)
+    providers = rng.normal(1.0, 0.1, (3, 5))
+    noisy = np.concatenate([providers, rng.normal(0.0, 50.0, (3, 1))], 1)
+    quiet = standard_errors(providers, None, np.arange(1, 6), np.arange(5))
+    beside = standard_errors(noisy, None, np.arange(1, 7), np.arange(6))
+    assert np.all(beside[:5] < 2 * quiet)
+
+
 def test_standard_errors__documents_of_one_page__count_as_one():
     pages = np.array([3.0, 1.0, 2.0])
     owners, clusters = np.ones(6, int), np.repeat([0, 1, 2], 2)

@@ -35,19 +35,21 @@ def test_adjoint__against_finite_differences__equal(pool, model, recipe):
 
     weights = np.array([1.0, 0.7, 1.0, 1.3])
     trainer = Trainer(model, pool.training, recipe, 0, weights)
-    _, slopes = trainer.adjoint(lambda theta: mean_gradient(model, theta, pool.evaluation))
+    _, slopes = trainer.adjoint(lambda theta: mean_gradient(model, theta, pool.evaluation)[None])
     step = 1e-4
     for owner in range(4):
         shift = step * (np.arange(4) == owner)
         numeric = (value(weights + shift) - value(weights - shift)) / (2 * step)
-        assert slopes[pool.training.owners == owner].sum() == pytest.approx(numeric, rel=1e-4)
+        assert slopes[0][pool.training.owners == owner].sum() == pytest.approx(numeric, rel=1e-4)
 
 
 def test_adjoint__hardly_any_memory__same_result_by_replay(pool, model):
     trainer = Trainer(model, pool.training, RECIPE, 0, np.ones(4))
 
     def end(theta):
-        return mean_gradient(model, theta, pool.evaluation)
+        return torch.stack(
+            [mean_gradient(model, theta, text) for text in (pool.evaluation, pool.disordered)]
+        )
 
     theta, plenty = trainer.adjoint(end)
     replayed_theta, replayed = trainer.adjoint(end, memory=1)
@@ -60,7 +62,9 @@ def test_adjoint__batch_summed_over_several_passes__same_result(pool, model, mon
     trainer = Trainer(model, pool.training, RECIPE, 0, np.array([1.0, 0.7, 1.0, 1.3]))
 
     def end(theta):
-        return mean_gradient(model, theta, pool.evaluation)
+        return torch.stack(
+            [mean_gradient(model, theta, text) for text in (pool.evaluation, pool.disordered)]
+        )
 
     theta, slopes = trainer.adjoint(end)
     monkeypatch.setattr(training, "CHUNK", 5)
@@ -78,7 +82,9 @@ def test_adjoint__stopped_early__derivative_of_the_model_that_is_kept(pool, mode
         return float(abs(len(kept) - 2))
 
     def end(theta):
-        return mean_gradient(model, theta, pool.evaluation)
+        return torch.stack(
+            [mean_gradient(model, theta, text) for text in (pool.evaluation, pool.disordered)]
+        )
 
     theta, slopes = trainer.adjoint(end, worse_after_half)
     assert torch.equal(theta, kept[1])

@@ -19,8 +19,10 @@ def dialect(seed: int, letters: str) -> list[str]:
     return ["".join(rng.choices(letters, k=rng.randint(3, 6))) for _ in range(400)]
 
 
-def write(seed: int, words: list[str], documents: int, length: int = 40) -> list[Document]:
-    """Documents in which each word decides which forty words may follow."""
+def write(
+    seed: int, words: list[str], documents: int, length: int = 40, follow: int = 40
+) -> list[Document]:
+    """Documents in which each word decides which few words may follow."""
     rng = random.Random(seed)
     result = []
     for _ in range(documents):
@@ -28,7 +30,7 @@ def write(seed: int, words: list[str], documents: int, length: int = 40) -> list
         text = []
         for _ in range(length):
             text.append(words[place])
-            place = (place * 7 + rng.randrange(40)) % len(words)
+            place = (place * 7 + rng.randrange(follow)) % len(words)
         result.append(Document(" ".join(text)))
     return result
 
