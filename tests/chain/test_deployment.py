@@ -8,8 +8,8 @@ import pytest
 from eth_abi.abi import decode
 
 from oracles.chain.client import Sender
+from oracles.chain.deployment import PROXY, SALT, Constants, Deployment, deploy, verification
 from oracles.chain.signers import LocalSigner
-from oracles.chain.deployment import PROXY, SALT, Deployment, deploy, verification
 from oracles.errors import ConfigError
 from tests.support.chain import ACCOUNTS
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from tests.support.anvil import Anvil
 
 
+CONSTANTS = Constants(7, 12, 20, 9)
+
+
 def deployed(anvil: Anvil, by: int = 0, salt: bytes = SALT) -> Deployment:
     sender = Sender(anvil.web3, LocalSigner(ACCOUNTS[by]))
-    return deploy(sender, min_bond=7, challenge_bond=9, salt=salt)
+    return deploy(sender, CONSTANTS, salt=salt)
 
 
 def addresses(deployment: Deployment) -> list[str]:
@@ -52,12 +55,13 @@ def test_deploy__by_another_account__finds_the_same_contracts_and_their_first_bl
 def test_verification__of_a_deployment__holds_its_encoded_arguments(anvil: Anvil) -> None:
     deployment = deployed(anvil)
     found = verification(deployment)
-    encoded = bytes.fromhex(found["ScoreOracle"]["constructor_arguments"][2:])
-    assert decode(["uint256", "uint256"], encoded) == (7, 9)
-    (oracle,) = decode(
-        ["address"], bytes.fromhex(found["DataAuction"]["constructor_arguments"][2:])
-    )
-    assert oracle == deployment.address("ScoreOracle").lower()
+    given = {name: bytes.fromhex(each["constructor_arguments"][2:]) for name, each in found.items()}
+    oracle, auction = (deployment.address(name).lower() for name in ("ScoreOracle", "DataAuction"))
+    assert decode(["uint256", "uint256"], given["ScoreOracle"]) == (7, 9)
+    kinds = ["address", "uint256", "uint256", "uint256"]
+    assert decode(kinds, given["DataAuction"]) == (oracle, 12, 20, 9)
+    assert decode(["address"], given["Exchange"]) == (oracle,)
+    assert decode(["address"], given["DstFactory"]) == (auction,)
     assert found["DataAuction"]["contract"] == "contracts/DataAuction.sol:DataAuction"
 
 
@@ -68,3 +72,13 @@ def test_deployment__saved_and_loaded__is_the_same(anvil: Anvil, tmp_path: Path)
     (tmp_path / "deployment.json").write_text("{}")
     with pytest.raises(ConfigError, match="no deployment"):
         Deployment.load(tmp_path / "deployment.json")
+
+
+def test_deployment__of_constants__is_read_back_from_the_contracts(anvil: Anvil) -> None:
+    deployment = deployed(anvil)
+    auction = deployment.auction(anvil.web3)
+    assert auction.draw() == CONSTANTS.draw
+    assert auction.exchange() == deployment.address("Exchange")
+    oracle = anvil.at("ScoreOracle", deployment.address("ScoreOracle"))
+    assert anvil.call(oracle, "MIN_STAKE") == CONSTANTS.min_stake
+    assert anvil.call(oracle, "LEAST_WINDOW") == CONSTANTS.operator_window

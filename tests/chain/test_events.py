@@ -53,10 +53,10 @@ def test_decode_log__of_any_event__gives_what_was_encoded(name: str, data: st.Da
 @pytest.mark.parametrize(
     ("name", "word", "value"),
     [
-        ("BondAdded", 2, 0),  # more words than arguments
+        ("CreditAdded", 1, 0),  # more words than arguments
         ("Revealed", 3, 2),  # a boolean of 2
         ("Committed", 0, 1 << 160),  # an address of 21 bytes
-        ("Committed", 4, 1 << 96),  # beyond uint96
+        ("Committed", 4, 1 << 64),  # a size beyond uint64
     ],
 )
 def test_decode_log__of_a_word_out_of_range__is_refused(name: str, word: int, value: int) -> None:
@@ -71,17 +71,17 @@ def test_decode_log__of_a_word_out_of_range__is_refused(name: str, word: int, va
 
 
 def test_decode_log__with_a_topic_or_a_word_missing__is_refused() -> None:
-    topic, _ = EVENTS["BondAdded"]
-    with pytest.raises(ChainError, match="operator"):
-        decode_log(ADDRESS, [topic], bytes(64))
-    with pytest.raises(ChainError, match="bond"):
-        decode_log(ADDRESS, [topic, bytes(32)], bytes(63))
+    topic, _ = EVENTS["CreditAdded"]
+    with pytest.raises(ChainError, match="account"):
+        decode_log(ADDRESS, [topic], bytes(32))
+    with pytest.raises(ChainError, match="amount"):
+        decode_log(ADDRESS, [topic, bytes(32)], bytes(31))
 
 
 def test_decode_log__of_an_indexed_address_with_more_than_20_bytes__is_refused() -> None:
-    topic, _ = EVENTS["BondAdded"]
-    with pytest.raises(ChainError, match="operator"):
-        decode_log(ADDRESS, [topic, b"\1" + bytes(31)], bytes(64))
+    topic, _ = EVENTS["CreditAdded"]
+    with pytest.raises(ChainError, match="account"):
+        decode_log(ADDRESS, [topic, b"\1" + bytes(31)], bytes(32))
 
 
 def test_structs__of_the_codec__have_the_fields_of_the_abi_in_its_order() -> None:

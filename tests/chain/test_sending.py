@@ -12,8 +12,8 @@ from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts, client, rpc, sending
 from oracles.chain.client import Sender
-from oracles.chain.signers import LocalSigner
 from oracles.chain.rpc import connect
+from oracles.chain.signers import LocalSigner
 from oracles.chain.tokens import Erc20
 from oracles.errors import ChainError, NodeError, QmiaError
 from tests.support.anvil import Anvil
