@@ -42,7 +42,7 @@ from oracles.dataset import (
     pack,
     wrap_delivery,
 )
-from oracles.evidence import DirectoryStore
+from oracles.evidence import Cid, DirectoryStore
 from oracles.scoring import Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
@@ -232,7 +232,8 @@ class Network:
             "turn_seconds": 6,
             "replace_seconds": 3,
             "max_fee_gwei": 1000,
-            "stores.data": [str(self.folder / "store")],
+            # What everybody is served, and what this operator alone is.
+            "stores.data": [str(self.folder / "store"), str(self.own_store(number))],
             "exchange.directory": str(self.folder / "exchange"),
             "exchange.listen": "127.0.0.1:0",
             "scoring.metric": "tests.operator.scorer:Quick",
@@ -243,6 +244,17 @@ class Network:
         # JSON's strings, numbers, booleans and arrays are TOML's too.
         config.write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in settings.items()))
         return Daemon(config, state, signer.address)
+
+    def own_store(self, number: int) -> Path:
+        """Folder of what one operator alone is served."""
+        return self.folder / f"store{number}"
+
+    def hide(self, cid: Cid, *shown_to: int) -> Path:
+        """Serve a file to these operators only; gives a copy of it."""
+        path = self.store.path(cid)
+        for number in shown_to:
+            DirectoryStore(self.own_store(number)).put(path)
+        return path.replace(self.folder / f"hidden-{cid}")
 
     def start(self, *numbers: int) -> None:
         for number in numbers or range(len(self.daemons)):
@@ -334,13 +346,18 @@ class Network:
         return [self.keys[signer.address].public for signer in self.signers]
 
     def seal(
-        self, auction: int, sender: Sender, documents: Sequence[Document], samples: int = SAMPLES
+        self,
+        auction: int,
+        sender: Sender,
+        documents: Sequence[Document],
+        samples: int = SAMPLES,
+        **lies: Any,
     ) -> tuple[DataSet, Manifest, bytes]:
         """Pack and store; gives what goes into the commitment, the manifest and the data key."""
         binding = Binding(self.auctions.chain_id, self.auctions.address, auction, sender.address)
         out = self.folder / f"{auction}-{sender.address}.archive"
         packed = pack(documents, out)
-        archive, contents = str(self.store.put(out)), packed.contents
+        archive, contents = str(self.store.put(out)), replace(packed.contents, **lies)
         if samples:
             manifest = Manifest(binding, archive, contents)
         else:
@@ -358,9 +375,10 @@ class Network:
         documents: Sequence[Document],
         cost: int = 1000,
         samples: int = SAMPLES,
+        **lies: Any,
     ) -> Provider:
         sender = self.sender(number)
-        data_set, manifest, data_key = self.seal(auction, sender, documents, samples)
+        data_set, manifest, data_key = self.seal(auction, sender, documents, samples, **lies)
         provider = self.commit_data_set(auction, sender, data_set, data_key, cost)
         return replace(provider, manifest=manifest)
 
@@ -375,7 +393,9 @@ class Network:
         place = Place(committed.index, owner, owner, data_set_hash(data_set))
         return Provider(sender, place, data_key, cost, salt, sealed)
 
-    def opening(self, auction: int, provider: Provider) -> bytes:
+    def opening(
+        self, auction: int, provider: Provider, members: Sequence[bytes] | None = None
+    ) -> bytes:
         """The opening of a sample, once it is drawn."""
         view, manifest = self.state(auction), provider.manifest
         assert manifest is not None
@@ -388,11 +408,14 @@ class Network:
         path = self.folder / f"{auction}-{provider.sender.address}.archive"
         with open_archive(path, manifest.contents) as archive:
             context = opening_context(manifest.binding, provider.index)
-            return build_opening(archive, provider.data_key, drawn, self.members(), context)
+            keys = members or self.members()
+            return build_opening(archive, provider.data_key, drawn, keys, context)
 
-    def open(self, auction: int, provider: Provider) -> None:
-        """Open a provider's sample to the operators."""
-        digest = self.store.put(self.opening(auction, provider)).digest
+    def open(
+        self, auction: int, provider: Provider, members: Sequence[bytes] | None = None
+    ) -> None:
+        """Open a provider's sample to the operators, or to those who have other keys."""
+        digest = self.store.put(self.opening(auction, provider, members)).digest
         call = self.auctions.open(auction, provider.sealed_bid, provider.place, digest)
         provider.sender.send(call)
 
@@ -403,13 +426,15 @@ class Network:
         committed = [
             self.commit(auction, 2 + i, texts(i), samples=samples) for i in range(providers)
         ]
-        phases = self.state(auction).phases
-        self.mine(phases.open_start)
-        if samples:
-            for provider in committed:
-                self.open(auction, provider)
-        self.mine(phases.open_end)
+        self.open_all(auction, committed if samples else ())
         return auction, committed
+
+    def open_all(self, auction: int, providers: Sequence[Provider]) -> None:
+        """Wait for the draw, open all samples, and let the roll call begin."""
+        self.mine(self.state(auction).phases.open_start)
+        for provider in providers:
+            self.open(auction, provider)
+        self.mine(self.state(auction).phases.open_end)
 
     def settle(self, auction: int, providers: Sequence[Provider]) -> None:
         """Reveal all, and let everybody win."""
@@ -523,8 +548,16 @@ class Network:
     def committed(self, auction: int, round_: int = 1) -> int:
         return self.masks(auction, round_).committed.bit_count()
 
-    def await_roll(self, auction: int) -> frozenset[int]:
-        """Wait until the roll is called, pass its end, and wait until it is counted."""
+    def await_roll(self, auction: int, late: bool = False) -> frozenset[int]:
+        """Wait until the roll is called, pass its end, and wait until it is counted.
+
+        Args:
+            auction: id.
+            late: let so much time pass that who misses something waits for it no longer.
+        """
+        if late:
+            start, end = self.state(auction).phases.open_end, self.windows(auction).commit
+            self.mine(end - (end - start) // 4)
         panel = self.appeal or len(self.daemons)
 
         def called() -> bool:

@@ -5,101 +5,113 @@ from __future__ import annotations
 import datetime
 import gzip
 import os
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from eth_utils.crypto import keccak
-from oracles.chain.codec import DataSet, Score
 
-from oracles.chain import codec
-from oracles.dataset import Binding, Document, Limits, pack
-from oracles.dataset.manifest import Manifest
+from oracles.chain.packing import Score, pack_score
+from oracles.chain.terms import DataSet
+from oracles.dataset import Document
+from oracles.dataset.digest import encode_document
+from oracles.dataset.pages import Pager
+from oracles.dataset.sketch import Sketcher
 from oracles.scoring import Scoring, Submission, Task
-from tests.operator.network import ETHER, Network, texts
+from tests.operator.network import STAKE, Network, Provider, texts
 from tests.operator.rogue import Rogue
 from tests.operator.scorer import Quick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-NOTHING = Score(0, 0, 0, eligible=False)
-WILD = codec.pack_score(Score(10_000, 10_000, 2**32 - 1, eligible=True, underserved=True))
+NOTHING = Score(0, 0, 0, present=False)
+WILD = pack_score(Score(10_000, 10_000, 2**32 - 1, present=True, underserved=True))
 
 
 def honest_scores(providers: int) -> list[Score]:
-    """What the test's scorer says of `Network.auction`."""
-    submissions = [Submission(i, "", partial(iter, texts(i))) for i in range(providers)]
+    """What the test's scorer says of `Network.auction`, whose data sets have one page each."""
+    submissions = []
+    for index in range(providers):
+        pager, sketcher = Pager(), Sketcher()
+        lines = [encode_document(document) + b"\n" for document in texts(index)]
+        pages = [page for line in lines for page in pager.write(line)]
+        numbered = tuple(enumerate([*pages, *pager.finish()]))
+        submissions.append(Submission(index, "", numbered, len(numbered), sketcher.finish()))
     task = Task(Scoring(), bytes(32), datetime.date.min, bytes(32), Path())
     scores = Quick().assess(submissions, task, lambda *_: None).scores
     return [scores[index] for index in range(providers)]
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    made = Network(tmp_path)
-    yield made
-    made.close()
-
-
-def test_providers__hostile_data_sets__score_nothing_and_hurt_nobody(
-    network: Network, monkeypatch: pytest.MonkeyPatch
+def test_providers__hostile_data_sets__are_not_on_the_roll_and_hurt_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network.start()
-    auction = network.create()
-    contract = network.auctions
-    public = {address: key.public for address, key in network.keys.items()}
+    network = Network(tmp_path, operators=1, threshold=1)
+    try:
+        network.start()
+        auction = network.create()
+        honest = network.commit(auction, 2, texts(0))
+        (first,) = network.events("Committed")
+        stolen = first.body.data_set
+        bad: list[Provider] = []
 
-    providers = []
+        def commit(number: int, data_set: DataSet) -> Provider:
+            sender = network.sender(number)
+            bad.append(network.commit_data_set(auction, sender, data_set, bytes(32)))
+            return bad[-1]
 
-    def commit(number: int, data_set: DataSet) -> None:
-        sender = network.sender(number)
-        providers.append(network.commit_data_set(auction, sender, data_set, bytes(32)))
+        def changed(number: int, **lies: int | bytes) -> Provider:
+            """What the chain has of it is not what its manifest says."""
+            sender = network.sender(number)
+            data_set, manifest, _ = network.seal(auction, sender, texts(number))
+            return replace(commit(number, replace(data_set, **lies)), manifest=manifest)  # type: ignore[arg-type]
 
-    def commit_packed(number: int, documents: list[Document]) -> None:
-        sender = network.sender(number)
-        binding = Binding(contract.chain_id, contract.address, auction, sender.address)
-        out = network.folder / f"hostile-{number}"
-        packed = pack(documents, out, binding, limits=Limits(ratio=10**6))
-        manifest = Manifest.make(str(network.store.put(out)), packed.key, binding, public)
-        root = network.store.put(manifest.encode())
-        commit(number, DataSet(root.digest, packed.content_digest, packed.size))
+        # Copies the commitment of 0. Supplies the same text, encrypted by itself: that is no crime.
+        copied = commit(3, stolen)
+        same = network.commit(auction, 4, texts(0))
+        # A bomb: 36 MB of the same letter, of which two pages are read.
+        bomb = network.commit(auction, 5, [Document("a" * (12 << 20))] * 3)
+        # Another digest, another size than the data's; noise for a manifest; nothing anywhere.
+        changed(6, content_digest=keccak(text="another"))
+        changed(7, size=1)
+        noise = network.store.put(os.urandom(999)).digest
+        commit(8, DataSet(noise, bytes(32), 5, bytes(32)))
+        commit(9, DataSet(keccak(text="nowhere"), bytes(32), 5, bytes(32)))
+        brackets = network.store.put(b"[" * 10_000).digest
+        commit(5, DataSet(brackets, bytes(32), 2**63, bytes(32)))
+        # What is in the archive is no text. Committed and taken back.
+        with monkeypatch.context() as patched:
+            picture = b"\x89PNG\r\x1a\0" + bytes(range(11, 256)) * 100
+            patched.setattr("oracles.dataset.archive.encode_document", lambda _: picture)
+            patched.setattr("oracles.dataset.archive.Archive.documents", lambda *_: iter(()))
+            not_text = network.commit(auction, 6, texts(0))
+        taken = network.commit(auction, 7, texts(3))
+        withdrawn = network.auctions.withdraw_bid(auction, taken.sealed_bid, taken.place)
+        taken.sender.send(withdrawn)
 
-    honest = network.commit(auction, 2, texts(0))
-    providers.append(honest)
-    (first,) = [e for e in network.events("Committed") if e.body.index == honest.index]
-    stolen = first.body.data_set
-    # 1: copies the commitment of 0. 2: supplies the same text, encrypted by itself.
-    commit(3, stolen)
-    providers.append(network.commit(auction, 4, texts(0)))
-    # 3: a bomb. 4: another digest than the data's. 5: an archive longer than committed.
-    commit_packed(5, [Document("a" * (12 << 20))] * 3)
-    good, _ = network.archive(auction, network.sender(6), texts(6))
-    commit(6, DataSet(good.cid, keccak(text="another"), good.size))
-    good, _ = network.archive(auction, network.sender(7), texts(7))
-    commit(7, DataSet(good.cid, good.content_digest, good.size - 1))
-    # 6: noise for a manifest. 7: nothing anywhere. 8: a manifest that names the archive of 0.
-    commit(8, DataSet(network.store.put(os.urandom(999)).digest, bytes(32), 5))
-    commit(9, DataSet(keccak(text="nowhere"), bytes(32), 5))
-    commit(2, DataSet(network.store.put(b"{}").digest, bytes(32), 2**63))
-    # 9: what is in the archive is no text. 10: committed and taken back.
-    with monkeypatch.context() as patched:
-        picture = b"\x89PNG\r\x1a\0" + bytes(range(11, 256)) * 100
-        patched.setattr("oracles.dataset.archive.encode_document", lambda _: picture)
-        commit_packed(4, texts(0))
-    taken = network.commit(auction, 3, texts(3))
-    seal = contract.seal_bid(auction, taken.sender.address, taken.cost, taken.salt)
-    address = taken.sender.address
-    taken.sender.send(contract.withdraw(auction, taken.index, seal, address))
-
-    network.mine(contract.phases(auction).commit_end)
-    scores = network.score(auction)
-    assert [score.eligible for score in scores] == [True] + [False] * 10
-    assert scores[1] == NOTHING
-    assert scores[2].volume == 0
-    assert scores[3:] == [NOTHING] * 8
-    network.conclude(auction, providers)
+        network.mine(network.state(auction).phases.open_start)
+        good = [honest, same, bomb, not_text]
+        for provider in good:
+            network.open(auction, provider)
+        for provider in bad:
+            # An opening that is noise, or another's.
+            theirs = network.opening(auction, honest) if provider is copied else os.urandom(500)
+            digest = network.store.put(theirs).digest
+            call = network.auctions.open(auction, provider.sealed_bid, provider.place, digest)
+            provider.sender.send(call)
+        network.mine(network.state(auction).phases.open_end)
+        assert network.await_roll(auction, late=True) == {provider.index for provider in good}
+        scores = network.score(auction)
+        assert scores[copied.index] == NOTHING
+        assert scores[same.index].volume == 0
+        # The same letter over and over, and no text at all.
+        assert scores[bomb.index].q < scores[honest.index].q
+        assert scores[not_text.index].volume == 0
+        assert [scores[provider.index] for provider in bad] == [NOTHING] * len(bad)
+        network.conclude(auction, [honest])
+    finally:
+        network.close()
 
 
 def _silent(rogue: Rogue, auction: int) -> None:
@@ -139,6 +151,7 @@ def test_operators__two_of_five_misbehave__round_stands_without_them_and_they_ar
     try:
         network.start(0, 1, 2)
         auction, providers = network.auction()
+        network.await_roll(auction)
         rogues = [Rogue(network, 3), Rogue(network, 4)]
         for rogue in rogues:
             rogue.commit(auction, rogue.report(auction, WILD * 3))
@@ -151,8 +164,8 @@ def test_operators__two_of_five_misbehave__round_stands_without_them_and_they_ar
         assert done.body.mask == 0b00111
         assert network.scores(auction) == honest_scores(3)
         network.mine(network.windows(auction).end)
-        network.until(lambda: len(network.events("OperatorSlashed")) == 2, "the penalties")
-        slashed = {e.body.operator for e in network.events("OperatorSlashed")}
+        network.until(lambda: len(network.events("StakeSlashed")) == 2, "the penalties")
+        slashed = {e.body.member for e in network.events("StakeSlashed")}
         assert slashed == {rogue.signer.address for rogue in rogues}
         network.conclude(auction, providers)
     finally:
@@ -165,6 +178,7 @@ def test_operators__two_of_five_lie__medians_are_the_honest_ones(tmp_path: Path)
     try:
         network.start(0, 1, 2)
         auction, providers = network.auction()
+        network.await_roll(auction)
         liar, twofaced = Rogue(network, 3), Rogue(network, 4)
         wild = liar.report(auction, WILD * 3)
         liar.commit(auction, wild)
@@ -178,10 +192,10 @@ def test_operators__two_of_five_lie__medians_are_the_honest_ones(tmp_path: Path)
         twofaced.say(auction, first)
         network.until(lambda: network.complete(auction), "scoring")
         assert network.scores(auction) == honest_scores(3)
-        slashed = network.until(lambda: network.events("OperatorSlashed"), "the penalty")
-        assert slashed[0].body.operator == twofaced.signer.address
-        assert slashed[0].body.amount == 2 * ETHER
-        network.conclude(auction, providers, equivocators=[twofaced.signer.address])
+        (slashed,) = network.until(lambda: network.events("StakeSlashed"), "the penalty")
+        assert slashed.body.member == twofaced.signer.address
+        assert slashed.body.burned == STAKE
+        network.conclude(auction, providers, contradictors=[twofaced.signer.address])
     finally:
         network.close()
 
@@ -194,20 +208,3 @@ def _heard(network: Network, auction: int, member: int) -> bool:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as journal:
         query = "SELECT count(*) FROM heard WHERE auction = ? AND member = ?"
         return bool(journal.execute(query, (auction, member)).fetchone()[0])
-
-
-@pytest.mark.slow
-def test_challenge__honest_round_one__second_round_confirms_it(network: Network) -> None:
-    network.start()
-    auction, providers = network.auction()
-    before = network.score(auction)
-    network.mine(network.windows(auction).end)
-    call = network.oracle.challenge(network.auctions.address, auction)
-    network.buyer.send(call, value=ETHER // 2)
-    network.mine(network.windows(auction, 2).commit)
-    network.await_commitments(auction, 3, round_=2)
-    network.until(lambda: network.complete(auction, 2), "the second round")
-    (resolved,) = network.until(lambda: network.events("ChallengeResolved"), "the resolution")
-    assert (resolved.body.quorum, resolved.body.moved) == (True, False)
-    assert network.scores(auction) == before
-    network.conclude(auction, providers, round_=2)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from oracles.chain.codec import DataSet
 
-from tests.operator.network import DURATIONS, Network, texts
+from oracles.chain.terms import DataSet
+from tests.operator.network import DURATIONS, ENTRY_FEE, GWEI, Network, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,6 +104,7 @@ def test_node__down_and_back__nothing_is_lost(network: Network) -> None:
             rewire(network, number, [cable.url])
         network.start()
         auction, providers = network.auction()
+        network.await_roll(auction)
         network.until(lambda: network.committed(auction), "a commitment", step=False)
         cable.unplug()
         network.until(lambda: all(failures(network, i) for i in range(3)), "failures", step=False)
@@ -125,17 +126,27 @@ def test_node__first_of_two_dead__second_is_used(network: Network) -> None:
     network.conclude(auction, providers)
 
 
-def test_reorganisation__across_commitments_and_scores__one_set_stands(network: Network) -> None:
-    network.start()
-    auction, providers = network.auction()
-    network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
-    _reorganise(network, lambda: network.committed(auction) == 3)
-    network.until(lambda: network.committed(auction) == 3, "commitments again", step=False)
-    network.mine(network.windows(auction).open)
-    network.until(lambda: network.complete(auction), "scoring")
-    _reorganise(network, lambda: network.complete(auction))
-    network.until(lambda: network.complete(auction), "scoring again")
-    network.conclude(auction, providers)
+@pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_reorganisation__across_roll_commitments_and_scores__one_set_stands(
+    tmp_path: Path, size: int
+) -> None:
+    network = Network(tmp_path, operators=size, threshold=size)
+    try:
+        network.start()
+        auction, providers = network.auction()
+        network.await_roll(auction)
+        _reorganise(network, lambda: network.state(auction).roll is not None)
+        network.until(lambda: network.state(auction).roll is not None, "the tally again")
+        network.until(lambda: network.committed(auction) == size, "commitments", step=False)
+        _reorganise(network, lambda: network.committed(auction) == size)
+        network.until(lambda: network.committed(auction) == size, "commitments again", step=False)
+        network.mine(network.windows(auction).open)
+        network.until(lambda: network.complete(auction), "scoring")
+        _reorganise(network, lambda: network.complete(auction))
+        network.until(lambda: network.complete(auction), "scoring again")
+        network.conclude(auction, providers)
+    finally:
+        network.close()
 
 
 def _reorganise(network: Network, there: Callable[[], bool]) -> None:
@@ -154,6 +165,7 @@ def test_quorum__two_of_three_gone__auction_is_aborted_and_everybody_refunded(
 ) -> None:
     network.start()
     auction, providers = network.auction()
+    network.await_roll(auction)
     network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
     for gone in network.daemons[1:]:
         gone.kill()
@@ -161,9 +173,12 @@ def test_quorum__two_of_three_gone__auction_is_aborted_and_everybody_refunded(
     network.await_published(auction, 1)
     network.mine(network.windows(auction).end)
     network.until(lambda: network.events("Aborted"), "the abort")
-    network.until(lambda: len(network.events("OperatorSlashed")) == 2, "the penalties")
+    network.until(lambda: len(network.events("StakeSlashed")) == 2, "the penalties")
     assert not network.events("RoundCompleted")
     network.collect(auction, providers)
+    # The one that was there has its stake back, and the gas for which those who were not there pay.
+    network.mine(network.state(auction).stakes_free)
+    network.until(lambda: network.events("StakeReleased"), "the stake")
     network.audit()
     funds = network.token.functions.balanceOf(network.buyer.address).call()
     assert funds == 10**9
@@ -189,8 +204,12 @@ def test_disk__full_at_one_operator__it_waits_and_others_go_on(tmp_path: Path) -
         auction = network.create()
         providers = [network.commit(auction, 2, texts(0))]
         network.until(lambda: failures(network, 2), "a failure")
-        network.mine(network.auctions.phases(auction).commit_end)
-        network.until(lambda: network.committed(auction) == 2, "commitments", step=False)
+        network.open_all(auction, providers)
+
+        def callers() -> int:
+            return network.oracle.roll_of(network.auctions.address, auction)[0].bit_count()
+
+        network.until(lambda: callers() == 2, "the roll call of the others", step=False)
         assert network.daemons[2].alive
         network.daemons[2].stop()
         network.daemons[2].environment = {}
@@ -243,8 +262,7 @@ def test_http__reports_travel_and_health_shows(tmp_path: Path, announced: bool) 
             daemon.config.write_text(text + (on_chain if announced else known))
         network.start()
         auction, providers = network.auction()
-        network.await_commitments(auction, 3)
-        network.until(lambda: network.complete(auction), "scoring")
+        network.score(auction)
         assert not network.events("VectorPublished")
         locations = {e.body.location for e in network.events("VectorAnnounced")}
         assert locations == (set(urls) if announced else set())
@@ -282,8 +300,7 @@ def test_ipfs__reports_announced_on_chain__travel_through_a_node(tmp_path: Path)
             try:
                 network.start()
                 auction, providers = network.auction()
-                network.await_commitments(auction, 3)
-                network.until(lambda: network.complete(auction), "scoring")
+                network.score(auction)
                 announced = [e.body.location for e in network.events("VectorAnnounced")]
                 assert len(announced) == 3
                 assert all(location.startswith("ipfs://b") for location in announced)
@@ -302,16 +319,16 @@ def test_journal__lost_after_the_commitment__the_same_report_is_made_again(
     network.start()
     auction = network.create()
     providers = [network.commit(auction, 2, texts(0))]
-    missing, _ = network.archive(auction, network.sender(3), texts(1))
-    missing = replace(missing, cid=bytes(32))
-    providers.append(network.commit_data_set(auction, network.sender(3), missing, bytes(32)))
-    network.mine(network.auctions.phases(auction).commit_end)
+    nowhere = DataSet(bytes(32), bytes(32), 5, bytes(32))
+    network.commit_data_set(auction, network.sender(3), nowhere, bytes(32))
+    network.open_all(auction, providers)
+    network.await_roll(auction)
     network.until(lambda: network.committed(auction) == 3, "commitments", step=False)
     network.daemons[0].kill()
     shutil.rmtree(network.daemons[0].state)
     network.start(0)
     scores = network.score(auction)
-    assert [score.eligible for score in scores] == [True, False]
+    assert [score.present for score in scores] == [True, False]
     assert not network.events("VectorPublished")
     network.conclude(auction, providers)
 
@@ -325,13 +342,14 @@ def test_chunks__more_commitments_than_one_holds__all_are_posted(tmp_path: Path)
         first = network.commit(auction, 2, texts(0))
         sender = network.sender(3)
         sealed = network.auctions.seal_bid(auction, sender.address, 1, bytes(32))
-        call = network.auctions.commit(auction, sealed, DataSet(bytes(32), bytes(32), 1))
-        value = 10**6 * 10**9
+        nowhere = DataSet(bytes(32), bytes(32), 1, bytes(32))
+        call = network.auctions.commit(auction, sealed, nowhere, bytes(32))
+        value = 10**6 * GWEI + ENTRY_FEE
         for _ in range(1024):
             call.transact({"from": sender.address, "value": value, "gas": 200_000})  # type: ignore[typeddict-item]
-        network.mine(network.auctions.phases(auction).commit_end)
+        network.open_all(auction, [first])
         scores = network.score(auction)
-        assert [index for index, score in enumerate(scores) if score.eligible] == [first.index]
+        assert [index for index, score in enumerate(scores) if score.present] == [first.index]
         assert len(scores) == 1025
         assert sorted(e.body.chunk for e in network.events("ScoresPosted")) == [0, 1]
         network.conclude(auction, [first])
