@@ -235,7 +235,12 @@ class AuctionState:
     @property
     def stakes_free(self) -> int:
         """Time from which stakes can be released, unix seconds."""
-        return self.windows(2 if self.terms.durations.challenge else 1).end + LOCK_SECONDS
+        return self.scores_end + LOCK_SECONDS
+
+    @property
+    def scores_end(self) -> int:
+        """End of the last window for scores, that of an appeal where there is one."""
+        return self.windows(2 if self.terms.durations.challenge else 1).end
 
     @property
     def stake(self) -> int:

@@ -317,6 +317,7 @@ class Daemon:
         progress = AuctionProgress(
             (self._reporting.progress(auction, 1), self._reporting.progress(auction, 2)),
             self._samples.looked_at(auction),
+            self._samples.searched(auction),
             self._verdicts.faults(auction.id),
             self._context.journal.messages.verdicts(auction.id),
             self._enforcement.deviators(auction),

@@ -96,7 +96,9 @@ def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:
         and settled >= phases.open_end
         and now < roll_end
     ):
-        late = now >= phases.open_end + timing.roll_share * (roll_end - phases.open_end)
+        # Who was away until now asks once before it says that it holds nothing.
+        share = timing.roll_share if turn.progress.searched else (1 + timing.roll_share) / 2
+        late = now >= phases.open_end + share * (roll_end - phases.open_end)
         if late or all(index in turn.progress.looked_at for index in auction.opened):
             yield Duty(Kind.CALL_ROLL, auction.id)
 
@@ -259,7 +261,7 @@ def _earnings(turn: Turn) -> Iterator[Duty]:
     if ended and auction.fee_due(me):
         yield Duty(Kind.CLAIM_FEE, auction.id, me.round)
     # Until the last window of scores is over, there may be more gas to repay.
-    if ended and now >= auction.windows(2).end and auction.gas_due(turn.address):
+    if ended and now >= auction.scores_end and auction.gas_due(turn.address):
         yield Duty(Kind.CLAIM_DUE, auction.id)
     if now >= auction.stakes_free and me.position in round_.stakes:
         present = round_.published.keys() | _members(round_.complete)

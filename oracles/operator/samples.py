@@ -47,6 +47,8 @@ class Samples:
         self._index = index
         self._cache = DirectoryStore(self._settings.state / "cache")
         self._pieces = Pieces(self._settings.state / "pieces")
+        #: Auctions whose present openings all sources were asked for.
+        self._searched: set[int] = set()
         #: Pauses after passes that did not bring everything.
         self.passes = Backoff()
 
@@ -56,6 +58,7 @@ class Samples:
 
     def ended(self, end: Ended) -> None:
         """Take note of a pass over the sources."""
+        self._searched.add(end.duty.auction)
         if end.error is None:
             self.passes.succeeded(end.duty)
         else:
@@ -69,6 +72,10 @@ class Samples:
             return {}
         found: dict[str, str] = json.loads(path.read_text())
         return {int(index): not problem for index, problem in found.items()}
+
+    def searched(self, auction: AuctionState) -> bool:
+        """Whether all sources were asked for what is opened now, since this process started."""
+        return auction.id in self._searched and self._same_inputs(auction)
 
     def file(self, cid: Cid, offset: int, size: int | None) -> Path | None:
         """A file that this operator serves, whole, or the piece that a range asks for."""
@@ -84,6 +91,7 @@ class Samples:
     def forget(self, auction: int) -> None:
         """Let go of an auction that is over."""
         self.passes.forget(auction)
+        self._searched.discard(auction)
         folder = self._folder(auction)
         archives = folder / "archives"
         if archives.exists():
@@ -111,6 +119,7 @@ class Samples:
             # What was looked at before concerns other openings, if only in part.
             self._jobs.end(duty, "there is more to fetch, or the chain was reorganised")
             self.passes.succeeded(duty)
+            self._searched.discard(auction.id)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.result(duty).unlink(missing_ok=True)
             (folder / "inputs").write_bytes(sealed(auction))

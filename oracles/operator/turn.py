@@ -41,6 +41,7 @@ class AuctionProgress:
         rounds: one and two.
         looked_at: by index, whether its sample is here and right (True) or is no good (False). What
             could not be fetched yet is absent.
+        searched: whether all sources were asked for what is opened now.
         faults: winners that this operator would strike out, and those that it would not, by index
             and ground; absent while it has not looked.
         verdicts: signatures of verdicts, by index and ground, by member.
@@ -50,6 +51,7 @@ class AuctionProgress:
 
     rounds: tuple[RoundProgress, RoundProgress] = (RoundProgress(), RoundProgress())
     looked_at: Mapping[int, bool] = field(default_factory=dict)
+    searched: bool = True
     faults: Mapping[tuple[int, Ground], bool] = field(default_factory=dict)
     verdicts: Mapping[tuple[int, Ground], Mapping[int, bytes]] = field(default_factory=dict)
     deviators: Mapping[int, int] = field(default_factory=dict)

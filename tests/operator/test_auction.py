@@ -22,6 +22,8 @@ def network(tmp_path: Path) -> Iterator[Network]:
 
 
 def test_auction__three_honest_operators__are_of_one_mind(network: Network, tmp_path: Path) -> None:
+    # Gas has a price, so that who posts for all has something to be repaid.
+    network.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
     network.start()
     auction, providers = network.auction()
     assert network.await_roll(auction) == {0, 1, 2}
@@ -43,6 +45,11 @@ def test_auction__three_honest_operators__are_of_one_mind(network: Network, tmp_
     network.mine(network.state(auction).phases.dispute_end)
     network.collect(auction, providers)
     network.until(lambda: len(network.events("FeeClaimed")) == 3, "fees claimed")
+    posters = {event.body.account for event in network.events("DueAdded")}
+    network.until(lambda: len(network.events("DueClaimed")) == len(posters) > 0, "gas repaid")
+    (repaid, *_) = network.events("DueClaimed")
+    assert repaid.body.account in posters
+    assert repaid.body.amount > 0
     network.check(auction)
     network.audit()
     network.audit_files(auction)

@@ -160,6 +160,10 @@ def test_roll__opening_is_over__called_once_all_is_looked_at_or_time_is_short() 
     assert due(auction, known(), ROLL) == {Kind.CALL_ROLL}
     assert due(auction, some, ROLL + 59) == {Kind.FETCH}
     assert due(auction, some, ROLL + 60) == {Kind.FETCH, Kind.CALL_ROLL}
+    # Just started: asks once before it gives up.
+    fresh = known(looked_at={}, searched=False)
+    assert due(auction, fresh, ROLL + 79) == {Kind.FETCH}
+    assert due(auction, fresh, ROLL + 80) == {Kind.FETCH, Kind.CALL_ROLL}
     auction.called[0] = (0b11,)
     assert due(auction, known(), ROLL + 60) == set()
 
@@ -403,7 +407,7 @@ def test_earnings__auction_over__fee_gas_and_stake_are_taken_and_then_it_is_fini
     auction.rounds[0].claimed[0] = 100
     auction.dues_claimed[address] = 150
     free = auction.stakes_free
-    assert free == auction.windows(2).end + LOCK_SECONDS
+    assert free == auction.windows(1).end + LOCK_SECONDS
     assert due(auction, known(), free - 1) == set()
     assert due(auction, known(), free) == {Kind.RELEASE_STAKE}
     auction.rounds[0].stakes.clear()
@@ -431,7 +435,7 @@ def test_earnings__aborted__claimed_without_waiting_for_a_dispute() -> None:
     auction = committed(view(), 0, 1, 2)
     auction.state = State.ABORTED
     auction.dues, auction.covered = {member(0): 10}, 10
-    assert due(auction, known(), auction.windows(2).end + 1) >= {Kind.CLAIM_DUE}
+    assert due(auction, known(), auction.windows(1).end) >= {Kind.CLAIM_DUE}
     assert due(view(0, roll=None), known(), COMMIT + 60) == {Kind.ABORT}
 
 
