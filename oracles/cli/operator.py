@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr
+from oracles.cli.when import local, moment
 from oracles.errors import ConfigError
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
     from oracles.chain.client import Sender
+    from oracles.chain.oracle import OracleContract
     from oracles.chain.typed_events import Panel
     from oracles.dataset import EncryptionKey
     from oracles.operator.settings import Settings
@@ -51,6 +53,11 @@ def _sender(settings: Settings) -> Sender:
     if signer is None:
         raise ConfigError("this needs a signing key: set keystore, private_key or remote_signer")
     web3 = connect(settings.rpc, Deployment.load(settings.deployment).chain_id)
+    try:
+        # A command may be the first thing that happens in the state folder.
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make {settings.state}: {error.strerror or error}") from error
     pending = settings.state / "sent.json"
     return Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei, pending=pending)
 
@@ -103,7 +110,7 @@ def keygen(
         typer.Option(envvar="QMIA_PASSPHRASE_FILE", help="File whose content encrypts them."),
     ],
     encryption_only: Annotated[
-        bool, typer.Option("--encryption-only", help="Only a new encryption key, for `rotate`.")
+        bool, typer.Option("--encryption-only", help="Only a new encryption key, to `register`.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -143,18 +150,24 @@ def register(
     rpc: RpcOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Register as an operator, or publish another encryption key; both may be repeated.
+    """Register as an operator, or publish another encryption key; may be repeated.
 
     A new key counts for auctions that are created later. Make it first (`keygen
     --encryption-only`), name it in the settings, and move the earlier one to
     `old_encryption_keystores`: running auctions are still wrapped for that.
     """
+    from oracles.chain.signers import LocalSigner
+    from oracles.chain.typed_data import key_message
+
     settings = _load(config, rpc=rpc)
     sender = _sender(settings)
     oracle, key = _oracle(settings, sender), _encryption_key(settings)
     wei = ETHER.parse(deposit)
     _check_balance(sender, wei)
-    receipt = sender.send(oracle.register(sender.address, key))
+    # The encryption key signs for its owner, so that nobody registers another's.
+    message = key_message(oracle.domain, sender.address, key.public)
+    signature = LocalSigner.from_secret(key.secret).sign_typed(message)
+    receipt = sender.send(oracle.register(key.public, signature))
     if wei:
         receipt = sender.send(oracle.deposit(sender.address), value=wei)
     show(
@@ -383,6 +396,54 @@ def _panel_fields(prefix: str, panel: Panel) -> dict[str, Any]:
     }
 
 
+@app.command()
+def challenge(
+    auction: Annotated[int, typer.Argument(help="Id of the auction.")],
+    config: ConfigOption = None,
+    rpc: RpcOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have an auction scored once more, by its appeal panel, while challenges are taken.
+
+    Anybody may. The appeal fee is paid as a bond. It comes back as credit if a score moves by more
+    than the tolerance, or if the appeal panel does not answer; else it pays the appeal panel.
+    """
+    from oracles.chain.deployment import Deployment
+    from oracles.chain.rpc import block
+    from oracles.chain.state import load_auction
+
+    settings = _load(config, rpc=rpc)
+    sender = _sender(settings)
+    deployment = Deployment.load(settings.deployment)
+    state = load_auction(sender.web3, deployment, auction)
+    bond = state.terms.scoring.appeal_fee_gwei * 10**9
+    start, now = state.windows(1).end, block(sender.web3, "latest")["timestamp"]
+    end = start + state.terms.durations.challenge
+    if not state.panel(2).members:
+        raise ConfigError(f"the set of auction {auction} has no appeal panel: its scores stand")
+    if not state.rounds[0].complete:
+        raise ConfigError(f"auction {auction} has no scores that could be challenged")
+    if state.challenged:
+        raise ConfigError(f"auction {auction} was challenged already")
+    if not start <= now < end:
+        raise ConfigError(
+            f"challenges of auction {auction} are taken from {moment(start, now)} to"
+            f" {moment(end, now)}"
+        )
+    _check_balance(sender, bond)
+    call = deployment.oracle(sender.web3).challenge(deployment.address("DataAuction"), auction)
+    receipt = sender.send(call, value=bond)
+    show(
+        {
+            "auction": auction,
+            "bond": ETHER.format(bond),
+            "decided_until": local(state.windows(2).end),
+            "transaction": "0x" + bytes(receipt["transactionHash"]).hex(),
+        },
+        json=json,
+    )
+
+
 def _check_balance(sender: Sender, wei: int) -> None:
     from oracles.chain.rpc import balance
 
@@ -436,7 +497,7 @@ def evaluation(
     show({"evaluation": "0x" + digest.hex(), "installed": str(path)}, json=json)
 
 
-def _oracle(settings: Settings, sender: Sender) -> Any:
+def _oracle(settings: Settings, sender: Sender) -> OracleContract:
     from oracles.chain.deployment import Deployment
 
     return Deployment.load(settings.deployment).oracle(sender.web3)

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: Processes of each stage. Scoring takes all that a machine has; fetching takes almost nothing.
-_SLOTS: Final = {Stage.FETCH: 4, Stage.SCORE: 1}
-_NAMES: Final = {Stage.FETCH: "fetching", Stage.SCORE: "scoring"}
+_SLOTS: Final = {Stage.FETCH: 4, Stage.SCORE: 1, Stage.RETRIEVE: 2, Stage.EXAMINE: 1}
+_NAMES: Final = {
+    Stage.FETCH: "fetching",
+    Stage.SCORE: "scoring",
+    Stage.RETRIEVE: "retrieving",
+    Stage.EXAMINE: "examining",
+}
 #: Progress is logged this often, and at the end of each stage.
 _TELL_SECONDS: Final = 30.0
 

@@ -15,7 +15,7 @@ from oracles.chain.signers import LocalSigner
 from oracles.chain.typed_data import key_message
 from oracles.dataset import EncryptionKey
 from oracles.errors import ChainError
-from oracles.evidence import Cid
+from oracles.evidence import Cid, GatewayStore, StoreError, read
 from oracles.evidence.cid import RAW
 from oracles.market.buyer import Buyer
 from tests.operator.network import DURATIONS, ETHER, FEE, GWEI, STAKE, Network, texts
@@ -48,6 +48,16 @@ def receive(network: Network, auction: int, out: str) -> dict[int, Received]:
     buyer = Buyer(network.buyer, network.deployment)
     found = buyer.receive(auction, network.buyer_key, network.store, network.folder / out)
     return {each.index: each for each in found}
+
+
+def introduce(network: Network) -> list[str]:
+    """Tell daemons that are to be started of each other's servers; gives their addresses."""
+    ports = [free_port() for _ in network.daemons]
+    for daemon, port in zip(network.daemons, ports, strict=True):
+        text = daemon.config.read_text().replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"')
+        peers = ", ".join(f'"http://127.0.0.1:{other}"' for other in ports if other != port)
+        daemon.config.write_text(f"{text}exchange.peers = [{peers}]\n")
+    return [f"http://127.0.0.1:{port}" for port in ports]
 
 
 def assert_nobody_lost(network: Network) -> None:
@@ -123,12 +133,8 @@ def test_data__two_sets_served_to_different_operators__nobody_honest_loses(
 
 def test_data__served_to_one_operator_only__the_others_have_it_from_there(tmp_path: Path) -> None:
     network = Network(tmp_path)
-    ports = [free_port() for _ in range(3)]
     try:
-        for daemon, port in zip(network.daemons, ports, strict=True):
-            text = daemon.config.read_text().replace('"127.0.0.1:0"', f'"127.0.0.1:{port}"')
-            peers = ", ".join(f'"http://127.0.0.1:{other}"' for other in ports if other != port)
-            daemon.config.write_text(f"{text}exchange.peers = [{peers}]\n")
+        introduce(network)
         network.start()
         auction = network.create()
         only = network.commit(auction, 2, texts(0))
@@ -184,19 +190,26 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
 ) -> None:
     network = Network(tmp_path)
     try:
+        servers = introduce(network)
         network.start()
         auction = network.create()
         gone, host_down = network.commit(auction, 2, texts(0)), network.commit(auction, 3, texts(1))
         # Its pages all open, but they are not what was committed.
         lie = network.commit(auction, 4, texts(2), content_digest=keccak(text="better data"))
-        providers = [gone, host_down, lie]
+        # The buyer does not find it, but one of the operators does.
+        found_by_one = network.commit(auction, 5, texts(3))
+        providers = [gone, host_down, lie, found_by_one]
         network.open_all(auction, providers)
         network.await_roll(auction)
         network.score(auction)
         network.settle(auction, providers)
         network.hide(archive_of(gone))
+        network.hide(archive_of(found_by_one), 0)
         found = receive(network, auction, "first look")
         assert found[gone.index].action == "named missing"
+        assert found[found_by_one.index].action == "named missing"
+        here = GatewayStore(servers[1])
+        network.until(lambda: _has(here, archive_of(found_by_one)), "the archive", step=False)
         phases = network.state(auction).phases
         network.mine(phases.fetch_end - (phases.fetch_end - phases.settle_end) // 4)
 
@@ -207,7 +220,7 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
         unavailable = Ground.UNAVAILABLE
         network.until(lambda: struck_out(unavailable) == [gone.index], "the verdict", step=False)
         network.mine(phases.fetch_end)
-        for provider in (host_down, lie):
+        for provider in (host_down, lie, found_by_one):
             network.deliver(auction, provider)
         with pytest.raises(ChainError):
             network.deliver(auction, gone)
@@ -217,20 +230,30 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
         found = receive(network, auction, "first look")
         assert found[lie.index].action == "complained"
         assert found[host_down.index].documents == 3
+        network.store.put(read(here, archive_of(found_by_one), limit=1 << 20))
+        found = receive(network, auction, "second look")
+        assert found[found_by_one.index].documents == 3
         half = phases.dispute_end - (phases.dispute_end - phases.deliver_end) // 2
         network.mine(half)
         unreadable = Ground.UNREADABLE
         network.until(lambda: struck_out(unreadable) == [lie.index], "the verdict", step=False)
         network.mine(phases.dispute_end)
-        network.collect(auction, [host_down])
-        (claimed,) = network.events("Claimed")
-        assert claimed.body.index == host_down.index
-        assert claimed.body.cash > 0
+        network.collect(auction, [host_down, found_by_one])
+        claimed = {e.body.index: e.body.cash for e in network.events("Claimed")}
+        assert claimed.keys() == {host_down.index, found_by_one.index}
+        assert all(claimed.values())
         assert kept.exists()
         network.check(auction)
         network.audit()
     finally:
         network.close()
+
+
+def _has(store: GatewayStore, cid: Cid) -> bool:
+    try:
+        return bool(read(store, cid, limit=1 << 20))
+    except StoreError:
+        return False
 
 
 # COLLUSION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from eth_account import Account
+from eth_utils.address import to_checksum_address
 
 from oracles.chain.keystore import write_keystore
+from oracles.chain.signers import LocalSigner
+from oracles.chain.typed_data import key_message
 from oracles.errors import ConfigError
 from oracles.operator.check import judge_windows
 from oracles.operator.duty import Duty, Kind
@@ -21,6 +25,7 @@ from oracles.operator.keys import load_encryption_keys
 from oracles.operator.settings import load
 from scripts.build import ROOT
 from tests.operator.network import DURATIONS, ETHER, Network
+from tests.support.chain import ACCOUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +43,10 @@ def qmia(*arguments: str, code: int = 0) -> Any:
     )
     assert run.returncode == code, run.stderr
     return json.loads(run.stdout) if run.stdout.startswith(("{", "[")) else run.stderr
+
+
+#: Addresses that exist nowhere.
+MEMBERS = ["0x" + f"{number:02x}" * 20 for number in (0xA1, 0xB2, 0xC3, 0xD4, 0xE5)]
 
 
 @pytest.fixture(scope="module")
@@ -72,40 +81,93 @@ def test_cli__new_operator__makes_keys_registers_and_passes_the_check(network: N
         '[stores]\ndata = ["store"]\n'
         '[scoring]\nmetric = "tests.operator.scorer:Quick"\nallow_foreign = true\n'
     )
-    poor = qmia("register", "--bond", "1.5", "--config", str(config), code=2)
-    assert "has 0 ether" in poor
+    poor = qmia("register", "--deposit", "1.5 ether", "--config", str(config), code=2)
+    assert "has 0 ETH" in poor
     network.node.set_balance(made["address"], 10 * ETHER)
     findings = qmia("check", "--config", str(config), "--json", code=1)
     results = {finding["name"]: finding["result"] for finding in findings}
-    assert results["bond"] == "failed"
+    assert results["credit"] == "failed"
     assert results["rpc 1"] == "failed"
     assert results["rpc 2"] == "ok"
-    registered = qmia("register", "--bond", "1.5", "--config", str(config), "--json")
+    registered = qmia("register", "--deposit", "1.5 ether", "--config", str(config), "--json")
     assert registered["operator"] == made["address"]
+    assert registered["credit"] == "1.5 ETH"
     config.write_text(config.read_text().replace('"http://127.0.0.1:1", ', ""))
     findings = qmia("check", "--config", str(config), "--json")
     assert all(finding["result"] != "failed" for finding in findings)
     shown = qmia("status", "--config", str(config), "--json")
-    assert shown["bond_wei"] == str(3 * ETHER // 2)
+    assert (shown["credit"], shown["earned"]) == ("1.5 ETH", "0 ETH")
     assert shown["auctions"] == []
+    added = qmia("deposit", "1 ether", "--config", str(config), "--json")
+    assert added["credit"] == "2.5 ETH"
+    taken = qmia("withdraw", "0.5 ether", "--config", str(config), "--json")
+    assert (taken["credit"], taken["to"]) == ("2 ETH", made["address"])
+    assert "the credit is 2 ETH" in qmia("withdraw", "3 ether", "--config", str(config), code=2)
+    assert network.oracle.credit_of(made["address"]) == 2 * ETHER
 
 
-def test_set__members_in_any_order__sorted_and_its_id_is_printed(network: Network) -> None:
+def test_set__proposed_in_any_order__sorted_explained_and_accepted_by_each(
+    network: Network,
+) -> None:
     (daemon,) = network.daemons
     config = str(daemon.config)
     others = [network.sender(number) for number in (4, 5, 6, 7)]
+    key = network.buyer_key
     for other in others:
-        other.send(network.oracle.register(network.buyer_key.public), value=ETHER)
-    members = [daemon.address, *(other.address.lower() for other in others)]
-    refused = qmia("set", *members, "--threshold", "4", "--config", config, code=2)
-    assert "odd and more than half: 3 or 5" in refused
-    assert "odd and more than half: 3" in qmia("set", *members[:4], "--threshold", "2", code=2)
-    assert "once only" in qmia("set", members[1], members[1], code=2)
-    assert "no address" in qmia("set", "0x12", code=2)
-    made = qmia("set", *members, "--config", config, "--json")
-    assert (made["threshold"], made["members_that_may_fail"]) == (3, 2)
-    operator_set = network.oracle.operator_set(made["operator_set"])
-    assert sorted(map(str.lower, members)) == list(map(str.lower, operator_set.members))
+        message = key_message(network.oracle.domain, other.address, key.public)
+        signature = LocalSigner.from_secret(key.secret).sign_typed(message)
+        other.send(network.oracle.register(key.public, signature))
+    first = [others[0].address, daemon.address.lower(), others[1].address.lower()]
+    appeal = others[2].address
+    made = qmia("set", "propose", *first, "--appeal", appeal, "--config", config, "--json")
+    assert made["members"] == sorted(map(to_checksum_address, first), key=str.lower)
+    assert (made["threshold"], made["members_that_may_fail"]) == (3, 0)
+    assert (made["members_that_may_lie"], made["appeal_threshold"]) == (1, 1)
+    number = str(made["operator_set"])
+    assert number in made["next"]
+
+    accepted = qmia("set", "accept", number, "--config", config, "--json")
+    assert (accepted["panel"], accepted["standing"]) == ("first", False)
+    shown = qmia("set", "show", number, "--config", config, "--json")
+    assert sorted(shown["not_accepted_by"]) == sorted(o.address for o in others[:3])
+    members = [*made["members"], appeal]
+    for other in others[:3]:
+        other.send(network.oracle.accept_set(int(number), members.index(other.address)))
+    shown = qmia("set", "show", number, "--config", config, "--json")
+    assert (shown["standing"], shown["not_accepted_by"]) == (True, [])
+    assert "AlreadyAccepted" in qmia("set", "accept", number, "--config", config, code=2)
+    left = qmia("set", "leave", number, "--config", config, "--json")
+    assert left["standing"] is False
+    assert "no member of set 1" in _of_another(network, "set", "accept", "1")
+
+
+def _of_another(network: Network, *arguments: str) -> str:
+    """What a command says that an account which is no operator gives."""
+    (daemon,) = network.daemons
+    secret = network.folder / "another"
+    secret.write_text(bytes(ACCOUNTS[8].key).hex())
+    text = daemon.config.read_text()
+    text = re.sub(r"^private_key_file = .*$", 'private_key_file = "another"', text, flags=re.M)
+    config = network.folder / "another.toml"
+    config.write_text(text)
+    return str(qmia(*arguments, "--config", str(config), code=2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([*MEMBERS, "--threshold", "4"], "odd and more than half: 3 or 5"),
+        ([*MEMBERS[:4], "--threshold", "1"], "odd and more than half: 3"),
+        (MEMBERS[:2], "there is none, so name another number of members"),
+        ([MEMBERS[1], MEMBERS[2], MEMBERS[1].upper().replace("X", "x")], "once only"),
+        ([*MEMBERS[:3], "--appeal", MEMBERS[0]], "once only"),
+        (["0x12"], "no address"),
+    ],
+)
+def test_set__that_the_contract_would_refuse__said_before_anything_is_sent(
+    arguments: list[str], complaint: str
+) -> None:
+    assert complaint in qmia("set", "propose", *arguments, code=2)
 
 
 def test_status__only_a_keystore_is_named__it_is_not_opened(network: Network) -> None:
@@ -124,7 +186,7 @@ def test_check__windows_shorter_than_finality__failed_and_said(network: Network)
     (daemon,) = network.daemons
     config = network.folder / "finalized.toml"
     text = daemon.config.read_text().replace('block = "latest"', 'block = "finalized"')
-    config.write_text(text.replace("fetch_share = 0.0005", "fetch_share = 0.4"))
+    config.write_text(text)
     short = network.create(replace(DURATIONS, score_commit=900))
     # anvil calls final what is 64 blocks deep: 13 minutes.
     network.node.rpc("anvil_mine", hex(70), hex(12))
@@ -132,8 +194,8 @@ def test_check__windows_shorter_than_finality__failed_and_said(network: Network)
     assert "is 768 s behind" in findings["finality"]["detail"]
     finding = findings[f"windows of auction {short}"]
     assert finding["result"] == "failed"
-    assert finding["detail"] == "its commit window of 900 s should be 2880"
-    network.mine(network.auctions.phases(short).reveal_start)
+    assert finding["detail"] == "its commit window of 900 s should be 2304"
+    network.mine(network.state(short).phases.reveal_start)
     network.buyer.send(network.auctions.abort(short))
     findings = {f["name"]: f for f in qmia("check", "--config", str(config), "--json")}
     assert f"windows of auction {short}" not in findings
@@ -144,12 +206,13 @@ def test_check__windows_shorter_than_finality__failed_and_said(network: Network)
     [
         ({}, 0, "ok"),
         ({}, 1152, "ok"),
-        ({"score_commit": 2879}, 1152, "warning"),
+        ({"score_commit": 2303}, 1152, "warning"),
         ({"score_commit": 1152}, 1152, "failed"),
         ({"score_open": 180}, 1152, "warning"),
         ({"score_open": 15}, 1152, "failed"),
-        ({"verdict": 2000}, 1152, "warning"),
-        ({"verdict": 1000, "score_open": 180}, 1152, "failed"),
+        ({"roll": 1919}, 1152, "warning"),
+        ({"fetch": 4000}, 1152, "warning"),
+        ({"dispute": 2000, "score_open": 180}, 1152, "failed"),
     ],
 )
 def test_judge_windows__lengths__judged(
@@ -194,24 +257,10 @@ def test_cli__dry_run__watches_and_sends_nothing(network: Network) -> None:
     shown = qmia("status", "--config", str(daemon.config), "--json")
     mine = shown["auctions"][-1]
     assert (mine["auction"], mine["committed"], mine["complete"]) == (auction, True, True)
+    assert (mine["called_roll"], mine["stake"]) == (True, "1 ETH")
+    refused = qmia("challenge", str(auction), "--config", str(daemon.config), code=2)
+    assert "has no appeal panel" in refused
     daemon.kill()
-
-
-def test_rotate__bond_unlocked__new_key_is_published(network: Network) -> None:
-    (daemon,) = network.daemons
-    network.mine(network.now + 60 * 86_400)
-    new = network.folder / "new-encryption"
-    new.write_text("12" * 32)
-    text = daemon.config.read_text().replace(
-        str(network.folder / "secrets0" / "encryption"), str(new)
-    )
-    config = network.folder / "rotated.toml"
-    config.write_text(text)
-    rotated = qmia("rotate", "--config", str(config), "--json")
-    registered = network.events("OperatorRegistered")[-1]
-    key = registered.body.key_x + registered.body.key_y
-    assert rotated["encryption_public_key"] == "0x" + key.hex()
-    assert network.oracle.bond_of(daemon.address)[0] == 2 * ETHER
 
 
 def test_encryption_keys__earlier_ones__come_after_the_present_one(tmp_path: Path) -> None:
