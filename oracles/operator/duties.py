@@ -45,13 +45,16 @@ def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
         turn: the auction, the time, and what this operator has done and heard.
         timing: when it does what.
     """
+    # A stranger's auction that is declined costs nothing, unless there was a promise before.
+    promised = turn.me.position in turn.auction.rounds[turn.me.round - 1].committed
+    serves = promised or not turn.declined
     if turn.auction.state is State.OPEN:
         if not turn.declined:
             yield from _samples(turn, timing)
         yield from _round(turn, timing)
-        if timing.housekeeping:
+        if serves and timing.housekeeping:
             yield from _housekeeping(turn, timing)
-    if timing.slash:
+    if serves and timing.slash:
         yield from _slashing(turn, timing)
     if turn.auction.state is State.SETTLED:
         yield from _exchange(turn, timing)

@@ -191,7 +191,10 @@ def test_policy__auction_declined__nothing_of_its_own_but_what_was_promised() ->
     late = view(roll=None)
     assert due(late, known(looked_at={}), ROLL + 60, declined="too many") == set()
     assert due(view(), known(scored={1}), COMMIT, declined="too many") == set()
+    assert due(late, known(), END + 60, declined="too many") == set()
+    assert Kind.ABORT in due(late, known(), END + 60)
     promised = committed(view(), 0, 1, 2)
+    assert Kind.ABORT in due(promised, known(), END + 60, declined="too many")
     assert Kind.REVEAL in due(promised, known(scored={1}), OPEN, declined="too many")
 
 
