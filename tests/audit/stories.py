@@ -1,10 +1,16 @@
-"""Auctions in which everything happens that can: material for the audit."""
+"""Auctions in which everything happens that can: material for the audit.
+
+`python -m tests.audit.stories FILE` writes their archive.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import sys
+from pathlib import Path
 
+from oracles.audit import write_archive
 from tests.audit.recorder import Recorded, Story
 from tests.support.auction import (
     BUYER,
@@ -326,3 +332,7 @@ def everything() -> Story:
     p.ask("deposit", p.first[1].address, value=100 * ETHER)
     running(p)
     return Story(p)
+
+
+if __name__ == "__main__":
+    write_archive(Path(sys.argv[1]), everything())
