@@ -38,14 +38,17 @@ class Broken(NamedTuple):
 
 
 BROKEN: Final = (
-    Broken("Packing", "check_bid", "libraries/Bids.sol", "(bid >> 72)", "(bid >> 73)"),
-    Broken("Packing", "check_marks", "libraries/Bids.sol", "(bid >> 8)", "(bid >> 7)"),
-    Broken("Packing", "check_commitment", "libraries/Bids.sol", " & ~uint256(0xff)", ""),
+    Broken("Packing", "check_bid", "types/Bid.sol", "(Bid.unwrap(bid) >> 72)", "(Bid.unwrap(bid) >> 73)"),
+    Broken("Packing", "check_marks", "types/Bid.sol", "(Bid.unwrap(bid) >> 8)", "(Bid.unwrap(bid) >> 7)"),
+    Broken("Packing", "check_commitment", "types/Bid.sol", "(hash & ~uint256(0xff))", "hash"),
+    Broken("Packing", "check_delivery", "types/Bid.sol", "& ~COST_MASK) |", ") |"),
+    Broken("Packing", "check_order", "types/Bid.sol", "indexA > indexB", "indexA >= indexB + 2"),
+    Broken("Packing", "check_roll", "libraries/Roll.sol", "16 - least", "15 - least"),
     Broken("Packing", "check_score", "libraries/Scores.sol", "(score >> 46) & 0x3fff", "(score >> 46) & 0x1fff"),
     Broken("Packing", "check_median", "libraries/Medians.sol", "shr(1, sub(n, 1))", "sub(n, 1)"),
-    Broken("Clearing", "check_oneBid", "libraries/Clock.sol", "walk.cost * total > budget", "walk.cost * total >= budget"),
-    Broken("Clearing", "check_twoBids", "libraries/Clock.sol", "lt(index, mload", "gt(index, mload"),
-    Broken("Clearing", "check_threeBids", "libraries/Clock.sol", "or(iszero(loser), lt(a, b))", "or(iszero(loser), gt(a, b))"),
+    Broken("ClockCertificate", "check_oneBid", "libraries/Clock.sol", "walk.cost * total > budget", "walk.cost * total >= budget"),
+    Broken("ClockCertificate", "check_twoBids", "libraries/Clock.sol", "lt(index, mload", "gt(index, mload"),
+    Broken("ClockCertificate", "check_threeBids", "libraries/Clock.sol", "or(iszero(loser), lt(a, b))", "or(iszero(loser), gt(a, b))"),
     Broken("DstRounding", "check_share", "DstToken.sol", "(level / p.levelDen, level", "(level / p.levelDen + 1, level"),
     Broken("DstRounding", "check_remainders", "DstToken.sol", "level % p.levelDen, true", "level, true"),
     Broken("DstRounding", "check_check", "DstToken.sol", "p.capped && p.issued <= t.supply", "p.capped"),

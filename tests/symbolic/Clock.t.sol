@@ -10,7 +10,7 @@ import {vm} from "./Vm.sol";
 /// first loser)`. Written without jumps, so that a check has the contract's own branches only. Products of unknowns
 /// are hard, so widths are bounded: one bid with cost and budget below 64 and weight up to 7; two with 32 and 3; three
 /// with 16 and 2. Ties, cost 0 and budget 0 are within them.
-contract Clearing {
+contract ClockCertificate {
     using Clock for Clock.Walk;
 
     uint256 internal constant N = 3;
