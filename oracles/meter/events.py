@@ -1,0 +1,195 @@
+"""What a usage log holds: CloudEvents 1.0, exact amounts, and prices by version.
+
+An amount is an integer in millionths of the settlement token's smallest unit, so that the price of
+one token of text is exact. Money moves in whole units; what is left over is carried to the next
+period. No prompt, no answer and no name is in an event: a customer is a salted hash.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import rfc8785
+
+from oracles.dataset.merkle import keccak
+from oracles.errors import InputError, IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Millionths of the smallest unit.
+MICRO: Final = 10**6
+_PREFIX: Final = "org.qmia."
+Kind = Literal["prices", "usage", "correction", "licence"]
+KINDS: Final[frozenset[str]] = frozenset({"prices", "usage", "correction", "licence"})
+#: How tokens were counted: the server's word, held against our own count; or our own count.
+Basis = Literal["usage", "counted"]
+_LARGEST: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """One version of the price list.
+
+    Attributes:
+        models: by model, the price of a million tokens in and out, in smallest units.
+    """
+
+    models: Mapping[str, tuple[int, int]]
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise InputError("the price list names no model")
+        for model, prices in self.models.items():
+            if not all(isinstance(p, int) and 0 <= p <= _LARGEST for p in prices):
+                raise InputError(f"the prices of {model!r} must be integers from 0 to 2^53 - 1")
+
+    @classmethod
+    def read(cls, text: str) -> Prices:
+        """From TOML: a table for each model with `in` and `out`, per million tokens.
+
+        Raises:
+            InputError: it is not that.
+        """
+        import tomllib
+
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"the price list is not TOML: {error}") from error
+        models = {}
+        for model, prices in content.items():
+            if not isinstance(prices, dict) or prices.keys() != {"in", "out"}:
+                raise InputError(f"the price list needs `in` and `out`, and no more, of {model!r}")
+            models[model] = (prices["in"], prices["out"])
+        return cls(models)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Prices:
+        """From an event's data.
+
+        Raises:
+            IntegrityError: it is no price list.
+        """
+        try:
+            return cls({name: (p["in"], p["out"]) for name, p in data["models"].items()})
+        except (InputError, KeyError, TypeError, AttributeError) as error:
+            raise IntegrityError(f"not a price list: {error}") from error
+
+    def plain(self) -> dict[str, Any]:
+        """As an event's data."""
+        return {"models": {name: {"in": i, "out": o} for name, (i, o) in self.models.items()}}
+
+    @property
+    def digest(self) -> bytes:
+        """keccak256 of its canonical JSON, 32 bytes."""
+        return keccak(rfc8785.dumps(self.plain()))
+
+    def amount(self, model: str, tokens_in: int, tokens_out: int) -> int:
+        """Price of one answer in millionths of the smallest unit.
+
+        Raises:
+            InputError: the list does not name the model.
+        """
+        if model not in self.models:
+            raise InputError(f"the price list does not name the model {model!r}")
+        price_in, price_out = self.models[model]
+        # A price per million tokens, in units, is one per token in millionths.
+        return tokens_in * price_in + tokens_out * price_out
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the log.
+
+    Attributes:
+        sequence: place in the log, from 0, without gaps; CloudEvents' `id`.
+        source: the log's origin.
+        time: unix milliseconds by the meter's clock, never before the entry before it.
+        kind: what happened.
+        data: of the kind, as `oracles.meter.log` writes it.
+    """
+
+    sequence: int
+    source: str
+    time: int
+    kind: Kind
+    data: Mapping[str, Any]
+
+    @property
+    def amount(self) -> int:
+        """What it adds to revenue, in millionths of the smallest unit."""
+        return int(self.data.get("amount", 0))
+
+    def encode(self) -> bytes:
+        """Canonical JSON (RFC 8785), without a line end."""
+        return rfc8785.dumps(
+            {
+                "specversion": "1.0",
+                "id": str(self.sequence),
+                "source": self.source,
+                "type": _PREFIX + self.kind,
+                "time": _moment(self.time),
+                "data": dict(self.data),
+            }
+        )
+
+    @classmethod
+    def decode(cls, line: bytes) -> Event:
+        """From its canonical JSON.
+
+        Raises:
+            IntegrityError: it is no event, or not in its canonical form.
+        """
+        try:
+            value = json.loads(line)
+            kind = value["type"].removeprefix(_PREFIX)
+            if kind not in KINDS or value["specversion"] != "1.0":
+                raise ValueError(f"its type is {value['type']!r}")
+            event = cls(
+                int(value["id"]), value["source"], _milliseconds(value["time"]), kind, value["data"]
+            )
+            if not isinstance(event.data, dict) or not isinstance(event.data.get("amount", 0), int):
+                raise ValueError("its amount is no integer")
+            if event.encode() != line:
+                raise ValueError("not in canonical form")
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise IntegrityError(f"the log holds something that is no event: {error}") from error
+        return event
+
+
+def customer_hash(salt: bytes, credential: str) -> str:
+    """Who asked, so that the same customer is seen as one and nobody learns who: 32 digits."""
+    return keccak(b"qmia/customer" + salt + credential.encode())[:16].hex()
+
+
+def period_revenue(carried: int, amounts: int) -> tuple[int, int]:
+    """Whole units that a period pays, and what it carries on.
+
+    Corrections may be larger than a period's usage: revenue is never below 0, the rest is carried.
+
+    Args:
+        carried: millionths that the period before left over; negative after large corrections.
+        amounts: sum over the period's events, in millionths.
+    """
+    total = carried + amounts
+    whole = max(0, total) // MICRO
+    return whole, total - whole * MICRO
+
+
+def _moment(milliseconds: int) -> str:
+    from datetime import UTC, datetime
+
+    whole, rest = divmod(milliseconds, 1000)
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:03}Z"
+
+
+def _milliseconds(moment: str) -> int:
+    from datetime import datetime
+
+    found = datetime.fromisoformat(moment)
+    if found.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    return round(found.timestamp() * 1000)

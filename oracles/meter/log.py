@@ -1,0 +1,367 @@
+"""The append-only log of a meter: events on disk, their Merkle tree, and receipts.
+
+A folder:
+
+    events.jsonl   one canonical event a line
+    leaves         their hashes; made again from the events where it is lost
+    periods.jsonl  checkpoints: what was closed, signed, and where it stands on chain
+    lock           held by the one program that writes
+
+An event counts from the moment its line is on disk, and `append` returns after that. A line that a
+power cut has torn was never acknowledged, so it is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from oracles.errors import ConfigError, InputError, IntegrityError
+from oracles.files import write_file
+from oracles.meter.events import Event, Kind, Prices, period_revenue
+from oracles.meter.tree import Tree, entry_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from eth_typing import ChecksumAddress
+
+    from oracles.chain.signers import Signer
+
+_EVENTS: Final = "events.jsonl"
+_PERIODS: Final = "periods.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a customer holds: the publisher's word that an entry is in its log.
+
+    Attributes:
+        origin: the log's.
+        sequence: of the entry.
+        leaf: its hash, 32 bytes.
+        signature: of the publisher over the three (EIP-712), 65 bytes.
+    """
+
+    origin: str
+    sequence: int
+    leaf: bytes
+    signature: bytes
+
+    def encode(self) -> str:
+        """For a header: sequence, leaf and signature, with dots between."""
+        return f"{self.sequence}.{self.leaf.hex()}.{self.signature.hex()}"
+
+    @classmethod
+    def decode(cls, text: str, origin: str) -> Receipt:
+        """From a header.
+
+        Raises:
+            InputError: it is no receipt.
+        """
+        try:
+            sequence, leaf, signature = text.strip().split(".")
+            found = cls(origin, int(sequence), bytes.fromhex(leaf), bytes.fromhex(signature))
+        except ValueError as error:
+            raise InputError(
+                f"{text!r} is no receipt: sequence.leaf.signature is needed"
+            ) from error
+        if len(found.leaf) != 32 or len(found.signature) != 65 or found.sequence < 0:
+            raise InputError(f"{text!r} is no receipt")
+        return found
+
+    def signer(self) -> ChecksumAddress:
+        """Whose word it is.
+
+        Raises:
+            InputError: the signature is none.
+        """
+        message = encode_typed_data(
+            full_message=receipt_message(self.origin, self.sequence, self.leaf)
+        )
+        try:
+            found: ChecksumAddress = Account.recover_message(message, signature=self.signature)
+        except Exception as error:
+            # The curve's library has errors of its own.
+            raise InputError("the receipt's signature is none") from error
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A closed part of the log.
+
+    Attributes:
+        number: from 0.
+        size: entries of the log up to its end.
+        root: Merkle root over them, hexadecimal.
+        end: unix seconds; no later entry has an earlier time.
+        revenue: whole units that it pays.
+        carried: millionths that it leaves to the next.
+        prices: digest of the price list at its end, hexadecimal.
+        transaction: that posted it; None as long as it is not on chain.
+    """
+
+    number: int
+    size: int
+    root: str
+    end: int
+    revenue: int
+    carried: int
+    prices: str
+    transaction: str | None = None
+
+
+def receipt_message(origin: str, sequence: int, leaf: bytes) -> dict[str, Any]:
+    """The typed message of a receipt (EIP-712)."""
+    return {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+            ],
+            "Receipt": [
+                {"name": "origin", "type": "string"},
+                {"name": "sequence", "type": "uint256"},
+                {"name": "leaf", "type": "bytes32"},
+            ],
+        },
+        "primaryType": "Receipt",
+        "domain": {"name": "Q-MIA UsageLog", "version": "1"},
+        "message": {"origin": origin, "sequence": sequence, "leaf": leaf},
+    }
+
+
+class UsageLog:
+    """A log that this program alone writes.
+
+    Args:
+        folder: of the log; made if it does not exist.
+        origin: what its events name as their source, as `qmia:31337/0x…/0x…`.
+        clock: unix seconds.
+
+    Raises:
+        ConfigError: another program writes it, it cannot be written, or it is another origin's.
+        IntegrityError: an entry in it is damaged.
+    """
+
+    def __init__(
+        self, folder: Path, origin: str, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.folder, self.origin = folder, origin
+        self._clock = clock
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (folder / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = (folder / _EVENTS).open("a+b")
+            self._tree = Tree(folder / "leaves")
+        except BlockingIOError as error:
+            self._lock.close()
+            raise ConfigError(f"another program writes the log {folder}: stop it first") from error
+        except OSError as error:
+            raise ConfigError(f"cannot write the log {folder}: {error.strerror}") from error
+        self.prices: Prices | None = None
+        self.periods: list[Period] = []
+        self._time = 0
+        self._amounts = 0
+        try:
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another program write it."""
+        self._tree.close()
+        self._file.close()
+        self._lock.close()
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._tree.size
+
+    def root(self, size: int | None = None) -> bytes:
+        """Root over the first entries, by default over all: 32 bytes."""
+        return self._tree.root(self.size if size is None else size)
+
+    def inclusion(self, sequence: int, size: int) -> list[bytes]:
+        """Branch of an entry to the root over the first `size` entries."""
+        return self._tree.inclusion(sequence, size)
+
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """Proof that the log only grew from `old` to `size` entries."""
+        return self._tree.consistency(old, size)
+
+    def append(self, entries: Sequence[tuple[Kind, Mapping[str, Any]]]) -> list[Event]:
+        """Write events down; they are on disk when this returns.
+
+        Raises:
+            ConfigError: the disk refuses; nothing of it counts.
+        """
+        # The clock may be set back; the log's own order is what counts.
+        now = max(self._time, int(self._clock() * 1000))
+        events = [
+            Event(self.size + place, self.origin, now, kind, data)
+            for place, (kind, data) in enumerate(entries)
+        ]
+        lines = [event.encode() for event in events]
+        before = self._file.tell()
+        try:
+            self._file.write(b"".join(line + b"\n" for line in lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(before)
+            self._file.seek(before)
+            raise ConfigError(f"cannot write the log {self.folder}: {error.strerror}") from error
+        self._tree.append([entry_hash(line) for line in lines])
+        self._time = now
+        for event in events:
+            self._note(event)
+            self._amounts += event.amount
+        return events
+
+    def receipt(self, event: Event, signer: Signer) -> Receipt:
+        """The publisher's word that an event is in the log."""
+        leaf = entry_hash(event.encode())
+        signature = signer.sign_typed(receipt_message(self.origin, event.sequence, leaf))
+        return Receipt(self.origin, event.sequence, leaf, signature)
+
+    def events(self, start: int = 0) -> Iterator[Event]:
+        """Entries from place `start` on.
+
+        Raises:
+            IntegrityError: one is damaged.
+        """
+        return read_events(self.folder, start)
+
+    def close_period(self) -> Period:
+        """Close what was logged since the last period, an empty one included.
+
+        Raises:
+            InputError: the log has no price list yet.
+        """
+        if self.prices is None:
+            raise InputError("the log has no price list yet: `qmia meter prices` sets one")
+        last = self.periods[-1] if self.periods else None
+        revenue, carried = period_revenue(last.carried if last else 0, self._amounts)
+        # The clock may be set back. On chain each period ends after the one before.
+        end = max(self._time // 1000, int(self._clock()), last.end + 1 if last else 0)
+        period = Period(
+            last.number + 1 if last else 0,
+            self.size,
+            self.root().hex(),
+            end,
+            revenue,
+            carried,
+            self.prices.digest.hex(),
+        )
+        # Nothing that comes later may have an earlier time than the period's end.
+        self._time = max(self._time, end * 1000)
+        self._amounts = 0
+        self._keep([*self.periods, period])
+        return period
+
+    def posted(self, number: int, transaction: str) -> None:
+        """Note where a period stands on chain."""
+        self._keep(
+            [
+                Period(**(asdict(each) | {"transaction": transaction}))
+                if each.number == number
+                else each
+                for each in self.periods
+            ]
+        )
+
+    def _keep(self, periods: list[Period]) -> None:
+        lines = "".join(json.dumps(asdict(each)) + "\n" for each in periods)
+        write_file(self.folder / _PERIODS, lines)
+        self.periods = periods
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "prices":
+            self.prices = Prices.of(event.data)
+
+    def _recover(self) -> None:
+        """Cut a torn line off, and bring the tree to what the events are."""
+        self._file.seek(0)
+        place, leaves, end = 0, list[bytes](), 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            event = Event.decode(line[:-1])
+            if event.sequence != place or event.source != self.origin:
+                raise ConfigError(
+                    f"{self.folder} is a log of {event.source}, not of {self.origin}"
+                    if event.source != self.origin
+                    else f"entry {place} of the log {self.folder} says that it is {event.sequence}"
+                )
+            self._note(event)
+            self._time = event.time
+            place, end = place + 1, end + len(line)
+            leaves.append(entry_hash(line[:-1]))
+            if len(leaves) == 1 << 16:
+                self._settle_tree(place, leaves)
+                leaves.clear()
+        self._settle_tree(place, leaves)
+        self._tree.truncate(place)
+        self._file.truncate(end)
+        self._file.seek(end)
+        self.periods = read_periods(self.folder)
+        closed = self.periods[-1] if self.periods else None
+        if closed is not None and (
+            closed.size > self.size or self.root(closed.size).hex() != closed.root
+        ):
+            raise IntegrityError(
+                f"{self.folder} is not the log whose period {closed.number} was closed"
+            )
+        self._amounts = sum(event.amount for event in self.events(closed.size if closed else 0))
+
+    def _settle_tree(self, place: int, leaves: list[bytes]) -> None:
+        """The events are what counts: where the file of hashes says otherwise it is made again."""
+        start = place - len(leaves)
+        known = self._tree.leaves(start, place)
+        if known != leaves:
+            self._tree.truncate(min(self._tree.size, start))
+            self._tree.append(leaves)
+
+
+def read_events(folder: Path, start: int = 0) -> Iterator[Event]:
+    """Entries of a log that may be written meanwhile, from place `start` on.
+
+    Raises:
+        InputError: there is no log.
+        IntegrityError: one is damaged.
+    """
+    try:
+        with (folder / _EVENTS).open("rb") as file:
+            for place, line in enumerate(file):
+                if place >= start and line.endswith(b"\n"):
+                    yield Event.decode(line[:-1])
+    except OSError as error:
+        raise InputError(f"cannot read the log {folder}: {error.strerror}") from error
+
+
+def read_periods(folder: Path) -> list[Period]:
+    """Closed periods of a log, in order.
+
+    Raises:
+        IntegrityError: the file is damaged.
+    """
+    path = folder / _PERIODS
+    if not path.exists():
+        return []
+    try:
+        return [Period(**json.loads(line)) for line in path.read_text().splitlines()]
+    except (OSError, ValueError, TypeError) as error:
+        raise IntegrityError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,444 @@
+"""The proxy in front of an OpenAI-compatible server: it forwards, counts what leaves, and writes.
+
+An answer's last byte leaves after its event is on disk. What the client gets:
+
+    400  the request is no JSON object, or names no model       no event
+    404  the price list does not name the model                 no event
+    413  the request is too large                               no event
+    502  the server is down, or answers what is no answer       no event
+    503  the log cannot be written                              no event, and no answer
+    4xx, 5xx of the server itself                               handed on, no event
+    200  the answer, with a receipt                             one event
+
+A stream that ends early, by the client's will or the server's fault, is an event over what left.
+The receipt of a stream comes as a comment before its end, since headers leave before the count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from oracles.errors import ConfigError, InputError, QmiaError
+from oracles.meter.counting import Passed, asked, said
+from oracles.meter.events import customer_hash
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.types import Receive, Scope, Send
+
+    from oracles.chain.signers import Signer
+    from oracles.meter.counting import Counter
+    from oracles.meter.events import Kind
+    from oracles.meter.log import Receipt, UsageLog
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+#: Paths whose answers are paid for.
+METERED: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
+RECEIPT: Final = "x-qmia-receipt"
+_LARGEST_REQUEST: Final = 16 << 20
+_LARGEST_ANSWER: Final = 64 << 20
+_LONGEST_EVENT: Final = 1 << 20
+#: Seconds that the server may be silent, and that a client may leave what was sent unread.
+_SILENCE: Final = 600.0
+_UNREAD: Final = 120.0
+#: Headers that belong to one connection (RFC 9110, section 7.6.1), or that change on the way.
+_OF_A_HOP: Final = re.compile(
+    "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
+    "|host|content-length|content-encoding|accept-encoding",
+    re.IGNORECASE,
+)
+_DONE: Final = b"[DONE]"
+
+
+class Writer:
+    """Appends for many requests at once: one flush to disk serves all that wait for it.
+
+    Args:
+        usage: the log.
+        signer: of receipts.
+    """
+
+    def __init__(self, usage: UsageLog, signer: Signer) -> None:
+        self.usage, self._signer = usage, signer
+        self._waiting: list[tuple[Kind, Mapping[str, Any], asyncio.Future[Receipt]]] = []
+        self._work = asyncio.Event()
+
+    async def append(self, kind: Kind, data: Mapping[str, Any]) -> Receipt:
+        """Write one event; returns when it is on disk.
+
+        Raises:
+            ConfigError: the disk refuses.
+        """
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.append((kind, data, done))
+        self._work.set()
+        return await done
+
+    async def run(self) -> None:
+        """Serve until cancelled; what waits then is written before this returns."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await asyncio.shield(self._write())
+        finally:
+            await self._write()
+
+    async def _write(self) -> None:
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        entries = [(kind, data) for kind, data, _ in batch]
+        try:
+            receipts = await asyncio.to_thread(self._append, entries)
+        except QmiaError as error:
+            for *_, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+        else:
+            for (*_, done), receipt in zip(batch, receipts, strict=True):
+                if not done.done():
+                    done.set_result(receipt)
+
+    def _append(self, entries: list[tuple[Kind, Mapping[str, Any]]]) -> list[Receipt]:
+        return [self.usage.receipt(event, self._signer) for event in self.usage.append(entries)]
+
+
+@dataclass(slots=True)
+class _Ask:
+    """One request that is paid for."""
+
+    model: str
+    customer: str
+    stream: bool
+    body: dict[str, Any]
+    wants_usage: bool
+    passed: Passed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.passed = Passed(asked(self.body))
+
+
+class Proxy:
+    """The ASGI application.
+
+    Args:
+        upstream: address of the server, as `http://127.0.0.1:8000`.
+        writer: of events.
+        salt: that customers are hashed with.
+        count: the model's tokenizer, if it is known.
+        client: for tests.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        writer: Writer,
+        salt: bytes,
+        *,
+        count: Counter | None = None,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._writer, self._salt, self._count = writer, salt, count
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        timeout = httpx.Timeout(_SILENCE, connect=10)
+        self._client = client or httpx.AsyncClient(limits=limits, timeout=timeout)
+        self._upstream = upstream.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the program's life (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        except InputError as error:
+            response = _problem(400, str(error))
+        except httpx.HTTPError as error:
+            log.warning("the server does not answer", error=type(error).__name__)
+            response = _problem(502, f"the model's server does not answer: {type(error).__name__}")
+        except ConfigError as error:
+            log.error("the log cannot be written", error=str(error))
+            response = _problem(503, "usage cannot be written down now; nothing is charged")
+        with contextlib.suppress(ClientDisconnect, OSError):
+            await response(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Write until the program stops; what is under way then is written first."""
+        await receive()
+        writing = asyncio.create_task(self._writer.run())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writing
+        await self._client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _respond(self, request: Request) -> Response:
+        body = await _body(request)
+        if body is None:
+            return _problem(413, f"the request is longer than {_LARGEST_REQUEST} bytes")
+        path = request.url.path
+        headers = _headers(request.headers)
+        if request.method != "POST" or path not in METERED:
+            return await self._plain(request, path, headers, body)
+        ask = self._asked(request, body)
+        prices = self._writer.usage.prices
+        if prices is None or ask.model not in prices.models:
+            return _problem(404, f"there is no price for the model {ask.model!r}")
+        content = json.dumps(ask.body).encode()
+        upstream = self._client.build_request(
+            "POST", self._upstream + path, content=content,
+            headers={**headers, "content-type": "application/json"},
+        )  # fmt: skip
+        reply = await self._client.send(upstream, stream=True)
+        if reply.status_code != 200:
+            try:
+                refusal = await _read(reply)
+            finally:
+                await reply.aclose()
+            return Response(refusal, reply.status_code, _headers(reply.headers))
+        if ask.stream:
+            return _Stream(self, ask, reply)
+        return await self._whole(ask, reply)
+
+    async def _plain(
+        self, request: Request, path: str, headers: dict[str, str], body: bytes
+    ) -> Response:
+        """What is not paid for is handed on."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        async with self._client.stream(
+            request.method, self._upstream + path + query, content=body, headers=headers
+        ) as reply:
+            content = await _read(reply)
+        return Response(content, reply.status_code, _headers(reply.headers))
+
+    def _asked(self, request: Request, body: bytes) -> _Ask:
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"the request is not JSON: {error}") from error
+        if not isinstance(content, dict) or not isinstance(content.get("model"), str):
+            raise InputError("the request must be a JSON object that names a `model`")
+        stream = content.get("stream") is True
+        options = content.get("stream_options")
+        wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+        if stream:
+            content["stream_options"] = {
+                **(options if isinstance(options, dict) else {}), "include_usage": True
+            }  # fmt: skip
+        customer = customer_hash(self._salt, request.headers.get("authorization", ""))
+        return _Ask(content["model"], customer, stream, content, wants_usage)
+
+    async def _whole(self, ask: _Ask, reply: httpx.Response) -> Response:
+        try:
+            content = await _read(reply)
+            answer = json.loads(content)
+            if not isinstance(answer, dict):
+                raise ValueError("no object")
+        except (ValueError, RecursionError):
+            return _problem(502, "the model's server answers what is no JSON object")
+        finally:
+            await reply.aclose()
+        ask.passed.said.append(said(answer))
+        ask.passed.usage = answer.get("usage")
+        receipt = await self.write(ask, complete=True)
+        headers = {**_headers(reply.headers), RECEIPT: receipt.encode()}
+        return Response(content, 200, headers)
+
+    def note(self, ask: _Ask, data: bytes) -> tuple[str, bool]:
+        """Text of a piece of a stream, and whether the client did not ask for the piece.
+
+        Raises:
+            ValueError: it is no piece of an answer.
+        """
+        if not data:
+            return "", False
+        try:
+            answer = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ValueError("a piece of the stream is not JSON") from error
+        if not isinstance(answer, dict):
+            raise ValueError("a piece of the stream is no object")
+        if answer.get("usage") is not None:
+            ask.passed.usage = answer["usage"]
+            if not answer.get("choices") and not ask.wants_usage:
+                return "", True
+        return said(answer), False
+
+    async def write(self, ask: _Ask, *, complete: bool) -> Receipt:
+        """Write down what left; returns when it is on disk."""
+        if not complete:
+            # The server's word, if there was one before the end, is not about what left.
+            ask.passed.usage = None
+        tokens_in, tokens_out, basis = ask.passed.tokens(self._count)
+        prices = self._writer.usage.prices
+        if prices is None:
+            raise ConfigError("the log has no price list")
+        return await self._writer.append(
+            "usage",
+            {
+                "model": ask.model,
+                "customer": ask.customer,
+                "tokens_in": tokens_in,
+                "tokens_out": tokens_out,
+                "basis": basis,
+                "complete": complete,
+                "prices": prices.digest.hex(),
+                "amount": prices.amount(ask.model, tokens_in, tokens_out),
+            },
+        )
+
+
+class _Stream(Response):
+    """A stream on its way: what left is counted, whoever ends it."""
+
+    def __init__(self, proxy: Proxy, ask: _Ask, reply: httpx.Response) -> None:
+        self._proxy, self._ask, self._reply = proxy, ask, reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what comes, count what left, and write it down before the end leaves."""
+        del scope
+        gone = asyncio.create_task(_gone(receive))
+        whole, trouble = False, ""
+        try:
+            head = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            async for piece in _pieces(self._reply):
+                data = _data(piece)
+                if data == _DONE:
+                    whole = True
+                    break
+                text, hidden = self._proxy.note(self._ask, data)
+                if not hidden and not await _sent(send, piece, gone):
+                    break
+                self._ask.passed.said.append(text)
+            else:
+                trouble = "it ended early"
+        except (httpx.HTTPError, ValueError) as error:
+            trouble = str(error) or type(error).__name__
+        finally:
+            await self._reply.aclose()
+            # Shielded: what left is written down even if the program is being stopped.
+            writing = asyncio.create_task(self._proxy.write(self._ask, complete=whole))
+            try:
+                end = await asyncio.shield(_ended(writing, whole=whole, trouble=trouble))
+            finally:
+                closing = [gone]
+                gone.cancel()
+                await asyncio.gather(*closing, return_exceptions=True)
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(
+                send({"type": "http.response.body", "body": end, "more_body": False}), _UNREAD
+            )
+
+
+async def _ended(writing: asyncio.Task[Receipt], *, whole: bool, trouble: str) -> bytes:
+    """The last bytes of a stream, once its event is on disk."""
+    try:
+        receipt = await writing
+    except QmiaError as error:
+        log.error("the log cannot be written", error=str(error))
+        return _event({"error": {"message": "usage cannot be written down now"}})
+    end = f": {RECEIPT} {receipt.encode()}\n\n".encode()
+    if whole:
+        return end + b"data: [DONE]\n\n"
+    return _event({"error": {"message": f"the model's server broke off: {trouble}"}}) + end
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _sent(send: Send, piece: bytes, gone: asyncio.Task[None]) -> bool:
+    """Send one piece; False if nobody takes it."""
+    if gone.done():
+        return False
+    try:
+        message = {"type": "http.response.body", "body": piece, "more_body": True}
+        await asyncio.wait_for(send(message), _UNREAD)
+    except (OSError, TimeoutError):
+        return False
+    return not gone.done()
+
+
+async def _body(request: Request) -> bytes | None:
+    """The request's body; None if it is too large."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > _LARGEST_REQUEST:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _read(reply: httpx.Response) -> bytes:
+    """A whole answer.
+
+    Raises:
+        ValueError: it is too large.
+    """
+    parts, size = [], 0
+    async for part in reply.aiter_bytes():
+        size += len(part)
+        if size > _LARGEST_ANSWER:
+            raise ValueError("too large")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _pieces(reply: httpx.Response) -> AsyncIterator[bytes]:
+    """Events of a stream (WHATWG, server-sent events), each with its empty line.
+
+    Raises:
+        ValueError: one is too long, or the stream ends within one.
+    """
+    held = b""
+    async for part in reply.aiter_bytes():
+        held = (held + part).replace(b"\r\n", b"\n")
+        while (end := held.find(b"\n\n")) >= 0:
+            yield held[: end + 2]
+            held = held[end + 2 :]
+        if len(held) > _LONGEST_EVENT:
+            raise ValueError("a piece of the stream is too long")
+    if held.strip():
+        raise ValueError("the stream ends within a piece")
+
+
+def _data(piece: bytes) -> bytes:
+    """What the `data:` lines of an event say."""
+    lines = (line for line in piece.split(b"\n") if line.startswith(b"data:"))
+    return b"\n".join(line[5:].removeprefix(b" ") for line in lines).strip()
+
+
+def _event(value: Any) -> bytes:
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not _OF_A_HOP.fullmatch(name)}
+
+
+def _problem(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"message": message, "type": "qmia_meter"}}, status)

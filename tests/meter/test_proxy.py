@@ -1,0 +1,309 @@
+"""The proxy between real HTTP servers: whatever happens, an answer is one event, or none."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import uvicorn
+
+from oracles.chain.signers import LocalSigner
+from oracles.meter.events import Prices
+from oracles.meter.log import Receipt, UsageLog, read_events
+from oracles.meter.proxy import RECEIPT, Proxy, Writer
+from oracles.meter.tree import includes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SIGNER = LocalSigner.from_secret(b"\x22" * 32)
+ORIGIN = "qmia:31337/0x11/0x22"
+WORDS = ["one ", "two ", "three ", "four "]
+USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """An ASGI application on a port of this machine."""
+    config = uvicorn.Config(
+        app, port=0, interface="asgi3", log_level="critical", lifespan="on", ws="none"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Upstream:
+    """A model's server whose answers a test decides."""
+
+    def __init__(self) -> None:
+        self.usage: Any = USAGE
+        self.status = 200
+        self.whole: bytes | None = None
+        self.pieces: list[bytes] | None = None
+        self.pause = 0.0
+        self.asked: list[dict[str, Any]] = []
+        self.cut = False
+
+    def _stream(self) -> list[bytes]:
+        if self.pieces is not None:
+            return self.pieces
+        found = [{"choices": [{"delta": {"content": word}}]} for word in WORDS]
+        last = {"choices": [], "usage": self.usage}
+        return [b"data: " + json.dumps(e).encode() + b"\n\n" for e in (*found, last)] + [
+            b"data: [DONE]\n\n"
+        ]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for moment in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{moment}.complete"})
+            return
+        body = b""
+        while (message := await receive())["type"] == "http.request":
+            body += message["body"]
+            if not message.get("more_body"):
+                break
+        asked = json.loads(body) if body else {}
+        self.asked.append(asked)
+        stream = bool(asked.get("stream")) and self.status == 200
+        kind = b"text/event-stream" if stream else b"application/json"
+        head = [(b"content-type", kind), (b"x-served-by", b"tiny")]
+        await send({"type": "http.response.start", "status": self.status, "headers": head})
+        if not stream:
+            answer = {"choices": [{"message": {"content": "".join(WORDS)}}], "usage": self.usage}
+            content = json.dumps(answer).encode() if self.whole is None else self.whole
+            await send({"type": "http.response.body", "body": content})
+            return
+        for piece in self._stream():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(self.pause)
+        if self.cut:
+            raise ConnectionAbortedError
+        await send({"type": "http.response.body", "body": b""})
+
+
+class World:
+    """An upstream, the proxy before it, and the proxy's log."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.upstream = Upstream()
+        self.log = UsageLog(folder, ORIGIN)
+        self.log.append([("prices", Prices({"tiny": (2, 8)}).plain())])
+        self.writer = Writer(self.log, SIGNER)
+        address = stack.enter_context(serving(self.upstream))
+        self.proxy = Proxy(address, self.writer, b"salt")
+        self.address = stack.enter_context(serving(self.proxy))
+
+    def post(self, *, key: str = "sk-1", **body: Any) -> httpx.Response:
+        """Ask for an answer."""
+        content = {"model": "tiny", "messages": [{"role": "user", "content": "a b c"}], **body}
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.post(
+            self.address + "/v1/chat/completions", json=content, headers=headers, timeout=30
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        """Data of all usage events."""
+        return [dict(e.data) for e in read_events(self.folder) if e.kind == "usage"]
+
+    def event(self) -> dict[str, Any]:
+        """The one usage event, which may be a moment away."""
+        deadline = time.monotonic() + 20
+        while not self.events() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        (found,) = self.events()
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """An upstream, the proxy before it, and the proxy's log."""
+    with ExitStack() as stack:
+        made = World(tmp_path / "log", stack)
+        stack.callback(made.log.close)
+        yield made
+
+
+def test_answer__is_one_event_and_a_receipt_that_is_in_the_log(world: World) -> None:
+    reply = world.post()
+    assert reply.json()["choices"][0]["message"]["content"] == "".join(WORDS)
+    assert reply.headers["x-served-by"] == "tiny"
+    event = world.event()
+    assert (event["tokens_in"], event["tokens_out"], event["basis"]) == (3, 4, "usage")
+    assert event["amount"] == 3 * 2 + 4 * 8
+    assert event["complete"]
+    receipt = Receipt.decode(reply.headers[RECEIPT], ORIGIN)
+    assert receipt.signer() == SIGNER.address
+    branch = world.log.inclusion(receipt.sequence, world.log.size)
+    assert includes(receipt.leaf, receipt.sequence, world.log.size, branch, world.log.root())
+    text = (world.folder / "events.jsonl").read_text()
+    assert "a b c" not in text
+    assert "sk-1" not in text
+
+
+def test_stream__its_receipt_comes_before_its_end_and_unasked_usage_is_kept_back(
+    world: World,
+) -> None:
+    text = world.post(stream=True).text
+    assert text.endswith("data: [DONE]\n\n")
+    assert "prompt_tokens" not in text
+    assert world.upstream.asked[-1]["stream_options"] == {"include_usage": True}
+    receipt = text.split(f": {RECEIPT} ")[1].split("\n")[0]
+    assert Receipt.decode(receipt, ORIGIN).sequence == 1
+    event = world.event()
+    assert (event["tokens_in"], event["tokens_out"], event["basis"]) == (3, 4, "usage")
+    assert "prompt_tokens" in world.post(stream=True, stream_options={"include_usage": True}).text
+
+
+def test_stream__that_the_client_leaves__is_an_event_over_what_left(world: World) -> None:
+    world.upstream.pause = 0.3
+    body = {"model": "tiny", "prompt": "x" * 40, "stream": True}
+    with httpx.stream("POST", world.address + "/v1/completions", json=body) as reply:
+        next(reply.iter_bytes())
+    event = world.event()
+    assert not event["complete"]
+    assert event["basis"] == "counted"
+    assert event["tokens_in"] == 10
+    assert 1 <= event["tokens_out"] < 5
+
+
+@pytest.mark.parametrize("how", ["cut", "short", "not json"])
+def test_stream__that_the_server_breaks__is_an_event_over_what_left(world: World, how: str) -> None:
+    pieces = world.upstream._stream()[:2]
+    world.upstream.pieces = pieces + ([b"data: {half\n\n"] if how == "not json" else [])
+    world.upstream.cut = how == "cut"
+    text = world.post(stream=True).text
+    assert "broke off" in text
+    assert "[DONE]" not in text
+    event = world.event()
+    assert not event["complete"]
+    assert event["tokens_out"] == 2  # "one two " has eight bytes
+    assert RECEIPT in text
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        "many",
+        {},
+        {"prompt_tokens": -1, "completion_tokens": 4},
+        {"prompt_tokens": 10**9, "completion_tokens": 4},
+        {"prompt_tokens": 3, "completion_tokens": 10**9},
+        {"prompt_tokens": 3.5, "completion_tokens": 4},
+        {"prompt_tokens": True, "completion_tokens": 4},
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_usage__that_cannot_be_true__is_counted_here(
+    world: World, usage: Any, stream: bool
+) -> None:
+    world.upstream.usage = usage
+    world.post(stream=stream)
+    event = world.event()
+    assert event["basis"] == "counted"
+    assert (event["tokens_in"], event["tokens_out"]) == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{half", 400),
+        (b"[]", 400),
+        (b"{}", 400),
+        (b'{"model": 7}', 400),
+        (b'{"model": "other"}', 404),
+        (b"[" * 100_000, 400),
+        (b" " * ((16 << 20) + 1), 413),
+    ],
+)
+def test_request__that_is_rubbish__is_refused_and_is_no_event(
+    world: World, content: bytes, status: int
+) -> None:
+    reply = httpx.post(world.address + "/v1/completions", content=content, timeout=30)
+    assert reply.status_code == status
+    assert reply.json()["error"]["message"]
+    assert world.events() == []
+    assert world.upstream.asked == []
+
+
+def test_server__that_refuses_or_answers_rubbish__is_no_event(world: World) -> None:
+    world.upstream.status = 429
+    assert world.post().status_code == 429
+    assert world.post(stream=True).status_code == 429
+    world.upstream.status, world.upstream.whole = 200, b"<html>"
+    assert world.post().status_code == 502
+    world.upstream.whole = b"[]"
+    assert world.post().status_code == 502
+    assert world.events() == []
+
+
+def test_server__that_is_down__is_said_and_is_no_event(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path / "log", ORIGIN)
+    log.append([("prices", Prices({"tiny": (2, 8)}).plain())])
+    proxy = Proxy("http://127.0.0.1:9", Writer(log, SIGNER), b"salt")
+    with serving(proxy) as address:
+        for path in ("/v1/completions", "/v1/models"):
+            reply = httpx.post(address + path, json={"model": "tiny", "prompt": "x"})
+            assert reply.status_code == 502
+            assert "does not answer" in reply.json()["error"]["message"]
+    assert log.size == 1
+    log.close()
+
+
+def test_log__that_cannot_be_written__lets_no_answer_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("oracles.meter.log.os.fsync", full)
+    reply = world.post()
+    assert reply.status_code == 503
+    assert "one" not in reply.text
+    text = world.post(stream=True).text
+    assert "[DONE]" not in text
+    assert "cannot be written" in text
+    assert world.events() == []
+
+
+def test_what_is_not_paid_for__is_handed_on_without_event(world: World) -> None:
+    reply = httpx.get(world.address + "/v1/models?x=1")
+    assert reply.status_code == 200
+    assert world.events() == []
+
+
+def test_many_at_once__are_as_many_events_in_one_order(world: World) -> None:
+    found: list[httpx.Response] = []
+
+    def ask(number: int) -> None:
+        found.append(world.post(key=f"sk-{number % 3}", stream=number % 2 == 0))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+    run: Callable[[threading.Thread], None] = threading.Thread.start
+    for thread in threads:
+        run(thread)
+    for thread in threads:
+        thread.join()
+    events = list(read_events(world.folder))
+    assert [event.sequence for event in events] == list(range(25))
+    assert len({event.data["customer"] for event in events[1:]}) == 3
+    assert len(found) == 24
