@@ -25,13 +25,13 @@ STEPS: Final = {
     "committed": 30,
     "before signing a message": 1,
     "after signing a message": 1,
-    "before signing a transaction": 1,
-    "after signing a transaction": 1,
-    "before sending": 1,
-    "after sending": 1,
+    "before signing a transaction": 4,  # roll, commitment, scores, verdict
+    "after signing a transaction": 4,
+    "before sending": 4,
+    "after sending": 4,
     "before sharing": 1,
     "after sharing": 1,
-    "scoring started": 1,
+    "process asked for": 3,  # that fetches, scores, or looks at what the buyer named
 }
 _orders = Path(os.environ.get("QMIA_TEST_KILL", ""))
 _step, _left = "", 0
@@ -90,7 +90,7 @@ def install() -> None:
         _around(LocalSigner, "sign_transaction", "signing a transaction")
         _around(Outbox, "_broadcast", "sending")
         _around(DirectoryExchange, "publish", "sharing")
-        _around(Jobs, "start", "scoring started", after=False)
+        _around(Jobs, "start", "process asked for", after=False)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ def network(tmp_path: Path) -> Iterator[Network]:
 def test_auction__three_honest_operators__are_of_one_mind(network: Network, tmp_path: Path) -> None:
     # Gas has a price, so that who posts for all has something to be repaid.
     network.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
+    network.mine()
     network.start()
     auction, providers = network.auction()
     assert network.await_roll(auction) == {0, 1, 2}

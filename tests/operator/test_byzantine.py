@@ -110,6 +110,8 @@ def test_providers__hostile_data_sets__are_not_on_the_roll_and_hurt_nobody(
         assert scores[bomb.index].volume <= SAMPLES * PAGE_BYTES
         assert scores[not_text.index].present
         assert [scores[provider.index] for provider in bad] == [NOTHING] * len(bad)
+        bond = network.auctions.reclaim_bond(auction, taken.sealed_bid, taken.place)
+        taken.sender.send(bond)
         network.conclude(auction, [honest])
     finally:
         network.close()

@@ -208,4 +208,4 @@ def test_disk__full_when_the_journal_is_opened__is_waited_for(
 def test_port__not_allowed_or_no_port__is_a_mistake_in_the_configuration() -> None:
     for listen in ("127.0.0.1:x", "127.0.0.1:99999", "nonsense"):
         with pytest.raises(ConfigError, match="cannot listen"):
-            Server(listen, "", None, None, None, problems=list, alive=bool)  # type: ignore[arg-type]
+            Server(listen, "", None, None, None, None, problems=list, alive=bool)  # type: ignore[arg-type]
