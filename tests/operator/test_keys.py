@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from oracles.dataset import EncryptionKey
-from tests.operator.network import Network, texts
+from tests.operator.network import DURATIONS, Network, texts
 from tests.operator.test_cli import qmia
 
 if TYPE_CHECKING:
@@ -65,26 +66,27 @@ def test_register__again_amid_live_auctions__each_is_served_with_the_key_it_was_
     daemon.start()
     network.until(lambda: daemon.events("started"), "the start", step=False)
 
-    # Created under the first key; registered anew before its samples are opened.
-    early = network.create()
-    providers = {early: [network.commit(early, 2, texts(0)), network.commit(early, 3, texts(1))]}
+    # Created, opened and committed to under the first key.
+    early = network.create(replace(DURATIONS, score_commit=20_000))
+    early_providers = [network.commit(early, 2, texts(0)), network.commit(early, 3, texts(1))]
+    network.open_all(early, early_providers)
+    assert network.await_roll(early) == {0, 1}
+    network.until(lambda: network.committed(early), "the commitment", step=False)
     assert daemon.stop() == 0
     use(network, second, [first, original])
     registered = qmia("register", "--config", config, "--json")
     assert registered["encryption_public_key"] == "0x" + second.public.hex()
-    daemon.start()
-    network.mine(network.state(early).phases.open_start)
-    for provider in providers[early]:
-        network.open(early, provider)
-    network.mine(network.state(early).phases.open_end)
-    assert network.await_roll(early) == {0, 1}
-
     network.keys[operator] = second
-    late, providers[late] = network.auction(1)
-    # A commitment made under the first key is opened as it was made, whatever comes first now.
+    daemon.start()
+
+    late, late_providers = network.auction(1)
     assert network.await_roll(late) == {0}
-    for auction in (early, late):
-        assert all(score.present for score in network.score(auction))
-    # What the salts are derived from may be gone, but not before their reports are out.
-    for auction in (early, late):
-        network.check(auction)
+    assert all(score.present for score in network.score(late))
+    # The commitment to the early report is opened with the key that it was made with.
+    assert all(score.present for score in network.score(early))
+    network.check(early)
+    network.check(late)
+    assert not network.events("VectorPublished", "StakeSlashed")
+    assert len(daemon.events("scored")) == 2
+    network.settle(late, late_providers)
+    network.settle(early, early_providers)
