@@ -78,3 +78,38 @@ def test_proof__moved_to_another_context_or_key__fails(verify: Any) -> None:
     assert not verify(multiply(7), multiply(11), proof, bytes(32))
     assert not verify(multiply(8), multiply(11), proof)
     assert not verify(multiply(7), multiply(12), proof)
+
+
+@pytest.mark.parametrize("x", [0, N, P - 1])
+def test_proof__for_a_key_or_an_ephemeral_point_that_ecrecover_cannot_name__fails(
+    verify: Any, x: int
+) -> None:
+    """It answers with address 0 for x of 0 and from n on, as for what is not on the curve."""
+    proof = prove(CONTEXT, 7, multiply(11), 13)
+    for y in (0, 1):
+        assert not verify((x, y), multiply(11), proof)
+        assert not verify(multiply(7), (x, y), proof)
+
+
+def test_proof__whose_two_summands_are_one_point__fails(verify: Any) -> None:
+    """The line through a point and itself has no slope in this form: T = U or T = -U."""
+    e, b = 11, 7
+    shared = multiply(b, multiply(e))
+    t = multiply(5, multiply(e))
+    for c in (5 * pow(b, -1, N) % N, -5 * pow(b, -1, N) % N):
+        u = multiply(c, shared)
+        assert u[0] == t[0]
+        for slope in (0, 1, P - 1):
+            part = {"shared": shared, "t": t, "u": u, "slope": slope, "c": c, "z": 5}
+            assert not verify(multiply(b), multiply(e), part)
+
+
+def test_proof__with_scalars_that_cancel__fails(verify: Any) -> None:
+    """R1 = zG - cB is the neutral element, of which ecrecover knows no address."""
+    b, e, c = 7, 11, 13
+    proof = prove(CONTEXT, b, multiply(e), 3)
+    z = b * c % N
+    t, u = multiply(z, multiply(e)), multiply(c, multiply(b * e % N))
+    assert not verify(multiply(b), multiply(e), proof | {"c": c, "z": z, "t": t, "u": u})
+    for wide in ({"slope": P}, {"slope": 2**256 - 1}, {"z": 2**256 - 1}, {"c": 2**256 - 1}):
+        assert not verify(multiply(b), multiply(e), proof | wide)

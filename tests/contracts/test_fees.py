@@ -271,3 +271,12 @@ def test_claim_due__of_who_did_nothing__reverts(protocol: Protocol) -> None:
     auction = protocol.lead("reveal")
     with reverts("NothingDue", SETTLER.address):
         auction.ask("claimDue", SETTLER.address)
+
+
+def test_claim_due__where_nothing_was_published_or_posted__reverts(protocol: Protocol) -> None:
+    """At a base fee of 0 nothing is owed to anybody, whatever was paid in."""
+    auction = protocol.lead("claim", (1,))
+    with reverts("NothingDue", SETTLER.address):
+        auction.ask("claimDue", SETTLER.address)
+    with reverts("UnknownRequest"):
+        protocol.ask("claimDue", protocol.auction, 99, SETTLER.address)

@@ -267,7 +267,9 @@ def test_open__by_any_consumer__is_its_own(protocol: Protocol) -> None:
     with reverts("RequestExists", stranger, auction.id):
         protocol.ask("open", auction.id, request, sender=stranger)
     now = protocol.chain.time
-    for start in (0, now):
+    # Nor may it end more than 90 days from now; DataAuction itself is stricter.
+    late = now + 90 * 86_400
+    for start in (0, now, late):
         with reverts("RequestTooLong"):
             protocol.ask("open", 7, request._replace(start=start), sender=stranger)
     protocol.ask("open", 7, request._replace(start=now + 1), sender=stranger)
