@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from eth_utils.crypto import keccak
-from hypothesis import HealthCheck, note, seed, settings
+from hypothesis import HealthCheck, Phase, note, reject, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,7 +30,9 @@ from hypothesis.stateful import (
 )
 
 from oracles.mechanism import Proposal, propose
+from scripts.build import CONTRACTS, ROOT, compile_input, compile_sources
 from tests.contracts.model import AuctionModel, Oracle
+from tests.support import chain
 from tests.support.auction import (
     ABSENT,
     BOND_PAID,
@@ -824,7 +826,60 @@ class Machine(RuleBasedStateMachine):
                 for auction, model in zip(self.auctions, self.models, strict=True):
                     r = auction.rounds()[round_ - 1]
                     has += (r.committed & ~r.settled) >> member & 1 and model.stake
-                assert has >= DEPOSIT
+                assert has >= DEPOSIT, f"honest member {member} of panel {round_} lost money"
+
+
+class Watched(Machine):
+    """Of broken contracts: where a call passes that must not, has somebody honest lost by it?"""
+
+    def attempt(self, expected: str | set[str] | None, call: Callable[[], Any]) -> Receipt | None:
+        try:
+            return super().attempt(expected, call)
+        except AssertionError as error:
+            if expected and isinstance(error.__cause__, Reverted):
+                return None  # It failed for another reason, and nothing happened.
+            self.honest_operators_lost_nothing()
+            reject()  # Somebody else lost, and the model does not know of it.
+
+
+#: Ways to take an honest operator's stake: what stands in ScoreOracle, and what instead of it.
+DEFECTS = {
+    "deviation where the appeal moved nothing": ("!feed.moved ||", ""),
+    "contradiction with a forged signature": (
+        "||\n            ECDSA.recoverCalldata(digestB, b.signature) != operator",
+        "",
+    ),
+    "missing although published": (
+        "(r.complete | r.published) & bit == 0",
+        "r.complete & bit == 0",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_honest_operators__under_broken_contracts__are_seen_to_lose(
+    defect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The invariant of P1 is no empty one: each planted theft violates it."""
+    old, new = DEFECTS[defect]
+    name = "contracts/ScoreOracle.sol"
+    texts = {
+        file.relative_to(ROOT).as_posix(): file.read_text() for file in CONTRACTS.rglob("*.sol")
+    }
+    assert texts[name].count(old) == 1
+    texts[name] = texts[name].replace(old, new)
+    wanted = {name: {"ScoreOracle": ["abi", "evm.bytecode.object"]}}
+    output = compile_sources(compile_input(texts, wanted), cached=True)
+    built = output["contracts"][name]["ScoreOracle"]
+    code = bytes.fromhex(built["evm"]["bytecode"]["object"])
+    broken = chain.Artifact("ScoreOracle", built["abi"], code, b"")
+    right = chain.artifact
+    chosen = {"ScoreOracle": broken}
+    monkeypatch.setattr(chain, "artifact", lambda each: chosen.get(each) or right(each))
+    monkeypatch.setattr(f"{__name__}._DEPLOYED", [])
+    with pytest.raises(AssertionError, match="honest member"):
+        _run(max_examples=100, machine=Watched, phases=[Phase.generate], report_multiple_bugs=False)
 
 
 def test_contracts__under_any_calls_in_any_order__do_what_the_model_does() -> None:
@@ -850,10 +905,10 @@ def test_contracts__under_many_more_calls__do_what_the_model_does(
         print(f"part {part}: {_CALLS['all']:,} calls, {_CALLS['passed']:,} passed")
 
 
-def _run(number: int | None = None, **changes: Any) -> None:
+def _run(number: int | None = None, *, machine: type[Machine] = Machine, **changes: Any) -> None:
     changes = {"deadline": None, "suppress_health_check": list(HealthCheck)} | changes
     # A class of its own, as it keeps its seed.
-    machine = type("Machine", (Machine,), {})
+    machine = type("Machine", (machine,), {})
     run_state_machine_as_test(
         machine if number is None else seed(number)(machine), settings=settings(**changes)
     )
