@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from oracles.mechanism import Bid, Family, WeightRule, clear
 from tests.contracts.test_exit import random_auction
@@ -193,3 +194,100 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
         for index, paid in replay.claimed.items():
             due = replay.cleared.cash.get(index), replay.cleared.face.get(index)
             assert paid == (due if index in won else (0, 0))
+
+
+class Accuser:
+    """Proves operators' offences by logs alone, as anybody could who has a node."""
+
+    def __init__(self, protocol: Protocol, events: list[Event]) -> None:
+        self.protocol = protocol
+        self.committed: dict[int, set[str]] = {1: set(), 2: set()}
+        self.shown: dict[int, dict[int, Any]] = {1: {}, 2: {}}
+        self.published: dict[int, set[str]] = {1: set(), 2: set()}
+        self.masks: dict[int, int] = {}
+        self.moved = False
+        for event in events:
+            args = event.args
+            match event.name:
+                case "SetProposed":
+                    self.panels = {1: args["first"].members, 2: args["appeal"].members}
+                case "VectorCommitted":
+                    self.committed[args["round"]].add(args["member"])
+                case "VectorPublished":
+                    self.published[args["round"]].add(args["member"])
+                    self.shown[args["round"]][args["submission"].member] = args["submission"]
+                case "ScoresPosted":
+                    for each in args["submissions"]:
+                        self.shown[args["round"]][each.member] = each
+                case "RoundCompleted":
+                    self.masks[args["round"]] = args["mask"]
+                case "ChallengeResolved":
+                    self.moved = args["moved"]
+
+    def missing(self, round_: int) -> list[int]:
+        """Members that committed, and neither published nor counted."""
+        return [
+            member
+            for member, who in enumerate(self.panels[round_])
+            if who in self.committed[round_] - self.published[round_]
+            and not self.masks.get(round_, 0) >> member & 1
+        ]
+
+    def deviations(self) -> dict[int, tuple[Any, ...]]:
+        """Arguments of `slashDeviator` for every member of round one, at the index that moved."""
+        found = {}
+        for member, mine in self.shown[1].items():
+            appealed = [each.vector for each in self.shown[2].values()]
+            for index in range(len(mine.vector) // 8):
+                rows = sorted(Score.unpack(each[8 * index : 8 * index + 8]).q for each in appealed)
+                standing = rows[(len(rows) - 1) // 2]
+                if abs(Score.unpack(mine.vector[8 * index : 8 * index + 8]).q - standing) > 10:
+                    words = (mine.evidence, mine.signature, list(mine.chunkHashes), mine.vector)
+                    found[member] = (member, index, *words)
+                    break
+        return found
+
+
+def test_logs__of_a_lying_panel_and_a_silent_member__prove_every_offence(
+    five: Protocol, recorded: list[Event]
+) -> None:
+    number = five.propose(five.first, five.appeal)  # Logged here, like everything that follows.
+    for position, operator in enumerate(five.operators):
+        five.ask("acceptSet", number, position, sender=operator.address)
+    auction = five.lead("score", operatorSet=number)
+    right, lie = [Score(q=9_000)] * 3, [Score(q=9_000), Score(q=1), Score(q=9_000)]
+    reports = auction.commit_round(lie, lie, right, lie, right)
+    for report in reports[:4]:  # The last one is committed to, and never shown.
+        auction.publish(report)
+    auction.go("score_post").post(reports[:4])
+    auction.challenge()
+    signed = auction.commit_round(right, right, right, round_=2)
+    auction.post(signed)
+    auction.ask("resolve")
+
+    accuser = Accuser(five, recorded)
+    assert accuser.moved
+    assert accuser.missing(1) == [4]
+    assert accuser.missing(2) == []
+    assert accuser.deviations().keys() == {0, 1, 3}
+    auction.go("reveal").ask("slashMissing", 1, 4)
+    for proof in accuser.deviations().values():
+        auction.ask("slashDeviator", *proof)
+    assert auction.rounds()[0].settled == 0b11011
+
+
+def test_logs__of_two_signed_reports__prove_the_contradiction(
+    five: Protocol, recorded: list[Event]
+) -> None:
+    """One report is in the logs, the other in whoever's hands it came into: both are signed."""
+    auction = five.lead("score")
+    auction.score([Score()] * 3)
+    (posted,) = [event for event in recorded if event.name == "ScoresPosted"]
+    logged = posted.args["submissions"][2]
+    root = keccak(b"".join(logged.chunkHashes))
+    first = (1, root, logged.evidence, logged.signature)
+    second = auction.report(2, [Score(q=1)] * 3).signed(1)
+    event = auction.ask("slashContradiction", 2, first, second).event("ContradictionProved").args
+    # And who reads the logs later finds the whole proof in them.
+    assert (event["a"].root, event["b"].root) == (root, second[1])
+    assert (event["a"].signature, event["b"].signature) == (first[3], second[3])

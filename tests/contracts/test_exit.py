@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 from tests.support.auction import (
     BUYER,
     DELIVERED,
+    DEPOSIT,
     NOBODY,
     OUT,
     PPB,
@@ -20,6 +21,7 @@ from tests.support.auction import (
     UNAVAILABLE,
     UNDERSERVED,
     UNREADABLE,
+    WEEK,
     Auction,
     Protocol,
     Score,
@@ -163,3 +165,27 @@ def test_everybody__in_any_order__gets_out_and_leaves_only_dust(
         holders = {entry.owner for entry in auction.entries.values()} | {BUYER.address}
         issued = sum(chain.call(mut, "balanceOf", who) for who in holders)
         assert 0 <= chain.call(mut, "totalSupply") - issued < max(1, 3 * len(winners))
+    operators_get_out(auction)
+
+
+def operators_get_out(auction: Auction) -> None:
+    """Stakes, fees and credit are taken by those whose they are; the oracle keeps not one wei."""
+    protocol = auction.protocol
+    chain, oracle = protocol.chain, protocol.oracle
+    chain.time = max(chain.time, auction.starts()["reveal"] + WEEK)
+    for number, masks in enumerate(auction.rounds(), 1):
+        for member in range(len(auction.panel(number))):
+            bit = 1 << member
+            if masks.committed & ~masks.settled & bit:
+                auction.ask("releaseStake", number, member)
+            if masks.complete & bit and auction.standing() == number:
+                with suppress(Reverted):  # Scores that nobody accepted earn nothing.
+                    auction.ask("claimFee", number, member)
+    people = [*(operator.address for operator in protocol.operators), auction.buyer]
+    for who in people:
+        credit = protocol.credit(who)
+        if who != auction.buyer:
+            assert credit >= DEPOSIT  # Nobody who was honest has lost anything.
+        protocol.ask("withdrawCredit", who, credit, sender=who)
+    assert chain.balance(oracle.address) == 0
+    assert chain.balance(protocol.exchange.address) == 0
