@@ -9,7 +9,15 @@ from typing import Any
 
 from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
 
-CONTRACTS = ("DataAuction", "Exchange", "ScoreOracle", "MutToken", "DstToken", "DstFactory")
+CONTRACTS = (
+    "DataAuction",
+    "Exchange",
+    "ScoreOracle",
+    "MutToken",
+    "DstToken",
+    "DstFactory",
+    "UsageLog",
+)
 
 
 @cache

@@ -24,6 +24,7 @@ from oracles.chain.auction import AuctionContract
 from oracles.chain.exchange import ExchangeContract
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
+from oracles.chain.usage import UsageLogContract
 from oracles.errors import ChainError, ConfigError, NodeError
 from oracles.files import write_file
 
@@ -97,6 +98,10 @@ class Deployment:
     def oracle(self, web3: Web3) -> OracleContract:
         """The ScoreOracle."""
         return OracleContract(web3, self.address("ScoreOracle"))
+
+    def usage_log(self, web3: Web3) -> UsageLogContract:
+        """The UsageLog."""
+        return UsageLogContract(web3, self.address("UsageLog"))
 
     def dst_factory(self, web3: Web3) -> DstFactoryContract:
         """The DstFactory."""
@@ -198,7 +203,7 @@ LOCAL: Final = Constants(10**17, 0, 1, 1)
 
 
 def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deployment:
-    """Deploy ScoreOracle, DataAuction and DstFactory, or find them where they already are.
+    """Deploy ScoreOracle, DataAuction, DstFactory and UsageLog, or find them where they are.
 
     The DataAuction deploys its Exchange.
 
@@ -221,6 +226,7 @@ def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deplo
         to_checksum_address(contract.exchange()), (oracle.address,), auction.transaction
     )
     factory, _ = _deploy(sender, salt, "DstFactory", auction.address)
+    usage_log, _ = _deploy(sender, salt, "UsageLog")
     return Deployment(
         contract.chain_id,
         block,
@@ -229,6 +235,7 @@ def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deplo
             "DataAuction": auction,
             "Exchange": exchange,
             "DstFactory": factory,
+            "UsageLog": usage_log,
         },
         "0x" + salt.hex(),
     )

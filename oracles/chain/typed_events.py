@@ -65,6 +65,18 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """Struct of IUsageLog."""
+
+    size: int
+    end: int
+    revenue: int
+    root: bytes
+    prices: bytes
+    evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """Struct of ChaumPedersen."""
 
@@ -407,6 +419,17 @@ class OperatorRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodClosed:
+    """Event of UsageLog."""
+
+    mut: ChecksumAddress
+    publisher: ChecksumAddress
+    number: int
+    period: Period
+    accrued: int
+
+
+@dataclass(frozen=True, slots=True)
 class RefundWithdrawn:
     """Event of DataAuction."""
 
@@ -697,6 +720,7 @@ Body = (
     | Missed
     | Opened
     | OperatorRegistered
+    | PeriodClosed
     | RefundWithdrawn
     | Refuted
     | RequestOpened
@@ -735,6 +759,7 @@ STRUCTS: Final[dict[str, type]] = {
     "Marginals": Marginals,
     "Outcome": Outcome,
     "Panel": Panel,
+    "Period": Period,
     "Point": Point,
     "Proof": Proof,
     "Proposal": Proposal,

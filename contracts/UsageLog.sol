@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
+import {IMutToken} from "./interfaces/IMutToken.sol";
+import {IUsageLog} from "./interfaces/IUsageLog.sol";
+
+/// @title UsageLog
+/// @notice See IUsageLog.
+contract UsageLog is IUsageLog, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    struct Last {
+        uint64 count;
+        uint64 size;
+        uint64 end;
+        bytes32 root;
+    }
+
+    mapping(address mut => mapping(address publisher => Last)) internal _last;
+
+    /// @inheritdoc IUsageLog
+    function close(address mut, Period calldata period) external nonReentrant returns (uint256 number) {
+        Last storage l = _last[mut][msg.sender];
+        if (period.size < l.size) revert LogShrank(l.size, period.size);
+        if (period.size == l.size && l.count != 0 && period.root != l.root) revert LogChanged(l.root, period.root);
+        if (period.end <= l.end || period.end > block.timestamp) revert EndInvalid(l.end, period.end);
+        number = l.count;
+        (l.count, l.size, l.end, l.root) = (uint64(number + 1), period.size, period.end, period.root);
+
+        uint256 accrued;
+        if (period.revenue != 0) {
+            (, address token) = IMutToken(mut).terms();
+            IERC20(token).safeTransferFrom(msg.sender, mut, period.revenue);
+            accrued = IMutToken(mut).accrue();
+        }
+        // slither-disable-next-line reentrancy-events (the guard holds; `accrued` is known only now)
+        emit PeriodClosed(mut, msg.sender, number, period, accrued);
+    }
+
+    /// @inheritdoc IUsageLog
+    function last(
+        address mut,
+        address publisher
+    ) external view returns (uint256 count, uint256 size, uint256 end, bytes32 root) {
+        Last memory l = _last[mut][publisher];
+        return (l.count, l.size, l.end, l.root);
+    }
+}

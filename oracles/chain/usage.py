@@ -1,0 +1,54 @@
+"""The UsageLog: periods of a model's usage, posted and paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from oracles.chain.client import ContractAt
+
+if TYPE_CHECKING:
+    from web3.contract.contract import ContractFunction
+
+
+class UsagePeriod(NamedTuple):
+    """What a publisher closes.
+
+    Attributes:
+        size: entries of the log up to its end.
+        end: unix seconds.
+        revenue: smallest units of the MUT's revenue token.
+        root: over the entries, 32 bytes.
+        prices: keccak256 of the price list, 32 bytes.
+        evidence: sha2-256 in the CID of the period's entries; 32 zero bytes for none.
+    """
+
+    size: int
+    end: int
+    revenue: int
+    root: bytes
+    prices: bytes
+    evidence: bytes
+
+
+class LastPeriod(NamedTuple):
+    """How far a publisher's log is on chain: periods so far, and the last one's size, end, root."""
+
+    periods: int
+    size: int
+    end: int
+    root: bytes
+
+
+class UsageLogContract(ContractAt):
+    """The one UsageLog of a deployment."""
+
+    artifact = "UsageLog"
+
+    def close(self, mut: str, period: UsagePeriod) -> ContractFunction:
+        """Close the sender's next period; its revenue must be allowed to this contract."""
+        return self._call("close", mut, tuple(period))
+
+    def last(self, mut: str, publisher: str) -> LastPeriod:
+        """The last period of a publisher."""
+        periods, size, end, root = self._read("last", mut, publisher)
+        return LastPeriod(periods, size, end, bytes(root))
