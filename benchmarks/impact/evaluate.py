@@ -15,60 +15,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import corpora
 import peer
 from pools import POOLS
 
 from oracles.impact import Parameters
 from oracles.impact import page as pages
-from oracles.impact.attacks import measure
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The attacked auction; the last one attacks, and copies `VICTIM`.
-ATTACKED = (
-    "brown-government",
-    "brown-news",
-    "foldoc",
-    "hpo",
-    "python-doc",
-    "sotu-1946-2020",
-    "brown-learned",
-)
-VICTIM = "hpo"
 
 
 def note(stage: str, done: int, total: int | None) -> None:
     """Progress, one line a step."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}\n")
-
-
-def attack_rows(cache: Path) -> list[dict[str, Any]]:
-    """The attack set on a small auction."""
-    drawn = corpora.load(
-        cache / "corpora",
-        provider=12_000,
-        seed=15_000,
-        evaluation=40_000,
-        spread=1.2,
-        names=ATTACKED,
-    )
-    halves = {name: docs[: len(docs) // 2] for name, docs in drawn.submissions.items()}
-    attacker = ATTACKED[-1]
-    real = drawn.submissions[attacker][len(halves[attacker]) :]
-    parameters = Parameters(seeds=(0,))
-    return list(
-        measure(
-            drawn.seed,
-            halves,
-            drawn.evaluation,
-            parameters,
-            attacker,
-            VICTIM,
-            real,
-            cache / "impact",
-        )
-    )
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -98,19 +57,15 @@ def tables(result: dict[str, Any]) -> str:
         for row in pool["eligibility"]
     ]
     lines += markdown(["pool", *pages.ELIGIBILITY_HEADER], rows)
-    if result["attacks"]:
-        header = ["attack", "share of φ̂", "gain", "loss on B against the honest pool"]
-        rows = [
-            [
-                row["attack"],
-                f"{row['share']:.3f}",
-                "–" if row["gain"] is None else f"{row['gain']:.2f}×",
-                f"{row['loss_change']:+.4f} ± {row['loss_error']:.4f}",
-            ]
-            for row in result["attacks"]
-        ]
-        lines += ["", *markdown(header, rows)]
     return "\n".join(lines)
+
+
+def publish(name: str, text: str) -> None:
+    """Put what was measured between its two marks in `docs/impact.md`."""
+    path = ROOT / "docs" / "impact.md"
+    pattern = rf"(?s)(<!-- measured: {name} -->\n).*?(<!-- /measured -->)"
+    before = path.read_text()
+    path.write_text(re.sub(pattern, lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", before))
 
 
 def main() -> None:
@@ -123,7 +78,6 @@ def main() -> None:
     parser.add_argument("--truths", nargs="+", choices=TRUTHS, default=list(TRUTHS))
     parser.add_argument("--estimators", nargs="+", default=list(Plan().estimators))
     parser.add_argument("--subsets", type=int, default=16, help="random halves")
-    parser.add_argument("--no-attacks", action="store_true")
     options = parser.parse_args()
     peer.install(options.cache)
     plan = Plan(
@@ -144,12 +98,9 @@ def main() -> None:
             extra={"kronfluence EK-FAC": peer.kronfluence_ekfac},
             progress=note,
         )
-    result["attacks"] = [] if options.no_attacks else attack_rows(options.cache)
     text = tables(result)
     if options.docs:
-        path = ROOT / "docs" / "impact.md"
-        pattern = r"(?s)(<!-- measured -->\n).*(<!-- /measured -->)"
-        path.write_text(re.sub(pattern, lambda m: f"{m[1]}\n{text}\n\n{m[2]}", path.read_text()))
+        publish("retraining", text)
         rows = [
             (f"{row['predictor']}, {name}", row["truths"][options.truths[0]]["lds"])
             for name, pool in result["pools"].items()
@@ -157,7 +108,7 @@ def main() -> None:
         ]
         title = "Provider-level LDS on part B, 95 % intervals"
         (ROOT / "docs" / "impact.svg").write_text(pages.forest(rows, None, title))
-    print(json.dumps(result) if options.json else text)
+    sys.stdout.write((json.dumps(result) if options.json else text) + "\n")
 
 
 if __name__ == "__main__":

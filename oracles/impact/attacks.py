@@ -23,7 +23,7 @@ from oracles.impact.evaluation import Truth
 from oracles.impact.report import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     Documents = Sequence[Document]
@@ -42,6 +42,7 @@ class World:
     Attributes:
         honest: its own documents.
         real: further real documents of its source, for the yardstick only.
+        domain: public text of the buyer's domains, which no provider has.
         victim: documents of another provider, committed earlier.
         seed: the public seed corpus.
         held_out: a leak of the evaluation set.
@@ -49,6 +50,7 @@ class World:
 
     honest: Documents
     real: Documents
+    domain: Documents
     victim: Documents
     seed: Documents
     held_out: Documents
@@ -73,11 +75,18 @@ def _words(documents: Documents) -> list[str]:
     return [word for document in documents for word in document.text.split()]
 
 
-def _bag(world: World, rng: np.random.Generator) -> Iterator[str]:
-    """Words of the buyer's domains, each drawn by itself."""
-    words = _words(world.held_out)
-    while True:
-        yield " ".join(rng.choice(words, 200))
+def _bag_of(source: str) -> Callable[[World, np.random.Generator], Iterator[str]]:
+    """Words of some documents, each drawn by itself."""
+
+    def bag(world: World, rng: np.random.Generator) -> Iterator[str]:
+        words = _words(getattr(world, source))
+        while True:
+            yield " ".join(rng.choice(words, 200))
+
+    return bag
+
+
+_bag = _bag_of("domain")
 
 
 def _random_characters(_: World, rng: np.random.Generator) -> Iterator[str]:
@@ -117,7 +126,7 @@ def _code(world: World, rng: np.random.Generator) -> Iterator[str]:
 
 def _markov(world: World, rng: np.random.Generator) -> Iterator[str]:
     """Order-2 Markov text of the buyer's domains."""
-    words = _words(world.held_out)
+    words = _words(world.domain)
     following: dict[tuple[str, str], list[str]] = defaultdict(list)
     for first, second, third in zip(words, words[1:], words[2:], strict=False):
         following[first, second].append(third)
@@ -136,7 +145,7 @@ def _markov(world: World, rng: np.random.Generator) -> Iterator[str]:
 
 def _mad_libs(world: World, rng: np.random.Generator) -> Iterator[str]:
     """Fixed sentences with slots, filled from 200 words."""
-    words = rng.choice(_words(world.held_out), 200)
+    words = rng.choice(_words(world.domain), 200)
     frames = [re.sub(r"\S+", "{}", " ".join(["x"] * k)) for k in (3, 4)]
     while True:
         yield " ".join(
@@ -147,6 +156,12 @@ def _mad_libs(world: World, rng: np.random.Generator) -> Iterator[str]:
             + "."
             for k in range(25)
         )
+
+
+def _few_words(world: World, _: np.random.Generator) -> Iterator[str]:
+    """Text of the buyer's domains in which one word stands for all longer ones: order, no words."""
+    for document in world.domain:
+        yield " ".join(word if len(word) < 6 else "something" for word in document.text.split())
 
 
 def _every(number: int) -> Callable[[str, World, np.random.Generator], str]:
@@ -177,6 +192,14 @@ def _sentences(text: str, _: World, rng: np.random.Generator) -> str:
     return " ".join(parts[k] for k in rng.permutation(len(parts)))
 
 
+def _dictionary(text: str, world: World, _: np.random.Generator) -> str:
+    """Each word exchanged for another one, always for the same: translation by a dictionary."""
+    words = sorted(set(_words(world.victim)))
+    order = np.random.default_rng(1).permutation(len(words))
+    other = {word: words[place] for word, place in zip(words, order, strict=True)}
+    return " ".join(other[word] for word in text.split())
+
+
 def _glued(text: str, _: World, __: np.random.Generator) -> str:
     return "".join(word + " " * (k % 2) for k, word in enumerate(text.split()))
 
@@ -204,10 +227,13 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "noise in a fifth of the letters": _padding(_noise),
     "boilerplate": _padding(_boilerplate),
     "bag of words": _padding(_bag),
+    "bag of words of the held-out set": _padding(_bag_of("held_out")),
     "word salad in title case": _padding(_salad),
     "bag of words as code": _padding(_code),
     "Markov text of order 2": _padding(_markov),
     "Mad-Libs": _padding(_mad_libs),
+    "text without its longer words": _padding(_few_words),
+    "victim, translated by a dictionary": _copies_of("victim", _dictionary),
     "victim, every 3rd word replaced": _copies_of("victim", _every(3)),
     "victim, every 8th word replaced": _copies_of("victim", _every(8)),
     "victim, digits glued": _copies_of("victim", _digits),
@@ -226,12 +252,13 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
 
 def measure(
     seed_corpus: Documents,
-    submissions: dict[str, Documents],
+    submissions: Mapping[str, Documents],
     evaluation: Documents,
     parameters: Parameters,
     attacker: str,
     victim: str,
     real: Documents,
+    domain: Documents,
     cache: Path,
     *,
     truth_seeds: Sequence[int] = (100, 101, 102),
@@ -247,17 +274,20 @@ def measure(
         attacker: which provider attacks.
         victim: whose text it copies.
         real: further real documents of the attacker's source.
+        domain: public text of the buyer's domains, which no provider has.
         cache: directory of finished runs and retrainings, which are not repeated.
         truth_seeds: of the retrainings, none of them an estimator's.
         attacks: names in `ATTACKS`.
 
     Yields:
-        One row an attack: share of φ̂, gain over the honest share, and the change of loss on part B
-        against the honest pool with its standard error over seeds.
+        One row an attack: share of φ̂, gain over the honest share, change of loss on part B against
+        the honest pool with its standard error over seeds, and whether the buyer is overcharged:
+        more than 1.1 times the honest share for less than half of what real text lowers the loss
+        by.
     """
     part_a, part_b = split(evaluation)
     others = {name: docs for name, docs in submissions.items() if name != attacker}
-    world = World(submissions[attacker], real, submissions[victim], seed_corpus, evaluation)
+    world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
 
     def outcome(identities: Sequence[Documents]) -> tuple[float, np.ndarray[Any, Any]]:
         mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
@@ -278,13 +308,19 @@ def measure(
         return sum(phi[-len(mine) :]) / max(1, sum(phi)), losses
 
     honest_share, honest_losses = outcome([list(world.honest)])
+    real_change = outcome(ATTACKS["real new text"](world, np.random.default_rng(0)))[1]
+    real_change = real_change - honest_losses
     for name in attacks:
         share, losses = outcome(ATTACKS[name](world, np.random.default_rng(0)))
         change = losses - honest_losses
+        gain = share / honest_share if honest_share > 0 else None
         yield {
             "attack": name,
             "share": share,
-            "gain": share / honest_share if honest_share > 0 else None,
+            "gain": gain,
             "loss_change": float(change.mean()),
             "loss_error": float(change.std(ddof=1) / np.sqrt(len(change))),
+            "overcharged": bool(
+                (gain is None or gain > 1.1) and change.mean() > min(0.0, real_change.mean()) / 2
+            ),
         }

@@ -85,7 +85,12 @@ def test_perplexity__two_dialects__known_one_scores_higher():
 
 
 WORLD = attacks.World(
-    SUBMISSIONS["north"], write(33, NORTH, 10), SUBMISSIONS["south"], SEED_CORPUS, EVALUATION
+    SUBMISSIONS["north"],
+    write(33, NORTH, 10),
+    write(34, NORTH, 10),
+    SUBMISSIONS["south"],
+    SEED_CORPUS,
+    EVALUATION,
 )
 
 
@@ -98,7 +103,12 @@ def test_attack__any__keeps_the_honest_text_and_is_drawn_from_its_generator(name
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in attacks.ATTACKS if name.startswith(("victim", "seed", "held", "own"))]
+    "name",
+    [
+        name
+        for name in attacks.ATTACKS
+        if name.startswith(("victim,", "seed", "held", "own")) and "dictionary" not in name
+    ],
 )
 def test_attack__near_copy__adds_hardly_any_tokens(name):
     honest, padded = (
@@ -162,6 +172,7 @@ def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
             "north",
             "south",
             write(33, NORTH, 10),
+            write(34, NORTH, 10),
             tmp_path,
             attacks=chosen,
         )
