@@ -201,9 +201,16 @@ def run_seed(
     """
     path = None
     if cache is not None:
-        facts = [CODE_VERSION, parameters.to_json(), seed, device]
+        facts = [CODE_VERSION, parameters.to_json(), seed, device, len(pool.providers)]
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        for array in (pool.training.tokens, pool.training.document, pool.evaluation.tokens):
+        training = pool.training
+        for array in (
+            training.tokens,
+            training.document,
+            training.owners,
+            pool.evaluation.tokens,
+            pool.disordered.tokens,
+        ):
             key.update(np.ascontiguousarray(array).tobytes())
         if isinstance(parameters.model, Pretrained):
             key.update(make_model(parameters.model, seed).digest().encode())

@@ -190,6 +190,16 @@ def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
         assert one.tensors.keys() == two.tensors.keys()
 
 
+def test_run_seeds__same_text_of_other_owners__is_another_run(tmp_path):
+    north = SUBMISSIONS["north"]
+    one = {"a": north, "b": []}
+    for submissions in (one, {"a": [], "b": north}, {**one, "c": []}):
+        pool = make_pool(SEED_CORPUS, submissions, EVALUATION, TINY.model)
+        (found,) = run_seeds(pool, replace(TINY, seeds=(0,)), cache=tmp_path)
+        paid = dict(zip(submissions, found.providers, strict=True))
+        assert [name for name in paid if paid[name]] == [n for n in paid if submissions[n]]
+
+
 @pytest.mark.parametrize(
     ("submissions", "parameters", "message"),
     [

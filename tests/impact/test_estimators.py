@@ -8,7 +8,7 @@ import torch
 
 from oracles.dataset import Document
 from oracles.errors import InputError
-from oracles.impact import estimators
+from oracles.impact import attacks, estimators
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.estimators import Curvature, Problem
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, SUBMISSIONS, TINY, write
@@ -93,6 +93,39 @@ def test_unrolled__bag_of_the_wanted_words__is_paid_only_if_order_does_not_count
         text, words = estimators.unrolled(problem(pool, 0.5, order)).providers
         assert text > 0
         assert (words > 0.1 * text) == (order == 0)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "random characters",
+        "noise in a fifth of the letters",
+        "boilerplate",
+        "bag of words",
+        "word salad in title case",
+        "Mad-Libs",
+        "text without its longer words",
+    ],
+)
+def test_unrolled__padding__is_worth_less_than_a_tenth_of_text(attack):
+    world = attacks.World(
+        grammatical(30, 10),
+        grammatical(34, 10),
+        grammatical(35, 10),
+        grammatical(31, 10),
+        grammatical(10, 4) + write(11, SOUTH, 4),
+        grammatical(20, 6),
+    )
+    padded = attacks.ATTACKS[attack](world, np.random.default_rng(0))[0]
+    pool = make_pool(
+        world.seed,
+        {"text": world.honest, "padding": padded[len(world.honest) :]},
+        world.held_out,
+        TINY.model,
+        deduplicate=False,
+    )
+    text, padding = estimators.unrolled(problem(pool, 0.5, 0.85)).providers
+    assert padding < 0.1 * text
 
 
 def test_part_of_words__worse_on_disordered_text__earns_nothing(pool):
