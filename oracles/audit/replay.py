@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,17 @@ class Replay:
             held = context.cash.held(token, holder) if token else context.ledger.held[holder]
             name = "ledger.token_balance" if token else "ledger.ether_balance"
             self.checks.true(name, amount >= held, f"at least {held} in {holder}", amount)
+
+    def check_agreement(self, auction: int, text: bytes) -> None:
+        """Hold a contract text against the digest in an auction's terms.
+
+        Args:
+            auction: id of one that was created.
+            text: the file's bytes.
+        """
+        named = self.auctions.auctions[auction].terms.agreement
+        with self.checks.at(auction, "the contract text"):
+            self.checks.equal("terms.agreement", named, hashlib.sha256(text).digest())
 
     def findings(self, auction: int | None = None) -> list[Difference]:
         """All findings, or those of one auction and of what all auctions share."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oracles.cli.output import JsonOption, bars, print_json, stdout, table
-from oracles.errors import ConfigError
+from oracles.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,6 +126,9 @@ def replay(
     storage: Annotated[
         bool, typer.Option(help="Also compare with the contracts' storage at the last block.")
     ] = False,
+    agreement: Annotated[
+        Path | None, typer.Option(help="Contract text that the auction must be under.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Recompute every number and compare: exit code 0 nothing differs, 1 something does."""
@@ -133,11 +136,16 @@ def replay(
 
     if every and auction is not None:
         raise ConfigError("--all and --auction exclude each other")
+    if agreement is not None and auction is None:
+        raise ConfigError("--agreement is the text of one auction: add --auction")
+    text = None if agreement is None else _bytes(agreement)
     source = _source(archive, rpc, deployment, block_tag, cache)
     state = _replay(source)
     if auction is not None and auction not in state.auctions.auctions:
         last = source.header.to_block
         raise ConfigError(f"there is no auction {auction} up to block {last}")
+    if text is not None and auction is not None:
+        state.check_agreement(auction, text)
     if storage:
         from oracles.audit.storage import check_storage
         from oracles.chain.rpc import connect
@@ -155,6 +163,13 @@ def replay(
     else:
         _show(state, summary, auction)
     raise typer.Exit(0 if summary["passed"] else 1)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ DST = {
     "qualityWeight": 4 * 10**8,
     "impactWeight": 3 * 10**8,
 }
+AGREEMENT = b"The data are sold as they are."
 FLAGGED = PRESENT | UNDERSERVED
 BOTH = [CHALLENGER, *ACCOUNTS[8:10]]
 FIRST, APPEAL = 5, 3
@@ -51,7 +53,14 @@ COSTS = (
 
 def main_auction(p: Protocol) -> Auction:
     """Tranche, mixed payment, a relayed bid, one off the roll, an absent operator, all disputes."""
-    a = p.create(pool=500_000, rho=3 * PPB // 4, tranche=PPB // 2, bounty=10**15, dst=DST)
+    a = p.create(
+        pool=500_000,
+        rho=3 * PPB // 4,
+        tranche=PPB // 2,
+        bounty=10**15,
+        dst=DST,
+        agreement=hashlib.sha256(AGREEMENT).digest(),
+    )
     for index, cost in enumerate(COSTS):
         if index == WRONG:
             a.commit_for(person("provider 8").address, person("provider 8"), cost)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from backports import zstd
+from typer.testing import CliRunner
 
 from oracles.audit import Archive, replay, write_archive
+from oracles.cli.audit import app
 from oracles.errors import ConfigError, InputError, IntegrityError
-from tests.audit.stories import everything
+from tests.audit.stories import AGREEMENT, everything
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +81,16 @@ def test_require__another_deployment__is_refused_and_named(path: Path) -> None:
     other = {**own.contracts, "DataAuction": own.contracts["DstFactory"]}
     with pytest.raises(ConfigError, match=own.address("DstFactory")):
         archive.require(replace(own, contracts=other))
+
+
+def test_command__contract_text__must_be_the_one_in_the_terms(path: Path, tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.txt", tmp_path / "wrong.txt"
+    right.write_bytes(AGREEMENT)
+    wrong.write_bytes(AGREEMENT + b"!")
+    command = ["replay", str(path), "--auction", "1", "--agreement"]
+    assert CliRunner().invoke(app, [*command, str(right)]).exit_code == 0
+    done = CliRunner().invoke(app, [*command, str(wrong)])
+    assert done.exit_code == 1
+    assert "terms.agreement" in done.stdout
+    done = CliRunner().invoke(app, [*command, str(tmp_path / "none")])
+    assert isinstance(done.exception, InputError)

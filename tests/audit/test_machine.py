@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -28,7 +30,7 @@ class Audited(machines.Machine):
         assert exact
 
 
-def run(**changes: int) -> None:
+def run(**changes: Any) -> None:
     machine = type("Audited", (Audited,), {})
     checks = list(HealthCheck)
     run_state_machine_as_test(
