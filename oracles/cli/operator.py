@@ -74,7 +74,7 @@ def run(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every cycle.")] = False,
 ) -> None:
-    """Follow the chain, score, commit, reveal, post, attest; until SIGTERM."""
+    """Follow the chain, fetch, score, commit, reveal, post, judge; until SIGTERM."""
     from oracles.operator import daemon
     from oracles.operator.keys import load_encryption_keys, load_signer
     from oracles.operator.logs import configure

@@ -1,4 +1,4 @@
-"""The operator's daemon: follows the chain, scores, signs, exchanges vectors, posts, attests.
+"""The operator's daemon: follows the chain, fetches samples, scores, signs, posts, judges sales.
 
 daemon        the loop: one look at the chain, then everything that is due
 duty, duties  pure: what is due, given a turn, which is one auction in one cycle
@@ -6,13 +6,17 @@ turn          what a cycle's decisions about one auction rest on: chain, time, p
 
 The loop hands each duty to the part that does it:
 
-assessor      fetches and scores the data sets, by processes that `jobs` runs (`job`, `worker`)
+samples       fetches the opened pages, by processes that `jobs` runs (`job`, `worker`, `fetcher`)
+roll          says which of them are here, and counts what all said
+assessor      scores them
 reporting     commits, reveals, gathers, posts
-deliveries    attests delivered keys, gathers and enters verdicts
-enforcement   resolves, aborts, slashes
+verdicts      looks at what the buyer could not fetch or not read, and strikes out
+enforcement   resolves, takes scores over, aborts, slashes
+earnings      claims fees and repaid gas, releases stakes
 
 What these use:
 
+policy        which auctions are served
 settings      the one place that reads files and environment for configuration
 journal       SQLite: index of logs, reports, the record of what was signed, transactions
 chainview     reads one cycle's state, pinned to one block hash
