@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -35,14 +36,30 @@ def tool(name: str) -> str:
     pytest.skip(f"{name} is not installed")
 
 
+def exported() -> set[str]:
+    """Names of the daemon's metrics."""
+    text = generate_latest(Metrics().registry).decode()
+    return set(re.findall(r"^# TYPE (\S+)", text, flags=re.M))
+
+
+def asked(expression: str) -> set[str]:
+    """Names of metrics in a PromQL expression."""
+    return set(re.findall(r"\bqmia\w+", expression))
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_alerts__each__is_about_metrics_that_the_daemon_exports(rule: dict[str, Any]) -> None:
-    exported = generate_latest(Metrics().registry).decode()
-    names = set(re.findall(r"^# TYPE (\S+)", exported, flags=re.M))
-    asked = set(re.findall(r"\b\w+(?=[\[{ ])", rule["expr"])) - {"time", "up"}
-    asked = {name for name in asked if name.startswith("qmia")}
-    assert asked <= names
-    assert asked or rule["expr"].startswith("up{")
+    names = asked(rule["expr"]) - {"qmia"}
+    assert names <= exported()
+    assert names or rule["expr"].startswith("up{")
+
+
+def test_dashboard__shows_what_the_alerts_are_about__and_nothing_that_does_not_exist() -> None:
+    panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
+    shown = set().union(*(asked(each["expr"]) for panel in panels for each in panel["targets"]))
+    assert shown <= exported()
+    assert shown >= set().union(*(asked(rule["expr"]) for rule in RULES)) - {"qmia"}
+    assert len({panel["id"] for panel in panels}) == len(panels)
 
 
 def test_alerts__all__are_explained_to_operators() -> None:
