@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +17,6 @@ from tests.audit.stories import everything
 from tests.support.auction import DRAW, Protocol
 from tests.support.revm import Revm
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 DAY = 86_400
 LENGTHS = {
     name: st.integers(20, 7 * DAY) for name in Durations.__dataclass_fields__ if name != "challenge"
@@ -29,7 +24,7 @@ LENGTHS = {
 
 
 @pytest.fixture(scope="module")
-def protocol() -> Iterator[Protocol]:
+def protocol() -> Protocol:
     return Protocol(Revm())
 
 

@@ -25,13 +25,11 @@ from tests.support.auction import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.chain import Chain, Event
 
 
 @pytest.fixture
-def recorded(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
+def recorded(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """Every log from now on, in order."""
     events: list[Event] = []
     chain: Chain = protocol.chain
