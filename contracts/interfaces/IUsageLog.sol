@@ -13,14 +13,14 @@ interface IUsageLog {
     /// @param revenue Units of the MUT's revenue token that the period pays.
     /// @param root Merkle root over the first `size` entries (RFC 6962 in shape, keccak256).
     /// @param prices keccak256 of the price list in force at the end.
-    /// @param evidence sha2-256 in the CID of the period's entries; 0 where they are published elsewhere.
+    /// @param entries sha2-256 of the period's own entries, a line each: of the file that auditors ask for.
     struct Period {
         uint64 size;
         uint64 end;
         uint128 revenue;
         bytes32 root;
         bytes32 prices;
-        bytes32 evidence;
+        bytes32 entries;
     }
 
     /// @notice Emitted when a period is closed and paid.

@@ -104,6 +104,11 @@ class Mut(_Token):
         """Pay a holder's revenue."""
         return self._call("claimFor", holder)
 
+    def terms(self) -> tuple[int, str]:
+        """The auction it belongs to, and the token that revenue is paid in."""
+        auction, token = self._read("terms")
+        return int(auction), str(token)
+
     def revenue_of(self, holder: str, *, block: Any = "latest") -> int:
         """Revenue that a claim would pay now."""
         return int(self._read("revenueOf", holder, block=block))

@@ -73,7 +73,7 @@ class Period:
     revenue: int
     root: bytes
     prices: bytes
-    evidence: bytes
+    entries: bytes
 
 
 @dataclass(frozen=True, slots=True)

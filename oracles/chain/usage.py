@@ -19,7 +19,7 @@ class UsagePeriod(NamedTuple):
         revenue: smallest units of the MUT's revenue token.
         root: over the entries, 32 bytes.
         prices: keccak256 of the price list, 32 bytes.
-        evidence: sha2-256 in the CID of the period's entries; 32 zero bytes for none.
+        entries: sha2-256 of the period's own lines, 32 bytes.
     """
 
     size: int
@@ -27,7 +27,7 @@ class UsagePeriod(NamedTuple):
     revenue: int
     root: bytes
     prices: bytes
-    evidence: bytes
+    entries: bytes
 
 
 class LastPeriod(NamedTuple):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROLES: dict[str, str] = {
     "provider": "Sell data: commit, reveal, deliver, claim.",
     "buyer": "Buy data: create an auction, settle it, receive data, deposit revenue.",
+    "meter": "Count a model's usage, and pay its revenue to those who sold the data.",
     "operator": "Run the scoring daemon of a bonded operator.",
     "audit": "Recompute an auction from its logs.",
     "quality": "Score q: cleanliness, diversity, novelty, metadata.",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from oracles.audit import Difference, Replay, Source
     from oracles.chain.packing import Score
+    from oracles.meter.check import UsageReport
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -292,3 +293,78 @@ def scores(
         )
         stdout.print("[green]passed[/]" if not findings else "[red]has findings[/]")
     raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def usage(
+    log: Annotated[Path, typer.Argument(help="The publisher's usage log: folder or events file.")],
+    mut: Annotated[str, typer.Argument(help="Address of the MUT that it pays.")],
+    publisher: Annotated[str, typer.Argument(help="Address of the publisher.")],
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = None,
+    receipts: Annotated[
+        Path | None, typer.Option(help="File with customers' receipts, one a line.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compute a model's usage log again, and hold it against what was posted and paid.
+
+    Exit code 1: something differs. A receipt whose entry is not in the log proves an omission.
+    """
+    from dataclasses import asdict
+
+    from eth_utils.address import to_checksum_address
+
+    from oracles.chain.deployment import Deployment
+    from oracles.chain.rpc import connect
+    from oracles.meter.check import check_usage
+    from oracles.meter.log import read_lines, read_receipts
+    from oracles.meter.posting import origin, posted_periods
+
+    if not rpc:
+        raise ConfigError("name a node with --rpc")
+    where = Deployment.load(deployment or DEPLOYMENT)
+    try:
+        mut, publisher = to_checksum_address(mut), to_checksum_address(publisher)
+    except ValueError as error:
+        raise ConfigError(f"no address: {error}") from error
+    web3 = connect(rpc, where.chain_id)
+    posted, accrued = posted_periods(web3, where, mut, publisher)
+    source = origin(where.chain_id, mut, publisher)
+    held = read_receipts(receipts, source) if receipts is not None else []
+    found = check_usage(read_lines(log), source, publisher, posted, accrued=accrued, receipts=held)
+    if json:
+        print_json(
+            {
+                **asdict(found),
+                "metered": str(found.metered),
+                "other": str(found.other),
+                "periods": len(posted),
+                "receipts": len(held),
+            }
+        )
+    else:
+        _print_usage(found, len(posted), len(held))
+    if found.differences:
+        raise typer.Exit(1)
+
+
+def _print_usage(found: UsageReport, periods: int, receipts: int) -> None:
+    from oracles.meter.events import MICRO
+
+    stdout.print(
+        f"{found.entries} entries, {periods} periods on chain, {found.open_entries} entries behind"
+        f" the last; {receipts} receipts"
+    )
+    stdout.print(f"metered {found.metered}, other revenue {found.other} (smallest units)")
+    for title, amounts in (("model", found.by_model), ("customer", found.by_customer)):
+        rows = [
+            {title: name, "earned": f"{amount / MICRO:.6f}"}
+            for name, amount in amounts.most_common(20)
+        ]
+        if rows:
+            stdout.print(table(rows))
+    for each in found.differences:
+        stdout.print(f"[red]{each.where}[/]: {each.detail}", soft_wrap=True)
+    if not found.differences:
+        stdout.print("nothing differs")

@@ -14,6 +14,7 @@ power cut has torn was never acknowledged, so it is cut off.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -107,6 +108,7 @@ class Period:
         revenue: whole units that it pays.
         carried: millionths that it leaves to the next.
         prices: digest of the price list at its end, hexadecimal.
+        entries: sha2-256 of its own lines, hexadecimal.
         transaction: that posted it; None as long as it is not on chain.
     """
 
@@ -117,6 +119,7 @@ class Period:
     revenue: int
     carried: int
     prices: str
+    entries: str
     transaction: str | None = None
 
 
@@ -171,6 +174,8 @@ class UsageLog:
             raise ConfigError(f"cannot write the log {folder}: {error.strerror}") from error
         self.prices: Prices | None = None
         self.periods: list[Period] = []
+        #: References of licences and corrections, none of which is written twice.
+        self.refs: set[str] = set()
         self._time = 0
         self._amounts = 0
         try:
@@ -265,12 +270,19 @@ class UsageLog:
             revenue,
             carried,
             self.prices.digest.hex(),
+            self._sha256(last.size if last else 0),
         )
         # Nothing that comes later may have an earlier time than the period's end.
         self._time = max(self._time, end * 1000)
         self._amounts = 0
         self._keep([*self.periods, period])
         return period
+
+    def _sha256(self, start: int) -> str:
+        digest = hashlib.sha256()
+        for event in self.events(start):
+            digest.update(event.encode() + b"\n")
+        return digest.hexdigest()
 
     def posted(self, number: int, transaction: str) -> None:
         """Note where a period stands on chain."""
@@ -291,6 +303,8 @@ class UsageLog:
     def _note(self, event: Event) -> None:
         if event.kind == "prices":
             self.prices = Prices.of(event.data)
+        if "ref" in event.data:
+            self.refs.add(str(event.data["ref"]))
 
     def _recover(self) -> None:
         """Cut a torn line off, and bring the tree to what the events are."""
@@ -343,13 +357,9 @@ def read_events(folder: Path, start: int = 0) -> Iterator[Event]:
         InputError: there is no log.
         IntegrityError: one is damaged.
     """
-    try:
-        with (folder / _EVENTS).open("rb") as file:
-            for place, line in enumerate(file):
-                if place >= start and line.endswith(b"\n"):
-                    yield Event.decode(line[:-1])
-    except OSError as error:
-        raise InputError(f"cannot read the log {folder}: {error.strerror}") from error
+    for place, line in enumerate(read_lines(folder)):
+        if place >= start:
+            yield Event.decode(line)
 
 
 def read_periods(folder: Path) -> list[Period]:
@@ -365,3 +375,32 @@ def read_periods(folder: Path) -> list[Period]:
         return [Period(**json.loads(line)) for line in path.read_text().splitlines()]
     except (OSError, ValueError, TypeError) as error:
         raise IntegrityError(f"{path} is damaged: {error}") from error
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Entries of a log as its publisher hands it over, undecoded: of its folder or events file.
+
+    Raises:
+        InputError: there is no log.
+    """
+    file = path / _EVENTS if path.is_dir() else path
+    try:
+        with file.open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):
+                    yield line[:-1]
+    except OSError as error:
+        raise InputError(f"cannot read the log {file}: {error.strerror}") from error
+
+
+def read_receipts(path: Path, origin: str) -> list[Receipt]:
+    """Receipts of customers, one a line.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read receipts from {path}: {error}") from error
+    return [Receipt.decode(line, origin) for line in lines if line.strip()]

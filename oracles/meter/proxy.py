@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from oracles.chain.signers import Signer
     from oracles.meter.counting import Counter
     from oracles.meter.events import Kind
-    from oracles.meter.log import Receipt, UsageLog
+    from oracles.meter.log import Period, Receipt, UsageLog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -74,6 +74,7 @@ class Writer:
         self.usage, self._signer = usage, signer
         self._waiting: list[tuple[Kind, Mapping[str, Any], asyncio.Future[Receipt]]] = []
         self._work = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     async def append(self, kind: Kind, data: Mapping[str, Any]) -> Receipt:
         """Write one event; returns when it is on disk.
@@ -85,6 +86,11 @@ class Writer:
         self._waiting.append((kind, data, done))
         self._work.set()
         return await done
+
+    async def close_period(self) -> Period:
+        """Close a period between two writes."""
+        async with self._turn:
+            return await asyncio.to_thread(self.usage.close_period)
 
     async def run(self) -> None:
         """Serve until cancelled; what waits then is written before this returns."""
@@ -102,7 +108,8 @@ class Writer:
             return
         entries = [(kind, data) for kind, data, _ in batch]
         try:
-            receipts = await asyncio.to_thread(self._append, entries)
+            async with self._turn:
+                receipts = await asyncio.to_thread(self._append, entries)
         except QmiaError as error:
             for *_, done in batch:
                 if not done.done():

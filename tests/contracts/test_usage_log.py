@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PUBLISHER, OTHER = person("publisher").address, person("other publisher").address
 ROOTS = [bytes([number]) * 32 for number in range(10)]
-PRICES, EVIDENCE = b"\xaa" * 32, b"\xbb" * 32
+PRICES, ENTRIES = b"\xaa" * 32, b"\xbb" * 32
 
 
 class Usage:
@@ -54,7 +54,7 @@ class Usage:
             "revenue": revenue,
             "root": root,
             "prices": PRICES,
-            "evidence": EVIDENCE,
+            "entries": ENTRIES,
         }
         return self.protocol.chain.transact(
             self.log, "close", self.mut.token, period, sender=sender
@@ -134,7 +134,7 @@ class TestRefused:
         now = protocol.chain.time
         period = {
             "size": 1, "end": now, "revenue": 5, "root": ROOTS[1], "prices": PRICES,
-            "evidence": EVIDENCE,
+            "entries": ENTRIES,
         }  # fmt: skip
         with reverts("DeliveriesPending"):
             protocol.chain.transact(log, "close", mut.token, period, sender=PUBLISHER)
