@@ -82,6 +82,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint40 bondGwei;
         uint40 entryFeeGwei;
         bool enrolment;
+        uint32 tranche;
         // commit
         bytes32 agreement;
         // open, reveal and settle
@@ -90,11 +91,10 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint40 revealStart;
         uint40 revealEnd;
         uint80 beta;
-        // weights
-        WeightRule weights;
         uint16 qMin;
-        uint32 tranche;
-        // deliver
+        // reveal
+        WeightRule weights;
+        // settle, deliver and dispute
         State state;
         uint40 settleEnd;
         uint40 fetchEnd;
@@ -176,17 +176,18 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
         auctionId = ++auctionCount;
         Auction storage a = _auctions[auctionId];
+        // slither-disable-next-line reentrancy-benign (the oracle calls nobody)
         _setPhases(a, auctionId, terms);
         // In the order of their slots, so that each is written once.
         a.maxBids = terms.maxBids;
         a.bondGwei = terms.bondGwei;
         a.entryFeeGwei = terms.scoring.entryFeeGwei;
         a.enrolment = terms.enrolment;
+        a.tranche = terms.tranche;
         a.agreement = terms.agreement;
         a.beta = uint80(beta);
-        a.weights = terms.weights;
         a.qMin = terms.scoring.qMin;
-        a.tranche = terms.tranche;
+        a.weights = terms.weights;
         a.token = terms.token;
         a.claimBondGwei = terms.bondGwei;
         a.price.rho = terms.rho;
@@ -214,7 +215,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     function _checkKey(EncryptionKey calldata key) internal view returns (address keyAddress) {
         keyAddress = address(uint160(uint256(keccak256(abi.encode(key.x, key.y)))));
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(KEY_TYPEHASH, msg.sender, key.x, key.y)));
-        // Of a malformed signature the signer is 0.
+        // slither-disable-next-line unused-return (of a malformed signature the signer is 0)
         (address signer, , ) = ECDSA.tryRecoverCalldata(digest, key.signature);
         if (signer != keyAddress) revert KeyNotOwned(signer, keyAddress);
     }
@@ -298,6 +299,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         }
     }
 
+    // slither-disable-next-line msg-value-in-nonpayable (both of its callers are payable)
     function _commit(
         uint256 auctionId,
         bytes32 sealedBid,
@@ -373,6 +375,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
+    // slither-disable-next-line reentrancy-eth,reentrancy-events (the oracle credits and calls nobody)
     function reveal(uint256 auctionId, Place calldata place, uint256 cost, bytes32 salt) external {
         Auction storage a = _auctions[auctionId];
         _inPhase(a.revealStart, a.revealEnd);

@@ -95,6 +95,7 @@ contract Exchange is IExchange, EIP712 {
             place.dataSet != keccak256(abi.encode(dataSet)) ||
             bid.cost() != uint256(deliveryDigest(auctionId, place.index, delivery)) >> 176
         ) revert NotTheDelivery(auctionId, place.index);
+        // slither-disable-next-line unused-return (buyer and fee are not needed)
         (, address buyerKey, ) = AUCTION.buyerOf(auctionId);
         if (ChaumPedersen.addressOf(key) != buyerKey) revert NotTheKey(ChaumPedersen.addressOf(key));
 
@@ -165,6 +166,7 @@ contract Exchange is IExchange, EIP712 {
 
     function _checkBuyer(uint256 auctionId, uint256 count) internal view returns (address buyer) {
         uint256 fee;
+        // slither-disable-next-line unused-return (the key is not needed)
         (buyer, , fee) = AUCTION.buyerOf(auctionId);
         if (msg.sender != buyer) revert NotTheBuyer(msg.sender);
         if (msg.value != fee * count) revert FeeMismatch(msg.value, fee * count);
@@ -172,6 +174,7 @@ contract Exchange is IExchange, EIP712 {
 
     /// @dev A complaint concerns who has delivered; then every standing winner has, or is to be forfeited.
     function _name(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) internal {
+        // slither-disable-next-line calls-loop (the auction's own view; the buyer pays for its list)
         if (!AUCTION.isWinner(auctionId, index)) revert NotAWinner(auctionId, index);
         if (_named[auctionId][ground][index]) revert AlreadyNamed(auctionId, index);
         _named[auctionId][ground][index] = true;

@@ -382,6 +382,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256 words = (scores.length + 31) / 32;
         uint256 bits;
         for (uint256 w = 0; w < words; ++w) {
+            // slither-disable-next-line divide-before-multiply (a chunk is four whole words of the roll)
             if (w % 64 == 0) bits = Roll.read(roll, chunk * (Scores.CHUNK / 256) + w / 64);
             // slither-disable-next-line incorrect-shift (bits w*4 to w*4+3 of the roll's word)
             uint256 four = (bits >> ((w % 64) * 4)) & 0xf;
@@ -576,6 +577,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         address refundTo
     ) internal {
         uint256 part = (amount - dues) / _panel(feed, round).members.length;
+        // slither-disable-next-line divide-before-multiply (what does not divide is refunded)
         uint256 refund = amount - dues - part * LibBit.popCount(feed.rounds[round - 1].complete);
         feed.parts[round - 1] += uint128(part);
         emit FeesPaid(consumer, id, round, part, dues, refundTo, refund);
