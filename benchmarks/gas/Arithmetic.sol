@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Bids} from "../../contracts/libraries/Bids.sol";
 import {Clock} from "../../contracts/libraries/Clock.sol";
 import {Medians} from "../../contracts/libraries/Medians.sol";
 import {Scores} from "../../contracts/libraries/Scores.sol";
 import {WeightRule, Weights} from "../../contracts/libraries/Weights.sol";
+import {Bid, BidLibrary, Place} from "../../contracts/types/Bid.sol";
 
 /// @notice What some steps must calculate, and nothing else: no storage, no calls, no checks, no events. Its gas is a
 /// call's with `on`, less the same call's without.
 contract Arithmetic {
-    using Bids for uint256;
-
     /// @notice Gas of the first call to this contract, less that of the second.
     function difference(bytes memory first, bytes memory second) external view returns (uint256) {
         uint256 begin = gasleft();
@@ -27,20 +25,21 @@ contract Arithmetic {
     function reveal(
         bool on,
         WeightRule calldata rule,
-        address owner,
+        Place calldata place,
         uint256 cost,
         bytes32 salt,
         uint256 score
-    ) external view returns (uint256 slot, uint256 commitment) {
-        if (!on) return (0, 0);
-        bytes32 seal = keccak256(abi.encode(block.chainid, address(this), 1, owner, cost, salt));
-        commitment = Bids.commitment(seal, 1, owner, owner);
+    ) external view returns (Bid slot, Bid commitment) {
+        if (!on) return (Bid.wrap(0), Bid.wrap(0));
+        bytes32 seal = keccak256(abi.encode(block.chainid, address(this), 1, place.owner, cost, salt));
+        commitment = BidLibrary.commitment(seal, place, BidLibrary.COMMITTED);
         uint256 weight = Weights.weight(rule, Scores.q(score), Scores.phi(score));
-        slot = Bids.pack(cost, weight, Scores.flags(score) & 2 != 0, Bids.tag(1, 1, owner, owner));
+        uint256 tag = BidLibrary.tagOf(address(this), 1, place);
+        slot = BidLibrary.pack(cost, weight, Scores.flags(score) & Scores.UNDERSERVED != 0, tag);
     }
 
     /// @notice A settlement's walk over bids, with or without a tranche.
-    function settle(bool on, bool tranche, uint256[] calldata bids) external pure returns (uint256 tally) {
+    function settle(bool on, bool tranche, Bid[] calldata bids) external pure returns (uint256 tally) {
         if (!on) return 0;
         Clock.Walk memory all;
         Clock.Walk memory flagged;
@@ -56,16 +55,16 @@ contract Arithmetic {
             }
             uint256 i = 0;
             for (; start < end; start += 32) {
-                uint256 bid;
+                Bid bid;
                 assembly ("memory-safe") {
                     bid := calldataload(start)
                 }
-                if (!bid.is_(Bids.REVEALED)) continue;
+                if (!bid.has(BidLibrary.REVEALED)) continue;
                 uint256 weight = bid.weight();
                 if (weight == 0) continue;
                 uint256 cost = bid.cost();
                 Clock.step(all, cost, weight, i);
-                if (tranche) Clock.step(bid.is_(Bids.FLAGGED) ? flagged : unflagged, cost, weight, i);
+                if (tranche) Clock.step(bid.has(BidLibrary.FLAGGED) ? flagged : unflagged, cost, weight, i);
                 ++i;
             }
         }

@@ -27,8 +27,6 @@ from benchmarks.gas.peer_auctions import FEW
 from benchmarks.gas.picture import growth_svg
 
 HALF: Final = Fraction(1, 2)
-#: Winners struck out by one verdict.
-VERDICT: Final = 500
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 PICTURE: Final = ROOT / "docs" / "gas-growth.svg"
 
@@ -59,6 +57,7 @@ def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
     cash_less = world.run(less, step=less)
     flagged_less = world.run(less, tranche=HALF, step=less)
     few = world.run(FEW, step=FEW)
+    disputed = world.exchange_round(FEW)
 
     def mean(life: Life, step: str) -> int:
         return round(life.mean(step))
@@ -73,26 +72,26 @@ def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
         scores(mixed, "step"),
         scores(flagged, "different"),
     )
+    roll = sum(cash.gas["callRoll"] + cash.gas["tallyRoll"]) // n
+    settled = floor("settle") + must["settle"], floor("settle") + must["settle, tranche"]
     rows = [
         Row("commit", mean(cash, "commit"), 58_000, floor("commit")),
-        Row("reveal", mean(cash, "reveal"), 45_000, floor("reveal") + must["reveal"]),
+        Row("open", mean(cash, "open"), 32_000, floor("open")),
+        Row("roll, a provider", roll),
         Row("scores, a provider, equal", equal[0], 4_000, equal[1]),
         Row("scores, two of five a step off", step[0], 4_000, step[1]),
         Row("scores, all five different", different[0], None, different[1]),
-        Row(
-            "settle, a bid",
-            cash.marginal(cash_less, "settle, last"),
-            2_600,
-            floor("settle") + must["settle"],
-        ),
+        Row("reveal", mean(cash, "reveal"), 45_000, floor("reveal") + must["reveal"]),
+        Row("settle, a bid", cash.marginal(cash_less, "settle, last"), 2_600, settled[0]),
         Row(
             "settle, a bid, tranche",
             flagged.marginal(flagged_less, "settle, last"),
             3_000,
-            floor("settle") + must["settle, tranche"],
+            settled[1],
         ),
         Row(peers.SETTLE_FEW, round(sum(few.gas["settle, last"]) / few.n)),
-        Row("deliver", mean(cash, "deliver"), None, floor("deliver")),
+        Row("deliver", mean(cash, "deliver"), 50_000, floor("deliver")),
+        Row("refute", disputed["refute"], 120_000, floor("refute")),
         Row("claim, cash", mean(cash, "claim, cash"), 75_000, floor("claim, cash")),
         Row(
             "claim, cash and bond",
@@ -103,26 +102,24 @@ def steady(world: World, n: int, figures: list[peers.Figure]) -> list[Row]:
         Row(
             "claim, cash, MUT and bond",
             max(mixed.gas["claim, all parts"]),
-            110_000,
+            None,
             floor("claim, cash, MUT and bond"),
         ),
         Row("claim, loser's bond", mean(cash, "claim, loser")),
     ]
     by_name = {row.step: row.gas for row in rows}
-    # What the targets above are set for: the bid, its score, its settlement, its claim.
-    shared = sum(by_name[step] for step in ("commit", "reveal", "scores, a provider, equal"))
-    shared += by_name["settle, a bid"]
-    for name, claim in (("cash", "cash and bond"), ("MUT", "cash, MUT and bond")):
-        life = shared + by_name[f"claim, {claim}"]
-        rows.append(Row(f"winner's life, {name}", life, 215_000))
-        rows.append(Row(f"winner's life, {name}, with deliver", life + by_name["deliver"]))
+    # All that a winner's bid costs whoever pays for it, but for a dispute.
+    lived = ("commit", "open", "roll, a provider", "scores, a provider, equal", "reveal")
+    shared = sum(by_name[step] for step in (*lived, "settle, a bid", "deliver"))
+    rows.append(Row("winner's life, cash", shared + by_name["claim, cash and bond"], 270_000))
+    rows.append(Row("winner's life, MUT", shared + by_name["claim, cash, MUT and bond"]))
     return [Row(r.step, r.gas, r.target, r.floor, peers.beside(figures, r.step)) for r in rows]
 
 
 def limits(life: Life, extra: dict[str, int]) -> dict[str, int]:
     """Most gas of one transaction, by step, over an auction at the maximum and special cases."""
     most = {step: max(values) for step, values in life.gas.items() if values}
-    return most | extra
+    return {step: max(most.get(step, 0), extra.get(step, 0)) for step in most | extra}
 
 
 def main() -> None:
@@ -139,7 +136,7 @@ def main() -> None:
 
     log.print("auctions of other projects …")
     figures = peers.measure(log)
-    with Node() as node:
+    with Node(base_fee=1) as node:
         world = World(node)
         log.print("one auction of 1,000 bids for each set of terms …")
         rows = steady(world, 1000, figures)
@@ -163,13 +160,13 @@ def main() -> None:
                     progress=told,
                 )
             )
-        log.print("second round, publication and a set of thirteen …")
-        extra = world.second_round(args.largest)
-    with Node() as node:
+    log.print("appeal, disputes and panels of thirteen …")
+    with Node(base_fee=1) as node:
         most_operators = World(node, operators=13)
-        extra["postScores, 13 operators, all different"] = most_operators.largest_chunk()
-        struck = most_operators.run(1200, rho=HALF, step=1200, verdict=VERDICT)
-        extra[f"enterVerdict, 13 operators, {VERDICT} winners"] = struck.gas["enterVerdict"][0]
+        extra = most_operators.exchange_round(FEW * 3)
+        for step, gas in most_operators.appeal_round(args.largest).items():
+            extra[step] = max(gas, extra.get(step, 0))
+        extra["postScores, all different"] = most_operators.largest_chunk()
 
     most = limits(lives[-1], extra)
     totals = [{"n": life.n, **{k: sum(v) for k, v in life.gas.items()}} for life in lives]

@@ -73,23 +73,30 @@ class Sent:
 class Node:
     """An anvil process of its own, ended on leaving the context.
 
+    Args:
+        base_fee: wei for a unit of gas. What the oracle owes for gas is stored only where it is
+            not 0.
+
     Raises:
         ChainError: anvil is missing, does not start, or refuses a request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base_fee: int = 0) -> None:
         path = f"{ROOT / 'node_modules' / '.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         anvil = shutil.which("anvil", path=path)
         if anvil is None:
             raise ChainError("anvil is missing: run `make setup`.")
         command = [anvil, "--port", "0", "--accounts", "1", "--auto-impersonate", "--no-mining"]
         command += ["--hardfork", "osaka", "--enable-tx-gas-limit", "--order", "fifo"]
-        command += ["--chain-id", str(CHAIN_ID), "--timestamp", str(START), "--base-fee", "0"]
+        command += ["--chain-id", str(CHAIN_ID), "--timestamp", str(START)]
+        command += ["--base-fee", str(base_fee)]
         command += ["--gas-limit", str(BLOCK_GAS), "--prune-history", "2"]
         self._log = tempfile.NamedTemporaryFile(prefix="anvil-", suffix=".log")  # noqa: SIM115
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
         self._http = http.client.HTTPConnection(self._wait(Path(self._log.name)), timeout=600)
         self.time = START
+        # Blocks that are more than half full raise the base fee by a wei.
+        self._gas_price = hex(base_fee * 1000)
 
     def __enter__(self) -> Node:
         return self
@@ -152,7 +159,9 @@ class Node:
         bodies = []
         for tx in txs:
             body = {"from": tx.sender, "data": "0x" + tx.data.hex(), "value": hex(tx.value)}
-            body |= {"gas": hex(TX_GAS_CAP), "gasPrice": "0x0"} | ({"to": tx.to} if tx.to else {})
+            body |= {"gas": hex(TX_GAS_CAP), "gasPrice": self._gas_price} | (
+                {"to": tx.to} if tx.to else {}
+            )
             bodies.append(body)
         hashes = self.rpc_batch([("eth_sendTransaction", [body]) for body in bodies])
         self.rpc_batch([("evm_setNextBlockTimestamp", [self.time]), ("evm_mine", [])])

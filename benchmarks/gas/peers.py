@@ -225,13 +225,14 @@ def table(lines: list[list[str]]) -> Table:
 def own(world: World) -> dict[str, int]:
     """Our gas of the steps that have a peer, cash terms."""
     more, fewer, few = (world.run(n, step=n) for n in (MANY, MANY // 2, FEW))
-    gas = {step: round(more.mean(step)) for step in ("commit", "reveal", "claim, cash")}
+    each = ("commit", "open", "reveal", "deliver", "claim, cash")
+    gas = {step: round(more.mean(step)) for step in each}
     gas["settle, a bid"] = more.marginal(fewer, "settle, last")
     gas[SETTLE_FEW] = round(sum(few.gas["settle, last"]) / FEW)
-    scores = sum(more.gas["postScores"]) // more.n
+    once = sum(sum(more.gas[step]) // more.n for step in ("callRoll", "tallyRoll", "postScores"))
     claim = round(more.mean("claim, all parts"))
-    shared = gas["commit"] + gas["reveal"] + gas["settle, a bid"]
-    return gas | {"winner's life, cash": shared + scores + claim}
+    shared = sum(gas[step] for step in ("commit", "open", "reveal", "settle, a bid", "deliver"))
+    return gas | {"winner's life, cash": shared + once + claim}
 
 
 def _short(gas: int) -> str:
@@ -244,7 +245,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args()
     figures = measure(Console(stderr=True))
-    with Node() as node:
+    with Node(base_fee=1) as node:
         ours = own(World(node))
     if args.json:
         result = {"peers": [asdict(figure) for figure in figures], "ours": ours}

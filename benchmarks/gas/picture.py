@@ -8,6 +8,7 @@ from typing import Final
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 440, 70, 190, 20, 50
 _SHOWN: Final = {
     "commit": "#4269d0",
+    "open": "#97bbf5",
     "reveal": "#efb118",
     "postScores": "#ff725c",
     "settle": "#6cc5b0",
