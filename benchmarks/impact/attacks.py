@@ -1,7 +1,9 @@
 """What tricks gain and what the buyer gets: `python benchmarks/impact/attacks.py`.
 
-A small auction of seven providers, of which the last one attacks. Every run is kept, so that an
-interrupted one goes on. Prints a table, or JSON with `--json`; `--docs` writes it into `docs/`.
+A small auction of seven providers, of which the last one attacks. Values the material of all
+attacks side by side; with `--retrain` it holds the auction and trains the buyer's model once for
+each attack instead. Every run is kept, so that an interrupted one goes on. Prints a table, or JSON
+with `--json`; `--docs` writes it into `docs/`.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import corpora
-from evaluate import markdown, publish
+from evaluate import markdown, note, publish
 
 from oracles.impact import Parameters
-from oracles.impact.attacks import ATTACKS, measure
+from oracles.impact.attacks import ATTACKS, measure, prices
 
 #: The attacked auction; the last one attacks, and copies `VICTIM`.
 PROVIDERS = (
@@ -31,8 +33,8 @@ PROVIDERS = (
 VICTIM = "hpo"
 
 
-def rows(cache: Path, attacks: list[str], parameters: Parameters) -> list[dict[str, Any]]:
-    """Every attack on the auction: one half of the drawn text is in it, the other is not."""
+def auction(cache: Path) -> tuple[Any, ...]:
+    """Arguments of `prices` and `measure`: half of the drawn text is sold, the other is not."""
     drawn = corpora.load(
         cache / "corpora",
         provider=24_000,
@@ -44,34 +46,44 @@ def rows(cache: Path, attacks: list[str], parameters: Parameters) -> list[dict[s
     inside = {name: docs[: len(docs) // 2] for name, docs in drawn.submissions.items()}
     outside = {name: docs[len(docs) // 2 :] for name, docs in drawn.submissions.items()}
     attacker = PROVIDERS[-1]
+    # One document of each source after the other.
+    domain = [text for texts in zip(*outside.values(), strict=False) for text in texts]
+    held_out = drawn.evaluation
+    real = outside[attacker]
+    return drawn.seed, inside, held_out, Parameters(), attacker, VICTIM, real, domain, cache
+
+
+def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Rows and table of what each material is worth."""
+    found = prices(*auction(options.cache), attacks=options.attacks, progress=note)
+    header = [
+        "added, as much again",
+        "tokens that are new",
+        "gain",
+        "gain on words alone",
+        "influence",
+        "pay against the honest pay",
+    ]
+    rows = [
+        [
+            row["attack"],
+            f"{row['tokens']:,}",
+            f"{1000 * row['gain']:+.1f}",
+            f"{1000 * row['gain_of_words']:+.1f}",
+            f"{1000 * row['influence']:+.1f} ± {1000 * row['error']:.1f}",
+            "–" if row["pay"] is None else f"{row['pay']:.2f} ×",
+        ]
+        for row in found
+    ]
+    return found, "\n".join(markdown(header, rows))
+
+
+def retrained(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
+    """Rows and table of what each attack gains and does to the buyer's model."""
     found = []
-    for row in measure(
-        drawn.seed,
-        inside,
-        drawn.evaluation,
-        parameters,
-        attacker,
-        VICTIM,
-        outside[attacker],
-        # One document of each source after the other.
-        [text for texts in zip(*outside.values(), strict=False) for text in texts],
-        cache / "impact",
-        attacks=attacks,
-    ):
+    for row in measure(*auction(options.cache), attacks=options.attacks):
         sys.stderr.write(json.dumps(row) + "\n")
         found.append(row)
-    return found
-
-
-def main() -> None:
-    """Run, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
-    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
-    options = parser.parse_args()
-    found = rows(options.cache, options.attacks, Parameters())
     header = [
         "added, as much again",
         "share of φ̂",
@@ -79,23 +91,33 @@ def main() -> None:
         "loss on B against the honest pool",
         "overcharged",
     ]
-    text = "\n".join(
-        markdown(
-            header,
-            [
-                [
-                    row["attack"],
-                    f"{row['share']:.3f}",
-                    "–" if row["gain"] is None else f"{row['gain']:.2f} ×",
-                    f"{row['loss_change']:+.4f} ± {row['loss_error']:.4f}",
-                    "yes" if row["overcharged"] else "no",
-                ]
-                for row in found
-            ],
-        )
+    rows = [
+        [
+            row["attack"],
+            f"{row['share']:.3f}",
+            "–" if row["gain"] is None else f"{row['gain']:.2f} ×",
+            f"{row['loss_change']:+.4f} ± {row['loss_error']:.4f}",
+            "yes" if row["overcharged"] else "no",
+        ]
+        for row in found
+    ]
+    return found, "\n".join(markdown(header, rows))
+
+
+def main() -> None:
+    """Run, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
+    parser.add_argument(
+        "--retrain", action="store_true", help="the auction itself, attack by attack"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
+    parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
+    options = parser.parse_args()
+    found, text = (retrained if options.retrain else priced)(options)
     if options.docs:
-        publish("attacks", text)
+        publish("retrained attacks" if options.retrain else "attacks", text)
     sys.stdout.write((json.dumps(found) if options.json else text) + "\n")
 
 

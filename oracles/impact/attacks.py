@@ -1,7 +1,9 @@
 """What a provider could try in order to raise its φ̂, what it gains, and what the buyer gets.
 
-An attacker adds to its honest documents as much material again, and commits last. Its gain is its
-share of all φ̂ relative to the honest share. What the buyer gets is the loss on part B of the
+An attacker adds to its honest documents as much material again, and commits last. `prices` values
+all such material side by side in one pool, which takes one estimate. `measure` is the auction
+itself, once for each attack: the gain is the attacker's share of all φ̂ relative to its honest
+share. What the buyer gets is the loss on part B of the
 evaluation set, which φ̂ never sees, of a model trained on the whole attacked pool, less that of the
 honest pool under the same seed. Real new text of the attacker's own source is the yardstick.
 """
@@ -21,10 +23,13 @@ from oracles.impact.corpus import split
 from oracles.impact.estimate import Parameters, make_pool, run_seeds
 from oracles.impact.evaluation import Truth
 from oracles.impact.report import summarise
+from oracles.progress import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from oracles.progress import Progress
 
     Documents = Sequence[Document]
 
@@ -248,6 +253,88 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     ],
     "three identities": lambda world, _: [list(world.honest[k::3]) for k in range(3)],
 }
+
+#: Attacks on the attacker's own text: nothing is added that could be valued by itself.
+WITHOUT_MATERIAL = ("own text five times", "three identities")
+
+
+def prices(
+    seed_corpus: Documents,
+    submissions: Mapping[str, Documents],
+    evaluation: Documents,
+    parameters: Parameters,
+    attacker: str,
+    victim: str,
+    real: Documents,
+    domain: Documents,
+    cache: Path,
+    *,
+    attacks: Sequence[str] = tuple(ATTACKS),
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """What each attack's material is worth, as a provider of its own after all honest ones.
+
+    Influence is a sum over documents, so an attacker's pay is that of its honest text and that of
+    the material. Attacks that split or repeat the attacker's own text have no material of theirs.
+
+    Args:
+        seed_corpus: public documents.
+        submissions: provider to honest documents.
+        evaluation: held-out documents; all of them are used.
+        parameters: the method that is attacked.
+        attacker: whose honest influence is the measure.
+        victim: whose text is copied.
+        real: further real documents of the attacker's source.
+        domain: public text of the buyer's domains, which no provider has.
+        cache: directory of finished runs.
+        attacks: names in `ATTACKS`.
+        progress: told of finished seeds.
+
+    Returns:
+        One row an attack: tokens left after copies are dropped, gain on the evaluation set and on
+        its words alone, influence with its error, and pay as a multiple of the honest pay.
+    """
+    world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
+    names = [name for name in attacks if name not in WITHOUT_MATERIAL]
+    material = {
+        name: ATTACKS[name](world, np.random.default_rng(number))[0][len(world.honest) :]
+        for number, name in enumerate(names)
+    }
+    pool = make_pool(seed_corpus, {**submissions, **material}, evaluation, parameters.model)
+    runs = run_seeds(pool, parameters, cache=cache, progress=progress)
+    report = summarise(
+        pool,
+        runs,
+        bound=parameters.clip,
+        m=parameters.m,
+        rescaling=parameters.rescaling,
+        version="",
+        evidence={},
+    )
+    bounds = {
+        provider.name: max(0.0, provider.influence - parameters.m * provider.standard_error)
+        for provider in report.providers
+    }
+    rows = []
+    for place, provider in enumerate(report.providers):
+        if provider.name not in material:
+            continue
+        text, words = (
+            float(np.mean([run.log[key][place] for run in runs]))
+            for key in ("gains", "gains_disordered")
+        )
+        rows.append(
+            {
+                "attack": provider.name,
+                "tokens": provider.tokens,
+                "gain": text,
+                "gain_of_words": words,
+                "influence": provider.influence,
+                "error": provider.standard_error,
+                "pay": 1 + bounds[provider.name] / bounds[attacker] if bounds[attacker] else None,
+            }
+        )
+    return rows
 
 
 def measure(

@@ -160,6 +160,34 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     assert all(name in html for name in names)
 
 
+def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
+    chosen = (
+        "real new text",
+        "random characters",
+        "victim, every 3rd word replaced",
+        "own text five times",
+    )
+    rows = attacks.prices(
+        SEED_CORPUS,
+        SUBMISSIONS,
+        EVALUATION,
+        replace(TINY, seeds=(0,)),
+        "north",
+        "south",
+        write(33, NORTH, 10),
+        write(34, NORTH, 10),
+        tmp_path,
+        attacks=chosen,
+    )
+    assert [row["attack"] for row in rows] == list(chosen[:3])
+    real, noise, near_copy = rows
+    assert real["pay"] > 1.2
+    assert noise["pay"] == 1.0
+    assert noise["gain"] < 0
+    assert near_copy["tokens"] < 0.2 * real["tokens"]
+    assert near_copy["pay"] < 1.1
+
+
 @pytest.mark.slow
 def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
     chosen = ("real new text", "random characters", "victim, every 3rd word replaced")
