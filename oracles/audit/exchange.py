@@ -126,8 +126,11 @@ class Exchanging:
         self._strikes(auction, bid, Ground(body.ground))
 
     def _strikes(self, auction: Auction, bid: AuditedBid, ground: Ground) -> None:
+        announced, address = self._context.announced, self._context.address
+        before = announced.pending("strike.ground", address)
+        self._checks.equal("strike.pending", None, before)
         fact = (auction.id, bid.index, int(ground))
-        self._context.announced.announce_next("strike.ground", self._context.address, fact)
+        announced.announce_next("strike.ground", address, fact)
 
     def struck_out(self, auction: Auction, body: StruckOut, time: int) -> None:
         """A winner lost its reward and its bond."""

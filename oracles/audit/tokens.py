@@ -209,6 +209,7 @@ class DstLedger:
     def _verified(self, body: DstVerified, delivered: dict[int, Score], count: int) -> None:
         """A proposal was accepted: recompute everything it says."""
         checks, proposal, terms = self.checks, body.proposal, self.terms
+        checks.true("dst.once", self.shares is None, "not verified yet")
         checks.equal("dst.proposal", keccak(hashes.words(*astuple(proposal))), self._last)
         checks.equal("dst.walk", count, self._cursors[self._last])
         sums = [sum(getattr(s, n) for s in delivered.values()) for n in ("volume", "q", "phi")]

@@ -646,6 +646,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("too few for a verdict", "VerdictSubmitted", "verdict.majority", one_judge_less),
     Mutation("judges named twice", "VerdictSubmitted", "verdict.members", judges_doubled),
+    Mutation("a verdict given twice", "", "strike.pending", records=double("VerdictSubmitted")),
+    Mutation("a key refuted twice", "", "strike.pending", records=double("Refuted")),
     Mutation("cash of who is struck out", "StruckOut", "strike.cash", add("cash")),
     Mutation("MUT of who is struck out", "StruckOut", "strike.mut", add("mut", -1)),
     Mutation("why a winner was struck out", "StruckOut", "strike.ground", add("ground")),
@@ -714,6 +716,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a sum of the water level", "DstVerified", "dst.sums", add("volumeSum", inside="proposal")
     ),
+    Mutation("a water level verified twice", "", "dst.once", records=double("DstVerified")),
     Mutation("the floor of shares", "DstVerified", "dst.floor", add("floor")),
     Mutation("participation tokens issued", "DstVerified", "dst.issued", add("issued", -1)),
     Mutation("a participation share", "DstClaimed", "dst.claim", add("amount")),
