@@ -1,4 +1,4 @@
-"""From data sets to scores: the one place where quality and impact meet.
+"""From samples to scores: the one place where quality and impact meet.
 
 The daemon scores with it, and an audit scores again with it. A scorer is any object with
 `metric_version` and `assess`; `full` is the one that auctions use. Quality and impact are imported
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from oracles.chain.packing import Score
 from oracles.config import read_toml, settings_error
-from oracles.dataset import encode_document, fragments, read_documents
+from oracles.dataset import SeenRuns, encode_document, fragments, read_documents
 from oracles.engine import open_map
 from oracles.errors import ConfigError
 from oracles.files import atomic_write
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from oracles.dataset import Document, Sketch
+    from oracles.impact import ImpactReport
     from oracles.progress import Progress
+    from oracles.sampling import Estimate
 
 GIB: Final = 1 << 30
 #: Schema of the evidence behind the scores of one auction.
@@ -137,7 +139,7 @@ class Scorer(Protocol):
 
 
 class FullScorer:
-    """q by `oracles.quality`, φ̂ by `oracles.impact` over those that pass q's gates."""
+    """q by `oracles.quality`, φ̂ by `oracles.impact`, both from the sampled pages."""
 
     def metric_version(self, settings: Scoring) -> bytes:
         """Digest over both methods, the seed corpus and the limits."""
@@ -150,7 +152,7 @@ class FullScorer:
             document.text for document in _read(settings.seed_corpus, "seed_corpus")
         )
         facts: dict[str, Any] = {
-            "schema": "qmia/metric/1",
+            "schema": "qmia/metric/2",
             # The day and the sample's key are the auction's own, by the rule in `Task`.
             "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
             "impact": {
@@ -170,71 +172,87 @@ class FullScorer:
         self, submissions: Sequence[Submission], task: Task, progress: Progress
     ) -> Assessment:
         """Quality in the order of commitment: the earliest keeps the credit. Then impact."""
-        from oracles import impact, quality
+        estimates, failures = self._estimates(submissions, task, progress)
+        trained = {
+            str(index): estimate
+            for index, estimate in estimates.items()
+            if estimate.accepted and estimate.highest_q >= task.settings.q_min
+        }
+        impact = self._impact(trained, task, progress) if trained else None
+        phi = impact.phi() if impact else {}
+        scores = dict.fromkeys(failures, NOTHING)
+        for index, estimate in estimates.items():
+            scores[index] = Score(
+                estimate.report.q,
+                phi.get(str(index), 0),
+                estimate.volume,
+                present=True,
+                underserved=estimate.report.under_served,
+            )
+        evidence = {
+            "quality": {str(index): estimate.to_json() for index, estimate in estimates.items()}
+            | {str(index): {"failed": reason} for index, reason in failures.items()},
+            "impact": impact.to_json() if impact else None,
+        }
+        return Assessment(scores, evidence, impact.tensors if impact else {})
+
+    @staticmethod
+    def _estimates(
+        submissions: Sequence[Submission], task: Task, progress: Progress
+    ) -> tuple[dict[int, Estimate], dict[int, str]]:
+        """What each sample tells, and why some could not be judged."""
+        from oracles import quality
         from oracles.passages import Passages
         from oracles.quality.embed import Embedder
+        from oracles.sampling import Estimate
 
         parameters = quality.QualityParameters(today=task.today, sample_key=task.sample_key.hex())
-        earlier, embedder = Passages(), Embedder()
-        reports: dict[int, quality.QualityReport] = {}
+        earlier, seen, embedder = Passages(), SeenRuns(), Embedder()
+        estimates: dict[int, Estimate] = {}
         failures: dict[int, str] = {}
         for number, submission in enumerate(submissions, 1):
             try:
-                reports[submission.index] = quality.score(
-                    submission.documents(),
+                report = quality.score_pages(
+                    [fragments(page) for _, page in submission.pages],
                     parameters,
                     embedder=embedder,
                     earlier=earlier,
                     workspace=task.workspace / f"quality-{submission.index}",
+                )
+                estimates[submission.index] = Estimate.of(
+                    submission.pages, submission.total, submission.sketch, report, seen
                 )
             except (OSError, MemoryError, ConfigError):
                 raise  # this machine's fault, not the data's
             except Exception as error:
                 # Whatever one provider's bytes do, the others are scored.
                 failures[submission.index] = f"{type(error).__name__}: {error}"
+            seen.add(submission.sketch)
             progress("quality", number, len(submissions))
-        gated = [
-            submission
-            for submission in submissions
-            if submission.index in reports
-            and reports[submission.index].accepted_as_unique
-            and reports[submission.index].q >= task.settings.q_min
-        ]
-        estimate = None
-        if gated:
-            evaluation = self._evaluation(task)
-            seeds = len(impact.Parameters().seeds)
-            with open_map(min(task.settings.workers, seeds), batch=1) as mapper:
-                estimate = impact.estimate(
-                    _read(task.settings.seed_corpus, "seed_corpus"),
-                    {str(submission.index): submission.documents() for submission in gated},
-                    _read(evaluation, "evaluations"),
-                    mapper=mapper,
-                    cache=task.workspace / "impact",
-                    progress=progress,
-                )
-            if estimate.evaluation_digest != task.evaluation.hex():
-                raise ConfigError(f"{evaluation} is not the held-out set that its name says")
-        phi = estimate.phi() if estimate else {}
-        scores = dict.fromkeys(failures, NOTHING)
-        for index, report in reports.items():
-            value = phi.get(str(index), 0)
-            scores[index] = Score(
-                report.q,
-                value,
-                report.volume,
-                present=True,
-                underserved=report.under_served,
+        return estimates, failures
+
+    def _impact(
+        self, trained: Mapping[str, Estimate], task: Task, progress: Progress
+    ) -> ImpactReport:
+        from oracles import impact
+
+        evaluation = self._evaluation(task)
+        seeds = len(impact.Parameters().seeds)
+        with open_map(min(task.settings.workers, seeds), batch=1) as mapper:
+            report = impact.estimate(
+                _read(task.settings.seed_corpus, "seed_corpus"),
+                {
+                    index: impact.Pages(estimate.texts(), estimate.total)
+                    for index, estimate in trained.items()
+                },
+                _read(evaluation, "evaluations"),
+                mapper=mapper,
+                cache=task.workspace / "impact",
+                progress=progress,
             )
-        evidence = {
-            "quality": {
-                str(index): {**report.as_json(), "evidence": report.evidence}
-                for index, report in reports.items()
-            }
-            | {str(index): {"failed": reason} for index, reason in failures.items()},
-            "impact": estimate.to_json() if estimate else None,
-        }
-        return Assessment(scores, evidence, estimate.tensors if estimate else {})
+        if report.evaluation_digest != task.evaluation.hex():
+            raise ConfigError(f"{evaluation} is not the held-out set that its name says")
+        return report
 
     @staticmethod
     def _evaluation(task: Task) -> Path:

@@ -24,7 +24,7 @@ from oracles.dataset.delivery import (
     wrap_delivery,
 )
 from oracles.dataset.digest import content_digest, decode_document, encode_document, leaf_hash
-from oracles.dataset.document import Document
+from oracles.dataset.document import Continuation, Document
 from oracles.dataset.export import FORMATS, export
 from oracles.dataset.findings import Finding, FindingKind, refuse_losses
 from oracles.dataset.keys import (
@@ -53,7 +53,7 @@ from oracles.dataset.opening import (
 from oracles.dataset.pages import PAGE_BYTES, fragments, page_count
 from oracles.dataset.read import read_documents
 from oracles.dataset.records import TEXT_FIELDS
-from oracles.dataset.sketch import Sketch, containment
+from oracles.dataset.sketch import Containment, SeenRuns, Sketch, page_hashes
 from oracles.dataset.streams import Limits
 
 __all__ = [
@@ -63,7 +63,9 @@ __all__ = [
     "Archive",
     "Binding",
     "Complaint",
+    "Containment",
     "Contents",
+    "Continuation",
     "Delivery",
     "DeliveryContext",
     "Document",
@@ -78,13 +80,13 @@ __all__ = [
     "Packed",
     "Read",
     "Sealed",
+    "SeenRuns",
     "SharedPointProof",
     "Sketch",
     "WrapContext",
     "build_opening",
     "check_page",
     "check_wrap",
-    "containment",
     "content_digest",
     "decode_document",
     "draw",
@@ -101,6 +103,7 @@ __all__ = [
     "opening_size",
     "pack",
     "page_count",
+    "page_hashes",
     "page_key",
     "prove_shared_point",
     "public_address",

@@ -20,3 +20,8 @@ class Document:
 
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation(Document):
+    """The rest of a document that begins on an earlier page, where its metadata are."""

@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.dataset.document import Document
+from oracles.dataset.document import Continuation, Document
 from oracles.dataset.plain import plain
 
 if TYPE_CHECKING:
@@ -76,10 +76,14 @@ def fragments(page: bytes) -> list[Document]:
         page: 16 KiB.
 
     Returns:
-        Documents with a text. Metadata are there where all of them are in this page.
+        Documents with a text. Metadata are there where all of them are in this page. The rest of a
+        document that began on an earlier page is a `Continuation`.
     """
-    lines = page.rstrip(b"\0").decode("utf-8", "ignore").split("\n")
-    return [document for document in map(_fragment, lines) if document.text]
+    first, *others = page.rstrip(b"\0").decode("utf-8", "ignore").split("\n")
+    begun = _fragment(first)
+    if not first.startswith(_START):
+        begun = Continuation(begun.text)
+    return [document for document in (begun, *map(_fragment, others)) if document.text]
 
 
 def _fragment(line: str) -> Document:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MAX_HASHES: Final = 100_000
 #: Letters in a run, about four words of English.
 RUN: Final = 20
+#: Hashes that two data sets must have in common reach before the share found means much.
+LEAST_COMPARED: Final = 64
 MIN_SHIFT: Final = 4
 MAX_SHIFT: Final = 44
 #: Odd multiplier of the polynomial hash modulo 2^64 (Knuth's MMIX).
@@ -89,7 +92,8 @@ def fold(text: str) -> NDArray[np.uint32]:
         word = np.cumsum(table.space[characters])[which]
         has_letter = np.bincount(word, ~digit) > 0
         codes = codes[~(digit & has_letter[word])]
-    return codes
+    folded: NDArray[np.uint32] = codes
+    return folded
 
 
 def run_hashes(codes: NDArray[np.uint32]) -> NDArray[np.uint64]:
@@ -223,26 +227,75 @@ class Sketcher:
         return Sketch(self._shift, self._parts)
 
 
-def containment(part: Sketch, wholes: Iterable[Sketch]) -> tuple[float, float]:
-    """How much of one data set's text is in others.
+class Containment(NamedTuple):
+    """Distinct runs of one data set that were looked for in others, and those that were found."""
 
-    Args:
-        part: whose text is looked for.
-        wholes: sketches of where it may be.
+    found: int
+    compared: int
 
-    Returns:
-        Share of its distinct runs found in any of them, and the standard error of that share.
-        (0, 1) where the thresholds leave nothing to compare.
-    """
-    others = list(wholes)
-    shift = max([part.shift, *(other.shift for other in others)])
-    limit = np.uint64((1 << (64 - shift)) - 1)
-    own = part.hashes
-    own = own[own <= limit]
-    if not len(own):
-        return 0.0, 1.0
-    found = np.zeros(len(own), bool)
-    for other in others:
-        found |= np.isin(own, other.hashes)
-    share = float(found.mean())
-    return share, math.sqrt(share * (1 - share) / len(own)) if 0 < share < 1 else 1 / len(own)
+    @property
+    def share(self) -> Fraction:
+        """Part that was found; 0 where nothing could be compared."""
+        return Fraction(self.found, max(1, self.compared))
+
+    @property
+    def error(self) -> float:
+        """Standard error of the share; 1 where nothing could be compared."""
+        if not 0 < self.found < self.compared:
+            return 1 / max(1, self.compared)
+        return math.sqrt(self.share * (1 - self.share) / self.compared)
+
+
+class SeenRuns:
+    """Runs of many data sets, to look for those of another one; adding n takes O(n log n)."""
+
+    def __init__(self, sketches: Iterable[Sketch] = ()) -> None:
+        #: Sorted hashes by shift; each array of a list is more than twice as long as the next.
+        self._known: dict[int, list[NDArray[np.uint64]]] = {}
+        for sketch in sketches:
+            self.add(sketch)
+
+    def add(self, sketch: Sketch) -> None:
+        """Take the runs of one more data set."""
+        arrays, hashes = self._known.setdefault(sketch.shift, []), sketch.hashes
+        while arrays and len(arrays[-1]) <= 2 * len(hashes):
+            hashes = np.union1d(arrays.pop(), hashes)
+        arrays.append(hashes)
+
+    def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which hashes are known from any data set."""
+        found = np.zeros(len(hashes), bool)
+        for shift in self._known:
+            found |= self._find(shift, hashes)
+        return found
+
+    def _find(self, shift: int, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        found = np.zeros(len(hashes), bool)
+        for known in self._known[shift]:
+            if len(known):
+                place = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+                found |= known[place] == hashes
+        return found
+
+    def containment(self, part: Sketch) -> Containment:
+        """How much of one data set's text is in the others.
+
+        Two sketches can be compared below the lower of their thresholds. So that a very large data
+        set does not hide what is in smaller ones, those are compared first, without it, and the
+        highest share counts. Fewer than `LEAST_COMPARED` hashes count only where there is nothing
+        better.
+        """
+        own = part.hashes
+        found = np.zeros(len(own), bool)
+        best = Containment(0, 0)
+        shifts = sorted(self._known)
+        for place, shift in enumerate(shifts):
+            found |= self._find(shift, own)
+            common = max(part.shift, shift)
+            if place + 1 < len(shifts) and shifts[place + 1] <= common:
+                continue
+            below = own <= np.uint64((1 << (64 - common)) - 1)
+            level = Containment(int(found[below].sum()), int(below.sum()))
+            if not best.compared or (level.compared >= LEAST_COMPARED and level.share > best.share):
+                best = level
+        return best

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
+from oracles.dataset import Continuation
 from oracles.quality import order
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import Counts, read
@@ -46,6 +47,7 @@ class Profile:
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
         personal: Items of personal data found.
+        described: Whether its metadata are here; those of a continuation are on another page.
     """
 
     key: bytes
@@ -60,6 +62,7 @@ class Profile:
     recency: int
     valid: tuple[str, ...]
     personal: int
+    described: bool
 
     @property
     def counts(self) -> Counts:
@@ -101,8 +104,9 @@ def profile(
 ) -> list[Profile]:
     """Profile a document: in parts beyond `MAX_CHARACTERS`, not at all if it is blank."""
     metadata = inherit(document.metadata, card)
+    described = not isinstance(document, Continuation)
     return [
-        _profile(part, metadata, parameters, pairs)
+        _profile(part, metadata, parameters, pairs, described)
         for part in _parts(texts.normalise(document.text))
         if part.strip()
     ]
@@ -118,6 +122,7 @@ def _profile(
     metadata: Mapping[str, Any],
     parameters: QualityParameters,
     pairs: NDArray[np.uint8],
+    described: bool,
 ) -> Profile:
     reading = read(text, pairs)
     distinct = set(texts.sentences(text))
@@ -141,8 +146,11 @@ def _profile(
         ),
         valid=valid_fields(
             metadata, parameters.required_fields, parameters.today, text, reading.language
-        ),
+        )
+        if described
+        else (),
         personal=0,
+        described=described,
     )
 
 

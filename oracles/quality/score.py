@@ -13,11 +13,11 @@ import heapq
 import re
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,6 +81,8 @@ _UNCLEAN = 5000
 _SAMPLED = ("documents", "letters", "duplication", "recency", "repeated_sentences")
 #: Languages that the embedding reads; what was detected as none may hide English.
 _EMBEDDED = ("en", "zxx", texts.UNKNOWN)
+#: Parts of a sample of pages; how q and volume differ between them gives the standard errors.
+PARTS = 8
 _BATCH = 64
 _EMBED_BATCH = 256
 _EXAMPLES = 20
@@ -104,6 +106,7 @@ class QualityReport:
         findings: Sentences for the provider about anything that lowered the score unexpectedly.
         evidence: JSON-able; `metrics` recomputes the score from it.
         metric_version: Digest of parameters, model, reference, data-bearing libraries and code.
+        parts: q and volume of each part of a sample of pages, judged alone.
     """
 
     q: int
@@ -118,6 +121,7 @@ class QualityReport:
     documents: int
     metric_version: str
     findings: tuple[str, ...] = ()
+    parts: tuple[tuple[int, int], ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
@@ -190,8 +194,77 @@ def score(
         >>> 0 < report.q <= 10_000
         True
     """
-    parameters = parameters or QualityParameters()
-    reference = reference or references.default()
+    return _score(
+        ((document, 0) for document in documents),
+        0,
+        parameters or QualityParameters(),
+        reference or references.default(),
+        embedder,
+        earlier,
+        card,
+        mapper,
+        workspace,
+        progress,
+    )
+
+
+def score_pages(
+    pages: Sequence[Sequence[Document]],
+    parameters: QualityParameters | None = None,
+    *,
+    reference: Reference | None = None,
+    embedder: embed.Embedder | None = None,
+    earlier: Passages | None = None,
+    workspace: Path | None = None,
+    progress: Progress = silent,
+) -> QualityReport:
+    """Score a random sample of the pages of a data set.
+
+    The metrics are ratios, so those of the sample estimate those of the data set; volume is that of
+    the sample alone. Metadata are judged over the documents that begin in the sample.
+
+    Args:
+        pages: What is in each page, see `oracles.dataset.fragments`.
+        parameters: As in `score`.
+        reference: As in `score`.
+        embedder: As in `score`.
+        earlier: As in `score`.
+        workspace: As in `score`.
+        progress: As in `score`.
+
+    Returns:
+        The report, with the scores of up to `PARTS` parts of the sample, judged alone.
+    """
+    return _score(
+        (
+            (document, place % PARTS)
+            for place, documents in enumerate(pages)
+            for document in documents
+        ),
+        min(PARTS, len(pages)),
+        parameters or QualityParameters(),
+        reference or references.default(),
+        embedder,
+        earlier,
+        None,
+        map,
+        workspace,
+        progress,
+    )
+
+
+def _score(
+    documents: Iterable[tuple[Document, int]],
+    parts: int,
+    parameters: QualityParameters,
+    reference: Reference,
+    embedder: embed.Embedder | None,
+    earlier: Passages | None,
+    card: Mapping[str, Any] | None,
+    mapper: Mapper,
+    workspace: Path | None,
+    progress: Progress,
+) -> QualityReport:
     digest = metric_version(parameters, reference)
     with tempfile.TemporaryDirectory(prefix="qmia-quality-") as temporary:
         folder = workspace or Path(temporary)
@@ -201,13 +274,24 @@ def score(
             function = partial(profile, parameters=parameters, pairs=reference.pairs, card=card)
             _collect(documents, function, mapper, spool, progress)
             tally = _tally(spool, parameters, reference, embedder, earlier, progress)
+            report = _report(tally, parameters, digest)
+            if parts > 1:
+                alone = [
+                    _report(
+                        _tally(spool, parameters, reference, embedder, None, progress, part),
+                        parameters,
+                        digest,
+                    )
+                    for part in range(parts)
+                ]
+                report = replace(report, parts=tuple((part.q, part.volume) for part in alone))
         finally:
             spool.close()
-    return _report(tally, parameters, digest)
+    return report
 
 
 def _collect(
-    documents: Iterable[Document],
+    documents: Iterable[tuple[Document, int]],
     function: Callable[[Document], list[Profile]],
     mapper: Mapper,
     spool: Spool,
@@ -215,10 +299,13 @@ def _collect(
 ) -> None:
     """First pass: profile what the spool does not have yet."""
     position = spool.position
-    results = mapper(function, islice(documents, position, None))
-    while batch := list(islice(results, _BATCH)):
+    ahead, parts = tee(islice(documents, position, None))
+    results = mapper(function, (document for document, _ in ahead))
+    while batch := list(islice(zip(results, parts, strict=True), _BATCH)):
         position += len(batch)
-        spool.store((part for parts in batch for part in parts), position)
+        spool.store(
+            ((profile, part) for profiles, (_, part) in batch for profile in profiles), position
+        )
         progress("read", position, None)
 
 
@@ -229,11 +316,14 @@ def _tally(
     embedder: embed.Embedder | None,
     earlier: Passages | None,
     progress: Progress,
+    part: int | None = None,
 ) -> dict[str, Any]:
     """Second pass: the integers that the metrics are made of, and what an auditor wants to see."""
     own = Compared(earlier)
     sample_key = bytes.fromhex(parameters.sample_key)
-    kept: Counter[str] = Counter(dict.fromkeys(("documents", "read", "new", "usable", *_SUMMED), 0))
+    kept: Counter[str] = Counter(
+        dict.fromkeys(("documents", "described", "read", "new", "usable", *_SUMMED), 0)
+    )
     dropped: Counter[str] = Counter(
         dict.fromkeys(("copies", "near", "earlier", "letters", "earlier_letters"), 0)
     )
@@ -243,8 +333,8 @@ def _tally(
     histogram = [0] * 10
     worst: list[tuple[Fraction, bytes, dict[str, Any]]] = []
     drawn: list[tuple[int, bytes]] = []
-    groups = _groups(spool, reference)
-    for seen, (item, copies) in enumerate(spool.documents(), 1):
+    groups = _groups(spool, reference, part)
+    for seen, (item, copies) in enumerate(spool.documents(part), 1):
         progress("compare", seen, None)
         item = item.lowered(groups[item.key]) if item.key in groups else item
         dropped["copies"] += copies - 1
@@ -258,6 +348,7 @@ def _tally(
         if not new:
             continue
         kept["documents"] += 1
+        kept["described"] += item.described
         kept.update({name: getattr(item, name) for name in _SUMMED})
         clean = _own_cleanliness(item, parameters)
         kept["new"] += new
@@ -345,7 +436,7 @@ def _new_letters(passages: Passages, pieces: Sequence[str]) -> int:
     return new
 
 
-def _groups(spool: Spool, reference: Reference) -> dict[bytes, Counts]:
+def _groups(spool: Spool, reference: Reference, part: int | None) -> dict[bytes, Counts]:
     """Losses of documents too short to judge alone, read together by language."""
     found: dict[bytes, Counts] = {}
     groups: dict[str, list[Profile]] = {}
@@ -354,7 +445,7 @@ def _groups(spool: Spool, reference: Reference) -> dict[bytes, Counts]:
         counts = read(" ".join(item.body for item in members), reference.pairs).counts
         found.update((item.key, counts) for item in members if counts.letters)
 
-    for item, _ in spool.documents():
+    for item, _ in spool.documents(part):
         if item.body:
             members = groups.setdefault(item.language, [])
             members.append(item)
@@ -475,7 +566,7 @@ def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:
     recency = Fraction(sample["recency"], novelty.MICRO * max(1, sample["documents"]))
     recency *= Fraction(kept["new"], max(1, letters))
 
-    expected = len(parameters["required_fields"]) * kept["documents"]
+    expected = len(parameters["required_fields"]) * max(1, kept["described"])
     # What nobody can read has no topic, nothing new, and nothing that a title describes.
     return {
         "cleanliness": clean,
@@ -523,7 +614,10 @@ def _report(tally: dict[str, Any], parameters: QualityParameters, digest: str) -
     evidence["contested"] = [m for m in ("diversity", "novelty") if margins[m] < _CONTESTED]
     return QualityReport(
         q=evidence["scores"]["q"],
-        **grid,
+        cleanliness=grid["cleanliness"],
+        diversity=grid["diversity"],
+        novelty=grid["novelty"],
+        metadata=grid["metadata"],
         volume=volume,
         under_served=bool(under_served),
         unique=unique,
@@ -575,8 +669,8 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
         kind = max(KINDS, key=lambda k: tally["errors"][k])
         yield f"Less than half can be used; most is lost to {kind.replace('_', ' ')}."
     for name, count in tally["valid_fields"].items():
-        if count < kept["documents"]:
-            yield f"Without a valid {name}: {_documents(kept['documents'] - count)}."
+        if count < kept["described"]:
+            yield f"Without a valid {name}: {_documents(kept['described'] - count)}."
 
 
 def _documents(count: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS document (
-    key BLOB PRIMARY KEY, copies INTEGER NOT NULL, profile TEXT NOT NULL
+    key BLOB PRIMARY KEY, copies INTEGER NOT NULL, profile TEXT NOT NULL, part INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vector (sentence TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -67,18 +67,31 @@ class Spool:
         """Documents of the stream that are stored."""
         return int(self._state("position") or 0)
 
-    def store(self, profiles: Iterable[Profile], position: int) -> None:
-        """Store the profiles of the next documents and the stream's new position, at once."""
+    def store(self, profiles: Iterable[tuple[Profile, int]], position: int) -> None:
+        """Store the profiles of the next documents and the stream's new position, at once.
+
+        Args:
+            profiles: each with the part of a sample that it is in.
+            position: documents of the stream that are stored then.
+        """
         self._connection.executemany(
-            "INSERT INTO document VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET copies = copies + 1",
-            ((p.key, p.to_json()) for p in profiles),
+            "INSERT INTO document VALUES (?, 1, ?, ?)"
+            " ON CONFLICT DO UPDATE SET copies = copies + 1",
+            ((p.key, p.to_json(), part) for p, part in profiles),
         )
         self._set("position", str(position))
         self._connection.commit()
 
-    def documents(self) -> Iterator[tuple[Profile, int]]:
-        """Distinct profiles and how often each was submitted, in the order of their keys."""
-        rows = self._connection.execute("SELECT key, copies, profile FROM document ORDER BY key")
+    def documents(self, part: int | None = None) -> Iterator[tuple[Profile, int]]:
+        """Distinct profiles and how often each was submitted, in the order of their keys.
+
+        Args:
+            part: only those of this part of a sample.
+        """
+        where = "" if part is None else f"WHERE part = {part:d}"
+        rows = self._connection.execute(
+            f"SELECT key, copies, profile FROM document {where} ORDER BY key"  # noqa: S608
+        )
         for key, copies, profile in rows:
             yield Profile.from_json(key, profile), copies
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles.dataset import PAGE_BYTES, Document, containment, encode_document
+from oracles.dataset import PAGE_BYTES, Document, SeenRuns, encode_document
 from oracles.dataset import sketch as module
 from oracles.dataset.pages import Pager
 from oracles.dataset.sketch import RUN, Sketch, Sketcher, fold, page_hashes, run_hashes
@@ -33,6 +34,10 @@ def sketch_of(text):
     for index, page in enumerate(pages_of(text)):
         sketcher.add(index, page)
     return sketcher.finish()
+
+
+def containment(part, wholes):
+    return SeenRuns(wholes).containment(part)
 
 
 def letters(text):
@@ -121,7 +126,7 @@ def test_sketch__when_set_grows__then_threshold_falls_and_size_stays(monkeypatch
 @pytest.mark.parametrize(
     "change",
     [
-        lambda data: b"",
+        lambda _data: b"",
         lambda data: b"\3" + data[1:],
         lambda data: b"\5" + data[1:],
         lambda data: b"\x2d" + data[1:],
@@ -155,11 +160,24 @@ def test_containment__when_a_third_is_copied__then_a_third_within_its_error():
     third = " ".join(words[: len(words) // 3])
     # Copied into the middle of something else, disguised, so that no page is alike.
     whole = sketch_of(other[: len(other) // 2] + " " + third.upper() + "; " + other)
-    share, error = containment(sketch_of(mine), [sketch_of(other), whole])
-    assert 0 < error < 0.02
-    assert abs(share - 1 / 3) < 4 * error + 0.01
-    assert containment(sketch_of(mine), [sketch_of(other)])[0] < 0.01
-    assert containment(sketch_of(mine), [sketch_of(mine)])[0] == 1
+    found = containment(sketch_of(mine), [sketch_of(other), whole])
+    assert 0 < found.error < 0.02
+    assert abs(found.share - Fraction(1, 3)) < 4 * found.error + 0.01
+    assert containment(sketch_of(mine), [sketch_of(other)]).share < 0.01
+    assert containment(sketch_of(mine), [sketch_of(mine)]).share == 1
+
+
+def test_seen_runs__when_many_are_added__then_each_is_found_and_nothing_else():
+    sketches = [sketch_of(prose(seed, 400 * (seed % 5 + 1))) for seed in range(20, 40)]
+    seen = SeenRuns()
+    for number, sketch in enumerate(sketches):
+        assert seen.containment(sketch).share < 0.02
+        seen.add(sketch)
+        assert all(seen.containment(each).share == 1 for each in sketches[: number + 1])
+    hashes = np.unique(np.concatenate([each.hashes for each in sketches]))
+    assert seen.find(hashes).all()
+    assert not seen.find(hashes + np.uint64(1)).any()
+    assert not seen.find(np.array([0, 2**64 - 1], np.uint64)).any()
 
 
 def test_containment__when_thresholds_differ__then_the_smaller_is_used(monkeypatch):
@@ -168,11 +186,23 @@ def test_containment__when_thresholds_differ__then_the_smaller_is_used(monkeypat
     monkeypatch.setattr(module, "MAX_HASHES", 2000)
     large = sketch_of(other + " " + mine)
     assert large.shift > small.shift
-    share, error = containment(small, [large])
-    assert share > 0.99
-    assert error > 0
-    assert containment(sketch_of("short"), [large]) == (0.0, 1.0)
-    assert containment(small, []) == (0.0, pytest.approx(1 / len(small.hashes)))
+    found = containment(small, [large])
+    assert found.share > 0.99
+    assert found.compared < len(small.hashes)
+    assert containment(sketch_of("short"), [large]) == (0, 0)
+    assert containment(sketch_of("short"), [large]).error == 1
+    assert containment(small, []) == (0, 0)
+
+
+def test_containment__when_a_huge_set_stands_beside_the_source__then_the_copy_is_found(monkeypatch):
+    mine = prose(8, 40_000)
+    source = sketch_of("Something else. " + mine)
+    monkeypatch.setattr(module, "MAX_HASHES", 20)
+    huge = sketch_of(prose(9, 60_000))
+    assert huge.shift >= source.shift + 8
+    found = containment(sketch_of(mine), [huge, source])
+    assert found.share > 0.99
+    assert containment(source, [huge, sketch_of(prose(10, 500))]).share < 0.02
 
 
 def test_page_hashes__when_page_is_junk__then_still_something():

@@ -1,0 +1,175 @@
+"""What a random sample of its pages tells about a data set: estimates and their errors.
+
+The metrics of q are ratios, so those of the sample estimate those of the whole. Volume is the
+number of pages times the mean usable tokens of a sampled page. What a sample of a few pages cannot
+see, text that repeats itself or an earlier data set, is told by the sketches of the whole sets.
+Numbers that are signed come from integers and exact fractions alone; floats are in the errors only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from oracles.dataset import fragments, page_hashes
+from oracles.dataset.sketch import MIN_SHIFT
+from oracles.quality.parameters import GRID
+from oracles.quality.score import combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from oracles.dataset import Containment, SeenRuns, Sketch
+    from oracles.quality import QualityReport
+
+#: Tokens in one unit of volume.
+VOLUME_TOKENS: Final = 1024
+#: Short runs of letters recur in any language, the more so the larger a set is. Up to this share of
+#: them a data set does not count as repeating itself.
+NATURAL_RECURRENCE: Final = Fraction(1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one sample tells about its data set.
+
+    Attributes:
+        pages: number and 16 KiB of each sampled page, ascending.
+        total: pages of the data set.
+        report: quality of the sampled pages.
+        copied: runs of the whole data set that earlier ones have, by the sketches.
+        page_copies: the same share for each sampled page, as far as it is known.
+        distinct: share of the text that is left after the repetitions that the sample cannot show.
+    """
+
+    pages: tuple[tuple[int, bytes], ...]
+    total: int
+    report: QualityReport
+    copied: Containment
+    page_copies: tuple[Fraction, ...]
+    distinct: Fraction
+
+    @classmethod
+    def of(
+        cls,
+        pages: tuple[tuple[int, bytes], ...],
+        total: int,
+        sketch: Sketch,
+        report: QualityReport,
+        earlier: SeenRuns,
+    ) -> Estimate:
+        """Put the quality of a sample and the sketches together.
+
+        Args:
+            pages: number and 16 KiB of each sampled page, ascending.
+            total: pages of the data set.
+            sketch: of the whole data set.
+            report: of `oracles.quality.score_pages`.
+            earlier: runs of the data sets that were committed before.
+        """
+        parts = [sketch.parts.get(page, _NONE) for page, _ in pages]
+        copies = tuple(Fraction(int(earlier.find(part).sum()), max(1, len(part))) for part in parts)
+        in_sample = _distinct(page_hashes(page, MIN_SHIFT) for _, page in pages)
+        in_all = min(Fraction(1), _distinct(sketch.parts.values()) / NATURAL_RECURRENCE)
+        distinct = min(Fraction(1), in_all / in_sample)
+        return cls(pages, total, report, earlier.containment(sketch), copies, distinct)
+
+    @property
+    def unique(self) -> Fraction:
+        """Share of the distinct text that is in no earlier set: the lower of both measurements."""
+        return min(Fraction(self.report.unique, GRID), 1 - self.copied.share)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether enough of it is in no earlier set."""
+        floor: int = self.report.evidence["parameters"]["unique_floor"]
+        return self.unique >= Fraction(floor, GRID) and self.report.accepted_as_unique
+
+    @property
+    def new(self) -> Fraction:
+        """Part of what is new by the samples alone that is new by the sketches too."""
+        by_sample = Fraction(self.report.unique, GRID)
+        return self.unique / by_sample if by_sample else Fraction(0)
+
+    @property
+    def tokens(self) -> Fraction:
+        """Usable tokens of the whole data set."""
+        mean = Fraction(self.report.volume, max(1, len(self.pages)))
+        return self.total * mean * self.distinct * self.new
+
+    @property
+    def volume(self) -> int:
+        """The same in units of `VOLUME_TOKENS`, rounded up: any usable text is worth one."""
+        return math.ceil(self.tokens / VOLUME_TOKENS)
+
+    @property
+    def highest_q(self) -> int:
+        """What q would be if all of the text were novel, in 1e-4.
+
+        Who takes part in the training changes everybody's φ̂, so it must not hang on a float.
+        Novelty comes from floats, and may differ by a grid step between honest machines.
+        """
+        report = self.report
+        values = {
+            "cleanliness": report.cleanliness,
+            "diversity": report.diversity,
+            "novelty": report.cleanliness,
+            "metadata": report.metadata,
+        }
+        return combine(values, report.evidence["parameters"]["weights"])
+
+    def standard_errors(self) -> dict[str, float] | None:
+        """Standard errors of q (1e-4) and of the tokens; None where one page of several was read.
+
+        They come from how the parts of the sample differ, and are 0 where every page was read.
+        """
+        read, total = len(self.pages), self.total
+        if read == total:
+            return {"q": 0.0, "tokens": 0.0}
+        parts = np.array(self.report.parts, np.float64)
+        if len(parts) < 2:
+            return None
+        # Pages are drawn without replacement.
+        spread = parts.std(axis=0, ddof=1) * math.sqrt((1 - read / total) / len(parts))
+        mean = max(1.0, float(parts[:, 1].mean()))
+        return {"q": float(spread[0]), "tokens": float(self.tokens) * float(spread[1]) / mean}
+
+    def texts(self) -> list[str]:
+        """Text of the sampled pages that the model is trained on.
+
+        Pages are left out in proportion to what earlier sets have of the text and the samples do
+        not show, first those of which most is known to be copied.
+        """
+        order = sorted(range(len(self.page_copies)), key=lambda place: self.page_copies[place])
+        kept = sorted(order[: round(len(order) * self.new)])
+        pages = [fragments(self.pages[place][1]) for place in kept]
+        return ["\n".join(document.text for document in page) for page in pages]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the evidence."""
+        return {
+            **self.report.as_json(),
+            "pages": {"read": len(self.pages), "total": str(self.total)},
+            "parts": [list(part) for part in self.report.parts],
+            "copied": self.copied._asdict(),
+            "distinct": str(self.distinct),
+            "tokens": str(self.tokens),
+            "volume": self.volume,
+            "standard_errors": self.standard_errors(),
+            "evidence": self.report.evidence,
+        }
+
+
+_NONE: Final[NDArray[np.uint64]] = np.zeros(0, np.uint64)
+
+
+def _distinct(parts: Iterable[NDArray[np.uint64]]) -> Fraction:
+    """Distinct runs of some pages, as a share of the runs that are distinct in each page."""
+    hashes = np.concatenate([_NONE, *parts])
+    return Fraction(len(np.unique(hashes)), len(hashes)) if len(hashes) else Fraction(1)
