@@ -219,6 +219,7 @@ class Network:
         state = self.folder / f"op{number}"
         secrets = self.folder / f"secrets{number}"
         secrets.mkdir()
+        self.own_store(number).mkdir()
         (secrets / "signing").write_text(signer.account.key.hex())
         (secrets / "encryption").write_text(self.keys[signer.address].secret.hex())
         settings = {

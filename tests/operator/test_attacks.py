@@ -131,6 +131,7 @@ def test_data__two_sets_served_to_different_operators__nobody_honest_loses(
         network.close()
 
 
+@pytest.mark.slow
 def test_data__served_to_one_operator_only__the_others_have_it_from_there(tmp_path: Path) -> None:
     network = Network(tmp_path)
     try:
@@ -152,7 +153,7 @@ def test_data__served_to_one_operator_only__the_others_have_it_from_there(tmp_pa
 # KEYS THAT ARE NOT FOR EVERYBODY
 
 
-@pytest.mark.parametrize("samples", [2, 0])
+@pytest.mark.parametrize("samples", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_wrapping__wrong_for_one_of_three__is_right_for_nobody_and_shields_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int
 ) -> None:

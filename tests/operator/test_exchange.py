@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -327,8 +328,11 @@ def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
         gatherer = Gatherer(settings, CONTRACTS.auction)
         topic = Topic(1, "report", 1)
         answers: dict[str, list[Any]] = {}
-        gatherer.ask(auction, topic, [0, 1])
-        while len(answers) < len(peers) + 2:
+        give_up = time.monotonic() + 120
+        # On a busy machine the good one may be too slow as well: a daemon asks again.
+        while len(answers) < len(peers) + 2 or not answers[good]:
+            assert time.monotonic() < give_up
+            gatherer.ask(auction, topic, [0, 1])
             for asked, source, messages in gatherer.answers():
                 assert asked == topic
                 answers[source] = messages
