@@ -415,6 +415,8 @@ def test_earnings__auction_over__fee_gas_and_stake_are_taken_and_then_it_is_fini
     assert due(auction, known(), free) == {Kind.RELEASE_STAKE}
     auction.rounds[0].stakes.clear()
     assert finished(auction, seat, address, head(free))
+    auction.dues_claimed.clear()
+    assert not finished(auction, seat, address, head(free))
 
 
 def test_finished__nothing_was_at_stake__over_with_the_last_phase() -> None:
