@@ -23,6 +23,7 @@ from oracles.chain.terms import GWEI
 from oracles.chain.typed_events import (
     Aborted,
     AuctionCreated,
+    BondReclaimed,
     Challenged,
     ChallengeResolved,
     Committed,
@@ -82,6 +83,7 @@ class Commitment:
         data_set: what is sold.
         withdrawn: whether it was taken back.
         opening: digest in the CID of the opening of its sample; None while there is none.
+        repaid: whether its bond went back, after a withdrawal or an abort.
     """
 
     index: int
@@ -91,6 +93,7 @@ class Commitment:
     data_set: DataSet
     withdrawn: bool = False
     opening: bytes | None = None
+    repaid: bool = False
 
     @property
     def place(self) -> Place:
@@ -320,6 +323,8 @@ class AuctionState:
                 )
             case Withdrawn(index=index):
                 self.commitments[index] = replace(self.commitments[index], withdrawn=True)
+            case BondReclaimed(index=index):
+                self.commitments[index] = replace(self.commitments[index], repaid=True)
             case Opened(index=index, opening=opening):
                 # The first one counts.
                 if self.commitments[index].opening is None:

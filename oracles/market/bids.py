@@ -240,6 +240,7 @@ class Bids:
                 self._contract.reclaim_bond(record.auction, record.sealed_bid, record.place),
             )
             for record in self._matched.withdrawn
+            if not self.view.commitments[record.place.index].repaid
         ]
 
     def _claim(self, record: BidRecord, parts: int) -> Done:
