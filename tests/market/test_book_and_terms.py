@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from oracles.chain.codec import check_salt, new_salt
+from oracles.chain.packing import check_salt, new_salt
 from oracles.errors import ConfigError, InputError
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.terms import load_terms
@@ -27,10 +27,12 @@ RECORD = BidRecord(
     salt=bytes(range(32)),
     data_key=bytes(range(32, 64)),
     sealed_bid=bytes(range(64, 96)),
-    cid="bafk",
+    manifest="bafk",
     archive="bafk2",
     content_digest=bytes(32),
     size=7,
+    agreement=bytes(32),
+    samples=64,
 )
 
 DOLLAR = Currency("USDC", 6)
@@ -42,7 +44,15 @@ pool = 150_000_000
 rho = "3/4"
 tranche = "0.1"
 bond = "0.01 ether"
+agreement = "0x{0}"
+[scoring]
 operator_set = 1
+samples = 32
+q_min = "0.2"
+stake = "1 ether"
+fee = "0.3 ether"
+entry_fee = "0.001 ether"
+fetch_fee = "0.002 ether"
 metric_version = "0x{0}"
 evaluation = "0x{0}"
 [weights]
@@ -51,14 +61,16 @@ kappa = "0.05"
 gamma = "1/2"
 [durations]
 commit = 1
-score_commit = 2
-score_open = 3
-score_post = 4
-challenge = 5
-reveal = 6
-settle = 7
-deliver = 8
-verdict = 9
+open = 2
+roll = 3
+score_commit = 4
+score_open = 5
+score_post = 6
+reveal = 8
+settle = 9
+fetch = 10
+deliver = 11
+dispute = 12
 """.format("ab" * 32)
 
 
@@ -97,7 +109,11 @@ def test_terms__file__scaled_exactly(tmp_path: Path) -> None:
     assert (terms.weights.kappa, terms.weights.gamma) == (5 * 10**16, 5 * 10**17)
     assert (terms.bond_gwei, terms.max_bids, terms.enrolment) == (10_000_000, 10_000, False)
     assert (terms.budget, terms.pool) == (450_000_000, 150_000_000)
-    assert terms.durations.encode() == tuple(range(1, 10))
+    assert astuple(terms.durations) == (1, 2, 3, 4, 5, 6, 0, 8, 9, 10, 11, 12)
+    assert (terms.scoring.q_min, terms.scoring.samples) == (2_000, 32)
+    assert (terms.scoring.stake_gwei, terms.fee) == (10**9, 3 * 10**17)
+    assert terms.deposit == 11 * 10**15
+    assert terms.agreement == bytes.fromhex("ab" * 32)
     assert terms.dst.supply == 0
 
 
@@ -119,14 +135,14 @@ def test_terms__as_people_write_them__mean_the_same(tmp_path: Path) -> None:
 
 def test_terms__several_faults__all_are_named(tmp_path: Path) -> None:
     path = tmp_path / "terms.toml"
-    path.write_text(TERMS.replace("budget", "budgett").replace("verdict", "verdikt"))
+    path.write_text(TERMS.replace("budget", "budgett").replace("dispute", "disputte"))
     with pytest.raises(InputError) as refusal:
         load_terms(path, lambda _: DOLLAR)
     said = str(refusal.value)
     assert "budget is missing" in said
     assert "budgett is unknown; did you mean budget?" in said
-    assert "durations.verdict is missing" in said
-    assert "durations.verdikt is unknown; did you mean verdict?" in said
+    assert "durations.dispute is missing" in said
+    assert "durations.disputte is unknown; did you mean dispute?" in said
 
 
 @pytest.mark.parametrize(
@@ -147,7 +163,10 @@ def test_terms__several_faults__all_are_named(tmp_path: Path) -> None:
         ('bond = "0.01 ether"', "bond = 1"),
         ("budget", "bugdet"),
         ('family = "power"', 'family = "cubic"'),
-        ("verdict = 9", ""),
+        ("dispute = 12", ""),
+        ("samples = 32", "samples = 2049"),
+        ('q_min = "0.2"', "q_min = 1.5"),
+        ('fee = "0.3 ether"', 'fee = "1 wei"'),
         ("[durations]", "[durations]\nsurprise = 1"),
         ('metric_version = "0xab', 'metric_version = "0x'),
         ("rho =", "rho"),

@@ -10,13 +10,15 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from web3.types import RPCEndpoint
 
-from oracles.chain import artifacts, codec
+from oracles.chain import artifacts, packing
 from oracles.chain.client import Sender
-from oracles.chain.signers import LocalSigner
-from oracles.chain.codec import DstTerms, Durations, Score, Terms, WeightTerms
-from oracles.chain.deployment import Deployment, deploy
+from oracles.chain.deployment import LOCAL, Deployment, deploy
 from oracles.chain.oracle import Submission
+from oracles.chain.packing import Score
+from oracles.chain.signers import LocalSigner
+from oracles.chain.terms import DstTerms, Durations, ScoringTerms, Terms, WeightTerms
 from oracles.chain.tokens import Erc20
+from oracles.chain.typed_data import key_message, report_message, typed_digest
 from oracles.dataset import EncryptionKey
 from oracles.evidence import DirectoryStore
 from oracles.market.book import BidBook
@@ -32,6 +34,24 @@ if TYPE_CHECKING:
 
 UNIT = 10**6
 ETHER = 10**18
+GWEI = 10**9
+BOND, ENTRY_FEE, FEE, FETCH_FEE = ETHER // 100, ETHER // 1000, ETHER // 10, ETHER // 1000
+WINDOW = 1000
+#: Seconds of every phase; there is no appeal panel, so no challenge.
+DURATIONS = Durations(
+    commit=WINDOW,
+    open=WINDOW,
+    roll=WINDOW,
+    score_commit=WINDOW,
+    score_open=WINDOW,
+    score_post=WINDOW,
+    challenge=0,
+    reveal=WINDOW,
+    settle=WINDOW,
+    fetch=WINDOW,
+    deliver=WINDOW,
+    dispute=WINDOW,
+)
 
 
 def signer(name: str) -> LocalSigner:
@@ -46,9 +66,7 @@ class Market:
         self.folder = folder
         self.store = DirectoryStore(folder / "store")
         self.anvil = anvil
-        self.deployment: Deployment = deploy(
-            self.sender("deployer"), min_bond=ETHER, challenge_bond=ETHER
-        )
+        self.deployment: Deployment = deploy(self.sender("deployer"), LOCAL)
         built = artifacts.artifact("LocalDollar")
         factory = self.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
         receipt = self.sender("buyer").send(factory.constructor(10_000 * UNIT))
@@ -56,20 +74,28 @@ class Market:
         self.oracle = self.deployment.oracle(self.web3)
         self.keys = {name: EncryptionKey.generate() for name in ("a", "b", "c")}
         for name, key in self.keys.items():
-            self.sender(name).send(self.oracle.register(key.public), value=ETHER)
-        members = [signer(name).address for name in self.keys]
-        self.sender("deployer").send(self.oracle.create_set(members, 3))
-        self.members = self.oracle.operator_set(1).members
+            sender = self.sender(name)
+            message = key_message(self.oracle.domain, sender.address, key.public)
+            signature = LocalSigner.from_secret(key.secret).sign_typed(message)
+            sender.send(self.oracle.register(key.public, signature))
+            sender.send(self.oracle.deposit(sender.address), value=10 * ETHER)
+        members = sorted((signer(name).address for name in self.keys), key=str.lower)
+        self.sender("deployer").send(self.oracle.propose_set((members, 3), ([], 0)))
+        self.members = self.oracle.set_of(1).first.members
+        for name in self.keys:
+            position = self.members.index(signer(name).address)
+            self.sender(name).send(self.oracle.accept_set(1, position))
 
     def sender(self, name: str) -> Sender:
         who = signer(name)
         self.anvil.set_balance(who.address, 1_000 * ETHER)
         return Sender(self.web3, who)
 
-    def provider(self, name: str) -> Provider:
+    def provider(self, name: str, **limits: float) -> Provider:
+        """A provider who accepts what these tests' auctions ask for, unless told otherwise."""
         book = BidBook(self.folder / name / "bids")
-        limits = Limits(window=1_000)
-        return Provider(self.sender(name), self.deployment, book, self.store, limits)
+        accepted = Limits(**{"window": WINDOW, "exposed": 1.0, **limits})  # type: ignore[arg-type]
+        return Provider(self.sender(name), self.deployment, book, self.store, accepted)
 
     def settler(self) -> Settler:
         return Settler(self.sender("settler"), self.deployment)
@@ -81,6 +107,21 @@ class Market:
         path.write_text("\n".join(lines))
         return path
 
+    def scoring(self, **changes: int) -> ScoringTerms:
+        scoring = ScoringTerms(
+            operator_set=1,
+            samples=2,
+            q_min=1000,
+            stake_gwei=ETHER // GWEI,
+            fee_gwei=FEE // GWEI,
+            entry_fee_gwei=ENTRY_FEE // GWEI,
+            appeal_fee_gwei=0,
+            fetch_fee_gwei=FETCH_FEE // GWEI,
+            metric_version=keccak(b"metric"),
+            evaluation=keccak(b"evaluation"),
+        )
+        return replace(scoring, **changes)  # type: ignore[arg-type]
+
     def terms(self, **changes: object) -> Terms:
         terms = Terms(
             token=self.token.address,
@@ -89,13 +130,12 @@ class Market:
             rho=750_000_000,
             tranche=0,
             weights=WeightTerms(),
-            bond_gwei=10_000_000,
+            bond_gwei=BOND // GWEI,
             max_bids=10,
             enrolment=False,
-            operator_set=1,
-            metric_version=keccak(b"metric"),
-            evaluation=keccak(b"evaluation"),
-            durations=Durations(*[1000] * 9),
+            agreement=bytes(32),
+            scoring=self.scoring(),
+            durations=DURATIONS,
             dst=DstTerms(
                 100_000 * ETHER, ETHER, 60_000 * ETHER, 500_000_000, 250_000_000, 250_000_000
             ),
@@ -107,34 +147,54 @@ class Market:
         self.web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [timestamp])
         self.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
 
+    def open(self, auction: int, *names: str) -> None:
+        """These providers open their samples, when the time for it has come."""
+        self.jump(self.deployment.auction(self.web3).phases(auction)[1].open_start)
+        for name in names:
+            provider = self.provider(name)
+            provider.open(provider.bids(auction))
+
     def score(self, auction: int, scores: list[Score]) -> None:
-        """All three operators commit, sign and post one vector."""
+        """All three operators call the roll, commit, sign and post one vector, which is accepted.
+
+        An index is on the roll where its score says that it is present.
+        """
         consumer = self.deployment.address("DataAuction")
+        auctions = self.deployment.auction(self.web3)
+        self.jump(auctions.phases(auction)[1].open_end)
+        present = {index for index, score in enumerate(scores) if score.present}
+        bitmap = packing.pack_roll(present, len(scores))
+        for name in self.keys:
+            member = self.members.index(signer(name).address)
+            self.sender(name).send(self.oracle.call_roll(consumer, auction, member, bitmap))
         windows = self.oracle.windows(consumer, auction, 1)
         self.jump(windows.commit)
-        vector = codec.pack_vector(scores)
-        root = codec.report_root(codec.chunk_hashes(vector))
+        tally = self.oracle.tally_roll(consumer, auction, [bitmap] * len(self.keys))
+        self.sender("a").send(tally)
+        vector = packing.pack_vector(scores)
+        root = packing.report_root(packing.chunk_hashes(vector))
         version = self.oracle.request(consumer, auction).metric_version
         submissions = []
         for name in self.keys:
             who, salt = signer(name), keccak(text=name)
             member = self.members.index(who.address)
-            message = codec.report_message(
+            message = report_message(
                 self.oracle.domain, consumer, auction, 1, version, root, keccak(b"evidence")
             )
-            digest = codec.typed_digest(message)
-            commitment = codec.vector_commitment(digest, who.address, salt)
+            commitment = packing.vector_commitment(typed_digest(message), who.address, salt)
             call = self.oracle.commit_vector(consumer, auction, member, commitment)
             self.sender(name).send(call)
             signature = who.sign_typed(message)
             submissions.append(Submission(member, salt, keccak(b"evidence"), signature, vector))
         self.jump(windows.open)
         self.sender("a").send(self.oracle.post_scores(consumer, auction, 0, submissions))
+        self.jump(windows.end)
+        self.sender("a").send(auctions.accept_scores(auction))
 
 
 COSTS = {"cheap": 50 * UNIT, "fair": 100 * UNIT, "dear": 700 * UNIT}
 SCORES = [
-    Score(8_000, 9_000, 1_000, eligible=True),
-    Score(7_000, 8_000, 500, eligible=True),
-    Score(9_000, 5_000, 2_000, eligible=True),
+    Score(8_000, 9_000, 1_000, present=True),
+    Score(7_000, 8_000, 500, present=True),
+    Score(9_000, 5_000, 2_000, present=True),
 ]
