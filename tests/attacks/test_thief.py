@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.auction import BUYER, GWEI, Protocol
+from tests.support.auction import BUYER, GWEI, RELAYER, WEEK, Protocol
 from tests.support.chain import encode_call, reverts
+from tests.support.revm import Revm
 
 
 def test_token__that_commits_while_its_auction_is_created__cannot_log_before_the_creation(
@@ -39,3 +40,30 @@ def test_deployment__with_least_windows_of_no_use__is_refused(
 ) -> None:
     with reverts("LeastWindowsInvalid", provider, operator):
         protocol.chain.deploy("DataAuction", protocol.oracle, 12, provider, operator)
+
+
+def test_withholder__beside_an_operator_that_is_cut_off__cannot_take_its_stake(
+    protocol: Protocol,
+) -> None:
+    """Anybody who has an operator's report publishes it: here a colleague, from its own account."""
+    auction = protocol.lead("roll")
+    reports = auction.commit_round([])
+    silent, cut_off, third = reports
+    for report in (cut_off, third):
+        auction.ask("publishVector", report.submission(), sender=RELAYER.address)
+    auction.go("challenge")
+    with reverts("NotSlashable"):
+        auction.ask("slashMissing", 1, cut_off.member)
+    assert auction.ask("slashMissing", 1, silent.member).events("StakeSlashed")
+
+
+def test_stake__in_a_set_without_appeal_panel__is_free_a_week_after_its_only_round() -> None:
+    """Nobody waits for a second round that cannot come."""
+    alone = Protocol(Revm(), appeal=0)
+    auction = alone.lead("reveal")
+    assert auction.starts()["reveal"] == auction.asked("windows", 1)[3]
+    auction.go("reveal", WEEK - 1)
+    with reverts("OutOfWindow"):
+        auction.ask("releaseStake", 1, 0)
+    auction.go("reveal", WEEK)
+    assert auction.ask("releaseStake", 1, 0).events("StakeReleased")
