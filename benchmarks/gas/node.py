@@ -39,6 +39,8 @@ TX_GAS_CAP = 1 << 24
 BLOCK_GAS = 1_500_000_000
 #: Transactions in one request and one block.
 BATCH = 250
+#: Calldata in one request, or little more: the node refuses bodies of two megabytes.
+BATCH_BYTES = 500_000
 ETHER = 10**18
 
 Json = dict[str, Any]
@@ -151,11 +153,17 @@ class Node:
             ChainError: one of them failed; says which and why.
         """
         sent: list[Sent] = []
-        for i in range(0, len(txs), BATCH):
-            sent += self._send(txs[i : i + BATCH])
-        return sent
+        batch: list[Tx] = []
+        for tx in txs:
+            if len(batch) == BATCH or sum(len(other.data) for other in batch) > BATCH_BYTES:
+                sent += self._send(batch)
+                batch = []
+            batch.append(tx)
+        return sent + self._send(batch)
 
     def _send(self, txs: Sequence[Tx]) -> list[Sent]:
+        if not txs:
+            return []
         bodies = []
         for tx in txs:
             body = {"from": tx.sender, "data": "0x" + tx.data.hex(), "value": hex(tx.value)}
