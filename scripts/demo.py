@@ -3,9 +3,10 @@
     python -m scripts.demo [--keep DIR] [--json]
 
 Eleven providers (scripts/demo_data.py) sell to one buyer; three operators run the real daemons as
-processes of their own; Ape deploys; an auditor replays the logs. Nothing is mocked: text, models,
-keys, transactions, archives and scores are what they would be elsewhere, only smaller. Waiting for
-deadlines is skipped by moving the testnet's clock.
+processes of their own; Ape deploys; an auditor replays the logs. One winner hands over a wrong key,
+which the buyer refutes on chain. Nothing is mocked: text, models, keys, transactions, archives and
+scores are what they would be elsewhere, only smaller. Waiting for deadlines is skipped by moving
+the testnet's clock.
 """
 
 from __future__ import annotations
@@ -32,14 +33,26 @@ from rich.console import Console
 from rich.table import Table
 from web3.types import RPCEndpoint
 
-from oracles.chain import artifacts, codec
+from oracles.chain import artifacts
 from oracles.chain.client import Sender
-from oracles.chain.signers import LocalSigner
-from oracles.chain.codec import DstTerms, Durations, Terms, WeightTerms
 from oracles.chain.deployment import Deployment
-from oracles.chain.rpc import connect
+from oracles.chain.events import read_events
+from oracles.chain.rpc import connect, newest
+from oracles.chain.signers import LocalSigner
+from oracles.chain.terms import (
+    GWEI,
+    PPB,
+    WAD,
+    DstTerms,
+    Durations,
+    ScoringTerms,
+    Terms,
+    WeightTerms,
+)
 from oracles.chain.tokens import Dst, Erc20, Mut
-from oracles.dataset import EncryptionKey
+from oracles.chain.typed_data import delivery_message
+from oracles.chain.typed_events import Delivery, FeeClaimed
+from oracles.dataset import DeliveryContext, EncryptionKey, wrap_delivery
 from oracles.errors import ChainError, IntegrityError, QmiaError
 from oracles.evidence import DirectoryStore, read_bundle
 from oracles.market.book import BidBook
@@ -53,19 +66,27 @@ from oracles.mechanism import certify, paper
 from scripts import demo_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from web3 import Web3
 
-    from oracles.chain.codec import Score
+    from oracles.chain.oracle import RoundMasks
+    from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
+    from oracles.market.bids import Bids
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Published test phrase: its keys are worth nothing anywhere.
 PHRASE = "test test test test test test test test test test test junk"
 UNIT = 10**6  # one LUSD
 DST_UNIT = 10**18
+ETHER = 10**18
 GWEI_A_BOND = 10_000_000  # 0.01 ether
+STAKE, FEE, ENTRY_FEE, FETCH_FEE = ETHER // 10, 3 * ETHER // 100, ETHER // 1000, ETHER // 1000
+#: Pages of each data set, of 16 KiB, that the operators see.
+SAMPLES = 3
+#: A winner that hands over a wrong key.
+CHEAT = "software"
 BUDGET, POOL, REVENUE = 450 * UNIT, 150 * UNIT, 240 * UNIT
 RHO, TRANCHE = Fraction(3, 4), Fraction(1, 10)
 HOUR = 3_600
@@ -117,7 +138,7 @@ def run(folder: Path) -> dict[str, Any]:
 
         step("registering three operators")
         configs = [operator(stage, number) for number in range(3)]
-        operator_set = gather(stage)
+        operator_set = gather(configs)
         version, evaluation = metric(stage, configs[0])
         for config in configs:
             processes.enter_context(daemon(config))
@@ -128,9 +149,12 @@ def run(folder: Path) -> dict[str, Any]:
         step(f"auction {auction}: {BUDGET // UNIT} LUSD in cash, {POOL // UNIT} MUT, ρ = {RHO}")
 
         people = demo_data.providers()
-        providers = commit(stage, people, auction)
-        phases = deployment.auction(stage.web3).phases(auction)
-        stage.jump(phases.commit_end)
+        providers, exposed = commit(stage, people, auction)
+        phases = buyer.view(auction).phases
+        stage.jump(phases.open_start)
+        step(f"samples are drawn: every provider opens {SAMPLES} pages to the operators")
+        in_parallel(providers, lambda provider: provider.open(provider.bids(auction)))
+        stage.jump(phases.open_end)
         scored(stage, auction)
         stage.jump(phases.reveal_start)
         step("revealing costs (the bot stays away and loses its bond)")
@@ -140,27 +164,41 @@ def run(folder: Path) -> dict[str, Any]:
         Settler(stage.sender(1), deployment).settle(auction)
         view = buyer.view(auction)
         winners = [i for i in sorted(view.revealed) if wins(view, i)]
-        step(f"{len(winners)} winners deliver their keys; the buyer opens and verifies the data")
-        chosen = [providers[i] for i in winners]
-        in_parallel(chosen, lambda provider: provider.bids(auction).deliver())
         store = DirectoryStore(folder / "store")
+        step("the buyer fetches the winners' encrypted data")
+        stage.jump(phases.settle_end)
+        list(buyer.receive(auction, key, store, folder / "received"))
+        stage.jump(phases.fetch_end)
+        cheats = [i for i in winners if people[i].name == CHEAT] or winners[-1:]
+        step(f"{len(winners)} winners hand over their keys; {people[cheats[0]].name} a wrong one")
+        honest = [providers[i] for i in winners if i not in cheats]
+        in_parallel(honest, lambda provider: provider.bids(auction).deliver())
+        deliver_wrongly(stage, providers[cheats[0]].bids(auction), 5 + cheats[0])
+        stage.jump(phases.deliver_end)
         received = list(buyer.receive(auction, key, store, folder / "received"))
-        stage.jump(phases.verdict_end)
+        refuted = [people[each.index].name for each in received if each.action == "refuted"]
+        step(f"the buyer opens and verifies the data, and refutes on chain: {', '.join(refuted)}")
+        stage.jump(phases.dispute_end)
         step("claiming cash, MUT and bonds; participation tokens; revenue")
-        in_parallel(providers[:-1], lambda provider: provider.bids(auction).claim())
+        claimants = [p for i, p in enumerate(providers[:-1]) if i not in cheats]
+        in_parallel(claimants, lambda provider: provider.bids(auction).claim())
         buyer.withdraw(auction)
         issue_dst(stage.sender(1), deployment, auction)
         buyer.deposit_revenue(auction, REVENUE)
         mut = Mut(stage.web3, deployment.auction(stage.web3).mut_token(auction))
         for i in winners:
-            stage.sender(5 + i).send(mut.claim_for(account(5 + i).address))
+            if i not in cheats:
+                stage.sender(5 + i).send(mut.claim_for(account(5 + i).address))
+        fees = paid(stage, auction)
         view = buyer.view(auction)
         rows = table_rows(stage, view, people)
         step("auditing: the logs alone, then the operators' evidence")
         answers = audit(stage, auction)
     return {
         "auction": auction,
-        "providers": rows,
+        "providers": [row | {"exposed": exposed[row["index"]]} for row in rows],
+        "refuted": refuted,
+        "fees": fees,
         "received_documents": sum(each.documents for each in received),
         "literal": literal(view),
         **answers,
@@ -207,7 +245,8 @@ def deploy(folder: Path, url: str) -> None:
     """Deploy with Ape's script and Ape's first test account."""
     out = str(folder / "deployment.json")
     network = f"ethereum:local:{url}"
-    tool(["ape", "run", "deploy", "--network", network, "--account", "TEST::0", "--out", out])
+    account = ["--account", "TEST::0"]
+    tool(["ape", "run", "deploy", "--network", network, *account, "--windows", "local", "--out", out])
 
 
 def local_dollar(stage: Stage) -> str:
@@ -254,15 +293,19 @@ seed_corpus = "seed.jsonl"
 evaluations = "evaluations"
 """
     )
-    tool(["qmia", "operator", "register", "--bond", "1", "--config", str(config)])
+    tool(["qmia", "operator", "register", "--deposit", "1 ether", "--config", str(config)])
     return config
 
 
-def gather(stage: Stage) -> int:
-    """Gather the operators into a set; all three must sign."""
-    oracle = stage.deployment.oracle(stage.web3)
-    stage.sender(0).send(oracle.create_set([account(2 + i).address for i in range(3)], 3))
-    return oracle.set_count()
+def gather(configs: Sequence[Path]) -> int:
+    """Gather the operators into a set, by their consent; all three must sign."""
+    operators = [account(2 + number).address for number in range(3)]
+    command = ["qmia", "operator", "set"]
+    own = ["--config", str(configs[0]), "--json"]
+    proposed = json.loads(tool([*command, "propose", *operators, "--threshold", "3", *own]))
+    for config in configs:
+        tool([*command, "accept", str(proposed["operator_set"]), "--config", str(config)])
+    return int(proposed["operator_set"])
 
 
 def metric(stage: Stage, config: Path) -> tuple[bytes, bytes]:
@@ -304,19 +347,44 @@ def scored(stage: Stage, auction: int) -> None:
     consumer = stage.deployment.address("DataAuction")
     windows = oracle.windows(consumer, auction, 1)
     deadline = time.monotonic() + PATIENCE
-    with console.status("three operators score the data (a minute or two)") as status:
-        while True:
-            request = oracle.request(consumer, auction)
-            if request.complete[0]:
-                break
-            committed = request.committed[0].bit_count()
-            if committed == 3:
-                stage.jump(windows.open)
-            if time.monotonic() > deadline:
-                raise ChainError(f"no scores in {PATIENCE} s; see operator-*/daemon.log")
-            status.update(f"three operators score the data: {committed} of 3 have committed")
-            time.sleep(1)
+    with console.status("three operators fetch the samples and call the roll") as status:
+
+        def wait(done: Callable[[], int], goal: int, what: str) -> None:
+            while (number := done()) < goal:
+                if time.monotonic() > deadline:
+                    raise ChainError(f"{what}: not in {PATIENCE} s; see operator-*/daemon.log")
+                status.update(f"{what}: {number} of {goal}")
+                time.sleep(0.5)
+
+        def masks() -> RoundMasks:
+            return oracle.request(consumer, auction).rounds[0]
+
+        wait(lambda: oracle.roll_of(consumer, auction)[0].bit_count(), 3, "roll called")
+        stage.jump(windows.commit)
+        wait(lambda: masks().committed.bit_count(), 3, "scored and committed (a minute or two)")
+        stage.jump(windows.open)
+        wait(lambda: int(masks().complete), 1, "scores on chain")
     step("the three operators agree: scores are on chain")
+
+
+def paid(stage: Stage, auction: int) -> dict[str, str]:
+    """Wait until every operator has taken its fee; gives wei by operator."""
+    deadline = time.monotonic() + PATIENCE
+    address = stage.deployment.address("ScoreOracle")
+    with console.status("operators collect their fees"):
+        while True:
+            found = {
+                str(event.body.member): str(event.body.amount)
+                for event in read_events(
+                    stage.web3, [address], stage.deployment.block, newest(stage.web3)
+                )
+                if isinstance(event.body, FeeClaimed) and event.body.auction_id == auction
+            }
+            if len(found) == 3:
+                return found
+            if time.monotonic() > deadline:
+                raise ChainError("operators do not collect their fees; see operator-*/daemon.log")
+            time.sleep(0.5)
 
 
 # THE MARKET
@@ -328,16 +396,26 @@ def terms(token: str, operator_set: int, version: bytes, evaluation: bytes) -> T
         token=token,
         budget=BUDGET,
         pool=POOL,
-        rho=int(RHO * codec.PPB),
-        tranche=int(TRANCHE * codec.PPB),
+        rho=int(RHO * PPB),
+        tranche=int(TRANCHE * PPB),
         weights=WeightTerms(),
         bond_gwei=GWEI_A_BOND,
         max_bids=100,
         enrolment=False,
-        operator_set=operator_set,
-        metric_version=version,
-        evaluation=evaluation,
-        durations=Durations(HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, HOUR),
+        agreement=bytes(32),
+        scoring=ScoringTerms(
+            operator_set=operator_set,
+            samples=SAMPLES,
+            q_min=500,
+            stake_gwei=STAKE // GWEI,
+            fee_gwei=FEE // GWEI,
+            entry_fee_gwei=ENTRY_FEE // GWEI,
+            appeal_fee_gwei=0,
+            fetch_fee_gwei=FETCH_FEE // GWEI,
+            metric_version=version,
+            evaluation=evaluation,
+        ),
+        durations=Durations(HOUR, HOUR, HOUR, HOUR, HOUR, HOUR, 0, HOUR, HOUR, HOUR, HOUR, HOUR),
         dst=DstTerms(
             100_000 * DST_UNIT,
             5_000 * DST_UNIT,
@@ -349,12 +427,18 @@ def terms(token: str, operator_set: int, version: bytes, evaluation: bytes) -> T
     )
 
 
-def commit(stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int) -> list[Provider]:
-    """Every provider packs, encrypts, publishes and commits, in order."""
+def commit(
+    stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int
+) -> tuple[list[Provider], list[float]]:
+    """Every provider packs, encrypts, publishes and commits, in order.
+
+    Returns:
+        The providers, and the share of each one's data that the operators see.
+    """
     store = DirectoryStore(stage.folder / "store")
     plain = stage.folder / "plain"
     plain.mkdir()
-    providers = []
+    providers, exposed = [], []
     for number, person in enumerate(people):
         home = stage.folder / "providers" / person.name
         source = home / "data.jsonl"
@@ -362,13 +446,30 @@ def commit(stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int)
         # By bid, as `qmia audit scores --data` wants it.
         (plain / f"{number}.jsonl").symlink_to(source)
         # The test network's phases last seconds: nobody would accept that elsewhere.
-        limits = Limits(window=1)
+        limits = Limits(window=1, exposed=0.5)
         book = BidBook(home / "bids")
         provider = Provider(stage.sender(5 + number), stage.deployment, book, store, limits)
-        provider.commit(provider.prepare(auction, source, person.cost * UNIT))
+        prepared = provider.prepare(auction, source, person.cost * UNIT)
+        provider.commit(prepared)
         providers.append(provider)
+        exposed.append(prepared.exposed)
     step(f"{len(people)} providers committed encrypted data and sealed costs")
-    return providers
+    return providers, exposed
+
+
+def deliver_wrongly(stage: Stage, bids: Bids, number: int) -> None:
+    """Hand over a key that opens nothing, as no honest program does."""
+    (record,) = bids.placed
+    exchange = stage.deployment.exchange(stage.web3)
+    context = DeliveryContext(record.chain_id, record.contract, record.auction, record.place.index)
+    sealed = wrap_delivery(bytes(32), bids.view.buyer_key, context)
+    x, y = (part.to_bytes(32, "big") for part in sealed.point)
+    message = delivery_message(
+        exchange.domain, record.auction, record.place.index, sealed.wrapped, x + y
+    )
+    signature = LocalSigner.from_secret(sealed.secret).sign_typed(message)
+    delivery = Delivery(sealed.wrapped, x, y)
+    stage.sender(number).send(exchange.deliver(record.auction, record.place, delivery, signature))
 
 
 def in_parallel(providers: Sequence[Provider], action: Any) -> None:
@@ -395,6 +496,7 @@ def table_rows(
         bid = view.revealed.get(index)
         share, balance = mut.balance_of(owner), token.balance_of(owner)
         revenue = REVENUE * share // mut.total_supply()
+        won = wins(view, index) and index not in view.struck_out
         rows.append(
             {
                 "index": index,
@@ -405,7 +507,7 @@ def table_rows(
                 "weight": str(bid.weight) if bid else "0",
                 "revealed": bid is not None,
                 "bid": str(person.cost * UNIT),
-                "won": wins(view, index),
+                "won": won,
                 "cash": str(balance - revenue),
                 "mut": str(share),
                 "dst": str(dst.balance_of(owner)),
@@ -424,7 +526,7 @@ def score_row(score: Score) -> dict[str, Any]:
         "q": score.q,
         "phi": score.phi,
         "volume": score.volume,
-        "eligible": score.eligible,
+        "present": score.present,
         "underserved": score.underserved,
     }
 
@@ -471,6 +573,7 @@ def audit(stage: Stage, auction: int) -> dict[str, Any]:
     report = ["--report", str(folder / "report.html")]
     replayed = tool([*command, "replay", archive, *report, "--json"], allowed=(0, 1))
     stores = [f"--evidence={folder}/operator-{number}/state/evidence" for number in range(3)]
+    stores.append(f"--evidence={folder}/store")
     evidence = [*command, "scores", archive, "--auction", str(auction), *stores, "--json"]
     return {
         "audit": json.loads(replayed),
@@ -485,13 +588,14 @@ def show(result: dict[str, Any]) -> None:
     table = Table(title=f"Auction {result['auction']}", header_style="bold", padding=(0, 1, 0, 0))
     for name in ("provider", "clean", "divers", "novel", "meta", "q", "φ", "weight"):
         table.add_column(name, justify="left" if name == "provider" else "right")
-    for name in ("bid", "won", "cash", "MUT", "DST", "revenue"):
+    for name in ("seen", "bid", "won", "cash", "MUT", "DST", "revenue"):
         table.add_column(name, justify="right")
     for row in result["providers"]:
         table.add_row(
             row["provider"],
             *(grid(row[name]) for name in (*QUALITY_PARTS, "q", "phi")),
-            f"{int(row['weight']) / codec.WAD:.3f}" if int(row["weight"]) else "–",
+            f"{int(row['weight']) / WAD:.3f}" if int(row["weight"]) else "–",
+            f"{row['exposed']:.0%}",
             money(row["bid"]) if row["revealed"] else "sealed",
             "[green]yes[/]" if row["won"] else "no",
             *(money(row[name]) if row["won"] else "" for name in ("cash", "mut")),
@@ -503,6 +607,15 @@ def show(result: dict[str, Any]) -> None:
     for row in result["providers"]:
         if row["damage"]:
             out.print(f"  {row['provider']}: {row['damage']}")
+    losers = [row["exposed"] for row in result["providers"] if not row["won"]]
+    out.print(
+        f"\nseen: share of the data that operators saw. Of losers' data {min(losers):.0%} to"
+        f" {max(losers):.0%}; the rest stays sealed for ever."
+    )
+    for name in result["refuted"]:
+        out.print(f"{name} handed over a wrong key: refuted on chain, its payment went back.")
+    fees = sum(map(int, result["fees"].values())) / ETHER
+    out.print(f"Three operators shared {fees:.4f} ether in fees for their scores.")
     rule = result["literal"]
     excess = rule["total"] / rule["budget"]
     out.print(

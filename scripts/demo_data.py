@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Characters of each provider's data set, before damage.
-SIZE = 50_000
+SIZE = 120_000
 #: Characters of each source in the evaluation set, in short documents: many draws, small errors.
 EVALUATION_SIZE = 26_000
 _DOCUMENT = 1_200
