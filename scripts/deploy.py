@@ -1,6 +1,6 @@
 """Deploy the contracts with Ape, and write the deployment file that everything else reads.
 
-    ape run deploy --network ethereum:local:foundry --account TEST::0
+    ape run deploy --network ethereum:local:foundry --account TEST::0 --windows local
 
 Ape gives the account and the network; what is deployed are the tracked artifacts, which CI compares
 with the sources, so that nobody deploys something that the audit and the daemons do not know.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,35 +20,37 @@ import click
 from ape.cli import account_option
 from eth_utils.crypto import keccak
 
-from oracles.chain.deployment import SCHEMA, Deployment, deploy, verification
+from oracles.chain.deployment import (
+    LOCAL,
+    PUBLIC,
+    SCHEMA,
+    Deployment,
+    deploy,
+    verification,
+)
 from scripts._ape import Command, sender
 from scripts.build import ARTIFACTS
 
 if TYPE_CHECKING:
     from ape.api import AccountAPI
 
-ETHER = 10**18
-
 
 @click.command(cls=Command)
 @account_option()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("deployment.json"))
 @click.option(
-    "--min-bond", type=click.FloatRange(min=0), default=1.0, help="Smallest operator bond, ether."
-)
-@click.option(
-    "--challenge-bond",
-    type=click.FloatRange(min=0),
-    default=0.5,
-    help="Bond of a challenge, ether.",
+    "--windows",
+    type=click.Choice(["public", "local"]),
+    default="public",
+    help="`public`: a provider has a day at least for each step, an operator an hour, and samples"
+    " are drawn two epochs after commitments end. `local`: seconds, for test networks.",
 )
 @click.option("--salt", default=SCHEMA, help="Any text; another one gives other addresses.")
-def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float, salt: str) -> None:
-    """Deploy ScoreOracle, DataAuction and DstFactory."""
+def cli(account: AccountAPI, out: Path, windows: str, salt: str) -> None:
+    """Deploy ScoreOracle, DataAuction with its Exchange, and DstFactory."""
     deployment: Deployment = deploy(
         sender(account),
-        min_bond=_wei(min_bond),
-        challenge_bond=_wei(challenge_bond),
+        PUBLIC if windows == "public" else LOCAL,
         salt=keccak(text=salt),
     )
     deployment.save(out)
@@ -60,8 +61,3 @@ def cli(account: AccountAPI, out: Path, min_bond: float, challenge_bond: float, 
     for name, contract in deployment.contracts.items():
         click.echo(f"{name:12} {contract.address}{'' if contract.transaction else ' (already)'}")
     click.echo(f"written to {out}, {folder}")
-
-
-def _wei(ether: float) -> int:
-    # The shortest decimal that reads as this float is what was typed.
-    return int(Decimal(str(ether)) * ETHER)
