@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tests.support.anvil import Anvil
 
 
+#: These auctions' windows are short, and their data sets so small that a sample shows all.
+ACCEPT = ("--min-window", "10 min", "--max-exposed", "1")
+
+
 class Shell:
     """One person's shell: runs `qmia ROLE …` in this process."""
 
@@ -68,7 +72,7 @@ def auction(market: Market) -> int:
 
 def commit(shell: Shell, auction: int, cost: str, *more: str) -> tuple[object, ...]:
     data = shell.market.data(shell.name)
-    return ("commit", auction, data, "--cost", cost, "--min-window", "10 min", *shell.book, *more)
+    return ("commit", auction, data, "--cost", cost, *ACCEPT, *shell.book, *more)
 
 
 def test_commit__when_reading_loses_data__then_refused_with_the_findings_unless_accepted(
@@ -77,7 +81,7 @@ def test_commit__when_reading_loses_data__then_refused_with_the_findings_unless_
     shell = Shell(market, "ann", capsys)
     data = tmp_path / "notes.jsonl"
     data.write_text('{"note": "kept", "ward": 1}\n{broken\n')
-    words = ("commit", auction, data, "--cost", "1", "--min-window", "10 min", *shell.book)
+    words = ("commit", auction, data, "--cost", "1", *ACCEPT, *shell.book)
     shown = shell("provider", *words, code=2)
     assert "no_text" in shown
     assert "malformed" in shown
@@ -94,9 +98,11 @@ def test_commit__accepted__says_when_to_come_back_and_what_is_at_stake(
     said = shell("provider", *commit(shell, auction, "50 LUSD"))
     assert "bond: 0.01 ETH" in said
     assert "cost: 50 LUSD" in said
-    assert "or the bond is lost: qmia provider reveal" in said
+    assert "entry_fee: 0.001 ETH, which does not come back" in said
+    assert f"qmia provider open {auction}" in said
+    assert "Whoever misses one of them loses the bond." in said
     calendar = (shell.home / "bids" / f"auction-{auction}-bid-0.ics").read_text()
-    assert calendar.count("BEGIN:VEVENT") == 3
+    assert calendar.count("BEGIN:VEVENT") == 4
     assert f"qmia provider reveal {auction}" in calendar
 
 
@@ -117,7 +123,8 @@ def test_commit__given_twice__pays_once(
         (("--cost", "5 EUR"), "amounts are in LUSD here"),
         ((), "say your cost with --cost"),
         (("--cost", "5 LUSD", "--max-bond", "1 gwei"), "more than the"),
-        (("--cost", "5 LUSD", "--min-window", "1 h"), "gives 1000 s to reveal"),
+        (("--cost", "5 LUSD", "--max-exposed", "0.2"), "raise --max-exposed"),
+        (("--cost", "5 LUSD", "--min-window", "1 h"), "gives 1000 s to open"),
     ],
 )
 def test_commit__doubtful__is_refused_before_anything_is_paid(
@@ -129,8 +136,8 @@ def test_commit__doubtful__is_refused_before_anything_is_paid(
 ) -> None:
     shell = Shell(market, "cheap", capsys)
     data = market.data("cheap")
-    least = () if "--min-window" in words else ("--min-window", "10 min")
-    out = shell("provider", "commit", auction, data, *words, *least, *shell.book, code=2)
+    # What is said twice is taken as it is said last.
+    out = shell("provider", "commit", auction, data, *ACCEPT, *words, *shell.book, code=2)
     assert said in out
     assert market.web3.eth.get_balance(signer("cheap").address) == 1_000 * ETHER
     assert not (shell.home / "bids").exists()
@@ -155,7 +162,11 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     winner, loser = Shell(market, "cheap", capsys), Shell(market, "dear", capsys)
     winner("provider", *commit(winner, auction, "50 LUSD"))
     loser("provider", *commit(loser, auction, "700 LUSD"))
-    phases = market.deployment.auction(market.web3).phases(auction)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    market.jump(phases.open_start)
+    for shell in (winner, loser):
+        assert "0x" in shell("provider", "open", auction, *shell.book)
+        assert "All are open already" in shell("provider", "open", auction, *shell.book)
     market.score(auction, SCORES[:2])
     market.jump(phases.reveal_start)
     assert "or the bond is lost" in winner("provider", "status", auction, *winner.book)
@@ -172,8 +183,9 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     assert "less than its cost" in fate["why"]
     (fate,) = winner.json("provider", "status", auction, *winner.book)["bids"]
     assert (fate["won"], fate["next"], fate["until"]) == (True, "deliver", phases.deliver_end)
+    market.jump(phases.fetch_end)
     winner("provider", "deliver", auction, *winner.book)
-    market.jump(phases.verdict_end)
+    market.jump(phases.dispute_end)
     (paid,) = winner.json("provider", "claim", auction, *winner.book)["bids"]
     assert int(paid["cash"]) == market.token.balance_of(signer("cheap").address)
     assert int(paid["bond"]) == ETHER // 100
@@ -203,23 +215,30 @@ def test_create__dry_run__explains_and_sends_nothing(
         pool = "200 LUSD"
         rho = "3/4"
         bond = "0.01 ether"
+        agreement = "0x{bytes(32).hex()}"
+        [scoring]
         operator_set = 1
+        stake = "1 ether"
+        fee = "0.1 ether"
+        entry_fee = "0.001 ether"
         metric_version = "0x{"ab" * 32}"
         evaluation = "0x{"cd" * 32}"
         [durations]
         commit = "7 d"
+        open = "2 d"
+        roll = "1 d"
         score_commit = "2 d"
         score_open = "6 h"
         score_post = "6 h"
-        challenge = "1 d"
         reveal = "2 d"
         settle = "1 d"
+        fetch = "2 d"
         deliver = "2 d"
-        verdict = "2 d"
+        dispute = "2 d"
         """
     )
     said = shell("buyer", "create", terms, "--dry-run", "--bounty", "0.01 ether")
     assert "600 LUSD leave your account" in said
-    assert "3 members, 3 must answer" in said
+    assert "3 members, of which 3 must answer" in said
     assert "in 7 d" in said
     assert market.web3.eth.get_transaction_count(signer("buyer").address) == sent
