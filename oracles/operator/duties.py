@@ -78,13 +78,20 @@ def wanted(turn: Turn) -> Set[int]:
     return auction.opened if auction.roll is None else auction.roll
 
 
+def fetch_deadline(auction: AuctionState, me: Seat) -> int:
+    """Until when samples are of use: for a commitment, or to open one whose report was lost."""
+    mine = me.position in auction.rounds[me.round - 1].committed
+    window = auction.windows(me.round)
+    return window.post if mine else window.open
+
+
 def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:
     """Fetch and check samples, and say on chain which are here, before anybody scores."""
     auction, me, now = turn.auction, turn.me, turn.head.timestamp
     phases, settled = auction.phases, turn.head.settled
     attests = me.round == auction.attesting_round
     roll_end = auction.windows(1).commit
-    deadline = auction.windows(me.round).open
+    deadline = fetch_deadline(auction, me)
     if me.round == 2 and not auction.challenged and auction.roll is not None:
         deadline = 0
     # Withdrawn commitments and openings of others' chains must not be fetched.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from oracles.evidence import Cid, DirectoryStore, StoreError
-from oracles.operator.duties import wanted
+from oracles.operator.duties import fetch_deadline, wanted
 from oracles.operator.duty import Duty, Kind
 from oracles.operator.failures import Backoff
 from oracles.operator.job import DataSetRef, Job, Stage
@@ -125,7 +125,7 @@ class Samples:
             (folder / "inputs").write_bytes(sealed(auction))
         if not self.passes.ready(duty, time.monotonic()):
             return
-        deadline = auction.windows(turn.me.round).open
+        deadline = fetch_deadline(auction, turn.me)
         seconds = float(max(1, deadline - turn.head.timestamp))
         self._jobs.start(duty, self.job(turn, Stage.FETCH, seconds, duty), deadline)
 

@@ -242,6 +242,9 @@ def test_round__open_window__reveals_and_gathers() -> None:
 def test_round__journal_lost_after_commitment__scores_again() -> None:
     assert Kind.SCORE in due(committed(view(), 0, 1, 2), known(), OPEN)
     assert Kind.SCORE not in due(committed(view(), 0, 1, 2), known(), POST)
+    # The samples may be lost as well.
+    assert Kind.FETCH in due(committed(view(), 0, 1, 2), known(looked_at={}), POST - 1)
+    assert Kind.FETCH not in due(view(), known(looked_at={}), OPEN)
 
 
 def test_round__all_vectors_at_hand__take_turns() -> None:
