@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from oracles.audit import Archive, replay
-    from oracles.chain.terms import Terms
     from oracles.chain.deployment import Deployment
+    from oracles.chain.terms import Terms
     from oracles.dataset import Document, pack, read_documents, unpack
     from oracles.errors import QmiaError
     from oracles.impact import estimate

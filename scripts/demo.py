@@ -245,8 +245,8 @@ def deploy(folder: Path, url: str) -> None:
     """Deploy with Ape's script and Ape's first test account."""
     out = str(folder / "deployment.json")
     network = f"ethereum:local:{url}"
-    account = ["--account", "TEST::0"]
-    tool(["ape", "run", "deploy", "--network", network, *account, "--windows", "local", "--out", out])
+    account = ["--account", "TEST::0", "--windows", "local"]
+    tool(["ape", "run", "deploy", "--network", network, *account, "--out", out])
 
 
 def local_dollar(stage: Stage) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oracles.chain.client import Sender
-from oracles.chain.signers import LocalSigner
 from oracles.chain.deployment import deploy
+from oracles.chain.signers import LocalSigner
 from scripts.verify_deployment import differences, verify
 from tests.support.chain import ACCOUNTS
 
