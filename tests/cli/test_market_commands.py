@@ -98,7 +98,7 @@ def test_commit__accepted__says_when_to_come_back_and_what_is_at_stake(
     said = shell("provider", *commit(shell, auction, "50 LUSD"))
     assert "bond: 0.01 ETH" in said
     assert "cost: 50 LUSD" in said
-    assert "entry_fee: 0.001 ETH, which does not come back" in said
+    assert "0.001 ETH, which does not come back" in said
     assert f"qmia provider open {auction}" in said
     assert "Whoever misses one of them loses the bond." in said
     calendar = (shell.home / "bids" / f"auction-{auction}-bid-0.ics").read_text()
