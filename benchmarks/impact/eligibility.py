@@ -2,7 +2,8 @@
 
 Pools of 4 to 27 providers, among them the demo's. Whether a provider helps is measured by
 retraining: alone, as the last one, and on the mean of both. Every retraining is kept, so that a run
-goes on where the last one stopped. Prints a table, or JSON with `--json`.
+goes on where the last one stopped. Prints tables, or JSON with `--json`; `--docs` writes them into
+`docs/`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import markdown, note
+from evaluate import markdown, note, publish
 from pools import ELIGIBILITY_POOLS
 
 from oracles.impact import Parameters
@@ -91,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
     parser.add_argument(
         "--pools", nargs="+", choices=ELIGIBILITY_POOLS, default=list(ELIGIBILITY_POOLS)
     )
@@ -101,9 +103,27 @@ def main() -> None:
             judge(name, options.cache, tuple(range(100, 100 + options.seeds)))
             for name in options.pools
         ]
-    if options.json:
-        sys.stdout.write(json.dumps(found) + "\n")
-        return
+    lists = []
+    for pool in found:
+        lists += [
+            f"**Pool “{pool['pool']}”**, {pool['tokens']:,} tokens; gains in thousandths of a nat:",
+            "",
+            *markdown(
+                ["provider", "tokens", "φ̂", "influence", "retrained alone", "retrained last"],
+                [
+                    [
+                        row["provider"],
+                        f"{row['tokens']:,}",
+                        f"{row['phi']:.4f}",
+                        f"{1000 * row['influence']:+.1f} ± {1000 * row['error']:.1f}",
+                        f"{1000 * row['alone']:+.1f}",
+                        f"{1000 * row['last']:+.1f}",
+                    ]
+                    for row in pool["providers"]
+                ],
+            ),
+            "",
+        ]
     rows = []
     for pool in found:
         for row in pool["eligibility"]:
@@ -111,7 +131,7 @@ def main() -> None:
                 row[key] for key in ("helpful", "helpful_left_out", "harmful", "harmful_paid")
             )
             rows.append([pool["pool"], row["effect"], f"{row['m']:g}", *map(str, counts)])
-    for effect in ("alone", "last", "mean"):
+    for effect in ("alone", "last", "mean") if len(found) > 1 else ():
         for m in MULTIPLES:
             chosen = [
                 row
@@ -132,7 +152,10 @@ def main() -> None:
                 ["all", effect, f"{m:g}", str(sums["helpful"]), out, str(sums["harmful"]), paid]
             )
     header = ["pool", "effect", "m", "helpful", "of these left out", "harmful", "of these paid"]
-    sys.stdout.write("\n".join(markdown(header, rows)) + "\n")
+    text = "\n".join([*lists, *markdown(header, rows)])
+    if options.docs:
+        publish("eligibility", text)
+    sys.stdout.write((json.dumps(found) if options.json else text) + "\n")
 
 
 if __name__ == "__main__":

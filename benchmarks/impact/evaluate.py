@@ -1,8 +1,8 @@
 """Measure φ̂ against retraining on three pools: `python benchmarks/impact/evaluate.py`.
 
 Fetches the corpora on first use; every retraining and score is kept, so that a run goes on where
-the last one stopped. Prints the tables, or JSON with `--json`. With `--docs` it also writes them,
-and the plot, into `docs/`.
+the last one stopped. Prints the tables, or JSON with `--json`. With `--docs` it also writes them
+into `docs/`.
 """
 
 from __future__ import annotations
@@ -51,13 +51,7 @@ def tables(result: dict[str, Any]) -> str:
             *markdown(list(pages.AGREEMENT_HEADER), pages.agreement_rows(pool)),
             "",
         ]
-    rows = [
-        [name, *(str(value) for value in row.values())]
-        for name, pool in result["pools"].items()
-        for row in pool["eligibility"]
-    ]
-    lines += markdown(["pool", *pages.ELIGIBILITY_HEADER], rows)
-    return "\n".join(lines)
+    return "\n".join(lines[:-1])
 
 
 def publish(name: str, text: str) -> None:
@@ -73,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--docs", action="store_true", help="write docs/impact.md and the plot")
+    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
     parser.add_argument("--truths", nargs="+", choices=TRUTHS, default=list(TRUTHS))
     parser.add_argument("--estimators", nargs="+", default=list(Plan().estimators))
@@ -84,6 +78,7 @@ def main() -> None:
         subsets=options.subsets,
         truths=tuple(options.truths),
         estimators=tuple(options.estimators),
+        eligibility=False,  # `eligibility.py` measures it, on more pools
     )
     result: dict[str, Any] = {"pools": {}}
     for name in options.pools:
@@ -101,13 +96,6 @@ def main() -> None:
     text = tables(result)
     if options.docs:
         publish("retraining", text)
-        rows = [
-            (f"{row['predictor']}, {name}", row["truths"][options.truths[0]]["lds"])
-            for name, pool in result["pools"].items()
-            for row in pool["rows"]
-        ]
-        title = "Provider-level LDS on part B, 95 % intervals"
-        (ROOT / "docs" / "impact.svg").write_text(pages.forest(rows, None, title))
     sys.stdout.write((json.dumps(result) if options.json else text) + "\n")
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,7 @@ class Plan:
         bootstrap: resamples for intervals.
         estimators: names in `ESTIMATORS`, each run under all of `Parameters.seeds`.
         truths: of `TRUTHS`.
+        eligibility: retrain on each provider alone too, and report who is left out.
     """
 
     subsets: int = 20
@@ -64,6 +66,7 @@ class Plan:
     bootstrap: int = 500
     estimators: tuple[str, ...] = ("unrolled", "cg", "ekfac", "surrogate")
     truths: tuple[str, ...] = ("same", "longer", "larger")
+    eligibility: bool = True
 
 
 def same(parameters: Parameters) -> Parameters:
@@ -268,8 +271,26 @@ class Scores:
     """
 
     values: NDArray[np.float64]
-    errors: NDArray[np.float64] | None
-    seconds: float
+    errors: NDArray[np.float64] | None = None
+    seconds: float = 0.0
+
+
+def _estimated(pool: Pool, method: Parameters) -> dict[str, Scores]:
+    """Scores of one estimator; with `order` also what it says before words are taken off."""
+    runs = run_seeds(pool, method)
+    values = np.array([run.providers for run in runs])
+    documents = [run.documents for run in runs if run.documents is not None]
+    mean = np.mean(documents, axis=0) if documents else None
+    errors = standard_errors(values, mean, pool.training.owners, pool.clusters)
+    found = {method.estimator: Scores(values.mean(0), errors)}
+    if "gains" in runs[0].log:
+        gains = np.mean([run.log["gains"] for run in runs], axis=0)
+        found[f"{method.estimator}, words paid in full"] = Scores(gains)
+    return found
+
+
+def _computed(name: str, compute: Callable[[], NDArray[np.float64]]) -> dict[str, Scores]:
+    return {name: Scores(compute())}
 
 
 def predictors(
@@ -284,39 +305,24 @@ def predictors(
     facts = [CODE_VERSION, parameters.to_json(), pool_digest(pool)]
     state = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
-    def estimated(method: Parameters) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        runs = run_seeds(pool, method)
-        values = np.array([run.providers for run in runs])
-        documents = [run.documents for run in runs if run.documents is not None]
-        mean = np.mean(documents, axis=0) if documents else None
-        training = pool.training
-        return values.mean(0), standard_errors(values, mean, training.owners, pool.clusters)
-
-    def baseline(
-        values: NDArray[np.float64],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        return values, None
-
-    chosen: dict[str, Callable[[], tuple[NDArray[np.float64], NDArray[np.float64] | None]]] = {}
+    seed = parameters.seeds[0]
+    chosen: dict[str, Callable[[], dict[str, Scores]]] = {}
     for name in plan.estimators:
         # The others are published for the loss itself, at a model trained on everything.
-        published = replace(parameters, estimator=name, share=1.0, order=0.0)
-        variants = {name: published}
-        if name == "unrolled":
-            variants = {
-                name: replace(parameters, estimator=name),
-                f"{name}, words paid in full": replace(parameters, estimator=name, order=0.0),
-                f"{name}, all at full weight": published,
-            }
-        for label, method in variants.items():
-            chosen[label] = lambda method=method: estimated(method)  # type: ignore[misc]
+        method = replace(parameters, estimator=name)
+        if name != "unrolled":
+            method = replace(method, share=1.0, order=0.0)
+        chosen[name] = partial(_estimated, pool, method)
     for name, compute in extra.items():
-        chosen[name] = lambda compute=compute: baseline(compute(pool, parameters))  # type: ignore[misc]
-    seed = parameters.seeds[0]
-    chosen["perplexity"] = lambda: baseline(
-        baselines.perplexity(make_model(parameters.model, seed), pool, parameters.recipe, seed)
+        chosen[name] = partial(_computed, name, partial(compute, pool, parameters))
+    chosen["perplexity"] = partial(
+        _computed,
+        "perplexity",
+        lambda: baselines.perplexity(
+            make_model(parameters.model, seed), pool, parameters.recipe, seed
+        ),
     )
-    chosen["volume"] = lambda: baseline(pool.volumes.astype(np.float64))
+    chosen["volume"] = partial(_computed, "volume", lambda: pool.volumes.astype(np.float64))
     results: dict[str, Scores] = {}
     cache.mkdir(parents=True, exist_ok=True)
     for number, (name, compute_scores) in enumerate(chosen.items()):
@@ -325,19 +331,20 @@ def predictors(
         if not path.exists():
             start = time.process_time()
             with pinned_kernels():
-                values, errors = compute_scores()
-            row = {
-                "values": values.tolist(),
-                "errors": None if errors is None else errors.tolist(),
-                "seconds": time.process_time() - start,
+                found = compute_scores()
+            seconds = time.process_time() - start
+            rows = {
+                label: {
+                    "values": score.values.tolist(),
+                    "errors": None if score.errors is None else score.errors.tolist(),
+                    "seconds": seconds,
+                }
+                for label, score in found.items()
             }
-            path.write_text(json.dumps(row))
-        stored = json.loads(path.read_text())
-        results[name] = Scores(
-            np.array(stored["values"]),
-            None if stored["errors"] is None else np.array(stored["errors"]),
-            stored["seconds"],
-        )
+            path.write_text(json.dumps(rows))
+        for label, row in json.loads(path.read_text()).items():
+            errors = None if row["errors"] is None else np.array(row["errors"])
+            results[label] = Scores(np.array(row["values"]), errors, row["seconds"])
     return results
 
 
@@ -375,7 +382,8 @@ def evaluate(
     for name in plan.truths:
         seeds = plan.seeds if name == "same" else plan.transfer_seeds
         method = TRUTHS[name](parameters)
-        sets = len(halves) + (2 if name == "same" else 1) * n + 2
+        with_alone = name == "same" and plan.eligibility and "unrolled" in scores
+        sets = len(halves) + (1 + with_alone) * n + 2
         truth = Truth(
             pool,
             method,
@@ -387,7 +395,7 @@ def evaluate(
         on_halves = -truth.table(seeds, halves)
         last, ends = truth.last(seeds)
         gains[name] = on_halves[1], last[1]
-        if name == "same" and "unrolled" in scores:
+        if with_alone:
             eligible = eligibility(scores["unrolled"], truth.first(seeds)[1], last[1])
         truths[name] = {
             "parameters": int(make_model(method.model, 0).theta.numel()),

@@ -197,10 +197,7 @@ def page(result: dict[str, Any]) -> str:
         )
         + f"<p>{scatters}</p>"
         + cost([(r["predictor"], r["seconds"], r["truths"][first]["lds"][0]) for r in rows])
-        + "<h2>Who is left out wrongly</h2>"
-        + table(
-            ELIGIBILITY_HEADER,
-            eligible,
-        )
+        + ("<h2>Who is left out wrongly</h2>" + table(ELIGIBILITY_HEADER, eligible))
+        * bool(eligible)
         + "</html>\n"
     )
