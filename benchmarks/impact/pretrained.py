@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import corpora
 import numpy as np
@@ -94,7 +95,7 @@ def main() -> None:
         recipe=Recipe(steps=options.steps, batch=4, checks=1, learning_rate=2e-3),
         seeds=(0,),
     )
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, parameters in (
         ("SmolLM2-135M, adapters", large),
         ("from scratch", replace(Parameters(), seeds=(0, 1))),

@@ -292,7 +292,8 @@ def prices(
 
     Returns:
         One row an attack: tokens left after copies are dropped, gain on the evaluation set and on
-        its words alone, influence with its error, and pay as a multiple of the honest pay.
+        its words alone (None without `order`), influence with its error, and pay as a multiple of
+        the honest pay.
     """
     world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
     names = [name for name in attacks if name not in WITHOUT_MATERIAL]
@@ -320,15 +321,15 @@ def prices(
         if provider.name not in material:
             continue
         text, words = (
-            float(np.mean([run.log[key][place] for run in runs]))
+            [float(run.log[key][place]) for run in runs if key in run.log]
             for key in ("gains", "gains_disordered")
         )
         rows.append(
             {
                 "attack": provider.name,
                 "tokens": provider.tokens,
-                "gain": text,
-                "gain_of_words": words,
+                "gain": float(np.mean(text)) if text else provider.influence,
+                "gain_of_words": float(np.mean(words)) if words else None,
                 "influence": provider.influence,
                 "error": provider.standard_error,
                 "pay": 1 + bounds[provider.name] / bounds[attacker] if bounds[attacker] else None,

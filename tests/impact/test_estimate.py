@@ -138,6 +138,16 @@ def test_estimate__copycat_and_empty_provider__not_eligible():
     assert others[0].duplicate_characters == others[0].characters > 0
 
 
+def test_estimate__many_honest_providers__also_the_small_one_is_paid():
+    honest = {f"p{k}": write(40 + k, NORTH, 12 if k else 3) for k in range(9)}
+    found = estimate(SEED_CORPUS, honest, EVALUATION, TINY).providers
+    assert all(provider.phi > 0 for provider in found)
+    assert found[0].tokens < 0.3 * found[1].tokens
+    # Where everything has full weight there is next to nothing left to be better than.
+    crowded = estimate(SEED_CORPUS, honest, EVALUATION, replace(TINY, share=1.0)).providers
+    assert sum(provider.phi == 0 for provider in crowded) >= 3
+
+
 def test_estimate__random_characters__earn_nothing():
     rng = np.random.default_rng(0)
     letters = list("abcdefghijklmnopqrstuvwxyz0123456789   ")
