@@ -28,6 +28,7 @@ ROLES: dict[str, str] = {
     "audit": "Recompute an auction from its logs.",
     "quality": "Score q: cleanliness, diversity, novelty, metadata.",
     "impact": "Estimate φ̂: what a data set is worth to the model.",
+    "study": "Measure on your own texts what this auction buys, against other rules.",
     "dataset": "Inspect, pack, verify, decrypt and export data sets.",
     "mechanism": "Clear one auction case exactly; weights, DST, the paper's literal listings.",
     "keygen": "Make a key for any of the roles, as an encrypted file.",

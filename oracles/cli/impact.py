@@ -41,7 +41,8 @@ CacheOption = Annotated[
 ]
 
 
-def _documents(path: Path) -> list[Document]:
+def load_documents(path: Path) -> list[Document]:
+    """Documents of a file or directory; what could not be read is told on standard error."""
     from oracles.dataset import Finding, read_documents
 
     findings: list[Finding] = []
@@ -51,14 +52,14 @@ def _documents(path: Path) -> list[Document]:
     return documents
 
 
-def _submissions(paths: list[Path]) -> dict[str, list[Document]]:
+def load_submissions(paths: list[Path]) -> dict[str, list[Document]]:
     """One provider a path, named by its stem, in the order given."""
     found: dict[str, list[Document]] = {}
     for path in paths:
         name = path.name.partition(".")[0] if path.is_file() else path.name
         if name in found:
             raise InputError(f"two submissions are called {name!r}: rename one")
-        found[name] = _documents(path)
+        found[name] = load_documents(path)
     return found
 
 
@@ -129,9 +130,9 @@ def estimate(
         parameters = replace(parameters, model=chosen)
     with bars() as progress, open_map(min(processes, seeds), cluster=cluster, batch=1) as mapper:
         report = estimate_impact(
-            _documents(seed_corpus),
-            _submissions(submissions),
-            _documents(evaluation),
+            load_documents(seed_corpus),
+            load_submissions(submissions),
+            load_documents(evaluation),
             parameters,
             mapper=mapper,
             cache=cache,
@@ -197,9 +198,9 @@ def evaluate(
     plan = Plan(subsets=subsets, seeds=chosen, truths=tuple(truths or TRUTHS))
     with bars() as progress:
         result = evaluate_impact(
-            _documents(seed_corpus),
-            _submissions(submissions),
-            _documents(evaluation),
+            load_documents(seed_corpus),
+            load_submissions(submissions),
+            load_documents(evaluation),
             Parameters(recipe=Recipe(epochs=epochs), seeds=tuple(range(seeds))),
             plan,
             cache=cache,
