@@ -1,0 +1,102 @@
+"""`qmia study`: measure on your own texts what this auction buys, against other rules."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oracles.cli.output import ClusterOption, JsonOption, bars, print_json, show_rows, stdout
+from oracles.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+FolderOption = Annotated[
+    Path, typer.Option("--folder", help="Keeps all results: run again to go on.")
+]
+
+
+@app.command()
+def run(
+    providers: Annotated[
+        list[Path], typer.Argument(help="One file or directory a provider; four or more.")
+    ],
+    seed_corpus: Annotated[
+        Path, typer.Option("--seed-corpus", help="Public documents: a file or directory.")
+    ],
+    evaluation: Annotated[
+        Path, typer.Option("--evaluation", help="Held-out documents: a file or directory.")
+    ],
+    folder: FolderOption,
+    profile: Annotated[str, typer.Option(help="quick, standard or full.")] = "standard",
+    seed: Annotated[int, typer.Option(help="Of the worlds.")] = 1,
+    worlds: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
+    draws: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
+    steps: Annotated[int | None, typer.Option(min=8, help="Instead of the profile's.")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Retrainings at once.")] = 2,
+    cluster: ClusterOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Register a plan, buy under every rule, retrain on what was bought, and compare."""
+    from oracles.cli.impact import load_documents, load_submissions
+    from oracles.engine import open_map
+    from oracles.study import PROFILES
+    from oracles.study import run as run_study
+    from oracles.study.world import Texts
+
+    if profile not in PROFILES:
+        raise InputError(f"no profile is called {profile!r}; choose {', '.join(PROFILES)}")
+    given = {"worlds": worlds, "draws": draws, "steps": steps}
+    changed = {name: value for name, value in given.items() if value is not None}
+    plan = replace(PROFILES[profile], seed=seed, **changed)
+    texts = Texts(
+        load_documents(seed_corpus), load_documents(evaluation), load_submissions(providers)
+    )
+    with bars() as progress, open_map(processes, cluster=cluster, batch=1) as mapper:
+        result = run_study(texts, plan, folder, mapper=mapper, progress=progress)
+    if json_:
+        print_json(result)
+        return
+    _show(result)
+
+
+@app.command()
+def report(
+    folder: FolderOption,
+    page: Annotated[Path | None, typer.Option(help="Write the HTML page to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the Markdown to this file.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Show the results of a finished run, and write its page."""
+    from oracles.files import write_file
+    from oracles.study import page as pages
+
+    path = folder / "result.json"
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}; finish the run with `qmia study run` first"
+        ) from error
+    if page is not None:
+        write_file(page, pages.html(result))
+    if markdown is not None:
+        write_file(markdown, pages.markdown(result))
+    if json_:
+        print_json(result)
+        return
+    _show(result)
+
+
+def _show(result: dict[str, Any]) -> None:
+    from oracles.study import page as pages
+
+    stdout.print(f"plan {result['hash']}, purchases {result['purchases']}", soft_wrap=True)
+    for title, header, rows in pages.tables(result):
+        stdout.print(f"\n{title}", soft_wrap=True)
+        show_rows(
+            [dict(zip(header, row, strict=True)) for row in rows], json=False, empty="nothing"
+        )
