@@ -44,7 +44,7 @@ PRIMARIES: Final = (
 
 #: Stated before the run, not in the family of the primaries.
 SECONDARIES: Final = (
-    "H3, registered negative: with one pass Q-MIA's loss in equilibrium is higher than volume-only's",
+    "H3, registered negative: with one pass Q-MIA loses more in equilibrium than volume-only",
     "H5: Algorithm 1 to the letter overspends in at least 85 % of markets",
     "H6: γ = 0 is worse than Q-MIA; η = 0 is equal while quality is fixed",
     "H7: no lie about costs gains under the clock; lies gain under payment as bid and by value",
@@ -125,8 +125,17 @@ PROFILES: Final = {
         effort_draws=2,
         markets=40,
         resamples=1000,
-        rules=("qmia", "volume", "trust", "trust-token", "uniform", "impact", "quality")
-        + ("marginal", "submodular"),
+        rules=(
+            "qmia",
+            "volume",
+            "trust",
+            "trust-token",
+            "uniform",
+            "impact",
+            "quality",
+            "marginal",
+            "submodular",
+        ),
     ),
     "standard": Plan(),
     "full": Plan("full", worlds=5, draws=8, providers=24, truth_seeds=(100, 101), effort_draws=8),

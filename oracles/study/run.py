@@ -378,9 +378,7 @@ def _score_world(
     for regime in REGIMES:
         pairs = zip(scored["q"], scored[regime]["phi"], strict=True)
         scored[regime]["phi"] = [phi if q else 0 for q, phi in pairs]
-    scored["volume"] = [
-        max(1, sum(len(d.text) for d in documents) // 4) for documents in world.providers.values()
-    ]
+    scored["volume"] = _volumes(world.providers)
     scored["standing"] = scored["one pass"]["influence"]
     sets = _halves(plan, number, len(world.providers))
     seed = plan.phi_seeds[0]
@@ -407,6 +405,27 @@ def _score_world(
         "surrogate_r2": fits,
     }
     return scored
+
+
+def _volumes(submissions: Mapping[str, Sequence[Document]]) -> list[int]:
+    """Raw tokens by place, four characters each: what a buyer who counts tokens sees."""
+    return [max(1, sum(len(d.text) for d in docs) // 4) for docs in submissions.values()]
+
+
+def _score_levels(
+    texts: Texts,
+    world: World,
+    levels: Sequence[Mapping[str, list[Document]]],
+    method: Parameters,
+    folder: Path,
+    mapper: Mapper,
+) -> list[dict[str, Any]]:
+    """Q and φ̂ of everybody when all have chosen the same level, by level."""
+    found = []
+    for each in levels:
+        pool = make_pool(texts.seed, each, world.part_a, method.model, outcome=world.part_b)
+        found.append({"q": qualities(each), **influences(pool, method, folder, mapper)})
+    return found
 
 
 def _games(
@@ -436,20 +455,10 @@ def _games(
             outcome=world.part_b,
         )
 
-        def measured(
-            levels: Sequence[Mapping[str, list[Document]]] = levels, w: World = world
-        ) -> Any:
-            found = []
-            for each in levels:
-                pool = make_pool(texts.seed, each, w.part_a, method.model, outcome=w.part_b)
-                found.append({"q": qualities(each), **influences(pool, method, folder, mapper)})
-            return found
-
-        scored = _kept(folder / f"effort-{number}.json", measured)
+        measure = partial(_score_levels, texts, world, levels, method, folder, mapper)
+        scored = _kept(folder / f"effort-{number}.json", measure)
         progress("effort scored", number + 1, plan.worlds)
-        volume = [
-            [max(1, sum(len(d.text) for d in docs) // 4) for docs in e.values()] for e in levels
-        ]
+        volume = [_volumes(each) for each in levels]
         everybody = list(world.providers)
         for draw in range(plan.effort_draws):
             costs = draw_costs(world, plan, number, 3 * draw + 1)  # cost follows volume

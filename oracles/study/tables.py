@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def multipliers(curves: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, 
             if mine[0][1] <= goal:
                 needed = mine[0][0]
             else:
-                for (b0, l0), (b1, l1) in zip(mine, mine[1:], strict=False):
+                for (b0, l0), (b1, l1) in pairwise(mine):
                     if l1 <= goal < l0:
                         needed = b0 + (b1 - b0) * (l0 - goal) / (l0 - l1)
                         break
