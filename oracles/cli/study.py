@@ -50,7 +50,7 @@ def run(
     if profile not in PROFILES:
         raise InputError(f"no profile is called {profile!r}; choose {', '.join(PROFILES)}")
     given = {"worlds": worlds, "draws": draws, "steps": steps}
-    changed = {name: value for name, value in given.items() if value is not None}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     plan = replace(PROFILES[profile], seed=seed, **changed)
     texts = Texts(
         load_documents(seed_corpus), load_documents(evaluation), load_submissions(providers)

@@ -253,7 +253,7 @@ def run(
                         scored["surrogates"][regime],
                         seed=1000 * number + draw,
                     )
-    frozen = [
+    frozen: list[dict[str, Any]] = [
         {
             "regime": regime,
             "world": number,
