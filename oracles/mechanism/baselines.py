@@ -15,6 +15,7 @@ from oracles.mechanism.mixed import clear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from fractions import Fraction
 
     from oracles.mechanism.clock import Bid
 
@@ -48,14 +49,46 @@ def trust_based(candidates: Iterable[Candidate], *, budget: int, price: int) -> 
         budget: integer token units.
         price: posted price per provider, integer token units.
     """
-    ranked = sorted(candidates, key=lambda candidate: (-candidate.reputation, candidate.bid.index))
-    return _posted_price([candidate.bid for candidate in ranked], budget, price)
+    return _posted_price([candidate.bid for candidate in _trusted(candidates)], budget, price)
+
+
+def trust_per_token(
+    candidates: Iterable[Candidate], *, budget: int, rate: Fraction
+) -> Mapping[int, int]:
+    """Ask providers in order of reputation, at one posted price a token; ties by index.
+
+    Whoever cannot be paid from what is left is passed over.
+
+    Args:
+        candidates: any order.
+        budget: integer token units.
+        rate: posted price per token of volume, ≥ 0.
+
+    Raises:
+        InputError: a negative rate or budget.
+    """
+    if rate < 0 or budget < 0:
+        raise InputError("price and budget must not be negative")
+    paid: dict[int, int] = {}
+    for candidate in _trusted(candidates):
+        price = int(rate * candidate.volume)
+        if candidate.bid.cost <= price <= budget:
+            paid[candidate.bid.index] = price
+            budget -= price
+    return paid
 
 
 def uniform_split(candidates: Iterable[Candidate], *, budget: int) -> Mapping[int, int]:
-    """Offer every provider the same share of the budget, take it or leave it."""
-    bids = [candidate.bid for candidate in candidates]
-    return _posted_price(bids, budget, budget // len(bids)) if bids else {}
+    """Pay everybody the same: the clock with equal weights, so that the budget is used.
+
+    Offering `budget / n` to all and keeping what is refused would spend a small part only.
+    """
+    bids = [replace(candidate.bid, weight=1) for candidate in candidates]
+    return clear(bids, budget=budget).reward
+
+
+def _trusted(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: (-candidate.reputation, candidate.bid.index))
 
 
 def random_order(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 
 import pytest
@@ -24,6 +25,9 @@ Baseline = Callable[[Sequence[Candidate], int], Mapping[int, int]]
 RULES: dict[str, Baseline] = {
     "volume": lambda c, budget: baselines.volume_only(c, budget=budget),
     "trust": lambda c, budget: baselines.trust_based(c, budget=budget, price=5),
+    "trust a token": lambda c, budget: baselines.trust_per_token(
+        c, budget=budget, rate=Fraction(5, 2)
+    ),
     "uniform": lambda c, budget: baselines.uniform_split(c, budget=budget),
     "random": lambda c, budget: baselines.random_order(c, budget=budget, price=5, seed=1),
 }
@@ -38,8 +42,17 @@ def test_trust_based__by_hand__asks_the_trusted_first() -> None:
     assert baselines.trust_based(MARKET, budget=16, price=8) == {1: 8, 2: 8}
 
 
-def test_uniform_split__by_hand__pays_whoever_accepts() -> None:
-    assert baselines.uniform_split(MARKET, budget=15) == {0: 5, 1: 5}
+def test_trust_per_token__by_hand__passes_over_who_is_too_dear() -> None:
+    half = Fraction(1, 2)
+    assert baselines.trust_per_token(MARKET, budget=20, rate=half) == {1: 15, 0: 5}
+    assert baselines.trust_per_token(MARKET, budget=14, rate=half) == {2: 10}
+    with pytest.raises(InputError):
+        baselines.trust_per_token(MARKET, budget=9, rate=-half)
+
+
+def test_uniform_split__by_hand__pays_all_the_same_and_uses_the_budget() -> None:
+    assert baselines.uniform_split(MARKET, budget=15) == {0: 7, 1: 7}
+    assert baselines.uniform_split(MARKET, budget=24) == {0: 8, 1: 8, 2: 8}
     assert baselines.uniform_split([], budget=15) == {}
 
 
