@@ -73,7 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--characters", type=int, default=1200, help="of each provider")
-    parser.add_argument("--steps", type=int, default=12, help="of the large model's training")
+    parser.add_argument("--steps", type=int, default=30, help="of the large model's training")
+    parser.add_argument("--rate", type=float, default=2e-2, help="its peak step size")
     parser.add_argument("--layers", nargs="+", default=[f"layers.{k}.self_attn" for k in (28, 29)])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
@@ -92,7 +93,7 @@ def main() -> None:
         model=Pretrained(
             directory(options.cache), context=64, trainable=tuple(options.layers), rank=4
         ),
-        recipe=Recipe(steps=options.steps, batch=4, checks=1, learning_rate=2e-3),
+        recipe=Recipe(steps=options.steps, batch=4, checks=1, learning_rate=options.rate),
         seeds=(0,),
     )
     found: dict[str, dict[str, Any]] = {}

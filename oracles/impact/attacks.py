@@ -292,8 +292,8 @@ def prices(
 
     Returns:
         One row an attack: tokens left after copies are dropped, gain on the evaluation set and on
-        its words alone (None without `order`), influence with its error, and pay as a multiple of
-        the honest pay.
+        its words alone (None without `order`), influence with its error, and the attacker's pay as
+        a multiple of the honest pay.
     """
     world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
     names = [name for name in attacks if name not in WITHOUT_MATERIAL]
@@ -312,10 +312,14 @@ def prices(
         version="",
         evidence={},
     )
-    bounds = {
-        provider.name: max(0.0, provider.influence - parameters.m * provider.standard_error)
-        for provider in report.providers
-    }
+    (honest,) = [provider for provider in report.providers if provider.name == attacker]
+
+    def pay(influence: float, error: float) -> float:
+        """Lower bound for the attacker whose honest text comes with some more."""
+        total = float(np.hypot(honest.standard_error, error))
+        return max(0.0, honest.influence + influence - parameters.m * total)
+
+    alone = pay(0.0, 0.0)
     rows = []
     for place, provider in enumerate(report.providers):
         if provider.name not in material:
@@ -332,7 +336,7 @@ def prices(
                 "gain_of_words": float(np.mean(words)) if words else None,
                 "influence": provider.influence,
                 "error": provider.standard_error,
-                "pay": 1 + bounds[provider.name] / bounds[attacker] if bounds[attacker] else None,
+                "pay": pay(provider.influence, provider.standard_error) / alone if alone else None,
             }
         )
     return rows

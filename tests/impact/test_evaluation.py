@@ -182,7 +182,7 @@ def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
     assert [row["attack"] for row in rows] == list(chosen[:3])
     real, noise, near_copy = rows
     assert real["pay"] > 1.2
-    assert noise["pay"] == 1.0
+    assert noise["pay"] < 0.9
     assert noise["gain"] < 0
     assert near_copy["tokens"] < 0.2 * real["tokens"]
     assert near_copy["pay"] < 1.1
