@@ -68,6 +68,9 @@ def report(
     folder: FolderOption,
     page: Annotated[Path | None, typer.Option(help="Write the HTML page to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the Markdown to this file.")] = None,
+    notes: Annotated[
+        list[str] | None, typer.Option("--note", help="A remark for the page; repeatable.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """Show the results of a finished run, and write its page."""
@@ -82,9 +85,9 @@ def report(
             f"{path} cannot be read: {error}; finish the run with `qmia study run` first"
         ) from error
     if page is not None:
-        write_file(page, pages.html(result))
+        write_file(page, pages.html(result, notes or ()))
     if markdown is not None:
-        write_file(markdown, pages.markdown(result))
+        write_file(markdown, pages.markdown(result, notes or ()))
     if json_:
         print_json(result)
         return

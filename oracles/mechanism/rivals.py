@@ -134,37 +134,39 @@ def _marginals(active: Sequence[int], value: Value) -> dict[int, int]:
 def large_market(bids: Iterable[Bid], *, budget: int, seed: int) -> Mapping[int, int]:
     """The allocation of Anari, Goel and Nikzad (2014) for large markets, as posted prices.
 
-    With x the bid per unit of weight over a rate r, a bid is bought with probability ln(e − x). The
-    rate of each bid is where the expected payments to all *others* use up the budget; drawing the
-    probability beforehand turns the rule into a take-it-or-leave-it price, `w·r·(e − e^u)` for a
-    uniform u. So it is truthful for every draw, and providers are asked in a random order while the
-    money lasts. The paper's rate depends on all bids, which makes no difference in a large market.
+    With x the bid per unit of weight over a rate r, a bid is bought with probability ln(e − x).
+    Drawing that probability beforehand turns the rule into a take-it-or-leave-it price,
+    `w·r·(e − e^u)` for a uniform u. The paper finds r from all bids, so that a bid moves its own
+    price a little, which a large market forgives. Here lots divide the bids into two halves with
+    half the budget each: the rate of one half is where the expected payments to the other would use
+    up its money. No bid has a say in its own price, nor in what is left for it.
 
     Args:
         bids: any order, unique indices; those with weight 0 or c > β take no part.
         budget: β, integer token units.
-        seed: of the order and the draws.
+        seed: of the lots.
     """
-    bids = sorted(
-        (bid for bid in bids if bid.weight and bid.cost <= budget), key=lambda bid: bid.index
-    )
+    ordered = sorted((bid for bid in bids if bid.weight), key=lambda bid: bid.index)
     draw = random.Random(seed)  # noqa: S311 (a comparison, nobody gains by guessing it)
-    luck = {bid.index: draw.random() for bid in bids}
-    draw.shuffle(bids)
+    luck = {bid.index: draw.random() for bid in ordered}
+    draw.shuffle(ordered)
+    halves = ordered[::2], ordered[1::2]
     paid: dict[int, int] = {}
-    left = budget
-    for bid in bids:
-        others = [other for other in bids if other is not bid]
-        rate = _rate(others, budget) if others else budget / bid.weight
-        price = min(budget, int(bid.weight * rate * (math.e - math.exp(luck[bid.index]))))
-        if bid.cost <= price <= left:
-            paid[bid.index] = price
-            left -= price
+    for half, others in (halves, halves[::-1]):
+        left = share = budget // 2
+        rate = _rate(others, share)
+        for bid in half:
+            price = int(bid.weight * rate * (math.e - math.exp(luck[bid.index])))
+            if bid.cost <= price <= left:
+                paid[bid.index] = price
+                left -= price
     return paid
 
 
 def _rate(bids: Sequence[Bid], budget: int) -> float:
-    """Largest rate at which the expected payments stay within the budget."""
+    """Largest rate at which the expected payments stay within the budget; 0 without bids."""
+    if not bids:
+        return 0.0
 
     def spent(rate: float) -> float:
         total = 0.0
@@ -176,7 +178,11 @@ def _rate(bids: Sequence[Bid], budget: int) -> float:
                 total += bid.weight * rate * (math.e * math.log(math.e - x) + x + 1 - math.e)
         return total
 
-    low, high = 0.0, 2.0 * budget / min(bid.weight for bid in bids)
+    # Above it a single free bid of the least weight would already be paid more than the budget.
+    low, high = (
+        1e-9,
+        2.0 * (1 + budget + max(bid.cost for bid in bids)) / min(bid.weight for bid in bids),
+    )
     for _ in range(60):
         middle = (low + high) / 2
         if spent(middle) <= budget:

@@ -304,9 +304,9 @@ def _head(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def html(result: dict[str, Any]) -> str:
+def html(result: dict[str, Any], notes: Sequence[str] = ()) -> str:
     """One self-contained page."""
-    parts = [f"<p>{escape(text)}</p>" for text in _head(result)]
+    parts = [f"<p>{escape(text)}</p>" for text in (*_head(result), *notes)]
     for number, (title, header, rows) in enumerate(tables(result)):
         head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
         body = "".join(
@@ -328,7 +328,7 @@ def html(result: dict[str, Any]) -> str:
     )
 
 
-def markdown(result: dict[str, Any]) -> str:
+def markdown(result: dict[str, Any], notes: Sequence[str] = ()) -> str:
     """The same head and tables for `docs/study.md`."""
     lines = [
         "# Does the auction buy better data?",
@@ -343,7 +343,7 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         "`python benchmarks/impact/texts.py FOLDER` writes the texts used here.",
     ]
-    for text in _head(result):
+    for text in (*_head(result), *notes):
         lines += ["", text]
     for number, (title, header, rows) in enumerate(tables(result)):
         lines += ["", f"## {title}", "", "| " + " | ".join(header) + " |"]
