@@ -14,6 +14,7 @@ from oracles.audit.checks import Announced, Broken, Checks, Difference
 from oracles.audit.ledger import Ledger
 from oracles.audit.oracle import OracleReplay
 from oracles.audit.records import Block, Header, Log, Record, Source
+from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
 from oracles.chain.typed_events import RollTallied, Transfer
 from oracles.errors import ChainError, InputError
@@ -35,6 +36,7 @@ class Replay:
         announced: what logs promise to each other.
         oracle: state of the ScoreOracle.
         auctions: state of the DataAuction and its tokens.
+        usage: state of the UsageLog.
         events: number of logs followed, by the auction that they are about.
         block: that is being followed.
     """
@@ -44,6 +46,7 @@ class Replay:
     announced: Announced
     oracle: OracleReplay
     auctions: AuctionReplay
+    usage: UsageReplay
     events: Counter[int | None] = field(default_factory=Counter)
     block: Block = field(default_factory=lambda: Block(-1, b"", 0, 0))
     _last_index: int = -1
@@ -75,7 +78,9 @@ class Replay:
             early = header.from_block <= deployment.block
             checks.true("chain.start", early, deployment.block, header.from_block)
             checks.equal("chain.exchange", auctions.exchange, exchange)
-        return cls(header, checks, announced, oracle, auctions)
+        log = deployment.contracts.get("UsageLog")
+        usage = UsageReplay(checks, log.address if log else "")
+        return cls(header, checks, announced, oracle, auctions, usage)
 
     def follow(self, record: Record) -> None:
         """Take the next record into account."""
@@ -150,6 +155,9 @@ class Replay:
             return known
         if address == auctions.factory:
             return auctions.apply_factory(body)
+        if address == self.usage.address:
+            _, mut = auctions.muts.get(getattr(body, "mut", ""), (None, None))
+            return self.usage.apply(body, time, mut)
         if address in auctions.muts or address in auctions.dsts:
             return auctions.apply_token(address, body, time)
         return None
@@ -160,7 +168,8 @@ class Replay:
         if address == self.oracle.address:
             ours = getattr(event.body, "consumer", "") == auctions.address
             return event.auction_id if ours else None
-        owner = auctions.muts.get(address) or auctions.dsts.get(address)
+        named = getattr(event.body, "mut", "") if address == self.usage.address else address
+        owner = auctions.muts.get(named) or auctions.dsts.get(named)
         return owner[0].id if owner else event.auction_id
 
     def finish(self) -> None:

@@ -72,6 +72,8 @@ class MutLedger:
         self.token = token
         self.supply = supply
         self.revenue = 0
+        #: Revenue that was counted last.
+        self.accrued = 0
         self.paid = 0
         self.accounts: dict[str, Account] = defaultdict(Account)
 
@@ -136,6 +138,7 @@ class MutLedger:
         self.checks.true("mut.holders", auction.holders, "somebody who shares in it")
         self.checks.require("mut.supply", self.supply > 0, "a supply")
         self.revenue += amount
+        self.accrued = amount
         self.checks.equal("mut.accrual", self.revenue, total)
         received = self.cash.received[self.token, self.address]
         self.checks.equal("mut.deposit", received, total)
