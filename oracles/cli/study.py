@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oracles.cli.output import ClusterOption, JsonOption, bars, print_json, show_rows, stdout
 from oracles.errors import InputError
 
+if TYPE_CHECKING:
+    from oracles.study import Plan
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 FolderOption = Annotated[
     Path, typer.Option("--folder", help="Keeps all results: run again to go on.")
 ]
+
+
+@app.command()
+def plan(
+    profile: Annotated[str, typer.Argument(help="quick, standard or full.")] = "standard",
+) -> None:
+    """Print a profile's plan as JSON: hypotheses, sizes, rules, seeds, and their hash."""
+    found = _profile(profile)
+    print_json({**found.to_json(), "hash": found.digest()})
 
 
 @app.command()
@@ -43,20 +55,17 @@ def run(
     """Register a plan, buy under every rule, retrain on what was bought, and compare."""
     from oracles.cli.impact import load_documents, load_submissions
     from oracles.engine import open_map
-    from oracles.study import PROFILES
     from oracles.study import run as run_study
     from oracles.study.world import Texts
 
-    if profile not in PROFILES:
-        raise InputError(f"no profile is called {profile!r}; choose {', '.join(PROFILES)}")
     given = {"worlds": worlds, "draws": draws, "steps": steps}
     changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    plan = replace(PROFILES[profile], seed=seed, **changed)
+    chosen = replace(_profile(profile), seed=seed, **changed)
     texts = Texts(
         load_documents(seed_corpus), load_documents(evaluation), load_submissions(providers)
     )
     with bars() as progress, open_map(processes, cluster=cluster, batch=1) as mapper:
-        result = run_study(texts, plan, folder, mapper=mapper, progress=progress)
+        result = run_study(texts, chosen, folder, mapper=mapper, progress=progress)
     if json_:
         print_json(result)
         return
@@ -92,6 +101,14 @@ def report(
         print_json(result)
         return
     _show(result)
+
+
+def _profile(name: str) -> Plan:
+    from oracles.study.plan import PROFILES
+
+    if name not in PROFILES:
+        raise InputError(f"no profile is called {name!r}; choose {', '.join(PROFILES)}")
+    return PROFILES[name]
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oracles.cli import main
 from oracles.errors import InputError, IntegrityError
 from oracles.study import PROFILES, page, run
 from oracles.study.additive import cost_lies, large_markets, overspending
@@ -23,7 +25,6 @@ from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLAN = replace(
     PROFILES["quick"],
@@ -134,6 +135,38 @@ def test_page__is_whole_and_its_pictures_are_vectors(
         assert all(" | ".join(row) in text for row in rows)
 
 
+def test_plan__of_the_standard_study__is_as_registered() -> None:
+    # Whoever changes a hypothesis or a size starts another study: say so where results are shown.
+    assert PROFILES["standard"].digest() == (
+        "90366fc7ca75e0b593d7b279f21dc8df3d507b6aec500fb7ec90b1e7c6097f6a"
+    )
+
+
+def test_commands__print_the_plan_and_refuse_what_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["study", "plan", "quick"])
+    assert json.loads(capsys.readouterr().out)["hash"] == PROFILES["quick"].digest()
+    for wrong in (["plan", "huge"], ["report", "--folder", str(tmp_path)]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["study", *wrong])
+        assert stopped.value.code == 2
+
+
+def test_command_report__writes_page_and_markdown_with_its_notes(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = [str(tmp_path / name) for name in ("page.html", "page.md")]
+    with pytest.raises(SystemExit) as done:
+        main(
+            ["study", "report", "--folder", str(finished[0]), "--note", "Only a test."]
+            + [f"--{kind}={path}" for kind, path in zip(("page", "markdown"), out, strict=True)]
+        )
+    assert done.value.code == 0
+    assert all("Only a test." in Path(name).read_text() for name in out)
+
+
 def test_world__same_seed_same_world__another_seed_another() -> None:
     first, again = (draw_world(TEXTS, PLAN, 0) for _ in range(2))
     assert first == again
@@ -219,7 +252,7 @@ def test_purchase__every_rule__pays_at_least_the_cost_within_the_budget(rule: st
         market(), costs=[3, 6, 9, 12], q=[9000, 5000, 7000, 1], phi=[9000, 8000, 0, 10_000]
     )
     paid = purchase(rule, found)
-    assert paid, rule
+    assert paid or rule == "large", rule  # made for many small providers
     assert sum(paid.values()) <= found.budget
     assert all(paid[k] >= found.costs[k] for k in paid)
 
@@ -235,4 +268,5 @@ def test_simulations__clock_survives_what_others_do_not() -> None:
     over = overspending(replace(plan, markets=10))
     assert over["mean"] > 1
     assert max(over["clock"]) <= 1
-    assert all(0 < row["mean"] <= 1 for row in large_markets(replace(plan, markets=3)))
+    shares = [row for row in large_markets(replace(plan, markets=3)) if row["providers"] >= 50]
+    assert all(0.3 < row["least"] <= row["mean"] <= 1 for row in shares)
