@@ -333,7 +333,8 @@ def markdown(result: dict[str, Any], notes: Sequence[str] = ()) -> str:
     lines = [
         "# Does the auction buy better data?",
         "",
-        "Written by `qmia study report --markdown`, remarks by `--note`; do not edit. To run it on your own texts:",
+        "Written by `qmia study report --markdown`, remarks by `--note`; do not edit. To run it on "
+        "your own texts:",
         "",
         "```sh",
         "qmia study run providers/*.jsonl --seed-corpus seed.jsonl \\",
