@@ -1,5 +1,6 @@
 // The file formats of docs/formats.md, written from that page alone: no code of the project is used.
 
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
@@ -18,6 +19,7 @@ const LABEL = "qmia/archive/2 ";
 
 const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
 export const keccak = (...parts) => Buffer.from(keccak_256(join(...parts)));
+export const sha = (data) => Buffer.from(sha256(data));
 const uint = (value, size) =>
   Buffer.from(
     BigInt(value)
@@ -271,6 +273,19 @@ export function checkPage(sealed, key, i, branch, contents) {
   return page;
 }
 
+export function wrongPages(file, key, contents) {
+  const wrong = [];
+  for (let i = 0; i < Math.ceil(contents.size / PAGE); i++) {
+    try {
+      const { sealed, branch } = fetched(file, contents, i);
+      checkPage(sealed, pageKey(key, i), i, branch, contents);
+    } catch {
+      wrong.push(i);
+    }
+  }
+  return wrong;
+}
+
 export function unpack(file, key, contents) {
   must(keccak(key).equals(contents.key_commitment), "this is not the key");
   const count = Math.ceil(contents.size / PAGE);
@@ -391,3 +406,31 @@ export function deliver(key, buyer, auction, index, e) {
 
 export const receive = ({ wrapped, point: E }, secret, auction, index) =>
   mask(wrapped, point(E).multiply(number(secret)), deliveryContext(auction, index));
+
+export const secret = () => scalar(randomBytes(48));
+
+// That the buyer's secret b leads from E to the shared point S, as the contract checks it.
+export function prove(E, b, auction, index, r = secret()) {
+  const [ephemeral, own] = [point(E), number(b)];
+  const shared = ephemeral.multiply(own);
+  const word = (P) => join(new Uint8Array(12), keccak(words(P)).subarray(12));
+  const B = words(secp256k1.Point.BASE.multiply(own));
+  const nonces = [secp256k1.Point.BASE.multiply(r), ephemeral.multiply(r)].map(word);
+  const c = number(keccak(deliveryContext(auction, index), B, E, words(shared), ...nonces)) % ORDER;
+  const z = (r + c * own) % ORDER;
+  const [t, u] = [ephemeral.multiply(z), shared.multiply(c)].map((P) => P.toAffine());
+  const { Fp } = secp256k1.Point;
+  const slope = Fp.div(Fp.add(t.y, u.y), Fp.sub(t.x, u.x));
+  return { shared: shared.toAffine(), t, u, slope, c, z };
+}
+
+export function complaint(pages, key, members, auction, index) {
+  const where = context("complaint", auction, index);
+  return Buffer.from(
+    canonical({
+      schema: "qmia/complaint/2",
+      pages: pages.slice(0, 64).map(String),
+      wraps: members.map((member) => `0x${wrap(key, member, where).toString("hex")}`),
+    }),
+  );
+}
