@@ -58,7 +58,7 @@ __all__ = [
 
 _MODULES: Final = {
     "oracles.audit": ("Archive", "replay"),
-    "oracles.chain.codec": ("Terms",),
+    "oracles.chain.terms": ("Terms",),
     "oracles.chain.deployment": ("Deployment",),
     "oracles.dataset": ("Document", "pack", "read_documents", "unpack"),
     "oracles.errors": ("QmiaError",),

@@ -210,7 +210,7 @@ def test_manifest__without_samples__opens_for_each_operator_and_nobody_else(
     for operator in market.keys.values():
         place = members.index(operator.public)
         assert manifest.unwrap(place, operator, members) == record.data_key
-    with pytest.raises(IntegrityError):
+    with pytest.raises(InputError, match="not the one registered"):
         manifest.unwrap(0, EncryptionKey.generate(), members)
 
 
