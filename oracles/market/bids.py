@@ -226,7 +226,11 @@ class Bids:
         Raises:
             ChainError: the contract refuses.
         """
-        return [self._claim(record, parts) for record in self._known()]
+        return [
+            self._claim(record, parts)
+            for record in self._known()
+            if not self.view.commitments[record.place.index].repaid
+        ]
 
     def reclaim(self) -> list[Done]:
         """Take the bonds of withdrawn bids back, once commitments have ended.

@@ -161,8 +161,11 @@ class Provider:
             packed = pack(source, Path(folder) / "archive", findings=findings)
             contents = packed.contents
             exposed = self._exposed(view, contents.content_digest, contents.size)
+            # A bid that was taken back is over: the same data need a new seal.
+            over = {each.sealed_bid for each in view.commitments if each.withdrawn}
             for record in self._book.records(self._contract.address, auction, owner):
-                if (record.cost, record.content_digest) == (cost, contents.content_digest):
+                same = (record.cost, record.content_digest) == (cost, contents.content_digest)
+                if same and record.sealed_bid not in over:
                     return Prepared(record, packed.documents, bond, entry_fee, exposed)
             archive = str(self._store.put(packed.path))
         if samples:

@@ -193,6 +193,20 @@ def test_withdraw__before_the_deadline__bond_comes_back_when_commitments_end(
     assert provider.bids(auction).reclaim() == []
 
 
+def test_withdraw__and_committed_again__is_a_new_bid(
+    market: Market, buyer: Buyer, key: EncryptionKey
+) -> None:
+    auction = buyer.create(market.terms(), key)
+    provider = market.provider("cheap")
+    commit(market, auction, "cheap")
+    (first,) = provider.bids(auction).placed
+    provider.bids(auction).withdraw()
+    commit(market, auction, "cheap")
+    (second,) = provider.bids(auction).placed
+    assert (first.index, second.index) == (0, 1)
+    assert first.sealed_bid != second.sealed_bid
+
+
 def test_manifest__without_samples__opens_for_each_operator_and_nobody_else(
     market: Market, buyer: Buyer, key: EncryptionKey
 ) -> None:
@@ -244,6 +258,7 @@ def test_abort__no_roll__bonds_entry_fees_and_budget_return(
     assert contract.phases(auction)[0] is State.ABORTED
     (done,) = market.provider("cheap").bids(auction).claim()
     assert done.bond == BOND + ENTRY_FEE
+    assert market.provider("cheap").bids(auction).claim() == []
     assert buyer.withdraw(auction)["native"] == FEE
     assert market.token.balance_of(signer("buyer").address) == before
     assert balance(market) == 0
