@@ -81,6 +81,7 @@ def test_estimate__when_every_page_is_read__then_as_the_whole_set_and_no_error(
     assert whole.unique == whole.new == whole.distinct == 1
 
 
+@pytest.mark.slow
 def test_estimate__when_half_of_the_pages_are_drawn__then_within_its_errors(whole, prose, embedder):
     """Over several draws the true value lies as often within two errors as it should."""
     hits = 0
@@ -122,6 +123,7 @@ def test_copied__when_other_pages_are_sampled_than_the_copied_ones__then_the_ske
     assert found.texts() == [] or len(found.texts()) == 1
 
 
+@pytest.mark.slow
 def test_copied__when_a_third_is_copied__then_volume_and_texts_fall_by_a_third(prose, embedder):
     _, source = paged(documents_of("university"))
     alone = estimate(prose, embedder, count=9)
@@ -177,6 +179,7 @@ def submission(index, documents, count):
     )
 
 
+@pytest.mark.slow
 def test_assess__when_sets_are_sampled__then_integers_errors_and_each_behind_its_guard(
     settings, tmp_path, monkeypatch
 ):
@@ -203,7 +206,6 @@ def test_assess__when_sets_are_sampled__then_integers_errors_and_each_behind_its
     scores = found.scores
     assert set(scores) == set(range(5))
     assert all(type(value) is int for s in scores.values() for value in (s.q, s.phi, s.volume))
-    assert max(s.phi for s in scores.values()) == 10_000
     assert scores[0].q > 5000
     assert scores[0].volume > 5
     assert (scores[2].phi, scores[2].volume <= 1) == (0, True)
@@ -216,4 +218,8 @@ def test_assess__when_sets_are_sampled__then_integers_errors_and_each_behind_its
     trained = {each["name"]: each for each in evidence["impact"]["providers"]}
     assert set(trained) <= {"0", "1", "3"}
     assert trained["0"]["standard_error"] > 0
+    for name, each in trained.items():
+        # Paid is what is sure to help: a set within its own error counts for nothing.
+        sure = each["influence"] > each["standard_error"]
+        assert (each["phi"] > 0, scores[int(name)].phi > 0) == (sure, sure)
     assert ("quality", 5, 5) in stages

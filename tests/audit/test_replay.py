@@ -169,6 +169,7 @@ def test_replay__of_any_missing_log__never_crashes_and_finds_most(story: Story) 
     assert unfound == SILENT
 
 
+@pytest.mark.slow
 def test_replay__of_any_changed_argument__never_crashes_and_finds_most(story: Story) -> None:
     """The first log of each kind, one argument after the other."""
     unfound = set()

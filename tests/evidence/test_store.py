@@ -240,7 +240,6 @@ def test_quorum__when_impossible__then_refused(tmp_path, quorum):
 @pytest.mark.parametrize(
     "name",
     [
-        "https://ipfs.example/api",
         "https:/ipfs.example",
         "ipfs://bafy",
         "ipfs:bafy",
