@@ -24,12 +24,18 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
 
     /// @inheritdoc IUsageLog
     function close(address mut, Period calldata period) external nonReentrant returns (uint256 number) {
-        Last storage l = _last[mut][msg.sender];
-        if (period.size < l.size) revert LogShrank(l.size, period.size);
-        if (period.size == l.size && l.count != 0 && period.root != l.root) revert LogChanged(l.root, period.root);
-        if (period.end <= l.end || period.end > block.timestamp) revert EndInvalid(l.end, period.end);
-        number = l.count;
-        (l.count, l.size, l.end, l.root) = (uint64(number + 1), period.size, period.end, period.root);
+        Last storage previous = _last[mut][msg.sender];
+        if (period.size < previous.size) revert LogShrank(previous.size, period.size);
+        if (period.size == previous.size && previous.count != 0 && period.root != previous.root)
+            revert LogChanged(previous.root, period.root);
+        if (period.end <= previous.end || period.end > block.timestamp) revert EndInvalid(previous.end, period.end);
+        number = previous.count;
+        (previous.count, previous.size, previous.end, previous.root) = (
+            uint64(number + 1),
+            period.size,
+            period.end,
+            period.root
+        );
 
         uint256 accrued;
         if (period.revenue != 0) {
@@ -46,7 +52,7 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
         address mut,
         address publisher
     ) external view returns (uint256 count, uint256 size, uint256 end, bytes32 root) {
-        Last memory l = _last[mut][publisher];
-        return (l.count, l.size, l.end, l.root);
+        Last memory found = _last[mut][publisher];
+        return (found.count, found.size, found.end, found.root);
     }
 }
