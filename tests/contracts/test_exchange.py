@@ -441,6 +441,12 @@ class TestRefute:
             lambda proof: {"slope": proof["slope"] + 1},
             lambda proof: {"t": proof["u"]},
             lambda proof: {"u": proof["t"]},
+            lambda proof: {"t": proof["u"], "u": proof["t"], "c": proof["z"], "z": proof["c"]},
+            lambda _: {"c": N},
+            lambda _: {"c": 0},
+            lambda _: {"z": N},
+            lambda _: {"z": 0},
+            lambda _: {"slope": 2**256 - 1},
         ],
     )
     def test_refute__with_a_proof_that_does_not_hold__is_refused(

@@ -88,6 +88,13 @@ class TestClose:
         usage.close(10, ROOTS[1], 0)
         assert tuple(usage.last())[:2] == (2, 10)
 
+    def test_close__a_log_without_entries_yet__is_a_first_period(self, usage: Usage) -> None:
+        usage.close(0, bytes(32), 0)
+        usage.protocol.chain.time += 60
+        with reverts("LogChanged", bytes(32), ROOTS[1]):
+            usage.close(0, ROOTS[1], 0)
+        assert tuple(usage.last())[:2] == (1, 0)
+
     def test_close__what_others_sent_to_the_mut__is_told_apart(self, usage: Usage) -> None:
         usage.mut.fund(usage.mut.token, 50)
         event = usage.close(10, ROOTS[1], 900).event("PeriodClosed").args
