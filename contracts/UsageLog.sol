@@ -39,6 +39,7 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
 
         uint256 accrued;
         if (period.revenue != 0) {
+            // slither-disable-next-line unused-return (the auction's number is of no use here)
             (, address token) = IMutToken(mut).terms();
             IERC20(token).safeTransferFrom(msg.sender, mut, period.revenue);
             accrued = IMutToken(mut).accrue();
