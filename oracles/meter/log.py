@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -280,8 +281,8 @@ class UsageLog:
 
     def _sha256(self, start: int) -> str:
         digest = hashlib.sha256()
-        for event in self.events(start):
-            digest.update(event.encode() + b"\n")
+        for line in itertools.islice(read_lines(self.folder), start, None):
+            digest.update(line + b"\n")
         return digest.hexdigest()
 
     def posted(self, number: int, transaction: str) -> None:
@@ -308,6 +309,8 @@ class UsageLog:
 
     def _recover(self) -> None:
         """Cut a torn line off, and bring the tree to what the events are."""
+        self.periods = read_periods(self.folder)
+        closed = self.periods[-1] if self.periods else None
         self._file.seek(0)
         place, leaves, end = 0, list[bytes](), 0
         for line in self._file:
@@ -322,6 +325,8 @@ class UsageLog:
                 )
             self._note(event)
             self._time = event.time
+            if closed is None or place >= closed.size:
+                self._amounts += event.amount
             place, end = place + 1, end + len(line)
             leaves.append(entry_hash(line[:-1]))
             if len(leaves) == 1 << 16:
@@ -331,15 +336,12 @@ class UsageLog:
         self._tree.truncate(place)
         self._file.truncate(end)
         self._file.seek(end)
-        self.periods = read_periods(self.folder)
-        closed = self.periods[-1] if self.periods else None
         if closed is not None and (
             closed.size > self.size or self.root(closed.size).hex() != closed.root
         ):
             raise IntegrityError(
                 f"{self.folder} is not the log whose period {closed.number} was closed"
             )
-        self._amounts = sum(event.amount for event in self.events(closed.size if closed else 0))
 
     def _settle_tree(self, place: int, leaves: list[bytes]) -> None:
         """The events are what counts: where the file of hashes says otherwise it is made again."""
