@@ -22,9 +22,9 @@ from pools import ELIGIBILITY_POOLS
 
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
-from oracles.impact.estimate import make_pool, pinned_kernels, run_seeds
+from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
 from oracles.impact.evaluation import Scores, Truth, eligibility
-from oracles.impact.report import GRID, summarise
+from oracles.impact.report import GRID
 
 #: Values of m in the table.
 MULTIPLES = (0.0, 0.5, 1.0, 2.0)
@@ -48,15 +48,7 @@ def judge(name: str, cache: Path, seeds: tuple[int, ...]) -> dict[str, Any]:
     pool = make_pool(drawn.seed, drawn.submissions, part_a, parameters.model, outcome=part_b)
     start = time.process_time()
     runs = run_seeds(pool, parameters, cache=cache / "impact", progress=note)
-    report = summarise(
-        pool,
-        runs,
-        bound=parameters.clip,
-        m=parameters.m,
-        rescaling=parameters.rescaling,
-        version="",
-        evidence={},
-    )
+    report = report_runs(pool, runs, parameters)
     seconds = time.process_time() - start
     total = len(seeds) * (2 * len(pool.providers) + 2)
     truth = Truth(

@@ -20,9 +20,8 @@ import numpy as np
 
 from oracles.dataset import Document
 from oracles.impact.corpus import split
-from oracles.impact.estimate import Parameters, make_pool, run_seeds
+from oracles.impact.estimate import Parameters, make_pool, report_runs, run_seeds
 from oracles.impact.evaluation import Truth
-from oracles.impact.report import summarise
 from oracles.progress import silent
 
 if TYPE_CHECKING:
@@ -303,15 +302,7 @@ def prices(
     }
     pool = make_pool(seed_corpus, {**submissions, **material}, evaluation, parameters.model)
     runs = run_seeds(pool, parameters, cache=cache, progress=progress)
-    report = summarise(
-        pool,
-        runs,
-        bound=parameters.clip,
-        m=parameters.m,
-        rescaling=parameters.rescaling,
-        version="",
-        evidence={},
-    )
+    report = report_runs(pool, runs, parameters)
     (honest,) = [provider for provider in report.providers if provider.name == attacker]
 
     def pay(influence: float, error: float) -> float:
@@ -384,15 +375,7 @@ def measure(
     def outcome(identities: Sequence[Documents]) -> tuple[float, np.ndarray[Any, Any]]:
         mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
         pool = make_pool(seed_corpus, others | mine, part_a, parameters.model, outcome=part_b)
-        report = summarise(
-            pool,
-            run_seeds(pool, parameters, cache=cache),
-            bound=parameters.clip,
-            m=parameters.m,
-            rescaling=parameters.rescaling,
-            version="",
-            evidence={},
-        )
+        report = report_runs(pool, run_seeds(pool, parameters, cache=cache), parameters)
         phi = [provider.phi for provider in report.providers]
         truth = Truth(pool, parameters, cache)
         everyone = range(len(pool.providers))

@@ -329,12 +329,32 @@ def estimate(
         method["device"] = device
     version = hashlib.sha256(json.dumps(method, sort_keys=True).encode()).hexdigest()
     evidence = {**method, "torch": torch.__version__, "evaluation": pool.evaluation_digest}
+    return report_runs(pool, runs, chosen, version=version, evidence=evidence)
+
+
+def report_runs(
+    pool: Pool,
+    runs: list[Influence],
+    parameters: Parameters,
+    *,
+    version: str = "",
+    evidence: dict[str, Any] | None = None,
+) -> ImpactReport:
+    """Put the runs of all seeds together, as the parameters say.
+
+    Args:
+        pool: documents of the auction.
+        runs: one a seed.
+        parameters: with which they were made.
+        version: digest of the method; empty where nobody holds the report against it.
+        evidence: log of parameters and digests.
+    """
     return summarise(
         pool,
         runs,
-        bound=chosen.clip,
-        m=chosen.m,
-        rescaling=chosen.rescaling,
+        bound=parameters.clip,
+        m=parameters.m,
+        rescaling=parameters.rescaling,
         version=version,
-        evidence=evidence,
+        evidence=evidence or {},
     )

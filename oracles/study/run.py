@@ -19,8 +19,7 @@ from oracles.errors import InputError, IntegrityError
 from oracles.files import write_file
 from oracles.impact import Architecture, Parameters, Recipe, corpus_digest
 from oracles.impact.estimate import CODE_VERSION as PHI_VERSION
-from oracles.impact.estimate import make_model, make_pool, pinned_kernels, run_seeds
-from oracles.impact.report import summarise
+from oracles.impact.estimate import make_model, make_pool, pinned_kernels, report_runs, run_seeds
 from oracles.impact.training import mean_loss, retrain
 from oracles.passages import Passages
 from oracles.progress import silent
@@ -125,15 +124,7 @@ def qualities(submissions: Mapping[str, Sequence[Document]]) -> list[int]:
 def influences(pool: Pool, method: Parameters, folder: Path, mapper: Mapper) -> dict[str, Any]:
     """φ̂, lower bounds and influences of all providers."""
     runs = run_seeds(pool, method, mapper=mapper, cache=folder / "phi")
-    report = summarise(
-        pool,
-        runs,
-        bound=method.clip,
-        m=method.m,
-        rescaling=method.rescaling,
-        version="",
-        evidence={},
-    )
+    report = report_runs(pool, runs, method)
     found = report.providers
     return {
         "phi": [provider.phi for provider in found],
