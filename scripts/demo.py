@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eth_account import Account
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from web3.types import RPCEndpoint
@@ -583,13 +584,17 @@ def audit(stage: Stage, auction: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """Print the table that a person understands."""
-    out = Console()
-    out = Console(width=max(out.width, TABLE_WIDTH))
-    table = Table(title=f"Auction {result['auction']}", header_style="bold", padding=(0, 1, 0, 0))
-    for name in ("provider", "clean", "divers", "novel", "meta", "q", "φ", "weight"):
-        table.add_column(name, justify="left" if name == "provider" else "right")
-    for name in ("seen", "bid", "won", "cash", "MUT", "DST", "revenue"):
-        table.add_column(name, justify="right")
+    out = Console(width=max(Console().width, TABLE_WIDTH))
+    table = Table(
+        title=f"Auction {result['auction']}",
+        header_style="bold",
+        box=box.HORIZONTALS,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("provider", no_wrap=True)
+    scores = ("clean", "divers", "novel", "meta", "q", "φ", "weight")
+    for name in (*scores, "seen", "bid", "won", "cash", "MUT", "DST", "revenue"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in result["providers"]:
         table.add_row(
             row["provider"],
@@ -636,7 +641,7 @@ def show(result: dict[str, Any]) -> None:
 
 def grid(value: int) -> str:
     """A score on its grid, as a decimal."""
-    return f"{value / 10_000:.3f}"
+    return f"{value / 10_000:.2f}"
 
 
 def money(amount: str) -> str:
