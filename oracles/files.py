@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
 
 
@@ -45,6 +46,17 @@ def write_file(path: Path, content: str | bytes, *, private: bool = False) -> No
     """
     with atomic_write(path, private=private) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write every byte to an unbuffered file.
+
+    Raises:
+        OSError: the disk refuses; a part may be written.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def sync_folder(folder: Path) -> None:

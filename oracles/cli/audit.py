@@ -317,8 +317,8 @@ def usage(
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
-    from oracles.meter.check import check_usage
-    from oracles.meter.log import read_lines, read_receipts
+    from oracles.meter.check import Difference, check_usage
+    from oracles.meter.log import Entries, read_receipts
     from oracles.meter.posting import origin, posted_periods
 
     if not rpc:
@@ -331,8 +331,9 @@ def usage(
     web3 = connect(rpc, where.chain_id)
     posted, accrued = posted_periods(web3, where, mut, publisher)
     source = origin(where.chain_id, mut, publisher)
-    held = read_receipts(receipts, source) if receipts is not None else []
-    found = check_usage(read_lines(log), source, publisher, posted, accrued=accrued, receipts=held)
+    held, wrong = read_receipts(receipts, source) if receipts is not None else ([], [])
+    found = check_usage(Entries(log), source, publisher, posted, accrued=accrued, receipts=held)
+    found.rejected += [Difference("receipts", each) for each in wrong]
     if json:
         print_json(
             {
@@ -364,6 +365,8 @@ def _print_usage(found: UsageReport, periods: int, receipts: int) -> None:
         ]
         if rows:
             stdout.print(table(rows))
+    for each in found.rejected:
+        stdout.print(f"[yellow]{each.where}[/]: {each.detail}", soft_wrap=True)
     for each in found.differences:
         stdout.print(f"[red]{each.where}[/]: {each.detail}", soft_wrap=True)
     if not found.differences:

@@ -113,7 +113,11 @@ def licence(
 
     session: Session = context.obj
     units = session.currency(session.auction(auction).terms.token).parse(amount)
-    data = {"customer": customer_hash(salt(log), customer), "what": what, "amount": units * MICRO}
+    data = {
+        "customer": customer_hash(salt(log), customer),
+        "what": what,
+        "amount": str(units * MICRO),
+    }
     _add(context, auction, log, "licence", data, json=json)
 
 
@@ -131,7 +135,7 @@ def correct(
     json: JsonOption = False,
 ) -> None:
     """Take back a part or all of what an entry earned, by another entry: none is ever changed."""
-    data = {"of": entry, "why": why, "amount": -micro}
+    data = {"of": entry, "why": why, "amount": str(-micro)}
     _add(context, auction, log, "correction", data, json=json)
 
 

@@ -3,17 +3,20 @@
 Everything is computed again from the entries: their order, their prices, each period's root and
 revenue. What cannot be found here is usage that was never written down; for that there are the
 receipts, each of which names the entry that must be in the log.
+
+Memory grows with customers, periods, receipts and corrections, and not with entries.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from oracles.dataset.merkle import HASH_BYTES, MerkleRoot
-from oracles.errors import IntegrityError
+from oracles.errors import InputError, IntegrityError
 from oracles.meter.events import Event, Prices, period_revenue
 from oracles.meter.tree import ENTRY_NODE, entry_hash
 
@@ -27,6 +30,10 @@ _USAGE: Final = frozenset(
     {"model", "customer", "tokens_in", "tokens_out", "basis", "complete", "prices", "amount"}
 )
 _CUSTOMER_DIGITS: Final = 32
+#: Every correction's line has it, since entries are canonical.
+_CORRECTION: Final = b'"type":"org.qmia.correction"'
+#: Stands for a model where a licence or another flat fee was paid.
+LICENCES: Final = "(licences)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,26 @@ class Difference:
 
 
 @dataclass(slots=True)
+class PeriodSums:
+    """What one period earned.
+
+    Attributes:
+        number: from 0.
+        end: unix seconds.
+        entries: of it alone.
+        revenue: smallest units.
+        by_model, by_customer: amounts in millionths of the smallest unit, corrections taken off.
+    """
+
+    number: int = 0
+    end: int = 0
+    entries: int = 0
+    revenue: int = 0
+    by_model: Counter[str] = field(default_factory=Counter)
+    by_customer: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class UsageReport:
     """What was found.
 
@@ -80,7 +107,8 @@ class UsageReport:
         metered: smallest units that periods pay.
         other: smallest units that came into the MUT by other ways.
         by_model, by_customer, by_kind: amounts in millionths of the smallest unit.
-        by_period: revenue of each posted period.
+        by_period: of each posted period.
+        rejected: what was handed in as a receipt and proves nothing; no fault of the publisher.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -91,7 +119,8 @@ class UsageReport:
     by_model: Counter[str] = field(default_factory=Counter)
     by_customer: Counter[str] = field(default_factory=Counter)
     by_kind: Counter[str] = field(default_factory=Counter)
-    by_period: list[int] = field(default_factory=list)
+    by_period: list[PeriodSums] = field(default_factory=list)
+    rejected: list[Difference] = field(default_factory=list)
 
 
 def check_usage(
@@ -106,7 +135,7 @@ def check_usage(
     """Compute a log again, against the chain and against customers' receipts.
 
     Args:
-        lines: entries without line ends, in order.
+        lines: entries without line ends, in order; gone through twice.
         origin: that every entry must name: chain, MUT and publisher.
         publisher: address whose receipts count.
         posted: periods on chain, in order.
@@ -114,7 +143,8 @@ def check_usage(
         receipts: of customers.
     """
     report = UsageReport()
-    walk = _Walk(report, origin, posted, {receipt.sequence for receipt in receipts})
+    wanted = {receipt.sequence for receipt in receipts}
+    walk = _Walk(report, origin, posted, wanted, _corrected(lines))
     for line in lines:
         walk.entry(line)
     walk.end()
@@ -133,9 +163,13 @@ def _check_receipt(
     receipt: Receipt, publisher: str, leaves: Mapping[int, bytes], report: UsageReport
 ) -> None:
     where = f"receipt {receipt.sequence}"
-    if receipt.signer() != publisher:
-        detail = f"signed by {receipt.signer()}, not by the publisher: it proves nothing"
-        report.differences.append(Difference(where, detail))
+    try:
+        signer: str | None = receipt.signer()
+    except InputError:
+        signer = None
+    if signer != publisher:
+        detail = "not signed by the publisher for this log: it proves nothing"
+        report.rejected.append(Difference(where, detail))
     elif receipt.sequence not in leaves:
         report.differences.append(Difference(where, "the log ends before it: the entry is omitted"))
     elif leaves[receipt.sequence] != receipt.leaf:
@@ -143,20 +177,41 @@ def _check_receipt(
         report.differences.append(Difference(where, detail))
 
 
+def _corrected(lines: Iterable[bytes]) -> set[int]:
+    """Places of the entries that corrections are of: of these alone the amounts are kept."""
+    found = set()
+    for line in lines:
+        if _CORRECTION in line:
+            try:
+                of = json.loads(line)["data"]["of"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+            if type(of) is int:
+                found.add(of)
+    return found
+
+
 class _Walk:
     """One pass over the entries; holds what the next entry must follow from."""
 
     def __init__(
-        self, report: UsageReport, origin: str, posted: Sequence[Posted], wanted: set[int]
+        self,
+        report: UsageReport,
+        origin: str,
+        posted: Sequence[Posted],
+        wanted: set[int],
+        corrected: set[int],
     ) -> None:
         self._report, self._origin = report, origin
-        self._posted, self._wanted = list(posted), wanted
+        self._posted, self._wanted, self._corrected = list(posted), wanted, corrected
         self._refs: set[str] = set()
         self.leaves: dict[int, bytes] = {}
         self._tree = MerkleRoot(ENTRY_NODE)
         self._place = self._time = self._amounts = self._carried = self._next = 0
         self._prices: Prices | None = None
-        self._paid: dict[int, int] = {}
+        #: What is left of entries that are corrected, of which model, and of whose.
+        self._paid: dict[int, tuple[int, str, str]] = {}
+        self._sums = PeriodSums()
         self._digest = hashlib.sha256()
         self._close_periods()  # those that were closed before there was any entry
 
@@ -170,6 +225,7 @@ class _Walk:
         self._digest.update(line + b"\n")
         self._place += 1
         self._report.entries += 1
+        self._sums.entries += 1
         try:
             event = Event.decode(line)
         except IntegrityError as error:
@@ -241,9 +297,7 @@ class _Walk:
             return "names a customer otherwise than by its hash"
         if self._prices is None or data["model"] not in self._prices.models:
             return f"is of the model {data['model']!r}, for which no price was listed before"
-        self._paid[place] = event.amount
-        self._report.by_model[data["model"]] += event.amount
-        self._report.by_customer[data["customer"]] += event.amount
+        self._earned(place, event.amount, data["model"], data["customer"])
         if data["prices"] != self._prices.digest.hex():
             return "names another price list than the one in force"
         right = self._prices.amount(data["model"], *tokens)
@@ -251,15 +305,22 @@ class _Walk:
 
     def _licence(self, event: Event, place: int) -> str:
         data = event.data
-        if data.keys() != {"customer", "what", "amount", "ref"} or not isinstance(
-            data["what"], str
+        texts = (data.get("customer"), data.get("what"))
+        if data.keys() != {"customer", "what", "amount", "ref"} or not all(
+            isinstance(text, str) for text in texts
         ):
             return f"has the fields {', '.join(sorted(data))}"
         if event.amount < 0:
             return "is a licence with a negative amount"
-        self._paid[place] = event.amount
-        self._report.by_customer[str(data["customer"])] += event.amount
+        self._earned(place, event.amount, LICENCES, data["customer"])
         return ""
+
+    def _earned(self, place: int, amount: int, model: str, customer: str) -> None:
+        if place in self._corrected:
+            self._paid[place] = (amount, model, customer)
+        for sums in (self._report, self._sums):
+            sums.by_model[model] += amount
+            sums.by_customer[customer] += amount
 
     def _correction(self, event: Event, place: int) -> str:
         data = event.data
@@ -267,10 +328,12 @@ class _Walk:
             return f"has the fields {', '.join(sorted(data))}"
         if data["of"] not in self._paid or data["of"] >= place:
             return f"corrects entry {data['of']!r}, which is no usage or licence before it"
-        left = self._paid[data["of"]] + event.amount
+        before, model, customer = self._paid[data["of"]]
+        left = before + event.amount
         if event.amount > 0 or left < 0:
             return f"corrects entry {data['of']} by {event.amount}, which leaves {left} of it"
-        self._paid[data["of"]] = left
+        self._earned(place, event.amount, model, customer)
+        self._paid[data["of"]] = (left, model, customer)
         return ""
 
     def _close_periods(self) -> None:
@@ -298,7 +361,10 @@ class _Walk:
             self._differs(where, "the MUT did not count what the log says that it counted")
         if period.accrued < period.revenue:
             self._differs(where, f"it pays {period.revenue}, of which {period.accrued} arrived")
-        self._report.by_period.append(period.revenue)
+        self._sums.number, self._sums.end = period.number, period.end
+        self._sums.revenue = period.revenue
+        self._report.by_period.append(self._sums)
+        self._sums = PeriodSums()
         self._amounts = 0
         self._digest = hashlib.sha256()
 

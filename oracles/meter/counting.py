@@ -35,7 +35,7 @@ class Counter(Protocol):
 
 def estimate(text: str) -> int:
     """Tokens of a text where no tokenizer is known."""
-    return -(-len(text.encode("utf-8", "replace")) // _BYTES_A_TOKEN)
+    return -(-len(text.encode()) // _BYTES_A_TOKEN)
 
 
 def tokenizer(path: Path) -> Counter:
@@ -74,18 +74,23 @@ class Passed:
 
     def tokens(self, count: Counter | None) -> tuple[int, int, Basis]:
         """Tokens in and out, and whose count it is."""
-        answer = "".join(self.said)
+        asked, answer = _whole(self.asked), _whole("".join(self.said))
         own = count or estimate
-        ours = (own(self.asked), own(answer))
+        ours = (own(asked), own(answer))
         theirs = _usage(self.usage)
         if theirs is None:
             return (*ours, "counted")
-        texts = (self.asked, answer)
+        texts = (asked, answer)
         possible = all(
-            _possible(t, o, len(text.encode("utf-8", "replace")), exact=count is not None)
+            _possible(t, o, len(text.encode()), exact=count is not None)
             for t, o, text in zip(theirs, ours, texts, strict=True)
         )
         return (*theirs, "usage") if possible else (*ours, "counted")
+
+
+def _whole(text: str) -> str:
+    """A text without halves of characters, which JSON can hold and no tokenizer takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _usage(value: Any) -> tuple[int, int] | None:

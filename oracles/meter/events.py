@@ -1,14 +1,17 @@
 """What a usage log holds: CloudEvents 1.0, exact amounts, and prices by version.
 
 An amount is an integer in millionths of the settlement token's smallest unit, so that the price of
-one token of text is exact. Money moves in whole units; what is left over is carried to the next
-period. No prompt, no answer and no name is in an event: a customer is a salted hash.
+one token of text is exact. Amounts and prices are written as decimal text, since tokens with 18
+decimals need more digits than a number in JSON keeps. Money moves in whole units; what is left over
+is carried to the next period. No prompt, no answer and no name is in an event: a customer is a
+salted hash.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import rfc8785
@@ -26,7 +29,50 @@ Kind = Literal["prices", "usage", "correction", "licence"]
 KINDS: Final[frozenset[str]] = frozenset({"prices", "usage", "correction", "licence"})
 #: How tokens were counted: the server's word, held against our own count; or our own count.
 Basis = Literal["usage", "counted"]
-_LARGEST: Final = 2**53 - 1
+#: Of a price, in smallest units for a million tokens.
+_LARGEST: Final = 10**30
+_DECIMAL: Final = re.compile("0|-?[1-9][0-9]{0,59}")
+#: Bytes of an entry.
+LONGEST: Final = 1 << 20
+
+
+def decimal(value: object) -> int:
+    """An integer from its one decimal spelling.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        raise ValueError(f"{value!r} is no whole number in decimal digits")
+    return int(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One answer, before it is priced.
+
+    Attributes:
+        model: that answered.
+        customer: hash of who asked.
+        tokens_in, tokens_out: counted.
+        basis: whose count it is.
+        complete: whether the whole answer left.
+    """
+
+    model: str
+    customer: str
+    tokens_in: int
+    tokens_out: int
+    basis: Basis
+    complete: bool
+
+    def priced(self, prices: Prices) -> dict[str, Any]:
+        """An event's data, under the price list in force."""
+        return {
+            **asdict(self),
+            "prices": prices.digest.hex(),
+            "amount": str(prices.amount(self.model, self.tokens_in, self.tokens_out)),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +89,8 @@ class Prices:
         if not self.models:
             raise InputError("the price list names no model")
         for model, prices in self.models.items():
-            if not all(isinstance(p, int) and 0 <= p <= _LARGEST for p in prices):
-                raise InputError(f"the prices of {model!r} must be integers from 0 to 2^53 - 1")
+            if not all(type(p) is int and 0 <= p <= _LARGEST for p in prices):
+                raise InputError(f"the prices of {model!r} must be integers from 0 to 10^30")
 
     @classmethod
     def read(cls, text: str) -> Prices:
@@ -74,13 +120,31 @@ class Prices:
             IntegrityError: it is no price list.
         """
         try:
-            return cls({name: (p["in"], p["out"]) for name, p in data["models"].items()})
-        except (InputError, KeyError, TypeError, AttributeError) as error:
+            return cls(
+                {n: (decimal(p["in"]), decimal(p["out"])) for n, p in data["models"].items()}
+            )
+        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise IntegrityError(f"not a price list: {error}") from error
 
     def plain(self) -> dict[str, Any]:
         """As an event's data."""
-        return {"models": {name: {"in": i, "out": o} for name, (i, o) in self.models.items()}}
+        models = {name: {"in": str(i), "out": str(o)} for name, (i, o) in self.models.items()}
+        return {"models": models}
+
+    def check_next(self, after: Prices) -> None:
+        """Refuse a list that cannot follow this one.
+
+        Answers that are under way when a list changes are priced by the new one, so it must name
+        every model that may be answering.
+
+        Raises:
+            InputError: it leaves a model out.
+        """
+        if gone := sorted(self.models.keys() - after.models.keys()):
+            raise InputError(
+                f"the new price list leaves out {', '.join(gone)}: a model stays on the list, and"
+                " is retired by no longer serving it"
+            )
 
     @property
     def digest(self) -> bytes:
@@ -121,7 +185,7 @@ class Event:
     @property
     def amount(self) -> int:
         """What it adds to revenue, in millionths of the smallest unit."""
-        return int(self.data.get("amount", 0))
+        return decimal(self.data.get("amount", "0"))
 
     def encode(self) -> bytes:
         """Canonical JSON (RFC 8785), without a line end."""
@@ -151,8 +215,9 @@ class Event:
             event = cls(
                 int(value["id"]), value["source"], _milliseconds(value["time"]), kind, value["data"]
             )
-            if not isinstance(event.data, dict) or not isinstance(event.data.get("amount", 0), int):
-                raise ValueError("its amount is no integer")
+            if not isinstance(event.data, dict):
+                raise ValueError("its data are no object")
+            decimal(event.data.get("amount", "0"))
             if event.encode() != line:
                 raise ValueError("not in canonical form")
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -10,10 +10,12 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.errors import ConfigError, InputError
+import rfc8785
+
+from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.files import write_file
-from oracles.meter.events import KINDS, Prices
-from oracles.meter.log import UsageLog
+from oracles.meter.events import KINDS, Prices, decimal
+from oracles.meter.log import LogInUseError, UsageLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from oracles.meter.events import Event, Kind
 
 _INBOX: Final = "inbox"
+#: Bytes of what is added by hand.
+_LONGEST: Final = 1 << 19
 
 
 def submit(folder: Path, origin: str, kind: Kind, data: Mapping[str, Any]) -> Event | None:
@@ -36,13 +40,14 @@ def submit(folder: Path, origin: str, kind: Kind, data: Mapping[str, Any]) -> Ev
     check(kind, data)
     try:
         log = UsageLog(folder, origin)
-    except ConfigError as error:
-        if "another program" not in str(error):
-            raise
+    except LogInUseError:
         inbox = folder / _INBOX
-        inbox.mkdir(exist_ok=True, mode=0o700)
         content = json.dumps({"kind": kind, "data": dict(data)})
-        write_file(inbox / f"{secrets.token_hex(8)}.json", content, private=True)
+        try:
+            inbox.mkdir(exist_ok=True, mode=0o700)
+            write_file(inbox / f"{secrets.token_hex(8)}.json", content, private=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {inbox}: {error.strerror}") from error
         return None
     try:
         return log.append([(kind, data)])[0]
@@ -63,10 +68,15 @@ def taken(folder: Path) -> Iterator[tuple[Path, Kind, dict[str, Any]]]:
             content = json.loads(path.read_text())
             kind, data = content["kind"], content["data"]
             check(kind, data)
-        except (OSError, ValueError, KeyError, TypeError, InputError):
-            path.rename(path.with_suffix(".refused"))
+        except (OSError, ValueError, KeyError, TypeError, InputError, RecursionError):
+            refuse(path)
             continue
         yield path, kind, data
+
+
+def refuse(path: Path) -> None:
+    """Set a file aside that is no entry."""
+    path.rename(path.with_suffix(".refused"))
 
 
 def check(kind: str, data: Mapping[str, Any]) -> None:
@@ -77,10 +87,23 @@ def check(kind: str, data: Mapping[str, Any]) -> None:
     """
     if kind not in KINDS or kind == "usage":
         raise InputError(f"{kind!r} cannot be added by hand")
+    try:
+        length = len(rfc8785.dumps(dict(data)))
+    except ValueError as error:
+        raise InputError(f"this cannot be written down: {error}") from error
+    if length > _LONGEST:
+        raise InputError(f"an entry is longer than {_LONGEST} bytes")
     if kind == "prices":
-        if Prices.of(data).plain() != dict(data):
+        try:
+            same = Prices.of(data).plain() == dict(data)
+        except IntegrityError as error:
+            raise InputError(str(error)) from error
+        if not same:
             raise InputError("a price list holds prices alone")
         return
-    amount = data.get("amount")
-    if type(amount) is not int or (amount > 0) is not (kind == "licence"):
+    try:
+        amount = decimal(data.get("amount"))
+    except ValueError as error:
+        raise InputError(f"its amount: {error}") from error
+    if not amount or (amount > 0) is not (kind == "licence"):
         raise InputError("a licence's amount is above 0, a correction's below")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import itertools
 import json
 import os
 import time
@@ -26,8 +25,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.files import write_file
-from oracles.meter.events import Event, Kind, Prices, period_revenue
+from oracles.files import sync_folder, write_all, write_file
+from oracles.meter.events import LONGEST, Event, Kind, Prices, period_revenue
 from oracles.meter.tree import Tree, entry_hash
 
 if TYPE_CHECKING:
@@ -40,6 +39,12 @@ if TYPE_CHECKING:
 
 _EVENTS: Final = "events.jsonl"
 _PERIODS: Final = "periods.jsonl"
+#: Every line of usage has it, since entries are canonical; whatever else has it is still no usage.
+_USAGE: Final = b'"type":"org.qmia.usage"'
+
+
+class LogInUseError(ConfigError):
+    """Another program writes the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ class Period:
         carried: millionths that it leaves to the next.
         prices: digest of the price list at its end, hexadecimal.
         entries: sha2-256 of its own lines, hexadecimal.
+        length: bytes of the events file up to its end.
+        leaves: sha2-256 of the file of hashes up to its end, hexadecimal.
         transaction: that posted it; None as long as it is not on chain.
     """
 
@@ -121,6 +128,8 @@ class Period:
     carried: int
     prices: str
     entries: str
+    length: int
+    leaves: str
     transaction: str | None = None
 
 
@@ -153,7 +162,8 @@ class UsageLog:
         clock: unix seconds.
 
     Raises:
-        ConfigError: another program writes it, it cannot be written, or it is another origin's.
+        LogInUseError: another program writes it.
+        ConfigError: it cannot be written, or it is another origin's.
         IntegrityError: an entry in it is damaged.
     """
 
@@ -166,21 +176,35 @@ class UsageLog:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = (folder / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file = (folder / _EVENTS).open("a+b")
+            # Unbuffered: what a full disk refuses must not be tried again by a later flush.
+            self._file = (folder / _EVENTS).open("ab", buffering=0)
             self._tree = Tree(folder / "leaves")
+            sync_folder(folder)
         except BlockingIOError as error:
             self._lock.close()
-            raise ConfigError(f"another program writes the log {folder}: stop it first") from error
+            raise LogInUseError(
+                f"another program writes the log {folder}: stop it first"
+            ) from error
         except OSError as error:
             raise ConfigError(f"cannot write the log {folder}: {error.strerror}") from error
         self.prices: Prices | None = None
         self.periods: list[Period] = []
         #: References of licences and corrections, none of which is written twice.
         self.refs: set[str] = set()
+        #: Bytes of the events file that count.
+        self._length = 0
         self._time = 0
+        #: Of what was logged since the last period.
         self._amounts = 0
+        self._digest = hashlib.sha256()
+        #: Of all hashes of entries.
+        self._hashes = hashlib.sha256()
+        self._damaged = False
         try:
             self._recover()
+        except OSError as error:
+            self.close()
+            raise ConfigError(f"cannot read the log {folder}: {error.strerror}") from error
         except BaseException:
             self.close()
             raise
@@ -212,6 +236,7 @@ class UsageLog:
         """Write events down; they are on disk when this returns.
 
         Raises:
+            InputError: one cannot be an entry, or is a price list that cannot follow the last.
             ConfigError: the disk refuses; nothing of it counts.
         """
         # The clock may be set back; the log's own order is what counts.
@@ -220,22 +245,53 @@ class UsageLog:
             Event(self.size + place, self.origin, now, kind, data)
             for place, (kind, data) in enumerate(entries)
         ]
-        lines = [event.encode() for event in events]
-        before = self._file.tell()
+        lines = self._lines(events)
+        if self._damaged:
+            raise ConfigError(
+                f"the log {self.folder} could not be mended after the disk refused: start again"
+            )
+        data = b"".join(line + b"\n" for line in lines)
+        size = self.size
         try:
-            self._file.write(b"".join(line + b"\n" for line in lines))
-            self._file.flush()
+            write_all(self._file, data)
             os.fsync(self._file.fileno())
+            leaves = [entry_hash(line) for line in lines]
+            self._tree.append(leaves)
         except OSError as error:
-            self._file.truncate(before)
-            self._file.seek(before)
+            self._take_back(size)
             raise ConfigError(f"cannot write the log {self.folder}: {error.strerror}") from error
-        self._tree.append([entry_hash(line) for line in lines])
+        self._length += len(data)
+        self._digest.update(data)
+        self._hashes.update(b"".join(leaves))
         self._time = now
         for event in events:
             self._note(event)
             self._amounts += event.amount
         return events
+
+    def _lines(self, events: Sequence[Event]) -> list[bytes]:
+        prices = self.prices
+        try:
+            for event in events:
+                if event.kind == "prices":
+                    after = Prices.of(event.data)
+                    if prices is not None:
+                        prices.check_next(after)
+                    prices = after
+            lines = [event.encode() for event in events]
+        except (ValueError, IntegrityError) as error:
+            raise InputError(f"this cannot be an entry of a log: {error}") from error
+        if any(len(line) >= LONGEST for line in lines):
+            raise InputError(f"an entry is longer than {LONGEST} bytes")
+        return lines
+
+    def _take_back(self, size: int) -> None:
+        """After the disk refused: what is half written must never be read as an entry."""
+        try:
+            self._file.truncate(self._length)
+            self._tree.truncate(size)
+        except OSError:
+            self._damaged = True
 
     def receipt(self, event: Event, signer: Signer) -> Receipt:
         """The publisher's word that an event is in the log."""
@@ -271,22 +327,23 @@ class UsageLog:
             revenue,
             carried,
             self.prices.digest.hex(),
-            self._sha256(last.size if last else 0),
+            self._digest.hexdigest(),
+            self._length,
+            self._hashes.hexdigest(),
         )
+        self._keep([*self.periods, period])
         # Nothing that comes later may have an earlier time than the period's end.
         self._time = max(self._time, end * 1000)
         self._amounts = 0
-        self._keep([*self.periods, period])
+        self._digest = hashlib.sha256()
         return period
 
-    def _sha256(self, start: int) -> str:
-        digest = hashlib.sha256()
-        for line in itertools.islice(read_lines(self.folder), start, None):
-            digest.update(line + b"\n")
-        return digest.hexdigest()
-
     def posted(self, number: int, transaction: str) -> None:
-        """Note where a period stands on chain."""
+        """Note where a period stands on chain.
+
+        Raises:
+            ConfigError: the disk refuses.
+        """
         self._keep(
             [
                 Period(**(asdict(each) | {"transaction": transaction}))
@@ -298,7 +355,10 @@ class UsageLog:
 
     def _keep(self, periods: list[Period]) -> None:
         lines = "".join(json.dumps(asdict(each)) + "\n" for each in periods)
-        write_file(self.folder / _PERIODS, lines)
+        try:
+            write_file(self.folder / _PERIODS, lines)
+        except OSError as error:
+            raise ConfigError(f"cannot write the log {self.folder}: {error.strerror}") from error
         self.periods = periods
 
     def _note(self, event: Event) -> None:
@@ -308,46 +368,92 @@ class UsageLog:
             self.refs.add(str(event.data["ref"]))
 
     def _recover(self) -> None:
-        """Cut a torn line off, and bring the tree to what the events are."""
+        """Cut a torn line off, and bring the tree to what the events are.
+
+        Closed periods are held against their sha2-256 and are not decoded, usage at least: a log of
+        millions of entries opens in seconds.
+        """
         self.periods = read_periods(self.folder)
         closed = self.periods[-1] if self.periods else None
-        self._file.seek(0)
-        place, leaves, end = 0, list[bytes](), 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            event = Event.decode(line[:-1])
-            if event.sequence != place or event.source != self.origin:
-                raise ConfigError(
-                    f"{self.folder} is a log of {event.source}, not of {self.origin}"
-                    if event.source != self.origin
-                    else f"entry {place} of the log {self.folder} says that it is {event.sequence}"
-                )
-            self._note(event)
-            self._time = event.time
-            if closed is None or place >= closed.size:
-                self._amounts += event.amount
-            place, end = place + 1, end + len(line)
-            leaves.append(entry_hash(line[:-1]))
-            if len(leaves) == 1 << 16:
-                self._settle_tree(place, leaves)
-                leaves.clear()
+        known = closed is not None and self._known(closed)
+        if closed is None or not known or self._tree.root(closed.size).hex() != closed.root:
+            self._tree.trust(0)
+        else:
+            self._tree.trust(closed.size)
+        ends = iter(self.periods)
+        end = self._pass(ends, next(ends, None), 0)
+        leaves: list[bytes] = []
+        place = 0
+        with (self.folder / _EVENTS).open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                if end is None or _USAGE not in line:
+                    event = self._checked(line, place)
+                    self._note(event)
+                    if end is None:
+                        self._time = max(self._time, event.time)
+                        self._amounts += event.amount
+                self._digest.update(line)
+                self._length += len(line)
+                if end is None or not known:
+                    leaves.append(entry_hash(line[:-1]))
+                place += 1
+                if len(leaves) == 1 << 16:
+                    self._settle_tree(place, leaves)
+                    leaves.clear()
+                end = self._pass(ends, end, place)
+        if end is not None:
+            raise self._other(end)
         self._settle_tree(place, leaves)
         self._tree.truncate(place)
-        self._file.truncate(end)
-        self._file.seek(end)
-        if closed is not None and (
-            closed.size > self.size or self.root(closed.size).hex() != closed.root
-        ):
+        self._file.truncate(self._length)
+        if closed is not None and self.root(closed.size).hex() != closed.root:
+            raise self._other(closed)
+
+    def _known(self, closed: Period) -> bool:
+        """Whether the hashes on disk of all that was closed are those of then."""
+        if self._tree.size < closed.size:
+            return False
+        digest = hashlib.sha256()
+        for start in range(0, closed.size, 1 << 16):
+            leaves = self._tree.leaves(start, min(start + (1 << 16), closed.size))
+            digest.update(b"".join(leaves))
+        if digest.hexdigest() != closed.leaves:
+            return False
+        self._hashes = digest
+        return True
+
+    def _checked(self, line: bytes, place: int) -> Event:
+        event = Event.decode(line[:-1])
+        if event.source != self.origin:
+            raise ConfigError(f"{self.folder} is a log of {event.source}, not of {self.origin}")
+        if event.sequence != place:
             raise IntegrityError(
-                f"{self.folder} is not the log whose period {closed.number} was closed"
+                f"entry {place} of the log {self.folder} says that it is {event.sequence}"
             )
+        return event
+
+    def _pass(self, ends: Iterator[Period], end: Period | None, place: int) -> Period | None:
+        """Hold the periods that end at a place against their own lines; gives the next."""
+        while end is not None and end.size == place:
+            if end.entries != self._digest.hexdigest() or end.length != self._length:
+                raise self._other(end)
+            self._digest = hashlib.sha256()
+            self._time = max(self._time, end.end * 1000)
+            end = next(ends, None)
+        return end
+
+    def _other(self, period: Period) -> IntegrityError:
+        return IntegrityError(
+            f"{self.folder} is not the log whose period {period.number} was closed"
+        )
 
     def _settle_tree(self, place: int, leaves: list[bytes]) -> None:
         """The events are what counts: where the file of hashes says otherwise it is made again."""
         start = place - len(leaves)
-        known = self._tree.leaves(start, place)
-        if known != leaves:
+        self._hashes.update(b"".join(leaves))
+        if self._tree.leaves(start, place) != leaves:
             self._tree.truncate(min(self._tree.size, start))
             self._tree.append(leaves)
 
@@ -388,21 +494,46 @@ def read_lines(path: Path) -> Iterator[bytes]:
     file = path / _EVENTS if path.is_dir() else path
     try:
         with file.open("rb") as lines:
-            for line in lines:
+            # No line is longer than that; what is longer comes in parts, none of which is an entry.
+            while line := lines.readline(LONGEST + 1):
                 if line.endswith(b"\n"):
                     yield line[:-1]
+                elif len(line) > LONGEST:
+                    yield line
     except OSError as error:
         raise InputError(f"cannot read the log {file}: {error.strerror}") from error
 
 
-def read_receipts(path: Path, origin: str) -> list[Receipt]:
-    """Receipts of customers, one a line.
+class Entries:
+    """Entries of a log as its publisher hands it over; can be gone through again and again.
+
+    Args:
+        path: its folder or events file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        """From the first one on, undecoded."""
+        return read_lines(self._path)
+
+
+def read_receipts(path: Path, origin: str) -> tuple[list[Receipt], list[str]]:
+    """Receipts of customers, one a line, and what is wrong with lines that are none.
 
     Raises:
-        InputError: the file cannot be read, or holds something else.
+        InputError: the file cannot be read.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read receipts from {path}: {error}") from error
-    return [Receipt.decode(line, origin) for line in lines if line.strip()]
+    receipts, wrong = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                receipts.append(Receipt.decode(line, origin))
+        except InputError as error:
+            wrong.append(f"line {number} of {path.name}: {error}")
+    return receipts, wrong

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from oracles.chain import rpc
 from oracles.chain.client import receipt_event
@@ -10,15 +11,21 @@ from oracles.chain.events import read_events
 from oracles.chain.tokens import Erc20, Mut, ensure_allowance
 from oracles.chain.typed_events import PeriodClosed, RevenueAccrued
 from oracles.chain.usage import UsagePeriod
-from oracles.errors import ChainError
+from oracles.errors import ChainError, Reverted
 from oracles.meter.check import Posted
 
 if TYPE_CHECKING:
     from web3 import Web3
+    from web3.contract.contract import ContractFunction
+    from web3.types import TxReceipt
 
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
     from oracles.meter.log import Period, UsageLog
+
+
+#: Seconds that the chain's clock may be behind.
+_BEHIND: Final = 60
 
 
 def origin(chain_id: int, mut: str, publisher: str) -> str:
@@ -60,11 +67,33 @@ def post(log: UsageLog, sender: Sender, deployment: Deployment, mut: str) -> lis
                 bytes.fromhex(period.entries),
             ),
         )
-        receipt = sender.send(call)
+        receipt = _send(sender, call, period)
         receipt_event(receipt, PeriodClosed)
         log.posted(period.number, "0x" + bytes(receipt["transactionHash"]).hex())
         posted.append(period)
     return posted
+
+
+def _send(sender: Sender, call: ContractFunction, period: Period) -> TxReceipt:
+    """Post a period when the chain's clock has reached its end, which is by the meter's own.
+
+    Raises:
+        ChainError: the chain refuses.
+    """
+    patience = time.monotonic() + _BEHIND
+    while True:
+        try:
+            return sender.send(call)
+        except Reverted as error:
+            now = rpc.block(sender.web3, "latest")["timestamp"]
+            if error.error != "EndInvalid" or now >= period.end:
+                raise
+            if time.monotonic() > patience:
+                raise ChainError(
+                    f"the chain's clock is {period.end - now} s behind this machine's: check the"
+                    " clock, or try again later; the period is kept"
+                ) from error
+            time.sleep(1)
 
 
 def posted_periods(

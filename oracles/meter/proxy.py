@@ -3,7 +3,8 @@
 An answer's last byte leaves after its event is on disk. What the client gets:
 
     400  the request is no JSON object, or names no model       no event
-    404  the price list does not name the model                 no event
+    404  the price list does not name the model, or the path    no event
+         is none of those that are served
     413  the request is too large                               no event
     502  the server is down, or answers what is no answer       no event
     503  the log cannot be written                              no event, and no answer
@@ -30,7 +31,7 @@ from starlette.responses import JSONResponse, Response
 
 from oracles.errors import ConfigError, InputError, QmiaError
 from oracles.meter.counting import Passed, asked, said
-from oracles.meter.events import customer_hash
+from oracles.meter.events import Prices, Usage, customer_hash
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -39,11 +40,14 @@ if TYPE_CHECKING:
 
     from oracles.chain.signers import Signer
     from oracles.meter.counting import Counter
-    from oracles.meter.events import Kind
+    from oracles.meter.events import Event, Kind
     from oracles.meter.log import Period, Receipt, UsageLog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+#: What is handed on without an event. Anything else is not served: servers have more ways to get
+#: text out of a model than are counted here, and pages that show what others asked.
+_FREE: Final = re.compile("/health|/v1/models(/[^/]+)*")
 #: Paths whose answers are paid for.
 METERED: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 RECEIPT: Final = "x-qmia-receipt"
@@ -56,7 +60,9 @@ _UNREAD: Final = 120.0
 #: Headers that belong to one connection (RFC 9110, section 7.6.1), or that change on the way.
 _OF_A_HOP: Final = re.compile(
     "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
-    "|host|content-length|content-encoding|accept-encoding",
+    "|host|content-length|content-encoding|accept-encoding"
+    # A receipt is the meter's word alone.
+    "|x-qmia-.*",
     re.IGNORECASE,
 )
 _DONE: Final = b"[DONE]"
@@ -72,18 +78,34 @@ class Writer:
 
     def __init__(self, usage: UsageLog, signer: Signer) -> None:
         self.usage, self._signer = usage, signer
-        self._waiting: list[tuple[Kind, Mapping[str, Any], asyncio.Future[Receipt]]] = []
+        self._waiting: list[tuple[_Entry, asyncio.Future[Receipt | None]]] = []
         self._work = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._doing: asyncio.Future[None] | None = None
 
-    async def append(self, kind: Kind, data: Mapping[str, Any]) -> Receipt:
+    async def append(self, kind: Kind, data: Mapping[str, Any]) -> Receipt | None:
         """Write one event; returns when it is on disk.
+
+        Raises:
+            InputError: it cannot be an entry.
+            ConfigError: the disk refuses.
+        """
+        return await self._queue((kind, data))
+
+    async def count(self, usage: Usage) -> Receipt | None:
+        """Write one answer down, at the prices in force in its place of the log.
+
+        Returns:
+            Its receipt; None where the signer refuses.
 
         Raises:
             ConfigError: the disk refuses.
         """
-        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append((kind, data, done))
+        return await self._queue(usage)
+
+    async def _queue(self, entry: _Entry) -> Receipt | None:
+        done: asyncio.Future[Receipt | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, done))
         self._work.set()
         return await done
 
@@ -98,29 +120,78 @@ class Writer:
             while True:
                 await self._work.wait()
                 self._work.clear()
-                await asyncio.shield(self._write())
+                self._doing = asyncio.ensure_future(self._write())
+                await asyncio.shield(self._doing)
         finally:
+            if self._doing is not None:
+                await self._doing
             await self._write()
 
     async def _write(self) -> None:
         batch, self._waiting = self._waiting, []
         if not batch:
             return
-        entries = [(kind, data) for kind, data, _ in batch]
+        entries = [entry for entry, _ in batch]
         try:
             async with self._turn:
-                receipts = await asyncio.to_thread(self._append, entries)
-        except QmiaError as error:
-            for *_, done in batch:
-                if not done.done():
-                    done.set_exception(error)
-        else:
-            for (*_, done), receipt in zip(batch, receipts, strict=True):
-                if not done.done():
-                    done.set_result(receipt)
+                results = await asyncio.to_thread(self._append, entries)
+        except Exception as error:
+            # Whatever it is, nobody may wait for ever, and the next ones may be lucky.
+            log.exception("the log cannot be written")
+            results = [ConfigError(f"cannot write the log: {error}")] * len(batch)
+        for (_, done), result in zip(batch, results, strict=True):
+            if done.done():
+                continue
+            if isinstance(result, QmiaError):
+                done.set_exception(result)
+            else:
+                done.set_result(result)
 
-    def _append(self, entries: list[tuple[Kind, Mapping[str, Any]]]) -> list[Receipt]:
-        return [self.usage.receipt(event, self._signer) for event in self.usage.append(entries)]
+    def _append(self, batch: list[_Entry]) -> list[Receipt | QmiaError | None]:
+        """Write a batch; what cannot be an entry is refused alone."""
+        results: list[Receipt | QmiaError | None] = [None] * len(batch)
+        entries: list[tuple[int, tuple[Kind, Mapping[str, Any]]]] = []
+        prices = self.usage.prices
+        for place, entry in enumerate(batch):
+            try:
+                if isinstance(entry, Usage):
+                    entries.append((place, ("usage", _priced(entry, prices))))
+                    continue
+                if entry[0] == "prices":
+                    after = Prices.of(entry[1])
+                    if prices is not None:
+                        prices.check_next(after)
+                    prices = after
+                entries.append((place, entry))
+            except QmiaError as error:
+                results[place] = error
+        try:
+            events = self.usage.append([entry for _, entry in entries])
+        except QmiaError as error:
+            for place, _ in entries:
+                results[place] = error
+            return results
+        for (place, _), event in zip(entries, events, strict=True):
+            results[place] = self._receipt(event)
+        return results
+
+    def _receipt(self, event: Event) -> Receipt | None:
+        try:
+            return self.usage.receipt(event, self._signer)
+        except QmiaError as error:
+            # The entry stands: the answer goes out without its receipt.
+            log.error("a receipt cannot be signed", entry=event.sequence, error=str(error))
+            return None
+
+
+#: A kind and its data, or an answer that is priced when its turn comes.
+_Entry = tuple["Kind", "Mapping[str, Any]"] | Usage
+
+
+def _priced(usage: Usage, prices: Prices | None) -> dict[str, Any]:
+    if prices is None:
+        raise ConfigError("the log has no price list")
+    return usage.priced(prices)
 
 
 @dataclass(slots=True)
@@ -181,7 +252,7 @@ class Proxy:
         except httpx.HTTPError as error:
             log.warning("the server does not answer", error=type(error).__name__)
             response = _problem(502, f"the model's server does not answer: {type(error).__name__}")
-        except ConfigError as error:
+        except QmiaError as error:
             log.error("the log cannot be written", error=str(error))
             response = _problem(503, "usage cannot be written down now; nothing is charged")
         with contextlib.suppress(ClientDisconnect, OSError):
@@ -205,13 +276,20 @@ class Proxy:
             return _problem(413, f"the request is longer than {_LARGEST_REQUEST} bytes")
         path = request.url.path
         headers = _headers(request.headers)
-        if request.method != "POST" or path not in METERED:
+        if request.method in ("GET", "HEAD") and _FREE.fullmatch(path):
             return await self._plain(request, path, headers, body)
+        if path not in METERED:
+            return _problem(404, f"{path} is not served here: {', '.join(sorted(METERED))} are")
+        if request.method != "POST":
+            return _problem(405, f"{path} takes POST")
         ask = self._asked(request, body)
         prices = self._writer.usage.prices
         if prices is None or ask.model not in prices.models:
             return _problem(404, f"there is no price for the model {ask.model!r}")
-        content = json.dumps(ask.body).encode()
+        try:
+            content = json.dumps(ask.body).encode()
+        except RecursionError as error:
+            raise InputError("the request is nested too deeply") from error
         upstream = self._client.build_request(
             "POST", self._upstream + path, content=content,
             headers={**headers, "content-type": "application/json"},
@@ -268,7 +346,9 @@ class Proxy:
         ask.passed.said.append(said(answer))
         ask.passed.usage = answer.get("usage")
         receipt = await self.write(ask, complete=True)
-        headers = {**_headers(reply.headers), RECEIPT: receipt.encode()}
+        headers = _headers(reply.headers)
+        if receipt is not None:
+            headers[RECEIPT] = receipt.encode()
         return Response(content, 200, headers)
 
     def note(self, ask: _Ask, data: bytes) -> tuple[str, bool]:
@@ -291,27 +371,14 @@ class Proxy:
                 return "", True
         return said(answer), False
 
-    async def write(self, ask: _Ask, *, complete: bool) -> Receipt:
+    async def write(self, ask: _Ask, *, complete: bool) -> Receipt | None:
         """Write down what left; returns when it is on disk."""
         if not complete:
             # The server's word, if there was one before the end, is not about what left.
             ask.passed.usage = None
         tokens_in, tokens_out, basis = ask.passed.tokens(self._count)
-        prices = self._writer.usage.prices
-        if prices is None:
-            raise ConfigError("the log has no price list")
-        return await self._writer.append(
-            "usage",
-            {
-                "model": ask.model,
-                "customer": ask.customer,
-                "tokens_in": tokens_in,
-                "tokens_out": tokens_out,
-                "basis": basis,
-                "complete": complete,
-                "prices": prices.digest.hex(),
-                "amount": prices.amount(ask.model, tokens_in, tokens_out),
-            },
+        return await self._writer.count(
+            Usage(ask.model, ask.customer, tokens_in, tokens_out, basis, complete)
         )
 
 
@@ -358,14 +425,14 @@ class _Stream(Response):
             )
 
 
-async def _ended(writing: asyncio.Task[Receipt], *, whole: bool, trouble: str) -> bytes:
+async def _ended(writing: asyncio.Task[Receipt | None], *, whole: bool, trouble: str) -> bytes:
     """The last bytes of a stream, once its event is on disk."""
     try:
         receipt = await writing
     except QmiaError as error:
         log.error("the log cannot be written", error=str(error))
         return _event({"error": {"message": "usage cannot be written down now"}})
-    end = f": {RECEIPT} {receipt.encode()}\n\n".encode()
+    end = b"" if receipt is None else f": {RECEIPT} {receipt.encode()}\n\n".encode()
     if whole:
         return end + b"data: [DONE]\n\n"
     return _event({"error": {"message": f"the model's server broke off: {trouble}"}}) + end
@@ -448,4 +515,6 @@ def _headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _problem(status: int, message: str) -> Response:
-    return JSONResponse({"error": {"message": message, "type": "qmia_meter"}}, status)
+    # A request may hold halves of characters, which are no UTF-8.
+    text = message.encode("utf-8", "replace").decode()
+    return JSONResponse({"error": {"message": text, "type": "qmia_meter"}}, status)

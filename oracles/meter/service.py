@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from oracles.errors import ConfigError, QmiaError
+from oracles.errors import ConfigError, InputError, QmiaError
 from oracles.files import write_file
-from oracles.meter.inbox import taken
+from oracles.meter.inbox import refuse, taken
 from oracles.meter.posting import post
 
 if TYPE_CHECKING:
@@ -80,26 +80,36 @@ class Service:
                 for path, kind, data in list(taken(self._writer.usage.folder)):
                     # A meter that was killed between the two lines below finds it in the log.
                     if data.get("ref") not in self._writer.usage.refs:
-                        await self._writer.append(kind, data)
+                        try:
+                            await self._writer.append(kind, data)
+                        except InputError as error:
+                            log.error("an entry is refused", file=path.name, error=str(error))
+                            refuse(path)
+                            continue
                     path.unlink()
             except (QmiaError, OSError) as error:
                 log.error("an entry of another command waits", error=str(error))
             await asyncio.sleep(_LOOK)
 
     async def _end_periods(self, every: int) -> None:
-        """Close a period every so often, and post it; what cannot be posted waits."""
+        """Close a period every so often, and post it; what cannot be posted is tried again.
+
+        Counted from the end of the last period, so that starting again puts nothing off.
+        """
+        usage = self._writer.usage
+        started = time.time()
         while True:
-            await asyncio.sleep(every)
             try:
-                period = await self._writer.close_period()
-                log.info("period closed", number=period.number, revenue=period.revenue)
-                await asyncio.to_thread(
-                    post, self._writer.usage, self._sender, self._deployment, self._mut
-                )
+                last = usage.periods[-1].end if usage.periods else started
+                if time.time() >= last + every:
+                    period = await self._writer.close_period()
+                    log.info("period closed", number=period.number, revenue=period.revenue)
+                if any(each.transaction is None for each in usage.periods):
+                    await asyncio.to_thread(post, usage, self._sender, self._deployment, self._mut)
             except QmiaError as error:
                 log.error("a period is not on chain yet", error=str(error))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.sleep(min(_AGAIN, every))
+                await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_LOOK)
 
 
 def salt(folder: Path) -> bytes:

@@ -4,7 +4,7 @@
     node  keccak256(0x05 ‖ left ‖ right)
 
 Only the leaves' hashes are kept, and the hash of each complete block of 4,096 of them, so a proof
-among ten million entries reads a few blocks.
+among ten million entries reads a few blocks, and a root hashes a few thousand nodes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from oracles.dataset.merkle import HASH_BYTES, branch_root, keccak
 from oracles.errors import InputError
+from oracles.files import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,27 +42,31 @@ def _split(size: int) -> int:
 class Tree:
     """Hashes of a log's entries on disk.
 
-    The file is made again from the log where they differ, so it may be lost.
+    Both files are made again from the log where they differ, so they may be lost.
 
     Args:
-        path: of the file with the leaves' hashes.
+        path: of the file with the leaves' hashes; that with the blocks' lies beside it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
+        self._file = path.open("a+b", buffering=0)
+        self._blocks = path.with_name(path.name + ".blocks").open("a+b", buffering=0)
         self._file.seek(0, 2)
         self.size = self._file.tell() // HASH_BYTES
         self._file.truncate(self.size * HASH_BYTES)
-        self._kept: list[bytes] = []
+        self._blocks.seek(0)
+        kept = self._blocks.read(self.size // _KEPT * HASH_BYTES)
+        self._kept = [kept[i : i + HASH_BYTES] for i in range(0, len(kept), HASH_BYTES)]
+        self._trim()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._file.close()
+        self._blocks.close()
 
     def append(self, leaves: Sequence[bytes]) -> None:
         """Add leaves' hashes at the end."""
-        self._file.write(b"".join(leaves))
-        self._file.flush()
+        write_all(self._file, b"".join(leaves))
         self.size += len(leaves)
 
     def truncate(self, size: int) -> None:
@@ -69,7 +74,19 @@ class Tree:
         self._file.truncate(size * HASH_BYTES)
         self._file.seek(0, 2)
         self.size = size
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget blocks that are not whole."""
+        del self._kept[self.size // _KEPT :]
+        if self._kept and len(self._kept[-1]) < HASH_BYTES:
+            self._kept.pop()
+        self._blocks.truncate(len(self._kept) * HASH_BYTES)
+
+    def trust(self, size: int) -> None:
+        """Keep the blocks of the first `size` leaves alone; others are computed again."""
         del self._kept[size // _KEPT :]
+        self._trim()
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Hashes of the leaves from `start` to below `end`, as far as there are any."""
@@ -144,7 +161,9 @@ class Tree:
             middle = start + _split(size)
             return _node(self._hash(start, middle), self._hash(middle, end))
         if size == _KEPT and start == len(self._kept) * _KEPT:
-            self._kept.append(self._of_block(start, end))
+            block = self._of_block(start, end)
+            self._kept.append(block)
+            write_all(self._blocks, block)
         if size == _KEPT and start // _KEPT < len(self._kept):
             return self._kept[start // _KEPT]
         return self._of_block(start, end)

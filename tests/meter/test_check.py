@@ -13,7 +13,7 @@ import rfc8785
 from oracles.chain.signers import LocalSigner
 from oracles.meter.check import Posted, UsageReport, check_usage
 from oracles.meter.events import MICRO, Prices
-from oracles.meter.log import Receipt, UsageLog
+from oracles.meter.log import Receipt, UsageLog, receipt_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def usage(prices: Prices, tokens_in: int, tokens_out: int, customer: int = 1) ->
         "basis": "usage",
         "complete": True,
         "prices": prices.digest.hex(),
-        "amount": prices.amount("tiny", tokens_in, tokens_out),
+        "amount": str(prices.amount("tiny", tokens_in, tokens_out)),
     }
 
 
@@ -70,14 +70,14 @@ class Story:
                 )
             )
 
-        licence = {"customer": "f" * 32, "what": "weights", "amount": 7 * MICRO, "ref": "a"}
+        licence = {"customer": "f" * 32, "what": "weights", "amount": str(7 * MICRO), "ref": "a"}
         period(("prices", OLD.plain()), usage(OLD, 3, 5), usage(OLD, 100, 40, 2), usage(OLD, 9, 9))
         period()
         period(
             ("prices", NEW.plain()),
             usage(NEW, 30, 5),
             ("licence", licence),
-            ("correction", {"of": 2, "why": "never arrived", "amount": -1000, "ref": "b"}),
+            ("correction", {"of": 2, "why": "never arrived", "amount": "-1000", "ref": "b"}),
         )
         log.close()
         self.lines = (folder / "events.jsonl").read_bytes().splitlines()
@@ -130,7 +130,8 @@ def test_honest__log__passes_and_is_summed(story: Story) -> None:
     report = story.check()
     assert report.differences == []
     assert report.entries == 8
-    assert report.by_period == [each.revenue for each in story.posted]
+    assert [each.revenue for each in report.by_period] == [each.revenue for each in story.posted]
+    assert sum(sum(each.by_model.values()) for each in report.by_period) // MICRO == report.metered
     assert report.metered == story.accrued
     assert report.other == 0
     assert sum(report.by_kind.values()) // MICRO == report.metered
@@ -155,7 +156,7 @@ PLANTED: dict[str, tuple[Callable[[Story], object], str]] = {
         "reordered",
     ),
     "an entry is repriced": (
-        lambda s: (s.change(1, amount=1), s.forge()),
+        lambda s: (s.change(1, amount="1"), s.forge()),
         "is priced 1, but is worth",
     ),
     "tokens are fewer": (lambda s: (s.change(1, tokens_out=1), s.forge()), "but is worth"),
@@ -166,7 +167,7 @@ PLANTED: dict[str, tuple[Callable[[Story], object], str]] = {
         "another price list than the one in force",
     ),
     "the price list is back-dated": (
-        lambda s: (s.lines.__setitem__(0, s.lines[0].replace(b"800000", b"900000")), s.forge()),
+        lambda s: (s.lines.__setitem__(0, s.lines[0].replace(b'"800000"', b'"900000"')), s.forge()),
         "another price list than the one in force",
     ),
     "the model has no price": (lambda s: (s.change(1, model="big"), s.forge()), "no price"),
@@ -200,14 +201,14 @@ PLANTED: dict[str, tuple[Callable[[Story], object], str]] = {
         "no event",
     ),
     "a licence pays back": (
-        lambda s: (s.change(6, amount=-5), s.forge()),
+        lambda s: (s.change(6, amount="-5"), s.forge()),
         "negative amount",
     ),
     "a correction takes more than there was": (
-        lambda s: (s.change(7, amount=-(10**12)), s.forge()),
+        lambda s: (s.change(7, amount=str(-(10**12))), s.forge()),
         "which leaves",
     ),
-    "a correction adds": (lambda s: (s.change(7, amount=5), s.forge()), "which leaves"),
+    "a correction adds": (lambda s: (s.change(7, amount="5"), s.forge()), "which leaves"),
     "a correction is of no entry": (
         lambda s: (s.change(7, of=0), s.forge()),
         "no usage or licence",
@@ -241,26 +242,23 @@ PLANTED: dict[str, tuple[Callable[[Story], object], str]] = {
     "a period names another file": (lambda s: s.post(0, entries=bytes(32)), "another sha2-256"),
     "a period is longer than the log": (lambda s: s.post(2, size=99), "it has 99 entries"),
     "the MUT counted less": (lambda s: setattr(s, "accrued", 1), "the MUT counted only 1"),
-    "a receipt is of no entry": (
-        lambda s: s.receipts.append(replace(s.receipts[0], sequence=2)),
-        "proves nothing",
-    ),
-    "a receipt is of another signer": (
+    "a receipt's entry is another": (
         lambda s: s.receipts.append(
-            replace(
-                s.receipts[0],
-                signature=OTHER.sign_typed({**_message(s.receipts[0])}),
+            Receipt(
+                ORIGIN, 2, b"\1" * 32, SIGNER.sign_typed(receipt_message(ORIGIN, 2, b"\1" * 32))
             )
         ),
-        "not by the publisher",
+        "omitted or changed",
+    ),
+    "two receipts of one entry": (
+        lambda s: s.receipts.append(
+            Receipt(
+                ORIGIN, 1, b"\2" * 32, SIGNER.sign_typed(receipt_message(ORIGIN, 1, b"\2" * 32))
+            )
+        ),
+        "omitted or changed",
     ),
 }
-
-
-def _message(receipt: Receipt) -> dict[str, Any]:
-    from oracles.meter.log import receipt_message
-
-    return receipt_message(receipt.origin, receipt.sequence, receipt.leaf)
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -269,6 +267,29 @@ def test_planted__change__is_found(story: Story, name: str) -> None:
     change(story)
     found = [each.detail for each in story.check().differences]
     assert any(words in detail for detail in found), found
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        # Of another place, of another log, by somebody else, by nobody, and twice the same.
+        lambda r: [replace(r, sequence=2)],
+        lambda r: [replace(r, origin="qmia:1/0x11/0x22")],
+        lambda r: [
+            replace(r, signature=OTHER.sign_typed(receipt_message(ORIGIN, r.sequence, r.leaf)))
+        ],
+        lambda r: [replace(r, signature=b"\xff" * 65)],
+        lambda r: [r, r],
+    ],
+)
+def test_receipts__that_prove_nothing__are_told_apart_and_accuse_nobody(
+    story: Story, receipt: Callable[[Receipt], list[Receipt]]
+) -> None:
+    honest = story.receipts[0]
+    story.receipts = receipt(honest)
+    report = story.check()
+    assert report.differences == []
+    assert len(report.rejected) == (0 if honest in story.receipts else 1)
 
 
 def test_omitted__entry__is_proved_by_its_receipt_though_all_roots_fit(story: Story) -> None:
@@ -283,8 +304,10 @@ def test_omitted__entry__is_proved_by_its_receipt_though_all_roots_fit(story: St
     start = carried = 0
     story.accrued = 0
     for number, each in enumerate(story.posted):
-        own = [json.loads(line)["data"].get("amount", 0) for line in story.lines[start : each.size]]
-        worth = carried + sum(own)
+        own = [
+            json.loads(line)["data"].get("amount", "0") for line in story.lines[start : each.size]
+        ]
+        worth = carried + sum(map(int, own))
         revenue, carried = worth // MICRO, worth % MICRO
         story.post(number, revenue=revenue, accrued=revenue, counted=revenue)
         story.accrued += revenue

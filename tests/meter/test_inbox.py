@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PRICES = Prices({"tiny": (2, 8)}).plain()
-LICENCE = {"customer": "ab" * 16, "what": "weights", "amount": 5 * MICRO}
+LICENCE = {"customer": "ab" * 16, "what": "weights", "amount": str(5 * MICRO)}
 
 
 def test_submit__no_meter_runs__is_written_at_once(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_submit__no_meter_runs__is_written_at_once(tmp_path: Path) -> None:
     [
         ("usage", {}),
         ("gift", {}),
-        ("licence", LICENCE | {"amount": -1}),
+        ("licence", LICENCE | {"amount": "-1"}),
         ("licence", LICENCE | {"amount": True}),
-        ("correction", {"of": 1, "why": "", "amount": 5}),
+        ("correction", {"of": 1, "why": "", "amount": "5"}),
         ("prices", {**PRICES, "more": 1}),
     ],
 )
@@ -65,7 +65,7 @@ def test_submit__while_a_meter_runs__is_written_by_it_and_once(tmp_path: Path) -
     (path, _, data) = next(taken(tmp_path))
     # As if an earlier meter had been killed after it wrote the entry and before it took the file.
     log.append([("licence", data)])
-    assert submit(tmp_path, ORIGIN, "correction", {"of": 1, "why": "x", "amount": -1}) is None
+    assert submit(tmp_path, ORIGIN, "correction", {"of": 1, "why": "x", "amount": "-1"}) is None
     (tmp_path / "inbox/rubbish.json").write_text("{")
     with serving(service):
         deadline = time.monotonic() + 20

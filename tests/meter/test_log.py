@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +36,7 @@ class Clock:
 
 def usage(amount: int) -> tuple[Any, dict[str, Any]]:
     """An event's kind and data."""
-    return "usage", {"model": "tiny", "amount": amount}
+    return "usage", {"model": "tiny", "amount": str(amount)}
 
 
 @pytest.fixture
@@ -89,12 +91,97 @@ def test_log__changed_in_the_middle__is_refused(log: UsageLog, tmp_path: Path) -
     log.close_period()
     log.close()
     events = tmp_path / "log/events.jsonl"
-    events.write_bytes(events.read_bytes().replace(b'"amount":7', b'"amount":6'))
+    events.write_bytes(events.read_bytes().replace(b'"amount":"7"', b'"amount":"6"'))
     with pytest.raises(IntegrityError, match="whose period 0 was closed"):
         UsageLog(tmp_path / "log", ORIGIN)
-    events.write_bytes(events.read_bytes().replace(b'"amount":6', b'"amount": 6'))
+
+
+def test_log__changed_behind_the_last_period__is_refused(log: UsageLog, tmp_path: Path) -> None:
+    log.append([usage(n) for n in range(10)])
+    log.close()
+    events = tmp_path / "log/events.jsonl"
+    events.write_bytes(events.read_bytes().replace(b'"amount":"6"', b'"amount": "6"'))
     with pytest.raises(IntegrityError, match="no event"):
         UsageLog(tmp_path / "log", ORIGIN)
+
+
+@pytest.mark.parametrize("damage", ["leaves", "leaves.blocks", "both", "short"])
+def test_log__whose_hashes_are_damaged_behind_a_period__makes_them_again(
+    log: UsageLog, tmp_path: Path, damage: str
+) -> None:
+    for _ in range(3):
+        log.append([usage(n) for n in range(3000)])
+        log.close_period()
+    log.append([usage(1)])
+    proof, root = log.inclusion(8000, log.size), log.root()
+    log.close()
+    for name in ("leaves", "leaves.blocks") if damage == "both" else (damage,):
+        path = tmp_path / "log" / name.replace("short", "leaves")
+        path.write_bytes(path.read_bytes()[:77] if damage == "short" else bytes(32 * 9001))
+    again = UsageLog(tmp_path / "log", ORIGIN)
+    assert (again.root(), again.inclusion(8000, again.size)) == (root, proof)
+    again.close()
+
+
+def test_log__opened_again__never_goes_behind_the_end_of_a_period(
+    log: UsageLog, tmp_path: Path, clock: Clock
+) -> None:
+    log.append([usage(1)])
+    clock.now += 100
+    end = log.close_period().end
+    log.close()
+    clock.now -= 100
+    again = UsageLog(tmp_path / "log", ORIGIN, clock=clock)
+    assert again.append([usage(1)])[0].time == end * 1000
+    again.close()
+
+
+def test_log__a_full_disk__leaves_whole_entries_and_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """In a process of its own whose files may not grow, as on a full disk."""
+    program = f"""
+import pathlib, resource
+from oracles.errors import ConfigError
+from oracles.meter.events import Prices
+from oracles.meter.log import UsageLog
+log = UsageLog(pathlib.Path({str(tmp_path / "log")!r}), {ORIGIN!r})
+log.append([("prices", Prices({{"tiny": (2, 8)}}).plain())])
+entry = ("usage", {{"model": "tiny", "amount": "5"}})
+done = refused = 0
+for limit in (1500, 2100, 10**6):  # where lines are cut, then where hashes are
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for _ in range(4):
+        try:
+            log.append([entry] * 2)
+            done += 2
+        except ConfigError as error:
+            assert "File too large" in str(error), error
+            refused += 1
+    root = log.root()
+resource.setrlimit(resource.RLIMIT_FSIZE, (700, resource.RLIM_INFINITY))
+try:
+    log.close_period()
+    log.close_period()
+    log.close_period()
+    raise SystemExit("a period was kept on a full disk")
+except ConfigError:
+    pass
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, resource.RLIM_INFINITY))
+print(done, refused, log.size, log.root().hex())
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    done, refused, size, root = told.stdout.split()
+    assert int(refused) > 0
+    again = UsageLog(tmp_path / "log", ORIGIN)
+    assert again.size == int(size) == int(done) + 1
+    assert again.root().hex() == root
+    closed = again.close_period()
+    before = sum(each.revenue * MICRO + 0 for each in again.periods) + closed.carried
+    assert before == 5 * int(done)
+    again.close()
 
 
 def test_log__of_another_origin_or_in_use__is_refused(log: UsageLog, tmp_path: Path) -> None:
@@ -137,7 +224,7 @@ def test_periods__pay_whole_units_and_carry_the_rest(log: UsageLog, tmp_path: Pa
     assert (first.revenue, first.carried, first.size) == (2, 200_000, 3)
     empty = log.close_period()
     assert (empty.number, empty.revenue, empty.carried) == (1, 0, 200_000)
-    log.append([("correction", {"of": 1, "amount": -3 * MICRO})])
+    log.append([("correction", {"of": 1, "amount": str(-3 * MICRO)})])
     assert log.close_period().revenue == 0
     log.close()
     again = UsageLog(tmp_path / "log", ORIGIN)
@@ -187,7 +274,7 @@ def test_roots__of_two_times__are_consistent(log: UsageLog) -> None:
 
 
 def test_events__not_canonical_or_of_another_kind__are_refused() -> None:
-    event = Event(0, ORIGIN, 1_700_000_000_123, "usage", {"amount": 1})
+    event = Event(0, ORIGIN, 1_700_000_000_123, "usage", {"amount": "1"})
     line = event.encode()
     assert Event.decode(line) == event
     assert json.loads(line)["time"] == "2023-11-14T22:13:20.123Z"
@@ -196,7 +283,10 @@ def test_events__not_canonical_or_of_another_kind__are_refused() -> None:
         line.replace(b'"1.0"', b'"0.3"'),
         line + b" ",
         b"[]",
-        line.replace(b'"amount":1', b'"amount":1.5'),
+        line.replace(b'"amount":"1"', b'"amount":1'),
+        line.replace(b'"amount":"1"', b'"amount":"1.5"'),
+        line.replace(b'"amount":"1"', b'"amount":"01"'),
+        line.replace(b'"amount":"1"', b'"amount":"-0"'),
     ):
         with pytest.raises(IntegrityError, match="no event"):
             Event.decode(bad)
@@ -219,13 +309,16 @@ def test_prices__that_are_none__are_refused(text: str, words: str) -> None:
 
 
 def test_prices__are_exact(log: UsageLog) -> None:
-    prices = Prices.read('["org/model"]\nin = 150_000\nout = 600_000\n')
-    assert prices.amount("org/model", 3, 5) == 3 * 150_000 + 5 * 600_000
+    # 150 tokens of 18 decimals for a million tokens: more digits than a number in JSON keeps.
+    prices = Prices.read(f"[tiny]\nin = {150 * 10**18 + 1}\nout = 600_000\n")
+    assert prices.amount("tiny", 3, 5) == 3 * (150 * 10**18 + 1) + 5 * 600_000
     assert Prices.of(prices.plain()) == prices
     with pytest.raises(InputError, match="does not name the model 'x'"):
         prices.amount("x", 1, 1)
     log.append([("prices", prices.plain())])
     assert log.prices == prices
+    with pytest.raises(InputError, match="leaves out tiny"):
+        log.append([("prices", Prices({"other": (1, 1)}).plain())])
 
 
 def test_customers__are_hashes_that_depend_on_the_salt() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 import uvicorn
 
 from oracles.chain.signers import LocalSigner
+from oracles.errors import ChainError, InputError
 from oracles.meter.events import Prices
 from oracles.meter.log import Receipt, UsageLog, read_events
 from oracles.meter.proxy import RECEIPT, Proxy, Writer
@@ -106,11 +108,16 @@ class World:
         self.folder = folder
         self.upstream = Upstream()
         self.log = UsageLog(folder, ORIGIN)
+        stack.callback(self.log.close)
         self.log.append([("prices", Prices({"tiny": (2, 8)}).plain())])
         self.writer = Writer(self.log, SIGNER)
         address = stack.enter_context(serving(self.upstream))
         self.proxy = Proxy(address, self.writer, b"salt")
-        self.address = stack.enter_context(serving(self.proxy))
+        self.address = stack.enter_context(serving(self._serve))
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        await self.proxy(scope, receive, send)
 
     def post(self, *, key: str = "sk-1", **body: Any) -> httpx.Response:
         """Ask for an answer."""
@@ -137,9 +144,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     """An upstream, the proxy before it, and the proxy's log."""
     with ExitStack() as stack:
-        made = World(tmp_path / "log", stack)
-        stack.callback(made.log.close)
-        yield made
+        yield World(tmp_path / "log", stack)
 
 
 def test_answer__is_one_event_and_a_receipt_that_is_in_the_log(world: World) -> None:
@@ -148,7 +153,7 @@ def test_answer__is_one_event_and_a_receipt_that_is_in_the_log(world: World) -> 
     assert reply.headers["x-served-by"] == "tiny"
     event = world.event()
     assert (event["tokens_in"], event["tokens_out"], event["basis"]) == (3, 4, "usage")
-    assert event["amount"] == 3 * 2 + 4 * 8
+    assert event["amount"] == str(3 * 2 + 4 * 8)
     assert event["complete"]
     receipt = Receipt.decode(reply.headers[RECEIPT], ORIGIN)
     assert receipt.signer() == SIGNER.address
@@ -261,8 +266,9 @@ def test_server__that_is_down__is_said_and_is_no_event(tmp_path: Path) -> None:
     log.append([("prices", Prices({"tiny": (2, 8)}).plain())])
     proxy = Proxy("http://127.0.0.1:9", Writer(log, SIGNER), b"salt")
     with serving(proxy) as address:
-        for path in ("/v1/completions", "/v1/models"):
-            reply = httpx.post(address + path, json={"model": "tiny", "prompt": "x"})
+        for method, path in (("POST", "/v1/completions"), ("GET", "/v1/models")):
+            content = {"model": "tiny", "prompt": "x"}
+            reply = httpx.request(method, address + path, json=content)
             assert reply.status_code == 502
             assert "does not answer" in reply.json()["error"]["message"]
     assert log.size == 1
@@ -289,6 +295,75 @@ def test_what_is_not_paid_for__is_handed_on_without_event(world: World) -> None:
     reply = httpx.get(world.address + "/v1/models?x=1")
     assert reply.status_code == 200
     assert world.events() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/responses",
+        "/v1/messages",
+        "/completion",
+        "/generate",
+        "/slots",
+        "/v1/completions/",
+        "//v1/completions",
+        "/v1/models/../completions",
+        "/v1/%63ompletions",
+        "/health",
+    ],
+)
+def test_other_ways_to_the_model__are_not_served(world: World, path: str) -> None:
+    """Whoever finds one would be answered for nothing."""
+    connection = http.client.HTTPConnection(world.address.removeprefix("http://"), timeout=30)
+    content = json.dumps({"model": "tiny", "prompt": "a b c"})
+    connection.request("POST", path, content, {"content-type": "application/json"})
+    reply = connection.getresponse()
+    answered = reply.status == 200
+    connection.close()
+    assert len(world.upstream.asked) == len(world.events()) == answered
+    assert answered is (path == "/v1/%63ompletions")
+
+
+def test_prompt__with_half_characters__is_counted_by_the_tokenizer(world: World) -> None:
+    world.proxy._count = lambda text: len(text.encode())
+    body = b'{"model": "tiny", "prompt": "\\ud83d", "stream": true}'
+    text = httpx.post(world.address + "/v1/completions", content=body, timeout=30).text
+    assert "[DONE]" in text
+    assert world.event()["complete"]
+
+
+def test_price_list__that_changes_under_way__prices_what_comes_after_it(world: World) -> None:
+    """The answer was asked for under one list and is written behind the next."""
+    world.upstream.pause = 0.3
+    new = Prices({"tiny": (3, 9), "other": (1, 1)})
+    asked = threading.Thread(target=world.post, kwargs={"stream": True})
+    asked.start()
+    while not world.upstream.asked:
+        time.sleep(0.01)
+    loop = world.loop
+    put = world.writer.append("prices", new.plain())
+    asyncio.run_coroutine_threadsafe(put, loop).result(20)
+    asked.join()
+    event = world.event()
+    assert event["prices"] == new.digest.hex()
+    assert event["amount"] == str(new.amount("tiny", event["tokens_in"], event["tokens_out"]))
+    gone = world.writer.append("prices", Prices({"other": (1, 1)}).plain())
+    with pytest.raises(InputError, match="leaves out tiny"):
+        asyncio.run_coroutine_threadsafe(gone, loop).result(20)
+
+
+def test_signer__that_refuses__lets_the_answer_out_without_receipt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> bytes:
+        raise ChainError("the remote signer does not answer")
+
+    monkeypatch.setattr(LocalSigner, "sign_typed", refuse)
+    reply = world.post()
+    assert reply.status_code == 200
+    assert RECEIPT not in reply.headers
+    assert "[DONE]" in world.post(stream=True).text
+    assert len(world.events()) == 2
 
 
 def test_many_at_once__are_as_many_events_in_one_order(world: World) -> None:
