@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -44,14 +44,21 @@ def _anchor(model: type[BaseModel], values: dict[str, Any], base: Path) -> None:
     for name, field in model.model_fields.items():
         value, kind = values.get(name), field.annotation
         extra = field.json_schema_extra
-        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
-            _anchor(kind, value, base)
+        inner = next((k for k in (kind, *get_args(kind)) if _is_model(k)), None)
+        if isinstance(value, dict) and inner is not None:
+            _anchor(inner, value, base)
         elif isinstance(value, str) and (kind is Path or Path in get_args(kind)):
             values[name] = str(base / value)
+        elif isinstance(value, str) and isinstance(extra, dict) and extra.get("stores"):
+            values[name] = _anchored(value, base)
         elif isinstance(value, list) and isinstance(extra, dict) and extra.get("stores"):
             values[name] = [_anchored(str(each), base) for each in value]
         elif isinstance(value, list) and get_origin(kind) is list and Path in get_args(kind):
             values[name] = [str(base / str(each)) for each in value]
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _anchored(store: str, base: Path) -> str:

@@ -26,6 +26,7 @@ from oracles.chain.typed_events import (
     BondReclaimed,
     Challenged,
     ChallengeResolved,
+    Claimed,
     Committed,
     Complained,
     Delivered,
@@ -160,6 +161,7 @@ class AuctionState:
         deliveries: by winner's index.
         complaints: digest of the complaint by index.
         struck_out: winners without pay.
+        claimed: what was claimed for a bid: cash and MUT in token units, and wei of the bond.
         dues: wei of gas to be repaid, by account, if all of them are covered.
         covered: wei that there are to repay them with.
         dues_claimed: wei that was repaid, by account.
@@ -193,6 +195,7 @@ class AuctionState:
     deliveries: dict[int, Delivery] = field(default_factory=dict)
     complaints: dict[int, bytes] = field(default_factory=dict)
     struck_out: set[int] = field(default_factory=set)
+    claimed: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     dues: dict[str, int] = field(default_factory=dict)
     covered: int = 0
     dues_claimed: dict[str, int] = field(default_factory=dict)
@@ -325,6 +328,9 @@ class AuctionState:
                 self.commitments[index] = replace(self.commitments[index], withdrawn=True)
             case BondReclaimed(index=index):
                 self.commitments[index] = replace(self.commitments[index], repaid=True)
+            case Claimed(index=index):
+                cash, mut, bond = self.claimed.get(index, (0, 0, 0))
+                self.claimed[index] = (cash + body.cash, mut + body.mut, bond + body.bond)
             case Opened(index=index, opening=opening):
                 # The first one counts.
                 if self.commitments[index].opening is None:

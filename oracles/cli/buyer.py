@@ -11,10 +11,10 @@ import typer
 
 from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
-from oracles.cli.when import moment
 from oracles.errors import ChainError, InputError
 from oracles.market.standing import highest_cost
 from oracles.money import DST, ETHER
+from oracles.when import moment
 
 if TYPE_CHECKING:
     from oracles.market.buyer import Buyer

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.cli.when import local, moment
 from oracles.money import ETHER
+from oracles.when import local, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,8 +11,8 @@ from eth_utils.address import to_checksum_address
 
 from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, show, show_rows, stderr
-from oracles.cli.when import duration, local
 from oracles.errors import ConfigError, InputError
+from oracles.when import duration, local
 
 if TYPE_CHECKING:
     from oracles.meter.events import Kind

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr
-from oracles.cli.when import local, moment
 from oracles.errors import ConfigError
 from oracles.money import ETHER
+from oracles.when import local, moment
 
 if TYPE_CHECKING:
     from oracles.chain.client import Sender
@@ -32,7 +32,7 @@ RpcOption = Annotated[
 @app.callback()
 def _logs() -> None:
     # To standard error, also of commands that say little: standard output is for data.
-    from oracles.operator.logs import configure
+    from oracles.service.logs import configure
 
     configure("console")
 
@@ -47,9 +47,8 @@ def _sender(settings: Settings) -> Sender:
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
-    from oracles.operator.keys import load_signer
 
-    signer = load_signer(settings)
+    signer = settings.signer()
     if signer is None:
         raise ConfigError("this needs a signing key: set keystore, private_key or remote_signer")
     web3 = connect(settings.rpc, Deployment.load(settings.deployment).chain_id)
@@ -76,14 +75,14 @@ def run(
 ) -> None:
     """Follow the chain, fetch, score, commit, reveal, post, judge; until SIGTERM."""
     from oracles.operator import daemon
-    from oracles.operator.keys import load_encryption_keys, load_signer
-    from oracles.operator.logs import configure
+    from oracles.operator.keys import load_encryption_keys
+    from oracles.service.logs import configure
 
     settings = _load(config, rpc=rpc)
     if listen is not None:
         settings.exchange.listen = listen
     configure(settings.log, verbose=verbose)
-    signer = load_signer(settings)
+    signer = settings.signer()
     if dry_run and signer is not None:
         settings.address, signer = signer.address, None
     daemon.run(settings, signer, load_encryption_keys(settings))

@@ -10,8 +10,8 @@ import typer
 
 from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout, table
-from oracles.cli.when import duration, moment
 from oracles.money import ETHER
+from oracles.when import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oracles.chain import packing
 from oracles.chain.client import receipt_events
@@ -43,6 +43,43 @@ class Done:
     cash: int = 0
     mut: int = 0
     bond: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDelivery:
+    """A data key masked for the buyer, signed by its ephemeral key.
+
+    Attributes:
+        delivery: as the contract takes it.
+        signature: of the ephemeral key, 65 bytes.
+        message: the typed message, which the owner signs too where somebody else sends it.
+    """
+
+    delivery: Delivery
+    signature: bytes
+    message: dict[str, Any]
+
+
+def make_delivery(
+    exchange: ExchangeContract, view: AuctionState, record: BidRecord
+) -> SignedDelivery:
+    """Mask the data key of a bid for the buyer; the same record gives the same delivery.
+
+    Raises:
+        IntegrityError: the book's key is not the one that was committed to.
+    """
+    index = record.place.index
+    if record.data_set != view.commitments[index].data_set:
+        raise IntegrityError(
+            f"bid {index}: the bid book's data key is not the one committed to. Nothing was"
+            " sent: a wrong key loses payment and bond. Restore the book from a copy"
+        )
+    context = DeliveryContext(record.chain_id, record.contract, record.auction, index)
+    sealed = wrap_delivery(record.data_key, view.buyer_key, context)
+    x, y = (number.to_bytes(32, "big") for number in sealed.point)
+    message = delivery_message(exchange.domain, record.auction, index, sealed.wrapped, x + y)
+    signature = LocalSigner.from_secret(sealed.secret).sign_typed(message)
+    return SignedDelivery(Delivery(sealed.wrapped, x, y), signature, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,20 +237,10 @@ class Bids:
             index = record.place.index
             if index in self.view.deliveries or not wins(self.view, index):
                 continue
-            if record.data_set != self.view.commitments[index].data_set:
-                raise IntegrityError(
-                    f"bid {index}: the bid book's data key is not the one committed to. Nothing was"
-                    " sent: a wrong key loses payment and bond. Restore the book from a copy"
-                )
-            context = DeliveryContext(record.chain_id, record.contract, record.auction, index)
-            sealed = wrap_delivery(record.data_key, self.view.buyer_key, context)
-            x, y = (number.to_bytes(32, "big") for number in sealed.point)
-            message = delivery_message(
-                self._exchange.domain, record.auction, index, sealed.wrapped, x + y
+            made = make_delivery(self._exchange, self.view, record)
+            call = self._exchange.deliver(
+                record.auction, record.place, made.delivery, made.signature
             )
-            signature = LocalSigner.from_secret(sealed.secret).sign_typed(message)
-            delivered = Delivery(sealed.wrapped, x, y)
-            call = self._exchange.deliver(record.auction, record.place, delivered, signature)
             done.append(self._send(record, call))
         return done
 

@@ -143,18 +143,26 @@ class BidBook:
         Raises:
             ConfigError: a file is damaged.
         """
-        for path in sorted(self.root.glob("*.json")):
-            try:
-                content = json.loads(path.read_text())
-                if content.pop("schema") != SCHEMA:
-                    raise ValueError("unknown schema")
-                for field in fields(BidRecord):
-                    if field.type == "bytes":
-                        content[field.name] = bytes.fromhex(content[field.name][2:])
-                content["cost"] = int(content["cost"])
-                yield BidRecord(**content)
-            except (OSError, ValueError, LookupError, TypeError) as error:
-                raise ConfigError(f"{path} is damaged: {error}; restore it from a copy") from error
+        yield from map(read_record, sorted(self.root.glob("*.json")))
 
     def _path(self, record: BidRecord) -> Path:
         return self.root / f"{record.auction}-{record.sealed_bid.hex()[:16]}.json"
+
+
+def read_record(path: Path) -> BidRecord:
+    """Read one record.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if content.pop("schema") != SCHEMA:
+            raise ValueError("unknown schema")
+        for field in fields(BidRecord):
+            if field.type == "bytes":
+                content[field.name] = bytes.fromhex(content[field.name][2:])
+        content["cost"] = int(content["cost"])
+        return BidRecord(**content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged: {error}; restore it from a copy") from error

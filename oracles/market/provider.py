@@ -35,7 +35,7 @@ from oracles.market.schedule import check_open, check_windows
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
@@ -295,30 +295,7 @@ class Provider:
         keys = chain_view.member_keys(self._sender.web3, self._deployment, view)
 
         def opening(record: BidRecord) -> bytes:
-            manifest = Manifest.decode(
-                read(self._store, Cid.parse(record.manifest), limit=MAX_BYTES)
-            )
-            drawn = draw(
-                sample_key,
-                view.id,
-                record.place.index,
-                manifest.digest,
-                manifest.contents.pages,
-                view.terms.scoring.samples,
-            )
-            cid = Cid.parse(record.archive)
-
-            def part(offset: int, size: int, /) -> bytes:
-                return self._store.range(cid, offset, size)
-
-            made = build_opening(
-                Archive(manifest.contents, part),
-                record.data_key,
-                drawn,
-                list(keys.values()),
-                opening_context(manifest.binding, record.place.index),
-            )
-            return self._store.put(made).digest
+            return publish_opening(self._store, record, sample_key, [*keys.values()])
 
         return bids.open(opening)
 
@@ -331,6 +308,49 @@ class Provider:
         view = load_auction(self._sender.web3, self._deployment, auction)
         exchange = self._deployment.exchange(self._sender.web3)
         return Bids(self._sender, self._contract, exchange, self._book, view)
+
+
+def publish_opening(
+    store: Store, record: BidRecord, sample_key: bytes, members: Sequence[bytes]
+) -> bytes:
+    """Make the opening of a bid's sample from its archive, and store it.
+
+    Args:
+        store: where manifest and archive are, and where the opening goes.
+        record: of a bid that is on chain.
+        sample_key: what the sample is drawn from, 32 bytes.
+        members: public encryption keys of both panels.
+
+    Returns:
+        The digest in its CID, 32 bytes.
+
+    Raises:
+        StoreError: the archive is not where it was published, or the store takes nothing.
+        IntegrityError: the archive is not the one that was committed to.
+    """
+    manifest = Manifest.decode(read(store, Cid.parse(record.manifest), limit=MAX_BYTES))
+    index = record.place.index
+    drawn = draw(
+        sample_key,
+        record.auction,
+        index,
+        manifest.digest,
+        manifest.contents.pages,
+        record.samples,
+    )
+    cid = Cid.parse(record.archive)
+
+    def part(offset: int, size: int, /) -> bytes:
+        return store.range(cid, offset, size)
+
+    made = build_opening(
+        Archive(manifest.contents, part),
+        record.data_key,
+        drawn,
+        members,
+        opening_context(manifest.binding, index),
+    )
+    return store.put(made).digest
 
 
 def agreement_digest(path: Path) -> bytes:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from oracles.chain.auction import State
+from oracles.chain.terms import GWEI, PPB
 from oracles.errors import ChainError, InputError
+from oracles.market.standing import highest_cost
 from oracles.market.view import wins
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from oracles.chain.terms import Durations
 
 #: Commands of a provider; `wait` where nothing can be done yet, `done` where nothing is left.
-Verb = Literal["wait", "open", "reveal", "deliver", "claim", "done"]
+Verb = Literal["wait", "open", "reveal", "deliver", "claim", "reclaim", "done"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +46,37 @@ def next_step(view: AuctionState, index: int, now: int) -> Step:
         index: of the bid.
         now: unix seconds by the chain's clock.
     """
+    if view.commitments[index].withdrawn:
+        return _withdrawn(view, index)
     if view.state is State.ABORTED:
+        if view.commitments[index].repaid or index in view.claimed:
+            return Step("done", "The auction was aborted, and the bond is back.")
         return Step("claim", "The auction was aborted: bond and entry fee can be taken back.")
     if index in view.struck_out:
         return Step("done", "Struck out: bond and payment are lost.")
     if index not in view.revealed:
         return _before_reveal(view, index, now)
     if view.state is State.OPEN:
-        if now < view.phases.settle_end:
+        if not failed(view, now):
             return Step("wait", "Revealed. Anyone may settle the auction once reveals have ended.")
         return Step("wait", "Nobody settled in time: anyone may abort, then bonds come back.")
     if not wins(view, index):
+        if not any(due(view, index)):
+            return Step("done", "The bid did not win, and its bond is back.")
         return Step("claim", "The bid did not win: the bond can be taken back.")
     return _after_win(view, index, now)
 
 
+def _withdrawn(view: AuctionState, index: int) -> Step:
+    if view.commitments[index].repaid:
+        return Step("done", "The bid was withdrawn, and its bond is back.")
+    return Step("reclaim", "The bid was withdrawn.", view.phases.commit_end)
+
+
 def _before_reveal(view: AuctionState, index: int, now: int) -> Step:
     phases = view.phases
+    if failed(view, now):
+        return Step("wait", "It cannot be settled any more: anyone may abort, then bonds return.")
     if view.terms.scoring.samples and view.commitments[index].opening is None:
         if now >= phases.open_end:
             return Step("done", "The sample was not opened in time: the bond is lost.")
@@ -86,6 +102,8 @@ def _before_reveal(view: AuctionState, index: int, now: int) -> Step:
 def _after_win(view: AuctionState, index: int, now: int) -> Step:
     phases = view.phases
     if index in view.deliveries:
+        if now >= phases.dispute_end and not any(due(view, index)):
+            return Step("done", "Won, delivered and paid.")
         return Step("claim", "Won and delivered.", phases.dispute_end)
     if now >= phases.deliver_end:
         return Step("done", "Won, but no key was delivered in time: anyone may strike it out.")
@@ -97,6 +115,36 @@ def _after_win(view: AuctionState, index: int, now: int) -> Step:
             " now, or the operators strike it out. Then hand over the data key."
         )
     return Step("deliver", why, phases.fetch_end, phases.deliver_end, stake)
+
+
+def failed(view: AuctionState, now: int) -> bool:
+    """Whether an open auction cannot be settled any more, so that anyone may abort it.
+
+    Nobody called the roll, no scores came, or nobody settled in time (DataAuction.abort).
+    """
+    if view.state is not State.OPEN:
+        return False
+    window = view.windows(1)
+    called = len(view.called) >= view.panel(view.attesting_round).threshold
+    silent = now >= window.commit and view.roll is None and not called
+    unscored = now >= window.end and not view.rounds[0].complete
+    return silent or unscored or now >= view.phases.settle_end
+
+
+def due(view: AuctionState, index: int) -> tuple[int, int, int]:
+    """What a bid can still claim when its time has come: cash, MUT (token units), bond (wei).
+
+    Args:
+        view: an auction that is settled.
+        index: of a bid that is revealed.
+    """
+    reward = highest_cost(view, index) or 0
+    earned = index in view.deliveries and index not in view.struck_out and wins(view, index)
+    cash = reward * view.terms.rho // PPB if earned else 0
+    mut = reward - cash if earned else 0
+    bond = 0 if wins(view, index) and not earned else view.terms.bond_gwei * GWEI
+    paid = view.claimed.get(index, (0, 0, 0))
+    return max(0, cash - paid[0]), max(0, mut - paid[1]), max(0, bond - paid[2])
 
 
 def check_open(view: AuctionState, now: int) -> None:

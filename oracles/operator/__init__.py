@@ -19,11 +19,10 @@ What these use:
 policy        which auctions are served
 settings      the one place that reads files and environment for configuration
 journal       SQLite: index of logs, reports, the record of what was signed, transactions
-chainview     reads one cycle's state, pinned to one block hash
 messages      signed reports and verdicts, and the proof that each is what it says
 peers         shares, asks for and checks messages; `exchange` carries them
-outbox        transactions that survive a crash
 pinning       brings evidence to IPFS nodes
 monitor       metrics, missed rounds, deviations, funds
-failures      the table of errors, and how soon each thing is tried again
+
+Loop, outbox, index of logs and failures are those of `oracles.service`.
 """

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from oracles.evidence import DirectoryStore, bundle_parts
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.job import Scored, Stage
 from oracles.operator.journal import EquivocationError, Report
 from oracles.operator.messages import report_digest
 from oracles.operator.turn import inputs
+from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Set

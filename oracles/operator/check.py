@@ -26,7 +26,7 @@ from oracles.chain.typed_events import (
 from oracles.errors import QmiaError
 from oracles.evidence import IpfsStore, StoreError, bytes_cid, is_node
 from oracles.money import ETHER
-from oracles.operator.keys import load_encryption_keys, load_signer
+from oracles.operator.keys import load_encryption_keys
 from oracles.progress import silent
 from oracles.scoring import GIB, load_scorer
 
@@ -73,7 +73,7 @@ def preflight(settings: Settings, progress: Progress = silent) -> list[CheckResu
         progress: called as each check begins.
     """
     # Opened once: deriving a keystore's key is meant to be slow.
-    signer = cache(partial(load_signer, settings))
+    signer = cache(settings.signer)
     keys = cache(partial(load_encryption_keys, settings))
     checks: dict[str, Callable[[], Iterator[CheckResult]]] = {
         "rpc": lambda: _rpc(settings),

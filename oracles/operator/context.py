@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from oracles.chain.oracle import OracleContract
     from oracles.chain.signers import Signer
     from oracles.dataset import EncryptionKey
-    from oracles.operator.duty import Duty
-    from oracles.operator.failures import Failures
     from oracles.operator.journal import Journal
     from oracles.operator.messages import Contracts
     from oracles.operator.metrics import Metrics
-    from oracles.operator.outbox import DryRun, Outbox
     from oracles.operator.settings import Settings
     from oracles.operator.turn import Turn
+    from oracles.service.duty import Duty
+    from oracles.service.failures import Failures
+    from oracles.service.outbox import DryRun, Outbox
 
     #: Does one duty; a failure is raised, and the duty is due again.
     Handler = Callable[[Turn, Duty], None]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -15,19 +12,16 @@ from oracles.chain.rpc import connect
 from oracles.errors import ConfigError, Reverted
 from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
-from oracles.operator.chainview import ChainIndex
 from oracles.operator.context import Context
 from oracles.operator.duties import Timing, duties, finished
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.earnings import Earnings
 from oracles.operator.enforcement import Enforcement
-from oracles.operator.failures import Auction, Backoff, Failures, expected, fatal
 from oracles.operator.jobs import Jobs
 from oracles.operator.journal import Journal
 from oracles.operator.messages import Contracts
 from oracles.operator.metrics import Metrics
 from oracles.operator.monitor import Monitor
-from oracles.operator.outbox import DryRun, Outbox
 from oracles.operator.peers import Peers
 from oracles.operator.pinning import Pinner
 from oracles.operator.policy import declined
@@ -37,20 +31,26 @@ from oracles.operator.samples import Samples
 from oracles.operator.serve import Server
 from oracles.operator.turn import AuctionProgress, Turn
 from oracles.operator.verdicts import Verdicts
+from oracles.service import loop
+from oracles.service.chainview import ChainIndex
+from oracles.service.failures import Auction, Failures
+from oracles.service.loop import Loop
+from oracles.service.outbox import DryRun, Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
     from oracles.dataset import EncryptionKey
-    from oracles.operator.chainview import Head
+    from oracles.operator.context import Handler
+    from oracles.operator.jobs import Ended
     from oracles.operator.settings import Settings
+    from oracles.service.chainview import Head
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-#: A loop that has not turned for this many polls, or seconds, is not alive.
-_STALL_POLLS, _STALL_SECONDS = 20, 120
 #: Fetched files may be needed by a second round and for attesting deliveries.
 _CACHE_SECONDS = 30 * 86_400
 #: Errors by which the contracts say that somebody has done it already.
@@ -68,26 +68,10 @@ def run(settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]
     Raises:
         QmiaError: one that only a person can mend.
     """
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    backoff = Backoff()
-    while not stopping.is_set():
-        try:
-            daemon = Daemon(settings, signer, keys)
-        except Exception as error:
-            if fatal(error):
-                raise
-            pause = backoff.failed("start", time.monotonic())
-            trace = None if expected(error) else error
-            log.warning("waiting", error=str(error), retry_seconds=pause, exc_info=trace)
-            stopping.wait(pause)
-        else:
-            daemon.run(stopping)
-    log.info("stopped")
+    loop.run(lambda: Daemon(settings, signer, keys))
 
 
-class Daemon:
+class Daemon(Loop):
     """One operator's daemon.
 
     Args:
@@ -149,10 +133,10 @@ class Daemon:
             Contracts(oracle.domain, auctions.address),
             journal,
             outbox,
-            Failures(metrics),
+            Failures(metrics.count_failure),
             metrics,
         )
-        self._failures = self._context.failures
+        super().__init__(self._context.failures, settings.poll_seconds, "operators'")
         self._evidence = DirectoryStore(settings.state / "evidence")
         self._index = ChainIndex(web3, deployment, journal.logs, settings.block)
         self._peers = Peers(
@@ -188,11 +172,11 @@ class Daemon:
             self._enforcement,
             Earnings(self._context),
         )
-        self._handlers = {kind: do for room in rooms for kind, do in room.handlers().items()}
+        self._handlers: dict[str, Handler] = {
+            kind: do for room in rooms for kind, do in room.handlers().items()
+        }
         self._seen: set[int] = set()
         self._abandoned: set[Duty] = set()
-        self._problems = ["no cycle yet"]
-        self._last_turn = time.monotonic()
         if settings.exchange.listen:
             server = Server(
                 settings.exchange.listen,
@@ -201,53 +185,21 @@ class Daemon:
                 self._evidence,
                 self._samples.file,
                 metrics,
-                problems=lambda: self._problems,
+                problems=lambda: self.problems,
                 alive=self.alive,
             )
             self._resources.callback(server.close)
 
-    def run(self, stopping: threading.Event) -> None:
-        """Turn until told to stop.
-
-        Args:
-            stopping: set to stop.
-
-        Raises:
-            QmiaError: one that only a person can mend.
-        """
+    def started(self) -> None:
+        """Say who runs, and with which settings."""
         context = self._context
         log.info("started", operator=context.address, settings=context.settings.public())
         if context.signer is None:
             log.warning("no key: dry run, nothing will be signed or sent")
-        try:
-            while not stopping.is_set():
-                self._turn()
-                stopping.wait(context.settings.poll_seconds)
-        finally:
-            self.close()
 
     def close(self) -> None:
         """Stop everything and let the journal go."""
         self._resources.close()
-
-    def alive(self) -> bool:
-        """Whether the loop turns."""
-        most = max(_STALL_SECONDS, _STALL_POLLS * self._context.settings.poll_seconds)
-        return time.monotonic() - self._last_turn < most
-
-    def _turn(self) -> None:
-        self._last_turn = time.monotonic()
-        if not self._failures.ready("cycle"):
-            return
-        try:
-            with self._failures.attempt("cycle"):
-                try:
-                    self.cycle()
-                except Exception as error:
-                    self._problems = [str(error)]
-                    raise
-        except Exception as error:
-            raise ConfigError(f"stopped: {error}; see Errors in the operators' page") from error
 
     def cycle(self) -> None:
         """One look at the chain and everything that is due.
@@ -279,12 +231,15 @@ class Daemon:
         self._pinner.advance()
         self._monitor.report_cycle(head, turns, due, self._pinner.waiting)
         to_score = {duty for duty in due if duty.kind is Kind.SCORE}
-        self._problems = self._assessor.neglected(to_score)
+        self.problems = self._assessor.neglected(to_score)
         log.debug("cycle", block=head.number, auctions=len(turns))
 
     def _poll(self) -> None:
         """Take note of processes that ended, whatever has become of their auctions."""
-        takers = {Kind.FETCH: self._samples.ended, Kind.SCORE: self._assessor.ended}
+        takers: dict[str, Callable[[Ended], None]] = {
+            Kind.FETCH: self._samples.ended,
+            Kind.SCORE: self._assessor.ended,
+        }
         for end in self._jobs.ended():
             takers.get(end.duty.kind, self._verdicts.ended)(end)
 

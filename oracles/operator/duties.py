@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from oracles.chain.auction import State
 from oracles.chain.oracle import Ground
 from oracles.chain.packing import CHUNK
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
+from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
 
     from oracles.chain.state import AuctionState, Seat
-    from oracles.operator.chainview import Head
     from oracles.operator.turn import Turn
+    from oracles.service.chainview import Head
 
 
 @dataclass(frozen=True, slots=True)

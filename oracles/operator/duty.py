@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -31,24 +30,3 @@ class Kind(StrEnum):
     CLAIM_FEE = "claim-fee"
     CLAIM_DUE = "claim-due"
     RELEASE_STAKE = "release-stake"
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """Something to do; it also names the transaction, the pause and the job that it leads to.
-
-    Attributes:
-        kind: what.
-        auction: for which auction.
-        round: scoring round, or the ground of a verdict; 0 where there is none.
-        target: chunk, member or provider index, where there is one.
-    """
-
-    kind: Kind
-    auction: int
-    round: int = 0
-    target: int = 0
-
-    def __str__(self) -> str:
-        """For logs and messages; never parsed."""
-        return f"{self.kind}:{self.auction}:{self.round}:{self.target}"

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 
 if TYPE_CHECKING:
     from oracles.operator.context import Context, Handler
     from oracles.operator.turn import Turn
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

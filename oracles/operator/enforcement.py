@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from oracles.chain import packing
 from oracles.chain.typed_events import ScoresPosted
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
-    from oracles.operator.chainview import ChainIndex
     from oracles.operator.context import Context, Handler
     from oracles.operator.journal import SignedReport
     from oracles.operator.turn import Turn
+    from oracles.service.chainview import ChainIndex
+    from oracles.service.duty import Duty
 
 
 class Enforcement:

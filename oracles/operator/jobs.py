@@ -20,9 +20,9 @@ from oracles.operator.worker import CONFIGURATION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oracles.operator.duty import Duty
     from oracles.operator.job import Job
     from oracles.operator.metrics import Metrics
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
-    from oracles.operator.chainview import Head
     from oracles.operator.context import Context
-    from oracles.operator.duty import Duty
     from oracles.operator.journal import Report
     from oracles.operator.turn import Turn
+    from oracles.service.chainview import Head
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

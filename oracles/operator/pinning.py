@@ -11,8 +11,8 @@ from oracles.evidence import Cid, IpfsStore, StoreError
 
 if TYPE_CHECKING:
     from oracles.evidence import DirectoryStore
-    from oracles.operator.failures import Failures
     from oracles.operator.settings import Stores
+    from oracles.service.failures import Failures
 
 #: Why evidence is held that waits for its pins.
 _UNPINNED = "unpinned"

@@ -11,7 +11,7 @@ from oracles.chain.oracle import Submission
 from oracles.dataset.keys import derive
 from oracles.errors import ConfigError, IntegrityError
 from oracles.operator.duties import reporters
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.exchange import Topic
 from oracles.operator.messages import check_report, encode_report, report_message
 from oracles.operator.turn import RoundProgress, inputs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oracles.operator.journal import Report, SignedReport
     from oracles.operator.peers import Peers
     from oracles.operator.turn import Turn
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

@@ -12,21 +12,22 @@ import structlog
 
 from oracles.evidence import Cid, DirectoryStore, StoreError
 from oracles.operator.duties import fetch_deadline, wanted
-from oracles.operator.duty import Duty, Kind
-from oracles.operator.failures import Backoff
+from oracles.operator.duty import Kind
 from oracles.operator.job import DataSetRef, Job, Stage
 from oracles.operator.pieces import Pieces
 from oracles.operator.turn import sealed
+from oracles.service.duty import Duty
+from oracles.service.failures import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from oracles.chain.state import AuctionState, Commitment
-    from oracles.operator.chainview import ChainIndex
     from oracles.operator.context import Context, Handler
     from oracles.operator.jobs import Ended, Jobs
     from oracles.operator.turn import Turn
+    from oracles.service.chainview import ChainIndex
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 

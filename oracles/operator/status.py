@@ -18,8 +18,8 @@ from oracles.chain.typed_events import (
     SetLeft,
     SetProposed,
 )
+from oracles.errors import ConfigError
 from oracles.money import ETHER
-from oracles.operator.keys import operator_address
 from oracles.operator.policy import declined
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def status(settings: Settings) -> dict[str, Any]:
     """
     deployment = Deployment.load(settings.deployment)
     web3 = rpc.connect(settings.rpc, deployment.chain_id)
-    address = operator_address(settings)
+    address = settings.named_address()
+    if address is None:
+        raise ConfigError("set `address`, or a key, to say which operator is meant")
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
     newest = rpc.block(web3, "latest")
     addresses = [oracle.address, contract.address]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from oracles.chain.oracle import Ground
     from oracles.chain.state import AuctionState, Seat
-    from oracles.operator.chainview import Head
     from oracles.operator.journal import Report, SignedReport
+    from oracles.service.chainview import Head
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from oracles.chain.oracle import Ground
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.exchange import Topic
 from oracles.operator.job import Judged, Stage
 from oracles.operator.messages import encode_verdict, verdict_message
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from oracles.operator.peers import Peers
     from oracles.operator.samples import Samples
     from oracles.operator.turn import Turn
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_STAGES = {Kind.INSPECT_MISSING: Stage.RETRIEVE, Kind.INSPECT_COMPLAINT: Stage.EXAMINE}
+_STAGES: dict[str, Stage] = {
+    Kind.INSPECT_MISSING: Stage.RETRIEVE,
+    Kind.INSPECT_COMPLAINT: Stage.EXAMINE,
+}
 
 
 class Verdicts:

@@ -10,7 +10,7 @@ import pytest
 
 from oracles.cli.explain import explain
 from oracles.cli.output import show, show_rows
-from oracles.cli.when import moment, span
+from oracles.when import moment, span
 
 DIGEST = "0x" + "ab" * 64
 

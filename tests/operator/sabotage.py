@@ -73,8 +73,8 @@ def install() -> None:
         from oracles.chain.signers import LocalSigner
         from oracles.operator.exchange import DirectoryExchange
         from oracles.operator.jobs import Jobs
-        from oracles.operator.journal import Database
-        from oracles.operator.outbox import Outbox
+        from oracles.service.database import Database
+        from oracles.service.outbox import Outbox
 
         atomic = Database.atomic
 

@@ -18,11 +18,12 @@ from oracles.chain.signers import LocalSigner
 from oracles.chain.typed_data import key_message
 from oracles.errors import ConfigError
 from oracles.operator.check import judge_windows
-from oracles.operator.duty import Duty, Kind
-from oracles.operator.failures import Auction, Backoff, fatal
+from oracles.operator.duty import Kind
 from oracles.operator.journal import EquivocationError
 from oracles.operator.keys import load_encryption_keys
 from oracles.operator.settings import load
+from oracles.service.duty import Duty
+from oracles.service.failures import Auction, Backoff, fatal
 from scripts.build import ROOT
 from tests.operator.network import DURATIONS, ETHER, Network
 from tests.support.chain import ACCOUNTS

@@ -13,12 +13,13 @@ from oracles.chain.packing import CHUNK
 from oracles.chain.state import LOCK_SECONDS, AuctionState, Commitment, Seat
 from oracles.chain.terms import PPB, DataSet, Durations, ScoringTerms, Terms, WeightTerms
 from oracles.chain.typed_events import AuctionId, Panel
-from oracles.operator.chainview import Head
 from oracles.operator.duties import Timing, duties, finished
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.journal import Report, SignedReport
 from oracles.operator.policy import ServicePolicy, declined
 from oracles.operator.turn import AuctionProgress, RoundProgress, Turn
+from oracles.service.chainview import Head
+from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,15 +10,16 @@ import pytest
 
 from oracles.chain.oracle import Ground
 from oracles.errors import ConfigError
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.journal import (
-    BusyError,
     EquivocationError,
     Journal,
     Report,
     SignedReport,
-    Transaction,
 )
+from oracles.service.database import BusyError
+from oracles.service.duty import Duty
+from oracles.service.transactions import Transaction
 from tests.support.logs import any_event
 
 if TYPE_CHECKING:

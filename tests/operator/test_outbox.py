@@ -9,9 +9,10 @@ import pytest
 from oracles.chain.sending import OVERTAKEN_LOOKS
 from oracles.chain.signers import LocalSigner
 from oracles.errors import ChainError
-from oracles.operator.duty import Duty, Kind
+from oracles.operator.duty import Kind
 from oracles.operator.journal import Journal
-from oracles.operator.outbox import Outbox
+from oracles.service.duty import Duty
+from oracles.service.outbox import Outbox
 from tests.support.anvil import Anvil
 from tests.support.chain import ACCOUNTS, artifact
 

@@ -12,6 +12,7 @@ from oracles.evidence import Cid, DirectoryStore, bytes_cid
 from oracles.operator import serve
 from oracles.operator.journal import Journal
 from oracles.operator.metrics import Metrics
+from oracles.service import web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ CONTRACT = "0x" + "ab" * 20
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[serve.Server]:
     # Only the limit on whole requests is to be seen at work.
-    monkeypatch.setattr(serve, "_TIMEOUT", 3600)
+    monkeypatch.setattr(web, "_TIMEOUT", 3600)
     journal = Journal(tmp_path / "state", {})
     made = serve.Server(
         "127.0.0.1:0",
@@ -121,7 +122,7 @@ def test_server__slots_of_requests_that_ended__are_free_again(server: serve.Serv
 def test_server__request_that_never_ends__is_cut_off(
     server: serve.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_LONGEST", 0.1)
+    monkeypatch.setattr(web, "_LONGEST", 0.1)
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.settimeout(60)
         slow.sendall(b"GET /livez HTTP/1.1\r\n")

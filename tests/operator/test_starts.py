@@ -16,11 +16,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from oracles.errors import ConfigError
-from oracles.operator.failures import fatal
-from oracles.operator.journal import BusyError, Database, Journal
-from oracles.operator.serve import Server
+from oracles.operator.journal import Journal
+from oracles.service.database import BusyError, Database
+from oracles.service.failures import fatal
+from oracles.service.web import WebServer
 from scripts.build import ROOT
 from tests.operator.network import COMMAND, PATIENCE, Network
 from tests.operator.test_faults import Cable, free_port, rewire
@@ -208,4 +210,4 @@ def test_disk__full_when_the_journal_is_opened__is_waited_for(
 def test_port__not_allowed_or_no_port__is_a_mistake_in_the_configuration() -> None:
     for listen in ("127.0.0.1:x", "127.0.0.1:99999", "nonsense"):
         with pytest.raises(ConfigError, match="cannot listen"):
-            Server(listen, "", None, None, None, None, problems=list, alive=bool)  # type: ignore[arg-type]
+            WebServer(listen, CollectorRegistry(), problems=list, alive=bool)

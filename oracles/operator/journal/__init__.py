@@ -8,31 +8,30 @@ transactions   what was sent for which duty, so that a restart does not send it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from oracles.operator.journal.database import BusyError, Database
-from oracles.operator.journal.logs import LogIndex
 from oracles.operator.journal.messages import Messages, SignedReport
 from oracles.operator.journal.reports import EquivocationError, Report, Reports
-from oracles.operator.journal.transactions import Transaction, TransactionLog
+from oracles.service.database import Database
+from oracles.service.logindex import LogIndex
+from oracles.service.transactions import TransactionLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
-    "BusyError",
-    "Database",
     "EquivocationError",
     "Journal",
-    "LogIndex",
     "Messages",
     "Report",
     "Reports",
     "SignedReport",
-    "Transaction",
-    "TransactionLog",
 ]
+
+
+#: Of all tables; another one is refused, so that no upgrade forgets what was signed.
+_VERSION: Final = 2
 
 
 class Journal:
@@ -50,7 +49,8 @@ class Journal:
 
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
         tables = (LogIndex, Reports, Messages, TransactionLog)
-        self._database = Database(folder, [table.SCHEMA for table in tables], identity)
+        schema = [table.SCHEMA for table in tables]
+        self._database = Database(folder, schema, identity, version=_VERSION)
         self.logs = LogIndex(self._database)
         self.reports = Reports(self._database)
         self.messages = Messages(self._database)

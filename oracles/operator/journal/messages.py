@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.chain.oracle import Ground, Submission
 
 if TYPE_CHECKING:
-    from oracles.operator.journal.database import Database
+    from oracles.service.database import Database
 
 #: Reports kept of one member and round: two prove a contradiction, more add nothing.
 _MOST_REPORTS: Final = 3

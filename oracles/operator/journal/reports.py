@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.errors import QmiaError
 
 if TYPE_CHECKING:
-    from oracles.operator.journal.database import Database
+    from oracles.service.database import Database
 
 
 class EquivocationError(QmiaError):

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-#: Of all tables; another one is refused, so that no upgrade forgets what was signed.
-_VERSION = 2
 _IDENTITY = "CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
 
 
@@ -39,7 +37,7 @@ def _lock(folder: Path) -> IO[str]:
             raise
         raise ConfigError(
             f"the file system of {folder} has no locks ({error.strerror}), and without one a second"
-            " daemon could sign another report: put `state` on a local disk"
+            " process could sign or send once more: put `state` on a local disk"
         ) from error
     return file
 
@@ -50,7 +48,8 @@ class Database:
     Args:
         folder: where it lives; created if missing.
         schema: statements that create the tables.
-        identity: chain, contracts and operator that it belongs to.
+        identity: chain, contracts and key that it belongs to.
+        version: of all tables; a file of another one is refused, so that nothing is forgotten.
 
     Raises:
         BusyError: another process uses it.
@@ -58,7 +57,10 @@ class Database:
         OSError, sqlite3.OperationalError: the disk refuses, which may pass.
     """
 
-    def __init__(self, folder: Path, schema: Iterable[str], identity: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, schema: Iterable[str], identity: Mapping[str, str], *, version: int
+    ) -> None:
+        self._version = version
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(folder.parent)
         self._lock_file = _lock(folder)
@@ -84,11 +86,11 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         ((version,),) = self.rows("PRAGMA user_version")
-        if version not in (0, _VERSION):
-            raise sqlite3.NotSupportedError(f"its format is {version}, not {_VERSION}")
+        if version not in (0, self._version):
+            raise sqlite3.NotSupportedError(f"its format is {version}, not {self._version}")
         for statements in (_IDENTITY, *schema):
             self._connection.executescript(statements)
-        self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+        self._connection.execute(f"PRAGMA user_version = {self._version}")
         with self.atomic():
             for each in identity.items():
                 self.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", *each)

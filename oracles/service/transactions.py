@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.operator.duty import Duty, Kind
+from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
-    from oracles.operator.journal.database import Database
+    from oracles.service.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class TransactionLog:
         return [
             Transaction(
                 id_,
-                Duty(Kind(kind), auction, round_, target),
+                Duty(kind, auction, round_, target),
                 nonce,
                 state,
                 json.loads(request),

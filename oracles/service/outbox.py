@@ -20,7 +20,7 @@ from oracles.chain import fees, rpc
 from oracles.chain.rpc import node_errors
 from oracles.chain.sending import OVERTAKEN_LOOKS, Fate, look, transaction_hash
 from oracles.errors import ChainError, NodeError, Reverted
-from oracles.operator.journal import Transaction
+from oracles.service.transactions import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from oracles.chain.signers import Signer
-    from oracles.operator.duty import Duty
-    from oracles.operator.journal import TransactionLog
+    from oracles.service.duty import Duty
+    from oracles.service.transactions import TransactionLog
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Outbox:
         web3: connection.
         signer: who signs.
         transactions: where they are written down.
-        max_fee_gwei: never pay more for a unit of gas.
+        max_fee_gwei: never pay more for a unit of gas; a function where that depends on the duty.
         replace_seconds: when a transaction counts as stuck.
         clock: unix time.
     """
@@ -60,7 +60,7 @@ class Outbox:
         signer: Signer,
         transactions: TransactionLog,
         *,
-        max_fee_gwei: float,
+        max_fee_gwei: float | Callable[[Duty], float],
         replace_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -68,7 +68,7 @@ class Outbox:
         self._signer = signer
         self._address = to_checksum_address(signer.address)
         self._log = transactions
-        self._cap = int(max_fee_gwei * 10**9)
+        self._max_fee = max_fee_gwei
         self._replace_seconds = replace_seconds
         self._clock = clock
         #: By row: how often its nonce was found used while there was no receipt of it.
@@ -101,7 +101,7 @@ class Outbox:
                 "value": 0,
                 "gas": gas,
             }
-            fee, tip = fees.quote(self._web3, self._cap)
+            fee, tip = fees.quote(self._web3, self._cap(duty))
             nonce = self._nonce()
             raw = self._sign(request, nonce, fee, tip)
         # From here on the transaction exists: if this process dies, the next one sends it.
@@ -190,10 +190,11 @@ class Outbox:
             log.warning("cancelled", duty=str(transaction.duty), reason=error.reason)
             request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
         least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
-        fee, tip = fees.quote(self._web3, self._cap)
+        cap = self._cap(transaction.duty)
+        fee, tip = fees.quote(self._web3, cap)
         fee = max(fee, least)
         tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
-        if fee > self._cap:
+        if fee > cap:
             log.error("stuck at the fee cap", duty=str(transaction.duty), nonce=transaction.nonce)
             self._log.update(replace(transaction, sent=self._clock()))
             self._broadcast(transaction.raw)
@@ -212,6 +213,11 @@ class Outbox:
         )
         self._broadcast(raw)
         log.info("replaced", duty=str(transaction.duty), nonce=transaction.nonce, fee_wei=fee)
+
+    def _cap(self, duty: Duty) -> int:
+        """Most wei for a unit of gas."""
+        gwei = self._max_fee(duty) if callable(self._max_fee) else self._max_fee
+        return int(gwei * 10**9)
 
     def _nonce(self) -> int:
         pending = self._log.in_state("pending")

@@ -11,24 +11,19 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from oracles.errors import ChainError, ConfigError, InputError, IntegrityError, QmiaError
-from oracles.evidence import StoreError
-from oracles.operator.duty import Duty
-from oracles.operator.journal import EquivocationError
+from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from oracles.operator.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-#: First match counts. `True`: only a person can mend it, and the daemon stops. An operator that
-#: stopped loses rounds, so whatever may pass by itself is tried again; so is what nobody thought
-#: of, with its traceback in the log: no stranger's message can stop anybody.
+#: First match counts. `True`: only a person can mend it, and the daemon stops. A daemon that
+#: stopped misses what is due, so whatever may pass by itself is tried again; so is what nobody
+#: thought of, with its traceback in the log: no stranger's message can stop anybody.
 _TABLE: Final[tuple[tuple[type[BaseException], bool], ...]] = (
-    (EquivocationError, False),  # the signature was refused: nothing happened, others go on
     (ConfigError, True),
-    (StoreError, False),
     (ChainError, False),
     (IntegrityError, False),
     (InputError, False),
@@ -100,12 +95,16 @@ class Failures:
     """Tells, counts and times failures, so that one thing that fails stops no other.
 
     Args:
-        metrics: where they are counted.
+        count: called with each failure.
         clock: seconds that only grow.
     """
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
-        self._metrics = metrics
+    def __init__(
+        self,
+        count: Callable[[BaseException], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count = count
         self._clock = clock
         self._backoff = Backoff()
 
@@ -135,10 +134,8 @@ class Failures:
 
     def failed(self, key: Key, error: BaseException) -> None:
         """Note a failure."""
-        if isinstance(error, EquivocationError):
-            self._metrics.equivocations.inc()
+        self._count(error)
         pause = self._backoff.failed(key, self._clock())
-        self._metrics.failures.labels(type(error).__name__).inc()
         trace = None if expected(error) else error
         log.warning("failed", what=str(key), error=str(error), retry_seconds=pause, exc_info=trace)
 

@@ -7,7 +7,7 @@ that block's hash. When the chain is reorganised, the index is rewound to the fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eth_utils.address import to_checksum_address
 
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from oracles.chain.events import Event
     from oracles.chain.packing import Score
     from oracles.chain.typed_events import Panel
-    from oracles.operator.journal import LogIndex
+    from oracles.service.logindex import LogIndex
 
-_EVENTS = (
+
+_EVENTS: Final = (
     typed_events.Aborted,
     typed_events.AuctionCreated,
+    typed_events.BondReclaimed,
     typed_events.ChallengeResolved,
     typed_events.Challenged,
+    typed_events.Claimed,
     typed_events.Committed,
     typed_events.Complained,
     typed_events.ContradictionProved,

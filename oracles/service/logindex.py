@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.chain.events import Event
-    from oracles.operator.journal.database import Database
+    from oracles.service.database import Database
 
 #: Checkpoints kept: enough to find the fork point of any reorganisation that is no catastrophe.
 _CHECKPOINTS: Final = 256
