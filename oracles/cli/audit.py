@@ -311,8 +311,6 @@ def usage(
 
     Exit code 1: something differs. A receipt whose entry is not in the log proves an omission.
     """
-    from dataclasses import asdict
-
     from eth_utils.address import to_checksum_address
 
     from oracles.chain.deployment import Deployment
@@ -335,15 +333,7 @@ def usage(
     found = check_usage(Entries(log), source, publisher, posted, accrued=accrued, receipts=held)
     found.rejected += [Difference("receipts", each) for each in wrong]
     if json:
-        print_json(
-            {
-                **asdict(found),
-                "metered": str(found.metered),
-                "other": str(found.other),
-                "periods": len(posted),
-                "receipts": len(held),
-            }
-        )
+        print_json({**found.plain(), "periods": len(posted), "receipts": len(held)})
     else:
         _print_usage(found, len(posted), len(held))
     if found.differences:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from oracles.dataset.merkle import HASH_BYTES, MerkleRoot
 from oracles.errors import InputError, IntegrityError
@@ -121,6 +121,36 @@ class UsageReport:
     by_kind: Counter[str] = field(default_factory=Counter)
     by_period: list[PeriodSums] = field(default_factory=list)
     rejected: list[Difference] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON: amounts are decimal text, those by model and customer in millionths."""
+        return {
+            "passed": not self.differences,
+            "differences": [asdict(each) for each in self.differences],
+            "rejected": [asdict(each) for each in self.rejected],
+            "entries": self.entries,
+            "open_entries": self.open_entries,
+            "metered": str(self.metered),
+            "other": str(self.other),
+            "by_model": _texts(self.by_model),
+            "by_customer": _texts(self.by_customer),
+            "by_kind": _texts(self.by_kind),
+            "by_period": [
+                {
+                    "period": each.number,
+                    "end": each.end,
+                    "entries": each.entries,
+                    "revenue": str(each.revenue),
+                    "by_model": _texts(each.by_model),
+                    "by_customer": _texts(each.by_customer),
+                }
+                for each in self.by_period
+            ],
+        }
+
+
+def _texts(amounts: Mapping[str, int]) -> dict[str, str]:
+    return {name: str(amount) for name, amount in sorted(amounts.items())}
 
 
 def check_usage(
