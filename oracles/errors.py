@@ -6,6 +6,7 @@
     ├── ChainError       a transaction or contract said no
     │   ├── Reverted     a contract refuses a call, with the error that it names
     │   └── NodeError    a node is silent, refuses, or answers nonsense; it may pass by itself
+    │       └── GapError what a node gave is less than what the contracts hold
     └── IntegrityError   bytes do not match what was committed (digest, signature, key)
 
 Packages may derive their own errors from these. A message says what is wrong and what to do.
@@ -71,6 +72,10 @@ class NodeError(ChainError):
     def __init__(self, message: str, code: int | None = None, *, final: bool = False) -> None:
         super().__init__(message)
         self.code, self.final = code, final
+
+
+class GapError(NodeError):
+    """What a node gave has a gap: less than what the contracts hold, or out of its order."""
 
 
 class IntegrityError(QmiaError):

@@ -1,13 +1,17 @@
 """A node as a source: logs read in ranges that the node allows, kept in a cache that resumes.
 
 The cache is one SQLite file. A range is added whole, with the hash of its last block; before more
-is added, the newest ranges whose hash is no longer on the chain are thrown away.
+is added, the newest ranges whose hash is no longer on the chain are thrown away. What was read is
+held against the contracts' own counts: where it is less, the cache is thrown away and all is read
+again, so that an answer with a gap is never kept.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +23,10 @@ from oracles.audit.auctions import mut_of
 from oracles.audit.records import Balance, Block, Draw, Header, Log, Record
 from oracles.chain import rpc
 from oracles.chain.events import decode_log
+from oracles.chain.logs import ask_logs, in_ranges
 from oracles.chain.tokens import Erc20
 from oracles.chain.typed_events import AuctionCreated, DstCreated
-from oracles.errors import ChainError, ConfigError, NodeError
+from oracles.errors import ChainError, ConfigError, GapError, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,14 +36,15 @@ if TYPE_CHECKING:
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
+    from oracles.chain.logs import Log as FoundLog
 
 _TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
-#: First range asked for, in blocks; it halves when the node refuses and doubles when it answers.
-FIRST_RANGE = 10_000
 #: Addresses asked for at once; nodes limit the length of a filter.
 _BATCH: Final = 100
-#: A range that reorganisations keep changing is tried this often.
-_ATTEMPTS: Final = 5
+#: What reorganisations keep changing, or stays incomplete, is tried this often.
+_ATTEMPTS: Final = 4
+#: Seconds before an incomplete answer is asked for again.
+_PAUSE: Final = 1.0
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ranges (last INTEGER PRIMARY KEY, hash BLOB NOT NULL);
@@ -63,6 +69,7 @@ class Node:
         on_range: told the last block of each range and the last of all.
 
     Raises:
+        GapError: the node's logs stay less than what the contracts count.
         ChainError: the node does not answer, refuses a single block, or keeps changing its mind.
         ConfigError: the node is of another chain, has no such contracts, or has not read as far as
             their deployment; or the cache belongs to another deployment.
@@ -82,6 +89,7 @@ class Node:
         self._on_range = on_range
         self._auction = deployment.address("DataAuction")
         self._factory = deployment.address("DstFactory")
+        self._oracle = deployment.address("ScoreOracle")
         with rpc.node_errors("asking for the chain"):
             chain_id = web3.eth.chain_id
         if chain_id != deployment.chain_id:
@@ -109,17 +117,22 @@ class Node:
                 f"block {last} ({block_tag}) is before the deployment at block {deployment.block}:"
                 " wait, or read further with --block-tag latest"
             )
-        self._extend(last)
+        self._last = last
+        self._read_all()
+        self._header = self._describe()
+
+    def _describe(self) -> Header:
+        last = self._last
         digest = bytes(self._block(last)["hash"])
         muts, tokens = self._derived(last + 1, [])
-        self._header = Header(
-            chain_id,
-            deployment,
-            deployment.block,
+        return Header(
+            self._deployment.chain_id,
+            self._deployment,
+            self._deployment.block,
             last,
             digest,
             self._count(digest),
-            {token: Erc20(web3, token).currency() for token in tokens},
+            {token: Erc20(self._web3, token).currency() for token in tokens},
             self._draws(last),
             self._balances(digest, [self._auction, *muts], tokens),
         )
@@ -183,6 +196,71 @@ class Node:
         except NodeError:
             return None
 
+    def read_again(self) -> None:
+        """Throw away all that was read, and read it again, from another node where there is one.
+
+        Raises:
+            GapError, ChainError: see the class.
+        """
+        self._forget()
+        self._read_all()
+        self._header = self._describe()
+
+    def _forget(self) -> None:
+        self._db.executescript("DELETE FROM ranges; DELETE FROM logs; DELETE FROM blocks;")
+        rpc.turn_to_next(self._web3)
+
+    def _read_all(self) -> None:
+        """Read up to the last block, again and again until nothing is missing."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                self._extend(self._last)
+                self._complete()
+            except GapError:
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
+                self._forget()
+            else:
+                return
+
+    def _complete(self) -> None:
+        """Raise unless there are as many auctions, bids and sets as the contracts count."""
+        digest = bytes(self._block(self._last)["hash"])
+        count = self._count(digest)
+        if count is None:
+            return  # The header says so.
+        found = Counter[tuple[str, int]]()
+        rows = self._db.execute(
+            "SELECT address, topics, data FROM logs WHERE block <= ?", (self._last,)
+        )
+        for row in rows:
+            event = self._decoded(*row)
+            if event is not None and event.address in (self._auction, self._oracle):
+                found[event.name, event.auction_id or 0] += 1
+        what = f"DataAuction {self._auction} at block {self._last} ({_hex(digest)[:10]}…)"
+        seen = sum(1 for name, _ in found if name == "AuctionCreated")
+        if seen != count:
+            raise GapError(
+                f"{what} has {count} auctions, but the node gives the logs of {seen}: nothing was"
+                " audited. Try again, or name another node"
+            )
+        contract, block = self._deployment.auction(self._web3), _hex(digest)
+        for auction in range(1, count + 1):
+            bids = contract.bid_count(auction, block=block)
+            if (told := found["Committed", auction]) != bids:
+                raise GapError(
+                    f"{what} has {bids} bids in auction {auction}, but the node gives the logs of"
+                    f" {told}: nothing was audited. Try again, or name another node"
+                )
+        sets = self._deployment.oracle(self._web3).set_count(block=block)
+        if (told := found["SetProposed", 0]) != sets:
+            raise GapError(
+                f"ScoreOracle {self._oracle} has {sets} operator sets at block {self._last}, but"
+                f" the node gives the logs of {told}: nothing was audited. Try again, or name"
+                " another node"
+            )
+
     @property
     def header(self) -> Header:
         """What the records cover."""
@@ -220,27 +298,20 @@ class Node:
             raise ConfigError("the cache belongs to another deployment; pass another --cache")
 
     def _extend(self, last: int) -> None:
-        start = self._resume()
-        width = FIRST_RANGE
-        refused = 0
+        start, refused = self._resume(), 0
         while start <= last:
-            end = min(last, start + width - 1)
-            try:
-                logs, blocks, end_hash = self._read(start, end)
-            except ChainError:
-                if end == start:
-                    raise
-                width = max(1, (end - start + 1) // 2)
-                continue
-            if logs is None:
-                refused += 1
-                if refused == _ATTEMPTS:
-                    raise ChainError(f"blocks {start} to {end} keep changing; try again later")
-                start = self._resume()
-                continue
-            self._store(end, end_hash, logs, blocks)
-            self._on_range(end, last)
-            start, width, refused = end + 1, min(FIRST_RANGE, width * 2), 0
+            for end, (logs, blocks, end_hash) in in_ranges(self._web3, start, last, self._read):
+                if logs is None:
+                    refused += 1
+                    if refused == _ATTEMPTS:
+                        raise ChainError(f"blocks {start} to {end} keep changing; try again later")
+                    break
+                self._store(end, end_hash, logs, blocks)
+                self._on_range(end, last)
+                start, refused = end + 1, 0
+            else:
+                return
+            start = self._resume()
 
     def _resume(self) -> int:
         """First block to read; ranges that the chain has left are thrown away."""
@@ -269,20 +340,21 @@ class Node:
                 self._db.execute("DELETE FROM blocks WHERE number > ?", (limit,))
 
     def _store(
-        self, end: int, end_hash: bytes, logs: Sequence[Any], blocks: dict[int, Block]
+        self, end: int, end_hash: bytes, logs: Sequence[FoundLog], blocks: dict[int, Block]
     ) -> None:
         with self._db:
             self._db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?)", blocks.values())
             self._db.executemany(
+                # Transfers between two of our contracts are found from both ends.
                 "INSERT OR IGNORE INTO logs VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     (
-                        log["blockNumber"],
-                        log["logIndex"],
-                        to_checksum_address(log["address"]),
-                        b"".join(bytes(topic) for topic in log["topics"]),
-                        bytes(log["data"]),
-                        bytes(log["transactionHash"]),
+                        log.block,
+                        log.index,
+                        log.address,
+                        b"".join(log.topics),
+                        log.data,
+                        log.transaction,
                     )
                     for log in logs
                 ),
@@ -291,7 +363,7 @@ class Node:
 
     # THE NODE
 
-    def _read(self, start: int, end: int) -> tuple[list[Any] | None, dict[int, Block], bytes]:
+    def _read(self, start: int, end: int) -> tuple[list[FoundLog] | None, dict[int, Block], bytes]:
         """Logs of a range and the heads of their blocks; None where it changed meanwhile."""
         end_hash = bytes(self._block(end)["hash"])
         fixed = [each.address for each in self._deployment.contracts.values()]
@@ -305,28 +377,25 @@ class Node:
                 logs += self._transfers(start, end, token, holders)
         blocks: dict[int, Block] = {}
         for log in logs:
-            number = log["blockNumber"]
+            number = log.block
             if number not in blocks:
                 head = self._block(number)
                 fee = int(head.get("baseFeePerGas", 0))
                 blocks[number] = Block(number, bytes(head["hash"]), int(head["timestamp"]), fee)
-            if blocks[number].hash != bytes(log["blockHash"]):
+            if blocks[number].hash != log.block_hash:
                 return None, {}, b""
         if bytes(self._block(end)["hash"]) != end_hash:
             return None, {}, b""
         return logs, blocks, end_hash
 
-    def _derived(self, start: int, fresh: Sequence[Any]) -> tuple[list[str], list[str]]:
+    def _derived(self, start: int, fresh: Sequence[FoundLog]) -> tuple[list[str], list[str]]:
         """Tokens made by the contracts, and settlement tokens, known at the end of a range."""
         known = self._db.execute(
             "SELECT address, topics, data FROM logs WHERE block < ? AND address IN (?, ?)",
             (start, self._auction, self._factory),
         )
         rows = [(address, topics, data) for address, topics, data in known]
-        rows += [
-            (log["address"], b"".join(bytes(topic) for topic in log["topics"]), bytes(log["data"]))
-            for log in fresh
-        ]
+        rows += [(log.address, b"".join(log.topics), log.data) for log in fresh]
         clones: dict[str, None] = {}
         tokens: dict[str, None] = {}
         for row in rows:
@@ -348,16 +417,16 @@ class Node:
         except ChainError:
             return None
 
-    def _logs(self, start: int, end: int, addresses: Sequence[str], topics: Any = None) -> Any:
-        query: dict[str, Any] = {"address": addresses, "fromBlock": start, "toBlock": end}
-        if topics is not None:
-            query["topics"] = topics
-        with rpc.node_errors(f"reading the logs of blocks {start} to {end}"):
-            return list(self._web3.eth.get_logs(query))  # type: ignore[arg-type]
+    def _logs(
+        self, start: int, end: int, addresses: Sequence[str], topics: Sequence[Any] | None = None
+    ) -> list[FoundLog]:
+        return ask_logs(self._web3, addresses, start, end, topics)
 
-    def _transfers(self, start: int, end: int, token: str, holders: Sequence[str]) -> list[Any]:
+    def _transfers(
+        self, start: int, end: int, token: str, holders: Sequence[str]
+    ) -> list[FoundLog]:
         """Transfers of a settlement token from and to our contracts."""
-        logs: list[Any] = []
+        logs: list[FoundLog] = []
         for first in range(0, len(holders), _BATCH):
             ours = [
                 "0x" + holder[2:].lower().rjust(64, "0")

@@ -7,19 +7,21 @@ results. The limit is found by bisecting on a logarithmic scale and kept for the
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from eth_utils.address import to_checksum_address
 
-from oracles.chain.rpc import node_errors, too_much
+from oracles.chain.rpc import block_hash, node_errors, too_much, witnesses
 from oracles.errors import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from eth_typing import ChecksumAddress
     from web3 import Web3
+
+T = TypeVar("T")
 
 #: Widest range asked for, in blocks.
 WIDEST: Final = 10_000
@@ -96,12 +98,34 @@ def read_logs(
         NodeError: the node does not answer, refuses even a single block, or its answer does not
             fit the question.
     """
+    return in_ranges(
+        web3, first, last, lambda start, end: ask_logs(web3, addresses, start, end, topics)
+    )
+
+
+def in_ranges(
+    web3: Web3, first: int, last: int, read: Callable[[int, int], T]
+) -> Iterator[tuple[int, T]]:
+    """Read blocks range by range, each as wide as the node allows.
+
+    Args:
+        web3: connection, for which the width is remembered.
+        first: first block.
+        last: last block, included.
+        read: reads from one block to another, both included; raises a `NodeError` for which
+            `too_much` holds where that was too much at once.
+
+    Yields:
+        The last block of a range, and what was read.
+
+    Raises:
+        NodeError: the node does not answer, or refuses even a single block.
+    """
     width = _WIDTHS.setdefault(web3, _Width())
-    wanted = [to_checksum_address(address) for address in addresses]
     while first <= last:
         end = min(last, first + width.next() - 1)
         try:
-            logs = _ask(web3, wanted, first, end, topics)
+            found = read(first, end)
         except NodeError as error:
             if not too_much(error):
                 raise
@@ -113,8 +137,45 @@ def read_logs(
             continue
         if end < last:
             width.answered(end - first + 1)
-        yield end, logs
+        yield end, found
         first = end + 1
+
+
+def ask_logs(
+    web3: Web3,
+    addresses: Sequence[str],
+    first: int,
+    last: int,
+    topics: Sequence[Any] | None = None,
+) -> list[Log]:
+    """The logs of one range, in order.
+
+    Where a second node is named it is asked too: a log that only one of them gives counts if its
+    block is on the chain of the first, since a node rather loses a log than invents one.
+
+    Raises:
+        NodeError: the node does not answer, refuses, or its answer does not fit the question; or
+            two nodes contradict each other.
+    """
+    wanted = [to_checksum_address(address) for address in addresses]
+    logs = {(log.block, log.index): log for log in _ask(web3, wanted, first, last, topics)}
+    for other in witnesses(web3)[:1]:
+        try:
+            seen = _ask(other, wanted, first, last, topics)
+        except NodeError:
+            continue  # It is there for when the first one fails, and may be behind or narrower.
+        for log in seen:
+            place = (log.block, log.index)
+            known = logs.get(place)
+            if log == known or block_hash(web3, log.block) != log.block_hash:
+                continue
+            if known is not None:
+                raise NodeError(
+                    f"two nodes give different logs for place {log.index} of block {log.block}:"
+                    " one of them cannot be trusted"
+                )
+            logs[place] = log
+    return [logs[place] for place in sorted(logs)]
 
 
 def _ask(

@@ -196,7 +196,7 @@ class _Node:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("a node's address begins with http:// or https://")
-        self._url = url
+        self.url = url
         self._session = requests.Session()
         # Parts that may be keys, in case the node repeats them in a message.
         pieces = re.split(r"[/=&?]", f"{parts.path}?{parts.query}")
@@ -215,7 +215,7 @@ class _Node:
         """
         try:
             reply = self._session.post(
-                self._url,
+                self.url,
                 data=request,
                 headers={"Content-Type": "application/json"},
                 timeout=RPC_TIMEOUT,
@@ -401,6 +401,15 @@ class FallbackProvider(JSONBaseProvider):
             )
         node.checked = True
 
+    def turn(self) -> None:
+        """Ask the next node from now on, where there is one: this one's answers do not do."""
+        self._current = (self._current + 1) % len(self._nodes)
+
+    def others(self) -> list[FallbackProvider]:
+        """Each of the other nodes alone, the next one first; nobody waits for them."""
+        rest = self._nodes[self._current + 1 :] + self._nodes[: self._current]
+        return [FallbackProvider([node.url], self._chain_id, patience=0) for node in rest]
+
     def is_connected(self, show_traceback: bool = False) -> bool:
         """Whether any node answers."""
         del show_traceback
@@ -430,10 +439,7 @@ def connect(
         ConfigError: an address is not HTTP.
         NodeError: no node answers, or they are on another chain.
     """
-    provider = FallbackProvider(urls, chain_id, patience=patience, notify=notify)
-    web3 = Web3(provider)
-    # Chains with proof of authority put more than 32 bytes there.
-    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    web3 = _over(FallbackProvider(urls, chain_id, patience=patience, notify=notify))
     try:
         with node_errors("connecting"):
             _ = web3.eth.chain_id
@@ -442,6 +448,27 @@ def connect(
             f"no node answers: {error}. Start one, or name another", error.code
         ) from error
     return web3
+
+
+def _over(provider: FallbackProvider) -> Web3:
+    web3 = Web3(provider)
+    # Chains with proof of authority put more than 32 bytes there.
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    return web3
+
+
+def witnesses(web3: Web3) -> list[Web3]:
+    """Connections to the other nodes that are configured, each alone, the next one first."""
+    provider = web3.provider
+    if not isinstance(provider, FallbackProvider):
+        return []
+    return [_over(each) for each in provider.others()]
+
+
+def turn_to_next(web3: Web3) -> None:
+    """Ask the next node from now on, where there is one."""
+    if isinstance(web3.provider, FallbackProvider):
+        web3.provider.turn()
 
 
 # QUESTIONS THAT SEVERAL PLACES ASK

@@ -5,11 +5,13 @@ The audit has a state of its own, on purpose.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from oracles.chain import rpc
 from oracles.chain.auction import State
+from oracles.chain.complete import check_auction
 from oracles.chain.events import Event, read_events
 from oracles.chain.packing import (
     Place,
@@ -51,9 +53,11 @@ from oracles.chain.typed_events import (
     VectorPublished,
     Withdrawn,
 )
-from oracles.errors import ChainError
+from oracles.errors import ChainError, GapError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eth_typing import ChecksumAddress
     from web3 import Web3
 
@@ -63,6 +67,8 @@ if TYPE_CHECKING:
 
 #: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
 LOCK_SECONDS: Final = 7 * 86_400
+#: Seconds after which an incomplete answer is asked for again.
+_PAUSES: Final = (0.5, 1.0, 2.0)
 
 
 class Seat(NamedTuple):
@@ -310,17 +316,31 @@ class AuctionState:
         return unpack_vector(b"".join(code))
 
     def apply(self, event: Event) -> None:
-        """Take the next event of this auction, by any of the contracts, into account."""
+        """Take the next event of this auction, by any of the contracts, into account.
+
+        Raises:
+            GapError: it needs an earlier one that is missing.
+        """
         body = event.body
-        if isinstance(body, RollTallied):
-            self.roll, self.roll_block = unpack_roll(body.roll), event.block
-        elif not (self._apply_bid(body) or self._apply_scoring(body) or self._apply_money(body)):
-            self._apply_exchange(body)
+        try:
+            if isinstance(body, RollTallied):
+                self.roll, self.roll_block = unpack_roll(body.roll), event.block
+            elif not any(
+                each(body) for each in (self._apply_bid, self._apply_scoring, self._apply_money)
+            ):
+                self._apply_exchange(body)
+        except (LookupError, ValueError) as error:
+            raise GapError(
+                f"auction {self.id}: {event.name} in block {event.block} needs a log that the node"
+                " left out; try again, or name another node"
+            ) from error
 
     def _apply_bid(self, body: Body) -> bool:
         """Commitments, reveals, and how the auction ends."""
         match body:
             case Committed():
+                if body.index != len(self.commitments):
+                    raise LookupError(body.index)
                 self.commitments.append(
                     Commitment(body.index, body.owner, body.payer, body.sealed_bid, body.data_set)
                 )
@@ -417,15 +437,63 @@ class AuctionState:
         return self.panel(round_).members.index(member)
 
 
-def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionState:
-    """Read one auction from the logs of its three contracts.
+def load_auction(
+    web3: Web3,
+    deployment: Deployment,
+    auction: int,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+) -> AuctionState:
+    """Read one auction from the logs of its three contracts, and hold it against their storage.
+
+    What a node leaves out for the moment is asked again, elsewhere where there are more nodes.
+
+    Args:
+        web3: connection.
+        deployment: where the contracts are.
+        auction: its id.
+        sleep: between two tries.
 
     Raises:
+        GapError: the logs stay incomplete.
         ChainError: there is no such auction, or the node does not answer.
     """
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            return _read_auction(web3, deployment, auction)
+        except GapError:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+        rpc.turn_to_next(web3)
+        sleep(pause)
+
+
+def _read_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionState:
+    """One auction at the newest block, complete or not at all."""
+    newest = rpc.block(web3, "latest")
+    number, digest = newest["number"], bytes(newest["hash"])
+    state = _fold(web3, deployment, auction, number)
+    if state is None:
+        count = deployment.auction(web3).auction_count(block=number)
+        if not 0 < auction <= count:
+            contract = deployment.address("DataAuction")
+            raise ChainError(f"there is no auction {auction} in {contract}, which has {count}")
+        raise GapError(
+            f"the contract has {count} auctions, but the node gives no logs of auction {auction};"
+            " try again, or name another node"
+        )
+    check_auction(state, web3, deployment, number)
+    if rpc.block_hash(web3, number) != digest:
+        raise GapError("the chain was reorganised while it was read; try again")
+    return state
+
+
+def _fold(web3: Web3, deployment: Deployment, auction: int, newest: int) -> AuctionState | None:
+    """An auction from its logs alone; None without its creation."""
     contract, oracle = deployment.address("DataAuction"), deployment.address("ScoreOracle")
     exchange = deployment.address("Exchange")
-    newest = rpc.newest(web3)
     consumer, number = "0x" + contract[2:].lower().rjust(64, "0"), f"0x{auction:064x}"
     events = [
         *read_events(web3, [contract, exchange], deployment.block, newest, topics=[number]),
@@ -440,6 +508,4 @@ def load_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionSta
             state = AuctionState.start(event, (found.first, found.appeal), created, draw)
         elif state is not None:
             state.apply(event)
-    if state is None:
-        raise ChainError(f"there is no auction {auction} in {contract}")
     return state

@@ -78,6 +78,38 @@ def _replay(source: Source) -> Replay:
         return run(source, progress=lambda at: advance("replay", at - first, last - first))
 
 
+def _against_storage(state: Replay, rpc: list[str]) -> None:
+    from oracles.audit.storage import check_storage
+    from oracles.chain.rpc import connect
+
+    auctions = len(state.auctions.auctions)
+    with bars() as advance:
+        check_storage(
+            state,
+            connect(rpc, state.header.chain_id),
+            progress=lambda done: advance("storage", done, auctions),
+        )
+
+
+def _replay_whole(source: Source, rpc: list[str] | None, *, storage: bool) -> Replay:
+    """Replay, and compare with storage if asked.
+
+    What differs may be a gap in the node's logs, so these are read again once.
+    """
+    from oracles.audit.node import Node
+
+    if storage and not rpc:
+        raise ConfigError("--storage needs a node: add --rpc")
+    for again in (False, True):
+        state = _replay(source)
+        if storage and rpc:
+            _against_storage(state, rpc)
+        if again or not state.findings() or not isinstance(source, Node):
+            break
+        source.read_again()
+    return state
+
+
 @app.command()
 def archive(
     out: Annotated[Path, typer.Argument(help="File to write: out.qmia-archive.")],
@@ -125,8 +157,11 @@ def replay(
         Path | None, typer.Option(help="Write the story of the auctions as one HTML page.")
     ] = None,
     storage: Annotated[
-        bool, typer.Option(help="Also compare with the contracts' storage at the last block.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Compare with the contracts' storage at the last block: the default with --rpc."
+        ),
+    ] = None,
     agreement: Annotated[
         Path | None, typer.Option(help="Contract text that the auction must be under.")
     ] = None,
@@ -141,19 +176,14 @@ def replay(
         raise ConfigError("--agreement is the text of one auction: add --auction")
     text = None if agreement is None else _bytes(agreement)
     source = _source(archive, rpc, deployment, block_tag, cache)
-    state = _replay(source)
+    if storage is None:
+        storage = archive is None and source.header.auctions is not None
+    state = _replay_whole(source, rpc, storage=storage)
     if auction is not None and auction not in state.auctions.auctions:
         last = source.header.to_block
         raise ConfigError(f"there is no auction {auction} up to block {last}")
     if text is not None and auction is not None:
         state.check_agreement(auction, text)
-    if storage:
-        from oracles.audit.storage import check_storage
-        from oracles.chain.rpc import connect
-
-        if not rpc:
-            raise ConfigError("--storage needs a node: add --rpc")
-        check_storage(state, connect(rpc))
     if report is not None:
         from oracles.audit.report import page
 
@@ -190,6 +220,12 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
     _print_findings(state.findings(auction))
     made = sum(counts["made"] for counts in summary["checks"].values())
     verdict = "[green]passed[/]" if summary["passed"] else "[red]has findings[/]"
+    if summary["complete"] is None:
+        stdout.print(
+            "Nobody has counted whether these logs are all: the node no longer has the state of"
+            " that block. An archive node, or a later block, has it.",
+            soft_wrap=True,
+        )
     total = len(state.auctions.auctions)
     scope = f"{total} auctions" if auction is None else f"auction {auction} of {total}"
     stdout.print(
@@ -250,7 +286,8 @@ def scores(
     from oracles.evidence import open_store
     from oracles.scoring import load_scoring
 
-    state = _replay(_source(archive, rpc, deployment, block_tag, cache))
+    source = _source(archive, rpc, deployment, block_tag, cache)
+    state = _replay_whole(source, rpc, storage=False)
     chosen = state.auctions.auctions.get(auction)
     if chosen is None:
         raise ConfigError(f"there is no auction {auction}")

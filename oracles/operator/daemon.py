@@ -231,7 +231,8 @@ class Daemon(Loop):
         self._pinner.advance()
         self._monitor.report_cycle(head, turns, due, self._pinner.waiting)
         to_score = {duty for duty in due if duty.kind is Kind.SCORE}
-        self.problems = self._assessor.neglected(to_score)
+        unclear = [f"auction {each}: its state cannot be read" for each in sorted(unknown)]
+        self.problems = [*self._assessor.neglected(to_score), *unclear]
         log.debug("cycle", block=head.number, auctions=len(turns))
 
     def _poll(self) -> None:
@@ -255,6 +256,7 @@ class Daemon(Loop):
                 self._context.journal.close_auction(auction.id)
                 self._index.forget(auction.id)
             return None
+        self._index.check(auction, head)
         if finished(auction, me, self._context.address, head):
             self._finish(auction)
             return None

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import rpc, typed_events
+from oracles.chain.complete import check_auction
 from oracles.chain.events import read_events
 from oracles.chain.state import AuctionState
 from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetProposed
-from oracles.errors import ChainError, NodeError
+from oracles.errors import ChainError, GapError, NodeError
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -101,31 +102,36 @@ class ChainIndex:
         oracle = to_checksum_address(deployment.address("ScoreOracle"))
         exchange = to_checksum_address(deployment.address("Exchange"))
         self._contracts = [self._auction, oracle, exchange]
+        self._deployment = deployment
         self._first = deployment.block
-        self._draw = deployment.auction(web3).draw()
+        self._contract = deployment.auction(web3)
+        self._draw = self._contract.draw()
+        #: First block of those read last, and whether they were read twice.
+        kept = logs.checkpoints()
+        self._read_from = kept[1][0] + 1 if len(kept) > 1 else None
+        self._confirmed = False
+        #: Head at which an auction was last held against storage.
+        self._checked: dict[int, bytes] = {}
         #: Kept from cycle to cycle, so that an auction is not folded again for each event.
         self._states: dict[int, AuctionState] = {}
 
     def follow(self) -> Head:
         """Read what is new and return the block that this cycle is pinned to.
 
+        The blocks read last are read once more: a node's index of logs may lag behind its head,
+        and what it left out then is found now.
+
         Raises:
+            GapError: the node's logs have fewer auctions than the contract; all are read again.
             ChainError: the node does not answer, or the chain changed meanwhile (try again).
         """
         head = rpc.block(self.web3, "latest")
         settled = head if self._tag == "latest" else rpc.block(self.web3, self._tag)
         number, digest = head["number"], bytes(head["hash"])
         start = self._fork_point()
-        if number >= start:
-            events = list(
-                read_events(
-                    self.web3,
-                    self._contracts,
-                    start,
-                    number,
-                    kinds=_EVENTS,
-                )
-            )
+        again = start if self._read_from is None else min(start, self._read_from)
+        if number >= start or not self._confirmed:
+            events = list(read_events(self.web3, self._contracts, again, number, kinds=_EVENTS))
             if rpc.block_hash(self.web3, number) != digest:
                 raise NodeError("the chain was reorganised while it was read")
             ours = [
@@ -133,12 +139,51 @@ class ChainIndex:
                 for event in events
                 if getattr(event.body, "consumer", self._auction) == self._auction
             ]
-            self._logs.store(ours, number, digest)
-            for event in ours:
-                state = self._states.get(event.auction_id or 0)
-                if state is not None:
+            known = self._logs.places(again)
+            fresh = [each for each in ours if (each.block, each.log_index) not in known]
+            late = {each.auction_id for each in fresh if each.block < start}
+            self._logs.store(fresh, number, digest)
+            self._confirmed, self._read_from = number < start, start
+            for event in fresh:
+                if event.auction_id in late:
+                    self._states.pop(event.auction_id or 0, None)  # Folded anew, in order.
+                elif state := self._states.get(event.auction_id or 0):
                     state.apply(event)
+            self._count(number)
         return Head(number, digest, head["timestamp"], settled["timestamp"], settled["number"])
+
+    def _count(self, number: int) -> None:
+        """Raise unless there are as many auctions as the contract has."""
+        count = self._contract.auction_count(block=number)
+        known = self._logs.numbers()
+        if known == set(range(1, count + 1)):
+            return
+        missing = min(set(range(1, count + 2)) - known)
+        # Ids rise with the blocks: what is missing comes after the auction before it.
+        before = [e.block for e in self._logs.events("AuctionCreated", subject=missing - 1)]
+        self._rewind(before[0] if before else -1)
+        rpc.turn_to_next(self.web3)
+        raise GapError(
+            f"the contract has {count} auctions at block {number}, but the node's logs have"
+            f" {len(known)}: they are read again"
+        )
+
+    def check(self, auction: AuctionState, head: Head) -> None:
+        """Hold an auction's state against the contracts' storage, once for each block.
+
+        Raises:
+            GapError: the node left logs out; they will be read again from the auction's first.
+            ChainError: the node does not answer.
+        """
+        if self._checked.get(auction.id) == head.hash:
+            return
+        try:
+            check_auction(auction, self.web3, self._deployment, head.number, page=head.number)
+        except GapError:
+            self._rewind(auction.created_at[0] - 1)
+            rpc.turn_to_next(self.web3)
+            raise
+        self._checked[auction.id] = head.hash
 
     def _fork_point(self) -> int:
         """First block to read, after dropping what is no longer on the chain."""
@@ -154,6 +199,7 @@ class ChainIndex:
 
     def _rewind(self, number: int) -> None:
         self._states.clear()
+        self._read_from = None
         self._logs.rewind(number)
 
     def auctions(self) -> list[int]:
@@ -177,6 +223,7 @@ class ChainIndex:
     def forget(self, auction: int) -> None:
         """Let go of an auction that is over."""
         self._states.pop(auction, None)
+        self._checked.pop(auction, None)
 
     def events(self, name: str, auction: int) -> list[Event]:
         """Indexed events of one kind about one auction, in order."""

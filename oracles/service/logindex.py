@@ -70,6 +70,18 @@ class LogIndex:
                 _CHECKPOINTS,
             )
 
+    def places(self, first: int) -> set[tuple[int, int]]:
+        """Block and position of every log from a block on."""
+        return set(self._database.rows("SELECT block, log_index FROM logs WHERE block >= ?", first))
+
+    def numbers(self) -> set[int]:
+        """Ids of all auctions, those that are over included."""
+        rows = self._database.rows(
+            "SELECT subject FROM logs WHERE name = 'AuctionCreated'"
+            " UNION SELECT auction FROM closed"
+        )
+        return {number for (number,) in rows}
+
     def rewind(self, number: int) -> None:
         """Forget logs and checkpoints above a block."""
         with self._database.atomic():

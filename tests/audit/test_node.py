@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from web3.types import RPCEndpoint
 
 from oracles.audit import Archive, hashes, replay, write_archive
-from oracles.audit import node as nodes
 from oracles.audit.node import Node
 from oracles.audit.storage import check_storage
+from oracles.chain import logs as chain_logs
 from oracles.chain.deployment import Deployed, Deployment
 from oracles.chain.events import decode_log
 from oracles.chain.typed_data import Domain, report_message
 from oracles.cli.audit import app
-from oracles.errors import ChainError, ConfigError
+from oracles.errors import ConfigError, NodeError
 from scripts.build import ROOT
 from tests.audit.mutations import Mutation, add, found_by, put
 from tests.audit.recorder import deployment_of
@@ -81,7 +81,7 @@ def test_node__read_in_ranges__is_the_same_and_passes(
     assert state.findings() == []
     assert state.checks.made["mut.claim"] == 1
     assert state.checks.made["draw.block"] == 1
-    monkeypatch.setattr(nodes, "FIRST_RANGE", 7)
+    monkeypatch.setattr(chain_logs, "WIDEST", 7)
     ends: list[int] = []
     cache = tmp_path / "cache.db"
     parts = source(market, cache=cache, on_range=lambda end, _: ends.append(end))
@@ -103,7 +103,7 @@ def test_node__that_refuses_wide_ranges__is_asked_for_narrow_ones(
 
     def limited(self: Node, start: int, end: int, *rest: Any) -> Any:
         if end - start >= 3:
-            raise ChainError("query exceeds the range")
+            raise NodeError("query exceeds the range", final=True)
         return honest(self, start, end, *rest)
 
     expected = list(source(market).records())
