@@ -172,6 +172,8 @@ def status(log: LogOption = LOG, json: JsonOption = False) -> None:
     """Closed periods of a log, and where they stand on chain."""
     from oracles.meter.log import read_periods
 
+    if not log.is_dir():
+        raise InputError(f"there is no usage log in {log}: name its folder with --log")
     _print_periods(read_periods(log), json=json)
 
 
