@@ -17,8 +17,8 @@ from oracles.cli import main
 from oracles.dataset import EncryptionKey
 from oracles.errors import ChainError, GapError
 from oracles.market.buyer import Buyer
-from oracles.operator.chainview import ChainIndex
 from oracles.operator.journal import Journal
+from oracles.service.chainview import ChainIndex
 from tests.support.anvil import Anvil
 from tests.support.market import COSTS, SCORES, Market
 from tests.support.middleman import Middleman
