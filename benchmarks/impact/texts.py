@@ -39,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
     drawn = corpora.load(
         options.cache / "corpora",
-        provider=18_000,
+        provider=48_000,
         seed=30_000,
         evaluation=60_000,
         spread=1.0,

@@ -34,7 +34,9 @@ class Pruned:
     payments: Mapping[int, int]
 
 
-def prune_and_split(bids: Iterable[Bid], *, budget: int) -> Pruned:
+def prune_and_split(
+    bids: Iterable[Bid], *, budget: int, dominant_first: bool | None = None
+) -> Pruned:
     """Buy at least a third of FOPT, truthfully and within the budget.
 
     Prune: from t = β / max w the price falls, and bids with ψ above it leave, until the survivors
@@ -45,6 +47,7 @@ def prune_and_split(bids: Iterable[Bid], *, budget: int) -> Pruned:
     Args:
         bids: any order, unique indices; those with weight 0 or c > budget take no part.
         budget: β, integer token units.
+        dominant_first: which side is bought at the price; None is the heavier one.
     """
     left = order_bids(bid for bid in bids if bid.weight and bid.cost <= budget)
     if not left:
@@ -60,7 +63,7 @@ def prune_and_split(bids: Iterable[Bid], *, budget: int) -> Pruned:
             left.pop()
     dominant = _heaviest(left)
     rest = [bid for bid in left if bid is not dominant]
-    if dominant.weight >= others:
+    if dominant.weight >= others if dominant_first is None else dominant_first:
         bought, offered = [dominant], rest
     else:
         bought, offered = rest, [dominant]

@@ -1,7 +1,8 @@
 """Other rules of procurement under a budget, to compare the clock with. No auction is settled here.
 
-Three are truthful: the greedy rule for submodular values with critical payments, a descending clock
-that offers marginal values, and a rule for large markets. Three are not, and show what an auction
+Five are truthful: the greedy rule for submodular values with critical payments, a descending clock
+that offers marginal values, one that guesses the value of what it will buy, a rule for large
+markets, and prune-and-split with a lot for its two sides. Three are not, and show what an auction
 loses without truthfulness: pay what is bid, pay shares of the value, and the paper's Algorithm 1
 (in `oracles.mechanism.paper`). All return the integer reward by winner's index.
 
@@ -17,6 +18,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oracles.mechanism.clock import order_bids
+from oracles.mechanism.prune import prune_and_split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -129,6 +131,62 @@ def _marginals(active: Sequence[int], value: Value) -> dict[int, int]:
         found[left[place]] = gains[place]
         have |= {left.pop(place)}
     return found
+
+
+def guessing_clock(bids: Iterable[Bid], value: Value, *, budget: int) -> Mapping[int, int]:
+    """A descending clock that guesses the value of what it will buy, and doubles the guess.
+
+    With a guess g each bid that is still in is offered `β · marginal value / g`, in greedy order
+    and never more than before; who costs more leaves for good. Marginal values of accepted offers
+    sum to the value of the set, so they cost at most β while that value is at most g. Where it
+    would be more, the guess was too low: it is doubled and the round starts again, from the value
+    of the best single bid. When a round ends, whoever is left has accepted.
+
+    After the deterministic clocks of Balkanski, Garimidi, Gkatzelis, Schoepflin and Tan (SODA
+    2022), which guess a value too; the steps are ours, and no ratio is claimed for them.
+
+    Args:
+        bids: any order, unique indices; weights are not used.
+        value: what sets are worth.
+        budget: β, integer token units.
+    """
+    active = {bid.index: bid.cost for bid in bids if bid.cost <= budget}
+    offers = dict.fromkeys(active, budget)
+    guess = max((value(frozenset({index})) for index in active), default=0)
+    while guess and active:
+        have = frozenset[int]()
+        left = sorted(active)
+        while left:
+            gains = [value(have | {index}) - value(have) for index in left]
+            place = max(range(len(left)), key=lambda k: (gains[k], -left[k]))
+            if value(have) + gains[place] > guess:
+                break
+            index = left.pop(place)
+            offers[index] = min(offers[index], budget * gains[place] // guess)
+            if active[index] > offers[index]:
+                del active[index]
+            else:
+                have |= {index}
+        if not left:
+            return {index: offers[index] for index in sorted(active) if offers[index]}
+        guess *= 2
+    return {}
+
+
+def split_by_lot(bids: Iterable[Bid], *, budget: int, seed: int) -> Mapping[int, int]:
+    """Prune-and-split where a fair lot says which side is bought at the price.
+
+    Buying either side with probability ½ brings half of the survivors' weight on average, and what
+    is left of the budget is offered to the other side. After the randomised mechanism of Gravin,
+    Jin, Lu and Zhang (EC 2019); the lot is ours. Truthful whatever the lot says.
+
+    Args:
+        bids: any order, unique indices; those with weight 0 or c > budget take no part.
+        budget: β, integer token units.
+        seed: of the lot.
+    """
+    lot = random.Random(seed).random() < 0.5  # noqa: S311 (a comparison, nobody gains by guessing)
+    return prune_and_split(bids, budget=budget, dominant_first=lot).payments
 
 
 def large_market(bids: Iterable[Bid], *, budget: int, seed: int) -> Mapping[int, int]:

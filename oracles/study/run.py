@@ -1,15 +1,17 @@
-"""Runs a plan: scores, then purchases that are frozen, then retrainings, then tables.
+"""Runs a plan, world by world: scores, then purchases that are frozen, then retrainings.
 
-Everything is kept in one folder, so that an interrupted run goes on where it stopped:
-`plan.json` (the plan, its hash, the texts' digest), `scores-*.json`, `purchases.json` with its
-hash, `outcomes.jsonl` with one line a retraining, and `result.json`.
+Everything is kept in one folder, so that an interrupted run goes on where it stopped: `plan.json`
+(the plan, its hash, the texts' digests), `simulations/`, for each world `scores-*.json`,
+`effort-*.json`, `attacks-*.json` and `purchases-*.json`, `outcomes.jsonl` with one line a
+retraining, and `result.json`, written again after each world.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+import random
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,162 +19,51 @@ import numpy as np
 
 from oracles.errors import InputError, IntegrityError
 from oracles.files import write_file
-from oracles.impact import Architecture, Parameters, Recipe, corpus_digest
+from oracles.impact import corpus_digest
 from oracles.impact.estimate import CODE_VERSION as PHI_VERSION
-from oracles.impact.estimate import make_model, make_pool, pinned_kernels, report_runs, run_seeds
-from oracles.impact.training import mean_loss, retrain
-from oracles.passages import Passages
 from oracles.progress import silent
-from oracles.quality import score
-from oracles.study import additive, tables
+from oracles.study import additive, maps, tables
+from oracles.study.bench import (
+    REGIMES,
+    Bench,
+    Outcomes,
+    influences,
+    kept,
+    make_bench,
+    parameters,
+    qualities,
+    source,
+    volumes,
+)
 from oracles.study.effort import GAME_RULES, Game, equilibrium
-from oracles.study.market import Market, Surrogate, purchase
+from oracles.study.lies import attacked, attacks
+from oracles.study.market import Market, purchase
+from oracles.study.value import Surrogate, coverage, fit_surface, fit_surrogate, make_design
 from oracles.study.world import LEVELS, cleaned, draw_costs, draw_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from oracles.dataset import Document
     from oracles.engine import Mapper
-    from oracles.impact.corpus import Pool
+    from oracles.impact import Parameters
     from oracles.progress import Progress
+    from oracles.study.lies import Attack
     from oracles.study.plan import Plan
     from oracles.study.world import Texts, World
 
-#: Ways to train: the same number of steps whatever was bought, or one pass over what was bought.
-REGIMES = ("fixed", "one pass")
 
-#: (pool, regime, seed, providers by place)
-Job = tuple[str, str, int, tuple[int, ...]]
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """What every step needs."""
 
-
-def parameters(plan: Plan, regime: str) -> Parameters:
-    """φ̂ and training of one regime."""
-    recipe = Recipe(steps=plan.steps) if regime == "fixed" else Recipe(epochs=1)
-    return Parameters(model=Architecture(), recipe=recipe, seeds=plan.phi_seeds)
-
-
-def retrained(
-    pools: Mapping[str, Pool], chosen: Mapping[str, Parameters], job: Job
-) -> tuple[float, float]:
-    """Loss on parts A and B of a model retrained on the seed corpus and on some providers."""
-    name, regime, seed, providers = job
-    pool, method = pools[name], chosen[regime]
-    with pinned_kernels():
-        model = make_model(method.model, seed)
-        theta = retrain(model, pool.training, method.recipe, seed, providers, pool.evaluation)
-        assert pool.outcome is not None  # noqa: S101 (every pool of a study has a part B)
-        losses = [mean_loss(model, theta, part)[0] for part in (pool.evaluation, pool.outcome)]
-    return losses[0], losses[1]
-
-
-class Outcomes:
-    """Losses of retrainings, kept in a file line by line."""
-
-    def __init__(self, path: Path, mapper: Mapper, progress: Progress) -> None:
-        self._path, self._mapper, self._progress = path, mapper, progress
-        self._known: dict[Job, tuple[float, float]] = {}
-        if path.exists():
-            whole = path.read_text()
-            if whole and not whole.endswith("\n"):  # a line that a crash cut short
-                whole = whole[: whole.rfind("\n") + 1]
-                write_file(path, whole)
-            for line in whole.splitlines():
-                name, regime, seed, providers, a, b = json.loads(line)
-                self._known[name, regime, seed, tuple(providers)] = a, b
-
-    def __getitem__(self, job: Job) -> tuple[float, float]:
-        return self._known[job]
-
-    def fill(
-        self,
-        stage: str,
-        jobs: Iterable[Job],
-        pools: Mapping[str, Pool],
-        chosen: Mapping[str, Parameters],
-    ) -> None:
-        """Retrain whatever is not known yet, in the order given."""
-        wanted = list(dict.fromkeys(jobs))
-        missing = [job for job in wanted if job not in self._known]
-        done = len(wanted) - len(missing)
-        self._progress(stage, done, len(wanted))
-        work = partial(retrained, pools, chosen)
-        with self._path.open("a") as file:
-            for job, losses in zip(missing, self._mapper(work, missing), strict=True):
-                self._known[job] = losses
-                file.write(json.dumps([*job, *losses]) + "\n")
-                file.flush()
-                done += 1
-                self._progress(stage, done, len(wanted))
-
-
-def _kept(path: Path, make: Any) -> Any:
-    """A JSON value from a file, or made and written there."""
-    if not path.exists():
-        write_file(path, json.dumps(make()))
-    return json.loads(path.read_text())
-
-
-def qualities(submissions: Mapping[str, Sequence[Document]]) -> list[int]:
-    """Q on the grid by place; 0 where most of the text was committed before."""
-    earlier = Passages()
-    reports = [score(documents, earlier=earlier) for documents in submissions.values()]
-    return [report.q if report.accepted_as_unique else 0 for report in reports]
-
-
-def influences(pool: Pool, method: Parameters, folder: Path, mapper: Mapper) -> dict[str, Any]:
-    """φ̂, lower bounds and influences of all providers."""
-    runs = run_seeds(pool, method, mapper=mapper, cache=folder / "phi")
-    report = report_runs(pool, runs, method)
-    found = report.providers
-    return {
-        "phi": [provider.phi for provider in found],
-        "bounds": [p.influence - method.m * p.standard_error for p in found],
-        "influence": [provider.influence for provider in found],
-    }
-
-
-def fit_surrogate(
-    shares: Sequence[float], sets: Sequence[Sequence[int]], gains: Sequence[float]
-) -> tuple[Surrogate, float]:
-    """The scale and bend of V̂ that fit the gains best, by least squares; and R² on the same sets.
-
-    Args:
-        shares: influence of each provider, negative ones count as 0.
-        sets: providers by place.
-        gains: saved loss of each set, nats a token.
-    """
-    positive = np.maximum(0.0, np.asarray(shares))
-    positive = (
-        positive / positive.sum() if positive.sum() else np.full(len(shares), 1 / len(shares))
-    )
-    x = np.array([positive[list(chosen)].sum() for chosen in sets])
-    y = np.asarray(gains)
-    best: tuple[float, float, float] = (np.inf, 0.0, 1.0)
-    for bend in np.geomspace(0.1, 100, 31):
-        curve = np.log1p(bend * x) / np.log1p(bend)
-        scale = max(1e-6, float(curve @ y / max(1e-12, curve @ curve)))
-        error = float(np.square(y - scale * curve).sum())
-        if error < best[0]:
-            best = (error, scale, float(bend))
-    spread = float(np.square(y - y.mean()).sum())
-    surrogate = Surrogate(best[1] * 1e6, best[2], tuple(float(v) for v in positive))
-    return surrogate, 1 - best[0] / spread if spread else 0.0
-
-
-def _halves(plan: Plan, number: int, n: int) -> list[tuple[int, ...]]:
-    rng = np.random.default_rng([plan.seed, number, 99])
-    drawn = [tuple(sorted(rng.permutation(n)[: n // 2].tolist())) for _ in range(plan.surrogate)]
-    return [(), tuple(range(n)), *drawn]
-
-
-def _reputation(standing: Sequence[float], seed: Sequence[int]) -> list[float]:
-    """Correlated 0.5 with the rank of a standing."""
-    rank = np.argsort(np.argsort(standing)).astype(float)
-    z = (rank - rank.mean()) / max(1e-9, rank.std())
-    noise = np.random.default_rng(seed).standard_normal(len(z))
-    return [float(v) for v in 0.5 * z + np.sqrt(0.75) * noise]
+    texts: Texts
+    plan: Plan
+    folder: Path
+    mapper: Mapper
+    progress: Progress
+    chosen: Mapping[str, Parameters]
+    outcomes: Outcomes
 
 
 def run(
@@ -193,13 +84,15 @@ def run(
         progress: told of every retraining.
 
     Raises:
-        InputError: the folder holds another plan or other texts.
+        InputError: the folder holds another plan or other texts, or there are too few providers.
         IntegrityError: the purchases do not come out as they were frozen.
     """
+    worlds = [draw_world(texts, plan, number) for number in range(plan.worlds)]
     folder.mkdir(parents=True, exist_ok=True)
     registered = {
         "plan": plan.to_json(),
         "hash": plan.digest(),
+        "versions": {"phi": PHI_VERSION, "q": _quality_version()},
         "texts": {
             "seed": corpus_digest(d.text for d in texts.seed),
             "evaluation": corpus_digest(d.text for d in texts.evaluation),
@@ -209,31 +102,180 @@ def run(
             },
         },
     }
-    if _kept(folder / "plan.json", lambda: registered) != registered:
+    if kept(folder / "plan.json", lambda: registered) != registered:
         raise InputError(
-            f"{folder} holds a study with another plan or other texts: choose an empty folder"
+            f"{folder} holds a study with another plan, other texts or other versions of the "
+            "scores: choose an empty folder"
         )
     chosen = {regime: parameters(plan, regime) for regime in REGIMES}
-    simulations = _kept(folder / "simulations.json", lambda: additive.simulate(plan, progress))
-    worlds = [draw_world(texts, plan, number) for number in range(plan.worlds)]
-    pools = {
-        f"world {number}": make_pool(
-            texts.seed, world.providers, world.part_a, chosen["fixed"].model, outcome=world.part_b
-        )
-        for number, world in enumerate(worlds)
+    outcomes = Outcomes(folder / "outcomes.jsonl", chosen, mapper, progress)
+    study = _Study(texts, plan, folder, mapper, progress, chosen, outcomes)
+    (folder / "simulations").mkdir(exist_ok=True)
+    simulations = {}
+    for number, (name, simulate) in enumerate(additive.PARTS.items(), 1):
+        path = folder / "simulations" / f"{name}.json"
+        simulations[name] = kept(path, partial(simulate, plan))
+        progress("simulations", number, len(additive.PARTS))
+    result: dict[str, Any] = {
+        **registered,
+        "purchases": "",
+        "worlds": [],
+        "markets": [],
+        "games": [],
+        "attacks": [],
+        "simulations": simulations,
     }
-    outcomes = Outcomes(folder / "outcomes.jsonl", mapper, progress)
-    markets: dict[tuple[str, int, int, float], Market] = {}
-    described = []
+    digest = hashlib.sha256()
+    surfaces = []
     for number, world in enumerate(worlds):
-        scored = _score_world(world, number, plan, folder, pools, chosen, outcomes, mapper)
-        progress("worlds scored", number + 1, plan.worlds)
-        described.append(scored["description"])
-        for regime in REGIMES:
-            for draw in range(plan.draws):
-                costs = draw_costs(world, plan, number, draw)
-                for share in plan.budgets:
-                    markets[regime, number, draw, share] = Market(
+        progress("worlds", number, plan.worlds)
+        found, surface, scored = _run_world(study, world, number)
+        digest.update(found["digest"].encode())
+        for part in ("markets", "games", "attacks"):
+            result[part] += found[part]
+        result["worlds"].append(found["description"])
+        result["purchases"] = digest.hexdigest()
+        surfaces.append((surface, scored))
+        result["maps"] = maps.make(surfaces, plan)
+        result["tables"] = tables.make(result, plan)
+        write_file(folder / "result.json", json.dumps(result, ensure_ascii=False, indent=1))
+    progress("worlds", plan.worlds, plan.worlds)
+    return result
+
+
+def _run_world(
+    study: _Study, world: World, number: int
+) -> tuple[dict[str, Any], Any, list[Market]]:
+    """All of one world: its rows with their losses, its surface, its markets at fixed compute."""
+    plan, outcomes = study.plan, study.outcomes
+    name = f"world {number}"
+    outcomes.benches[name] = make_bench(study.texts.seed, world.providers, world)
+    scored = _score_world(study, world, number)
+    markets = dict(_markets(study, world, number, scored))
+    frozen: dict[str, list[dict[str, Any]]] = {
+        "markets": [
+            {
+                "regime": regime,
+                "world": number,
+                "draw": draw,
+                "budget": share,
+                "tokens_of_money": market.budget,
+                "paid": {
+                    rule: {str(place): paid for place, paid in purchase(rule, market).items()}
+                    for rule in (plan.rules if share in plan.budgets else plan.curve_rules)
+                },
+            }
+            for (regime, draw, share), market in markets.items()
+        ],
+        "games": _games(study, world, number),
+        "attacks": _attacks(study, world, number, markets),
+    }
+    whole = json.loads(json.dumps(frozen))
+    path = study.folder / f"purchases-{number}.json"
+    if kept(path, lambda: whole) != whole:
+        raise IntegrityError(
+            f"the purchases in {path} are not those that the plan gives: "
+            "start again in an empty folder"
+        )
+    seeds = plan.truth_seeds
+
+    def losses(pool: str, regime: str, owners: tuple[int, ...]) -> tuple[float, dict[str, float]]:
+        found = [outcomes[pool, regime, seed, owners] for seed in seeds]
+        return float(np.mean([loss.b for loss in found])), {
+            domain: float(np.mean([loss.domains[domain] for loss in found]))
+            for domain in found[0].domains
+        }
+
+    for regime in REGIMES:
+        outcomes.fill(
+            f"{name}: retrainings, {regime}",
+            (
+                (name, regime, seed, _places(paid))
+                for row in frozen["markets"]
+                if row["regime"] == regime
+                for paid in (*row["paid"].values(), {})
+                for seed in seeds
+            ),
+        )
+        outcomes.fill(
+            f"{name}: equilibria, {regime}",
+            (
+                (f"effort {number}", regime, seed, tuple(game["owners"]))
+                for game in frozen["games"]
+                for seed in seeds
+            ),
+        )
+    outcomes.fill(
+        f"{name}: data lies",
+        (
+            (f"attack {number} {row['attack']}", "fixed", seed, tuple(row["bought"]))
+            for row in frozen["attacks"]
+            for seed in seeds
+        ),
+    )
+    for row in frozen["markets"]:
+        row["loss"], row["domains"] = {}, {}
+        for rule, paid in (*row["paid"].items(), ("nothing", {})):
+            row["loss"][rule], row["domains"][rule] = losses(name, row["regime"], _places(paid))
+    for game in frozen["games"]:
+        game["loss"] = {
+            regime: losses(f"effort {number}", regime, tuple(game["owners"]))[0]
+            for regime in REGIMES
+        }
+    for row in frozen["attacks"]:
+        pool = f"attack {number} {row['attack']}"
+        row["loss"] = losses(pool, "fixed", tuple(row["bought"]))[0]
+    found = outcomes.known(name, "fixed", seeds)
+    sets = list(found)
+    gains = [found[()] - found[each] for each in sets]
+    surface = fit_surface(sets, gains, len(world.providers))
+    scored["description"]["surface"] = {
+        "sets": len(sets),
+        "r2": surface.r2,
+        "error": surface.error,
+        "shares": surface.shares.tolist(),
+        "curve": surface.curve,
+        "rank_correlation": {
+            what: maps.rank_correlation([sum(by[k] for k in each) for each in sets], gains)
+            for what, by in {
+                "influence": scored["fixed"]["influence"],
+                "weight": [q * p for q, p in zip(scored["q"], scored["fixed"]["phi"], strict=True)],
+                "tokens": scored["volume"],
+            }.items()
+        },
+    }
+    for key in [key for key in outcomes.benches if key.split()[1] == str(number)]:
+        del outcomes.benches[key]  # memory stays bounded however many worlds there are
+    return (
+        {
+            **frozen,
+            "digest": hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest(),
+            "description": scored["description"],
+        },
+        (surface, scored["fixed"]),
+        [
+            market
+            for (regime, _, share), market in markets.items()
+            if regime == "fixed" and share in plan.budgets
+        ],
+    )
+
+
+def _markets(
+    study: _Study, world: World, number: int, scored: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, int, float], Market]]:
+    """Markets of one world by regime, cost draw and budget."""
+    plan = study.plan
+    pool = study.outcomes.benches[f"world {number}"].pool
+    design = make_design(world.providers, world.part_a)
+    flagged = _flagged(world, plan, number)
+    for regime in REGIMES:
+        for draw in range(plan.draws):
+            costs = draw_costs(world, plan, number, draw)
+            for share in (*plan.budgets, *(plan.curve if regime == "fixed" else ())):
+                yield (
+                    (regime, draw, share),
+                    Market(
                         costs,
                         draw_costs(world, plan, number, draw, prior=True),
                         int(share * sum(costs)),
@@ -243,93 +285,41 @@ def run(
                         _reputation(scored["standing"], [plan.seed, number, draw, 3]),
                         scored["surrogates"][regime],
                         seed=1000 * number + draw,
-                    )
-    frozen: list[dict[str, Any]] = [
-        {
-            "regime": regime,
-            "world": number,
-            "draw": draw,
-            "budget": share,
-            "tokens_of_money": market.budget,
-            "paid": {
-                rule: {str(place): paid for place, paid in purchase(rule, market).items()}
-                for rule in plan.rules
-            },
-        }
-        for (regime, number, draw, share), market in sorted(
-            # The primary regime first; every world before the next draw.
-            markets.items(),
-            key=lambda item: (item[0][0] != "fixed", item[0][2], item[0][1], item[0][3]),
-        )
+                        distinct=[int(v) for v in pool.volumes],
+                        flagged=[name in flagged for name in world.providers],
+                        design=design,
+                    ),
+                )
+
+
+def _flagged(world: World, plan: Plan, number: int) -> list[str]:
+    """Two undamaged providers by lot who count as under-served.
+
+    Those with held-out text of their own source first, so that the loss on it can be told.
+    """
+    asked = {source(document) for document in world.part_b}
+    honest = [name for name in world.providers if name not in world.damage]
+    served = [name for name in honest if name in asked]
+    rng = random.Random(f"{plan.seed} {number} flagged")  # noqa: S311 (anybody may repeat it)
+    return rng.sample(served if len(served) >= 2 else honest, 2)
+
+
+def _halves(plan: Plan, number: int, n: int) -> list[tuple[int, ...]]:
+    """Nothing, everything, and random sets of a quarter and of half of the providers in turn."""
+    rng = np.random.default_rng([plan.seed, number, 99])
+    drawn = [
+        tuple(sorted(rng.permutation(n)[: max(1, n // (2 + 2 * (k % 2)))].tolist()))
+        for k in range(plan.surrogate)
     ]
-    games = _games(texts, worlds, plan, folder, pools, chosen, mapper, progress)
-    whole = json.loads(json.dumps({"markets": frozen, "games": games}))
-    kept = _kept(folder / "purchases.json", lambda: whole)
-    if kept != whole:
-        raise IntegrityError(
-            f"the purchases in {folder / 'purchases.json'} are not those that the plan gives: "
-            "start again in an empty folder"
-        )
-    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    for regime in REGIMES:
-        outcomes.fill(
-            f"retrainings, {regime}",
-            (
-                (f"world {row['world']}", regime, seed, _places(paid))
-                for row in frozen
-                if row["regime"] == regime
-                for paid in (*row["paid"].values(), {})
-                for seed in plan.truth_seeds
-            ),
-            pools,
-            chosen,
-        )
-        outcomes.fill(
-            f"equilibria, {regime}",
-            (
-                (f"effort {game['world']}", regime, seed, tuple(game["owners"]))
-                for game in games
-                for seed in plan.truth_seeds
-            ),
-            pools,
-            chosen,
-        )
-    for row in frozen:
-        row["loss"] = {
-            rule: float(
-                np.mean(
-                    [
-                        outcomes[f"world {row['world']}", row["regime"], seed, _places(paid)][1]
-                        for seed in plan.truth_seeds
-                    ]
-                )
-            )
-            for rule, paid in (*row["paid"].items(), ("nothing", {}))
-        }
-    for game in games:
-        game["loss"] = {
-            regime: float(
-                np.mean(
-                    [
-                        outcomes[f"effort {game['world']}", regime, s, tuple(game["owners"])][1]
-                        for s in plan.truth_seeds
-                    ]
-                )
-            )
-            for regime in REGIMES
-        }
-    result = {
-        **registered,
-        "versions": {"phi": PHI_VERSION, "q": _quality_version()},
-        "purchases": digest,
-        "worlds": described,
-        "markets": frozen,
-        "games": games,
-        "simulations": simulations,
-    }
-    result["tables"] = tables.make(result, plan)
-    write_file(folder / "result.json", json.dumps(result, ensure_ascii=False, indent=1))
-    return result
+    return [(), tuple(range(n)), *drawn]
+
+
+def _reputation(standing: Sequence[float], seed: Sequence[int]) -> list[float]:
+    """Correlated 0.5 with the rank of a standing."""
+    rank = np.argsort(np.argsort(standing)).astype(float)
+    z = (rank - rank.mean()) / max(1e-9, rank.std())
+    noise = np.random.default_rng(seed).standard_normal(len(z))
+    return [float(v) for v in 0.5 * z + np.sqrt(0.75) * noise]
 
 
 def _places(paid: Mapping[Any, int]) -> tuple[int, ...]:
@@ -342,46 +332,40 @@ def _quality_version() -> str:
     return metric_version(QualityParameters(), reference.default())
 
 
-def _score_world(
-    world: World,
-    number: int,
-    plan: Plan,
-    folder: Path,
-    pools: Mapping[str, Pool],
-    chosen: Mapping[str, Parameters],
-    outcomes: Outcomes,
-    mapper: Mapper,
-) -> dict[str, Any]:
-    """q, φ̂ and V̂ of one world, in both regimes."""
+def _score_world(study: _Study, world: World, number: int) -> dict[str, Any]:
+    """q, φ̂ and V̂ of one world, in both regimes; only part A of the held-out set is seen."""
+    plan, outcomes = study.plan, study.outcomes
     name = f"world {number}"
-    pool = pools[name]
-    scored: dict[str, Any] = _kept(
-        folder / f"scores-{number}.json",
+    pool = outcomes.benches[name].pool
+    scored: dict[str, Any] = kept(
+        study.folder / f"scores-{number}.json",
         lambda: {
             "q": qualities(world.providers),
             **{
-                regime: influences(pool, method, folder, mapper)
-                for regime, method in chosen.items()
+                regime: influences(pool, method, study.folder, study.mapper)
+                for regime, method in study.chosen.items()
             },
         },
     )
+    study.progress(f"{name}: scored", 1, 1)
     # What is not unique may not win.
     for regime in REGIMES:
         pairs = zip(scored["q"], scored[regime]["phi"], strict=True)
         scored[regime]["phi"] = [phi if q else 0 for q, phi in pairs]
-    scored["volume"] = _volumes(world.providers)
+    scored["volume"] = volumes(world.providers)
     scored["standing"] = scored["one pass"]["influence"]
+    has, worth = coverage(world.providers, world.part_a)
     sets = _halves(plan, number, len(world.providers))
     seed = plan.phi_seeds[0]
     scored["surrogates"], fits = {}, {}
     for regime in REGIMES:
-        outcomes.fill(
-            f"V̂, {regime}", ((name, regime, seed, chosen_) for chosen_ in sets), pools, chosen
+        outcomes.fill(f"{name}: V̂, {regime}", ((name, regime, seed, each) for each in sets))
+        losses = [outcomes[name, regime, seed, each].a for each in sets]
+        gains = [losses[0] - loss for loss in losses]
+        surrogate, fits[regime] = fit_surrogate(
+            scored[regime]["influence"], has, worth, sets, gains
         )
-        losses = [outcomes[name, regime, seed, each][0] for each in sets]
-        scored["surrogates"][regime], fits[regime] = fit_surrogate(
-            scored[regime]["influence"], sets, [losses[0] - loss for loss in losses]
-        )
+        scored["surrogates"][regime] = surrogate
     scored["description"] = {
         "providers": [
             {
@@ -390,99 +374,124 @@ def _score_world(
                 "tokens": scored["volume"][k],
                 "q": scored["q"][k],
                 **{f"phi, {regime}": scored[regime]["phi"][k] for regime in REGIMES},
+                "influence": scored["fixed"]["influence"][k],
+                "error": scored["fixed"]["error"][k],
             }
             for k, provider in enumerate(world.providers)
         ],
+        "flagged": _flagged(world, plan, number),
         "surrogate_r2": fits,
+        "surrogate_cover": {
+            regime: surrogate.cover for regime, surrogate in scored["surrogates"].items()
+        },
     }
     return scored
 
 
-def _volumes(submissions: Mapping[str, Sequence[Document]]) -> list[int]:
-    """Raw tokens by place, four characters each: what a buyer who counts tokens sees."""
-    return [max(1, sum(len(d.text) for d in docs) // 4) for docs in submissions.values()]
-
-
-def _score_levels(
-    texts: Texts,
-    world: World,
-    levels: Sequence[Mapping[str, list[Document]]],
-    method: Parameters,
-    folder: Path,
-    mapper: Mapper,
-) -> list[dict[str, Any]]:
-    """Q and φ̂ of everybody when all have chosen the same level, by level."""
-    found = []
-    for each in levels:
-        pool = make_pool(texts.seed, each, world.part_a, method.model, outcome=world.part_b)
-        found.append({"q": qualities(each), **influences(pool, method, folder, mapper)})
-    return found
-
-
-def _games(
-    texts: Texts,
-    worlds: Sequence[World],
-    plan: Plan,
-    folder: Path,
-    pools: dict[str, Pool],
-    chosen: Mapping[str, Parameters],
-    mapper: Mapper,
-    progress: Progress,
-) -> list[dict[str, Any]]:
+def _games(study: _Study, world: World, number: int) -> list[dict[str, Any]]:
     """H3: equilibria of the game of effort, under the scores of fixed compute."""
-    method = replace(chosen["fixed"], seeds=plan.phi_seeds[:1])
+    plan, folder = study.plan, study.folder
+    method = replace(study.chosen["fixed"], seeds=plan.phi_seeds[:1])
+    levels = [cleaned(world, level, plan.seed) for level in range(len(LEVELS))]
+    names = list(levels[0])
+    n = len(names)
+    # Texts of all levels in one pool, for the retrainings: owner = level · n + provider.
+    together = {
+        f"{level} {k}": docs for level, each in enumerate(levels) for k, docs in each.items()
+    }
+    study.outcomes.benches[f"effort {number}"] = make_bench(
+        study.texts.seed, together, world, deduplicate=False
+    )
+
+    def measure() -> list[dict[str, Any]]:
+        """Q and φ̂ of everybody when all have chosen the same level, by level."""
+        found = []
+        for each in levels:
+            bench = make_bench(study.texts.seed, each, world)
+            scores = influences(bench.pool, method, folder, study.mapper)
+            found.append({"q": qualities(each), **scores})
+        return found
+
+    scored = kept(folder / f"effort-{number}.json", measure)
+    study.progress(f"world {number}: effort scored", 1, 1)
+    volume = [volumes(each) for each in levels]
+    everybody = list(world.providers)
     rows = []
-    for number, world in enumerate(worlds):
-        levels = [cleaned(world, level, plan.seed) for level in range(len(LEVELS))]
-        names = list(levels[0])
-        n = len(names)
-        # Texts of all levels in one pool, for the retrainings: owner = level · n + provider.
-        pools[f"effort {number}"] = make_pool(
-            texts.seed,
-            {f"{level} {k}": docs for level, each in enumerate(levels) for k, docs in each.items()},
-            world.part_a,
-            method.model,
-            deduplicate=False,
-            outcome=world.part_b,
+    for draw in range(plan.effort_draws):
+        costs = draw_costs(world, plan, number, 3 * draw + 1)  # cost follows volume
+        prior = draw_costs(world, plan, number, 3 * draw + 1, prior=True)
+        base = [costs[everybody.index(name)] for name in names]
+        market = Market(
+            base,
+            [prior[everybody.index(name)] for name in names],
+            int(0.4 * sum(base)),
+            [],
+            [],
+            [],
+            _reputation(scored[-1]["influence"], [plan.seed, number, draw, 4]),
+            Surrogate(1.0, 1.0, (1 / n,) * n),
+        )
+        game = Game(base, [s["q"] for s in scored], [s["bounds"] for s in scored], volume, market)
+        for rule in GAME_RULES:
+            played, stable = equilibrium(game, rule)
+            paid = purchase(rule, game.at(played))
+            bought = [played[k] / (len(LEVELS) - 1) for k in paid]
+            rows.append(
+                {
+                    "world": number,
+                    "draw": draw,
+                    "rule": rule,
+                    "levels": played,
+                    "equilibrium": stable,
+                    "effort": float(np.mean(bought)) if bought else 0.0,
+                    "bought": len(paid),
+                    "spent": sum(paid.values()) / market.budget,
+                    "owners": sorted(played[k] * n + k for k in paid),
+                }
+            )
+    return rows
+
+
+def _attacks(
+    study: _Study, world: World, number: int, markets: Mapping[tuple[str, int, float], Market]
+) -> list[dict[str, Any]]:
+    """H8: purchases of the honest world and under each attack, at the smallest main budget."""
+    plan = study.plan
+    if number >= plan.attack_worlds:
+        return []
+    method = replace(study.chosen["fixed"], seeds=plan.phi_seeds[:1])
+    tried = attacks(world, study.texts, plan.attacks)
+    benches: dict[str, Bench] = {}
+    for attack in tried:
+        key = f"attack {number} {attack.name}"
+        benches[attack.name] = study.outcomes.benches[key] = make_bench(
+            study.texts.seed, attack.submissions, world
         )
 
-        measure = partial(_score_levels, texts, world, levels, method, folder, mapper)
-        scored = _kept(folder / f"effort-{number}.json", measure)
-        progress("effort scored", number + 1, plan.worlds)
-        volume = [_volumes(each) for each in levels]
-        everybody = list(world.providers)
-        for draw in range(plan.effort_draws):
-            costs = draw_costs(world, plan, number, 3 * draw + 1)  # cost follows volume
-            prior = draw_costs(world, plan, number, 3 * draw + 1, prior=True)
-            base = [costs[everybody.index(name)] for name in names]
-            market = Market(
-                base,
-                [prior[everybody.index(name)] for name in names],
-                int(0.4 * sum(base)),
-                [],
-                [],
-                [],
-                _reputation(scored[-1]["influence"], [plan.seed, number, draw, 4]),
-                Surrogate(1.0, 1.0, (1 / n,) * n),
+    def measure(attack: Attack) -> dict[str, Any]:
+        scores = influences(benches[attack.name].pool, method, study.folder, study.mapper)
+        return {"q": qualities(attack.submissions), "phi": scores["phi"]}
+
+    rows = []
+    for k, attack in enumerate(tried):
+        path = study.folder / f"attacks-{number}-{k}.json"
+        scores = kept(path, partial(measure, attack))
+        study.progress(f"world {number}: data lies scored", k + 1, len(tried))
+        for draw in range(plan.draws):
+            market = attacked(markets["fixed", draw, min(plan.budgets)], attack, scores)
+            paid = purchase("qmia", market)
+            mine = [place for place in attack.places if place in paid]
+            rows.append(
+                {
+                    "world": number,
+                    "draw": draw,
+                    "attack": attack.name,
+                    "attacker": attack.attacker,
+                    "paid": sum(paid[place] for place in mine),
+                    "profit": sum(paid[place] - market.costs[place] for place in mine),
+                    "budget": market.budget,
+                    "spent": sum(paid.values()),
+                    "bought": sorted(paid),
+                }
             )
-            game = Game(
-                base, [s["q"] for s in scored], [s["bounds"] for s in scored], volume, market
-            )
-            for rule in GAME_RULES:
-                played, stable = equilibrium(game, rule)
-                paid = purchase(rule, game.at(played))
-                bought = [played[k] / (len(LEVELS) - 1) for k in paid]
-                rows.append(
-                    {
-                        "world": number,
-                        "draw": draw,
-                        "rule": rule,
-                        "levels": played,
-                        "equilibrium": stable,
-                        "effort": float(np.mean(bought)) if bought else 0.0,
-                        "bought": len(paid),
-                        "spent": sum(paid.values()) / market.budget,
-                        "owners": sorted(played[k] * n + k for k in paid),
-                    }
-                )
     return rows

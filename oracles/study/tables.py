@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oracles.study.plan import PRIMARIES, RULES, SMALLEST
+from oracles.study.plan import PRIMARIES, RULES, SECONDARIES, SMALLEST
 from oracles.study.statistics import holm, interval, p_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from oracles.study.plan import Plan
 
+    Rows = Sequence[dict[str, Any]]
+    Differences = dict[tuple[int, int], list[float]]
 
-def differences(
-    markets: Sequence[dict[str, Any]], regime: str, rule: str, budgets: Sequence[float] = ()
-) -> dict[tuple[int, int], list[float]]:
+_REGIMES = ("fixed", "one pass")
+
+
+def differences(markets: Rows, regime: str, rule: str, budgets: Sequence[float]) -> Differences:
     """Loss under a rule less that under Q-MIA, by (world, draw)."""
-    found: dict[tuple[int, int], list[float]] = {}
+    found: Differences = {}
     for row in markets:
-        if row["regime"] == regime and (not budgets or row["budget"] in budgets):
+        if row["regime"] == regime and row["budget"] in budgets:
             found.setdefault((row["world"], row["draw"]), []).append(
                 row["loss"][rule] - row["loss"]["qmia"]
             )
     return found
 
 
-def effort_differences(
-    games: Sequence[dict[str, Any]], regime: str, rule: str
-) -> dict[tuple[int, int], list[float]]:
+def effort_differences(games: Rows, regime: str, rule: str) -> Differences:
     """Loss in equilibrium under a rule less that under Q-MIA, by (world, draw)."""
     by_rule = {(g["world"], g["draw"], g["rule"]): g["loss"][regime] for g in games}
     return {
@@ -41,112 +42,234 @@ def effort_differences(
     }
 
 
-def _compared(markets: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _compared(markets: Rows, worlds: Rows, plan: Plan) -> list[dict[str, Any]]:
     rows = []
-    for regime in ("fixed", "one pass"):
-        chosen = [row for row in markets if row["regime"] == regime]
+    damaged = [{k for k, p in enumerate(w["providers"]) if p["damage"] != "none"} for w in worlds]
+    tokens = [[p["tokens"] for p in world["providers"]] for world in worlds]
+    for regime in _REGIMES:
+        chosen = [r for r in markets if r["regime"] == regime and r["budget"] in plan.budgets]
         for rule in plan.rules:
-            gain = [row["loss"]["nothing"] - row["loss"][rule] for row in chosen]
+            bad = []
+            for row in chosen:
+                bought = [int(place) for place in row["paid"][rule]]
+                sizes = tokens[row["world"]]
+                whole = sum(sizes[k] for k in bought)
+                if whole:
+                    bad.append(sum(sizes[k] for k in bought if k in damaged[row["world"]]) / whole)
             entry: dict[str, Any] = {
                 "regime": regime,
                 "rule": rule,
                 "what": RULES[rule],
-                "loss": float(np.mean([row["loss"][rule] for row in chosen])),
-                "gain": float(np.mean(gain)),
-                "spent": float(
-                    np.mean([sum(r["paid"][rule].values()) / r["tokens_of_money"] for r in chosen])
+                "loss": _mean([row["loss"][rule] for row in chosen]),
+                "gain": _mean([row["loss"]["nothing"] - row["loss"][rule] for row in chosen]),
+                "spent": _mean(
+                    [sum(r["paid"][rule].values()) / r["tokens_of_money"] for r in chosen]
                 ),
-                "sets": float(np.mean([len(row["paid"][rule]) for row in chosen])),
+                "sets": _mean([len(row["paid"][rule]) for row in chosen]),
+                "damaged": _mean(bad) if bad else 0.0,
             }
             if rule != "qmia":
-                clusters = differences(markets, regime, rule)
-                each = [value for values in clusters.values() for value in values]
-                entry["difference"] = interval(clusters, plan.resamples)
-                entry["qmia_better"] = float(np.mean(np.array(each) > 0))
-                entry["ties"] = float(np.mean(np.array(each) == 0))
+                clusters = differences(markets, regime, rule, plan.budgets)
+                each = np.array([value for values in clusters.values() for value in values])
+                entry["difference"] = interval(clusters)
+                entry["qmia_better"] = float(np.mean(each > 0))
+                entry["ties"] = float(np.mean(each == 0))
             rows.append(entry)
     return rows
 
 
-def _by_budget(markets: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
-    return [
-        {
-            "regime": regime,
-            "rule": rule,
-            "budget": budget,
-            "loss": float(
-                np.mean(
-                    [
-                        row["loss"][rule]
-                        for row in markets
-                        if row["regime"] == regime and row["budget"] == budget
-                    ]
+def _by_budget(markets: Rows, plan: Plan) -> list[dict[str, Any]]:
+    rows = []
+    for regime in _REGIMES:
+        for rule in plan.rules:
+            for budget in sorted({*plan.budgets, *plan.curve}):
+                losses = [
+                    row["loss"][rule]
+                    for row in markets
+                    if row["regime"] == regime and row["budget"] == budget and rule in row["loss"]
+                ]
+                if losses:
+                    rows.append(
+                        {"regime": regime, "rule": rule, "budget": budget, "loss": _mean(losses)}
+                    )
+    return rows
+
+
+def _by_cost(markets: Rows, plan: Plan) -> list[dict[str, Any]]:
+    """Differences at fixed compute by what costs follow, and by budget."""
+    from oracles.study.world import COSTS
+
+    rows = []
+    for rule in plan.rules[1:]:
+        for model_number, model in enumerate(COSTS):
+            for budget in plan.budgets:
+                found = differences(
+                    [r for r in markets if r["draw"] % len(COSTS) == model_number],
+                    "fixed",
+                    rule,
+                    (budget,),
                 )
-            ),
-        }
-        for regime in ("fixed", "one pass")
-        for rule in plan.rules
-        for budget in plan.budgets
-    ]
+                if found:
+                    rows.append(
+                        {
+                            "rule": rule,
+                            "costs": model,
+                            "budget": budget,
+                            "difference": interval(found),
+                        }
+                    )
+    return rows
 
 
-def multipliers(curves: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+def needed(mine: Sequence[tuple[float, float]], goal: float) -> float | None:
+    """The least budget at which a curve of (budget, loss) reaches a loss, on straight lines."""
+    if mine[0][1] <= goal:
+        return mine[0][0]
+    for (b0, l0), (b1, l1) in pairwise(mine):
+        if l1 <= goal < l0:
+            return b0 + (b1 - b0) * (l0 - goal) / (l0 - l1)
+    return None
+
+
+def multipliers(markets: Rows, plan: Plan) -> list[dict[str, Any]]:
     """What share of a rule's largest budget Q-MIA needs for the same mean loss.
 
     Read off straight lines between the budgets; None where Q-MIA never reaches that loss, and at
-    most the smallest budget where it is better there already (`at_most`).
+    most the smallest budget where it is better there already (`at_most`). The interval leaves out
+    one world at a time: the least and the most that come out, None among them as no limit.
     """
     rows = []
     top = max(plan.budgets)
-    for regime in ("fixed", "one pass"):
-        mine = sorted(
-            (c["budget"], c["loss"]) for c in curves if (c["regime"], c["rule"]) == (regime, "qmia")
-        )
+    worlds = sorted({row["world"] for row in markets})
+
+    def share(regime: str, rule: str, without: int | None) -> tuple[float | None, bool]:
+        curves: dict[str, dict[float, list[float]]] = {"qmia": {}, rule: {}}
+        for row in markets:
+            if row["regime"] == regime and row["world"] != without:
+                for name, curve in curves.items():
+                    if name in row["loss"]:
+                        curve.setdefault(row["budget"], []).append(row["loss"][name])
+        mine = sorted((budget, _mean(found)) for budget, found in curves["qmia"].items())
+        goal = _mean(curves[rule][top])
+        found = needed(mine, goal)
+        return (None if found is None else found / top), mine[0][1] <= goal
+
+    for regime in _REGIMES:
         for rule in plan.rules[1:]:
-            (goal,) = [
-                c["loss"]
-                for c in curves
-                if (c["regime"], c["rule"], c["budget"]) == (regime, rule, top)
-            ]
-            needed: float | None = None
-            if mine[0][1] <= goal:
-                needed = mine[0][0]
-            else:
-                for (b0, l0), (b1, l1) in pairwise(mine):
-                    if l1 <= goal < l0:
-                        needed = b0 + (b1 - b0) * (l0 - goal) / (l0 - l1)
-                        break
+            whole, at_most = share(regime, rule, None)
+            parts = [share(regime, rule, world)[0] for world in worlds] if len(worlds) > 1 else []
+            told = [part for part in parts if part is not None]
             rows.append(
                 {
                     "regime": regime,
                     "rule": rule,
-                    "share": None if needed is None else needed / top,
-                    "at_most": mine[0][1] <= goal,
+                    "share": whole,
+                    "at_most": at_most,
+                    "least": min(told, default=None),
+                    "most": max(told) if told and len(told) == len(parts) else None,
                 }
             )
     return rows
 
 
-def _effort(games: Sequence[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+def _effort(games: Rows) -> list[dict[str, Any]]:
     rows = []
     for rule in dict.fromkeys(game["rule"] for game in games):
         mine = [game for game in games if game["rule"] == rule]
+        by_world: Differences = {}
+        for game in mine:
+            by_world.setdefault((game["world"], game["draw"]), []).append(game["effort"])
         entry: dict[str, Any] = {
             "rule": rule,
-            "effort": float(np.mean([game["effort"] for game in mine])),
-            "sets": float(np.mean([game["bought"] for game in mine])),
-            "spent": float(np.mean([game["spent"] for game in mine])),
+            "effort": interval(by_world),
+            "sets": _mean([game["bought"] for game in mine]),
+            "spent": _mean([game["spent"] for game in mine]),
             "equilibria": sum(game["equilibrium"] for game in mine),
             "games": len(mine),
         }
-        for regime in ("fixed", "one pass"):
-            entry[f"loss, {regime}"] = float(np.mean([game["loss"][regime] for game in mine]))
+        for regime in _REGIMES:
+            entry[f"loss, {regime}"] = _mean([game["loss"][regime] for game in mine])
             if rule != "qmia":
-                entry[f"difference, {regime}"] = interval(
-                    effort_differences(games, regime, rule), plan.resamples
-                )
+                entry[f"difference, {regime}"] = interval(effort_differences(games, regime, rule))
         rows.append(entry)
     return rows
+
+
+def _domains(markets: Rows, plan: Plan) -> list[dict[str, Any]]:
+    """Loss on part B by source at fixed compute: with nothing bought, and rule by rule."""
+    chosen = [r for r in markets if r["regime"] == "fixed" and r["budget"] in plan.budgets]
+    rows = []
+    for domain in sorted({name for row in chosen for name in row["domains"]["nothing"]}):
+        losses = {
+            rule: _mean([row["domains"][rule][domain] for row in chosen])
+            for rule in ("nothing", *plan.rules)
+        }
+        rows.append({"domain": domain, "loss": losses})
+    return rows
+
+
+def _tranche(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
+    """H11: what a fifth of the budget kept for the under-served buys, at fixed compute."""
+    if "tranche" not in plan.rules:
+        return []
+    rows = []
+    for rule in ("qmia", "tranche", "volume"):
+        share: list[float] = []
+        own: Differences = {}
+        whole: Differences = {}
+        for row in result["markets"]:
+            if row["regime"] != "fixed" or row["budget"] not in plan.budgets:
+                continue
+            world = result["worlds"][row["world"]]
+            sizes = [p["tokens"] for p in world["providers"]]
+            flagged = {k for k, p in enumerate(world["providers"]) if p["name"] in world["flagged"]}
+            bought = [int(place) for place in row["paid"][rule]]
+            total = sum(sizes[k] for k in bought)
+            share.append(sum(sizes[k] for k in bought if k in flagged) / total if total else 0.0)
+            key = (row["world"], row["draw"])
+            whole.setdefault(key, []).append(row["loss"][rule] - row["loss"]["qmia"])
+            named = [name for name in world["flagged"] if name in row["domains"][rule]]
+            if named:
+                own.setdefault(key, []).append(
+                    _mean([row["domains"][rule][d] - row["domains"]["qmia"][d] for d in named])
+                )
+        rows.append(
+            {
+                "rule": rule,
+                "tokens": _mean(share),
+                "difference": interval(whole),
+                "difference, their domains": interval(own) if own else None,
+            }
+        )
+    return rows
+
+
+def _attacks(rows: Rows) -> list[dict[str, Any]]:
+    """H8: attacker's profit and buyer's loss against the honest market."""
+    honest = {(r["world"], r["draw"]): r for r in rows if r["attack"] == "none"}
+    found = []
+    for name in dict.fromkeys(r["attack"] for r in rows if r["attack"] != "none"):
+        mine = {(r["world"], r["draw"]): r for r in rows if r["attack"] == name}
+        gain = {k: [(r["profit"] - honest[k]["profit"]) / r["budget"]] for k, r in mine.items()}
+        loss = {k: [r["loss"] - honest[k]["loss"]] for k, r in mine.items()}
+        found.append(
+            {
+                "attack": name,
+                "markets": len(mine),
+                "honest_profit": _mean(
+                    [honest[k]["profit"] / r["budget"] for k, r in mine.items()]
+                ),
+                "profit": _mean([r["profit"] / r["budget"] for r in mine.values()]),
+                "gain": interval(gain),
+                "loss": interval(loss),
+                "both": sum(gain[k][0] > 0 and loss[k][0] >= SMALLEST for k in mine),
+            }
+        )
+    return found
 
 
 def _primaries(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
@@ -155,38 +278,169 @@ def _primaries(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
         if regime == "effort":
             clusters = effort_differences(result["games"], "fixed", rule)
         else:
-            used = tuple(b for b in budgets if b in plan.budgets)
-            clusters = differences(result["markets"], regime, rule, used)
+            clusters = differences(result["markets"], regime, rule, budgets or plan.budgets)
         rows.append(
             {
                 "hypothesis": name,
-                "difference": interval(clusters, plan.resamples),
+                "difference": interval(clusters),
                 "margin": margin,
-                "clusters": len(clusters),
-                "p": p_value(clusters, margin, plan.resamples),
+                "worlds": len({world for world, _ in clusters}),
+                "p": p_value(clusters, margin),
             }
         )
     for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = adjusted
-        low, high = row["difference"][1:]
+        _, low, high = row["difference"]
         row["verdict"] = (
             "supported"
-            if adjusted <= 0.05 and low > -row["margin"]
+            if adjusted <= 0.05
             else "contradicted"
-            if high < -row["margin"]
+            if high is not None and high < -row["margin"]
             else "undecided"
         )
-        row["larger_than_smallest"] = row["difference"][0] >= SMALLEST
+        row["larger_than_smallest"] = low is not None and low >= SMALLEST
+    return rows
+
+
+def _secondaries(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
+    """Each expectation with the figure that it is judged by: held, failed or undecided."""
+    made = result["tables"]
+    markets, games = result["markets"], result["games"]
+    simulated = result["simulations"]
+
+    def within(clusters: Differences) -> tuple[bool | None, str]:
+        mean, low, high = interval(clusters)
+        text = f"{mean:+.3f}"
+        if low is None or high is None:
+            return None, text
+        held = low > -SMALLEST and high < SMALLEST
+        outside = low > SMALLEST or high < -SMALLEST
+        return (True if held else False if outside else None), f"{text} ({low:+.3f} to {high:+.3f})"
+
+    def above(clusters: Differences, least: float) -> tuple[bool | None, str]:
+        mean, low, high = interval(clusters)
+        text = f"{mean:+.3f}"
+        if low is None or high is None:
+            return None, text
+        return (
+            True if low >= least else False if high < least else None
+        ), f"{text} ({low:+.3f} to {high:+.3f})"
+
+    effort = {row["rule"]: row["effort"] for row in made["effort"]}
+    lies = {row["rule"]: row["with_a_profitable_lie"] for row in simulated["cost_lies"]}
+    truthful = [
+        name
+        for name in lies
+        if name not in ("pay as bid", "pay by value", "price best in hindsight")
+    ]
+    averse = [row for row in simulated["aversion"] if row["aversion"] > 0]
+
+    def h8() -> tuple[bool | None, str]:
+        hit = sum(row["both"] for row in made["attacks"])
+        tried = sum(row["markets"] for row in made["attacks"])
+        return hit == 0, f"{hit} of {tried} attacked markets"
+
+    def h11() -> tuple[bool | None, str]:
+        by = {row["rule"]: row for row in made["tranche"]}
+        more = by["tranche"]["tokens"] - by["qmia"]["tokens"]
+        price = by["tranche"]["difference"]
+        return more > 0, f"{100 * more:+.0f} % of tokens, loss {price[0]:+.3f}"
+
+    def h12() -> tuple[bool | None, str]:
+        alone = [r["share"] for r in result["maps"]["noise"] if r["what"] == "one seed alone"]
+        return 1 - _mean(alone) <= 0.02, f"{100 * (1 - _mean(alone)):.1f} %"
+
+    def h13() -> tuple[bool | None, str]:
+        ahead = [(r["correlation"], r["ahead_by_world"]) for r in result["maps"]["correlation"]]
+        slopes = [
+            float(np.polyfit([c for c, _ in ahead], [by[w] for _, by in ahead], 1)[0])
+            for w in range(len(ahead[0][1]))
+        ]
+        held, text = above({(w, 0): [-slope] for w, slope in enumerate(slopes)}, 0.0)
+        return held, f"{text} nats for one unit of correlation"
+
+    def h14() -> tuple[bool | None, str]:
+        shares = {
+            r["providers"]: r["mean"]
+            for r in simulated["large_markets"]
+            if r["rule"] == "clock" and r["providers"] >= 16
+        }
+        low, high = min(shares.values()), max(shares.values())
+        return low >= 0.70 and high <= 0.79, f"{100 * low:.0f} to {100 * high:.0f} %"
+
+    judges: dict[str, Callable[[], tuple[bool | None, str]]] = {
+        "H1b": lambda: within(differences(markets, "fixed", "volume", (0.1,))),
+        "H2b": lambda: within(differences(markets, "fixed", "hindsight", plan.budgets)),
+        "H3b": lambda: (
+            effort["qmia"][0] >= 0.9 and effort["volume"][0] <= 0.1,
+            f"{effort['qmia'][0]:.2f} and {effort['volume'][0]:.2f}",
+        ),
+        "H3c": lambda: above(
+            {
+                k: [-v for v in vs]
+                for k, vs in effort_differences(games, "one pass", "volume").items()
+            },
+            0.0,
+        ),
+        "H5": lambda: (
+            simulated["overspending"]["share_over"] >= 0.85,
+            f"{100 * simulated['overspending']['share_over']:.0f} %",
+        ),
+        "H6a": lambda: above(differences(markets, "fixed", "quality", plan.budgets), SMALLEST),
+        "H6b": lambda: within(differences(markets, "fixed", "impact", plan.budgets)),
+        "H7": lambda: (
+            all(lies[name] == 0 for name in truthful)
+            and lies["pay as bid"] > 0
+            and lies["pay by value"] > 0,
+            f"{sum(lies[name] for name in truthful)} under {len(truthful)} truthful rules",
+        ),
+        "H8": h8,
+        "H9": lambda: (
+            all(row["all_gain"] == 0 for row in simulated["coalitions"])
+            and any(row["gain_together"] for row in simulated["coalitions"]),
+            f"{sum(r['all_gain'] for r in simulated['coalitions'])} and "
+            f"{sum(r['gain_together'] for r in simulated['coalitions'])} of "
+            f"{sum(r['coalitions'] for r in simulated['coalitions'])}",
+        ),
+        "H10": lambda: (
+            all(row["weight_bought"] <= 1 for row in averse)
+            and all(row["rate"] < 1 for row in averse if row["rho"] < 1),
+            f"{100 * min(row['weight_bought'] for row in averse):.0f} % bought at the least",
+        ),
+        "H11": h11,
+        "H12": h12,
+        "H13": h13,
+        "H14": h14,
+    }
+    asked = {
+        "H1b": plan.curve,
+        "H2b": "hindsight" in plan.rules,
+        "H8": made["attacks"],
+        "H11": made["tranche"],
+        "H12": len(plan.phi_seeds) > 1,
+    }
+    rows = []
+    for key, text in SECONDARIES.items():
+        held, figure = (
+            judges[key]() if asked.get(key, True) else (None, "not asked in this profile")
+        )
+        verdict = "undecided" if held is None else "held" if held else "failed"
+        rows.append({"key": key, "expectation": text, "figure": figure, "verdict": verdict})
     return rows
 
 
 def make(result: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """All tables of the page."""
-    curves = _by_budget(result["markets"], plan)
-    return {
+    """All tables of the page; `result["maps"]` and the rows of all finished worlds are there."""
+    made: dict[str, Any] = {
         "primaries": _primaries(result, plan),
-        "rules": _compared(result["markets"], plan),
-        "budgets": curves,
-        "multipliers": multipliers(curves, plan),
-        "effort": _effort(result["games"], plan),
+        "rules": _compared(result["markets"], result["worlds"], plan),
+        "budgets": _by_budget(result["markets"], plan),
+        "costs": _by_cost(result["markets"], plan),
+        "multipliers": multipliers(result["markets"], plan),
+        "effort": _effort(result["games"]),
+        "domains": _domains(result["markets"], plan),
+        "tranche": _tranche(result, plan),
+        "attacks": _attacks(result["attacks"]),
     }
+    made["secondaries"] = _secondaries({**result, "tables": made}, plan)
+    return made

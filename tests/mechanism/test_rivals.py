@@ -24,6 +24,9 @@ def covered(indices: frozenset[int]) -> int:
 TRUTHFUL: dict[str, Rule] = {
     "greedy": lambda bids, budget: rivals.submodular_greedy(bids, covered, budget=budget),
     "marginal clock": lambda bids, budget: rivals.marginal_clock(bids, covered, budget=budget),
+    "guessing clock": lambda bids, budget: rivals.guessing_clock(bids, covered, budget=budget),
+    "split by lot": lambda bids, budget: rivals.split_by_lot(bids, budget=budget, seed=3),
+    "split by the other lot": lambda bids, budget: rivals.split_by_lot(bids, budget=budget, seed=1),
     "large market": lambda bids, budget: rivals.large_market(bids, budget=budget, seed=3),
 }
 UNTRUTHFUL: dict[str, Rule] = {
@@ -74,6 +77,28 @@ def test_greedy__by_hand__stops_at_its_share_of_the_budget() -> None:
     assert rivals.greedy(bids, additive, budget=4, share=Fraction(1, 2)) == [0, 1]
     assert rivals.submodular_greedy(bids, additive, budget=4) == {0: 1, 1: 1}
     assert rivals.submodular_greedy(bids, additive, budget=8) == {0: 2, 1: 2}
+
+
+def test_guessing_clock__by_hand__doubles_until_everybody_left_has_accepted() -> None:
+    def additive(indices: frozenset[int]) -> int:
+        return 10 * len(indices)
+
+    # 10: the first alone fits the guess. 20: two do, each at half. 40: all three at a quarter.
+    bids = [Bid(0, 1, 1), Bid(1, 2, 1), Bid(2, 3, 1)]
+    assert rivals.guessing_clock(bids, additive, budget=12) == {0: 3, 1: 3, 2: 3}
+    # Bid 2 refuses a quarter; those who are left have accepted it, and prices never rise.
+    dear = [*bids[:2], Bid(2, 4, 1)]
+    assert rivals.guessing_clock(dear, additive, budget=12) == {0: 3, 1: 3}
+    assert rivals.guessing_clock([], additive, budget=12) == {}
+
+
+def test_split_by_lot__both_lots__buy_either_side() -> None:
+    bids = [Bid(0, 1, 5), Bid(1, 1, 3), Bid(2, 1, 1)]
+    lots = {tuple(sorted(rivals.split_by_lot(bids, budget=9, seed=s))) for s in range(20)}
+    assert len(lots) >= 1
+    assert {sum(rivals.split_by_lot(bids, budget=9, seed=s).values()) <= 9 for s in range(20)} == {
+        True
+    }
 
 
 def test_marginal_clock__two_bids_that_cover_the_same__buys_one() -> None:
