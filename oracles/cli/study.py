@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,8 @@ from oracles.cli.output import ClusterOption, JsonOption, bars, print_json, show
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from oracles.study import Plan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -64,7 +67,11 @@ def run(
     texts = Texts(
         load_documents(seed_corpus), load_documents(evaluation), load_submissions(providers)
     )
-    with bars() as progress, open_map(processes, cluster=cluster, batch=1) as mapper:
+    with (
+        _disk(folder),
+        bars() as progress,
+        open_map(processes, cluster=cluster, batch=1) as mapper,
+    ):
         result = run_study(texts, chosen, folder, mapper=mapper, progress=progress)
     if json_:
         print_json(result)
@@ -82,25 +89,44 @@ def report(
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show the results of a finished run, and write its page."""
+    """Show the results of the worlds that are finished, and write their page."""
     from oracles.files import write_file
+    from oracles.study import Plan, tables
     from oracles.study import page as pages
 
     path = folder / "result.json"
     try:
         result = json.loads(path.read_text())
+        # Tables are made from the rows, so that a table that was added later needs no retraining.
+        result["tables"] = tables.make(result, Plan.from_json(result["plan"]))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read: {error}; finish the run with `qmia study run` first"
+            f"{path} cannot be read: {error}; finish a world with `qmia study run` first"
         ) from error
-    if page is not None:
-        write_file(page, pages.html(result, notes or ()))
-    if markdown is not None:
-        write_file(markdown, pages.markdown(result, notes or ()))
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{path} is not the result of this version: run `qmia study run` on its folder again"
+        ) from error
+    for path, text in ((page, pages.html), (markdown, pages.markdown)):
+        if path is not None:
+            with _disk(path):
+                write_file(path, text(result, notes or ()))
     if json_:
         print_json(result)
         return
     _show(result)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Say what a disk that refuses means."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}; make room or choose another "
+            "place, and run again: what is finished is kept"
+        ) from error
 
 
 def _profile(name: str) -> Plan:
@@ -115,6 +141,8 @@ def _show(result: dict[str, Any]) -> None:
     from oracles.study import page as pages
 
     stdout.print(f"plan {result['hash']}, purchases {result['purchases']}", soft_wrap=True)
+    for line in pages.summary(result):
+        stdout.print(line, soft_wrap=True)
     for title, header, rows in pages.tables(result):
         stdout.print(f"\n{title}", soft_wrap=True)
         show_rows(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oracles.errors import InputError
 from oracles.files import write_file
 from oracles.impact import Architecture, Parameters, Recipe
 from oracles.impact.corpus import canonical, encode, pack, train_tokenizer
@@ -16,6 +17,7 @@ from oracles.impact.estimate import make_model, make_pool, pinned_kernels, repor
 from oracles.impact.training import mean_loss, retrain
 from oracles.passages import Passages
 from oracles.quality import score
+from oracles.quality.embed import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,9 +134,14 @@ class Outcomes:
             if whole and not whole.endswith("\n"):  # a line that a crash cut short
                 whole = whole[: whole.rfind("\n") + 1]
                 write_file(path, whole)
-            for line in whole.splitlines():
-                name, regime, seed, providers, *losses = json.loads(line)
-                self._known[name, regime, seed, tuple(providers)] = Loss(*losses)
+            for number, line in enumerate(whole.splitlines(), 1):
+                try:
+                    name, regime, seed, providers, *losses = json.loads(line)
+                    self._known[name, regime, seed, tuple(providers)] = Loss(*losses)
+                except (ValueError, TypeError) as error:
+                    raise InputError(
+                        f"line {number} of {path} cannot be read: delete it, and run again"
+                    ) from error
 
     def __getitem__(self, job: Job) -> Loss:
         return self._known[job]
@@ -165,16 +172,31 @@ class Outcomes:
 
 
 def kept(path: Path, make: Any) -> Any:
-    """A JSON value from a file, or made and written there."""
+    """A JSON value from a file, or made and written there.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     if not path.exists():
         write_file(path, json.dumps(make()))
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read: delete it, and run again") from error
+
+
+@lru_cache(maxsize=1)
+def _embedder() -> Embedder:
+    """One for all calls: loading the model takes longer than a small provider."""
+    return Embedder()
 
 
 def qualities(submissions: Mapping[str, Sequence[Document]]) -> list[int]:
     """Q on the grid by place; 0 where most of the text was committed before."""
-    earlier = Passages()
-    reports = [score(documents, earlier=earlier) for documents in submissions.values()]
+    earlier, embedder = Passages(), _embedder()
+    reports = [
+        score(documents, earlier=earlier, embedder=embedder) for documents in submissions.values()
+    ]
     return [report.q if report.accepted_as_unique else 0 for report in reports]
 
 

@@ -266,7 +266,9 @@ def histogram(title: str, values: Sequence[float], mark: float, unit: str) -> st
         return left + (_WIDTH - left - 30) * (value - low) / (high - low)
 
     parts.append(_line(x(mark), 28, x(mark), bottom, 'stroke-dasharray="4 3" stroke-width="2"'))
-    for tick in ticks(low, high):
-        parts.append(_text(x(tick), bottom + 17, _number(tick), "middle", 'font-size="12"'))
+    parts += [
+        _text(x(tick), bottom + 17, _number(tick), "middle", 'font-size="12"')
+        for tick in ticks(low, high)
+    ]
     parts.append(_text(_WIDTH - 30, bottom + 34, unit, "end", 'font-size="12"'))
     return _frame(title, 282, parts)

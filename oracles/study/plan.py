@@ -146,8 +146,12 @@ class Plan:
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote, without the hypotheses."""
-        given: dict[str, Any] = {each.name: found[each.name] for each in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        given: dict[str, Any] = {
+            each.name: tuple(value) if isinstance(value, list) else value
+            for each in fields(cls)
+            for value in [found[each.name]]
+        }
+        return cls(**given)
 
     def digest(self) -> str:
         """SHA-256 of `to_json`."""

@@ -87,11 +87,20 @@ def draw_world(texts: Texts, plan: Plan, number: int) -> World:
     Sizes are on a geometric scale, the largest four times the smallest.
 
     Raises:
-        InputError: there are fewer than four providers.
+        InputError: there are fewer than four providers, one of them has no text, or the held-out
+            set cannot be divided.
     """
     if len(texts.providers) < 4:
         raise InputError(
             f"there are {len(texts.providers)} providers: give the texts of at least four"
+        )
+    empty = [name for name, docs in texts.providers.items() if not any(d.text for d in docs)]
+    if empty:
+        raise InputError(f"{', '.join(empty)} has no text: leave it out, or give another file")
+    part_a, part_b = split(texts.evaluation)
+    if not part_a or not part_b:
+        raise InputError(
+            "the evaluation set is divided into two halves: give at least two different documents"
         )
     rng = random.Random(f"{plan.seed} {number}")  # noqa: S311 (a draw that anybody may repeat)
     names = rng.sample(sorted(texts.providers), min(plan.providers, len(texts.providers)))
@@ -112,7 +121,6 @@ def draw_world(texts: Texts, plan: Plan, number: int) -> World:
             taken = [Document(change(d.text, rng), d.metadata) for d in taken]
         chosen[name] = taken
     order = rng.sample(names, len(names))
-    part_a, part_b = split(texts.evaluation)
     return World({name: chosen[name] for name in order}, damaged, part_a, part_b)
 
 
