@@ -107,10 +107,10 @@ def report(
         raise InputError(
             f"{path} is not the result of this version: run `qmia study run` on its folder again"
         ) from error
-    for path, text in ((page, pages.html), (markdown, pages.markdown)):
-        if path is not None:
-            with _disk(path):
-                write_file(path, text(result, notes or ()))
+    for place, text in ((page, pages.html), (markdown, pages.markdown)):
+        if place is not None:
+            with _disk(place):
+                write_file(place, text(result, notes or ()))
     if json_:
         print_json(result)
         return

@@ -44,11 +44,11 @@ def _scale(values: Sequence[float], zero: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
+def ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round numbers between two ends: steps of 1, 2 or 5 times a power of ten."""
-    step = 10 ** math.floor(math.log10((high - low) / most))
-    while (high - low) / step > most:
-        step *= 2 if f"{step:e}"[0] in "15" else 2.5
+    rough = (high - low) / most
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * k for k in (1, 2, 5, 10) if power * k >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 

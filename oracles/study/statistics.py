@@ -47,10 +47,13 @@ def interval(clusters: Clusters, level: float = 0.95) -> Interval:
 
 
 def p_value(clusters: Clusters, margin: float) -> float:
-    """One-sided p-value of "the mean is at most −margin", by Student's t over worlds."""
-    means = units(clusters)
-    if len(means) < 2:
+    """One-sided p-value of "the mean is at most −margin", by Student's t over worlds.
+
+    1 where there is one world only: its cost draws say nothing about other worlds.
+    """
+    if len({world for world, _ in clusters}) < 2:
         return 1.0
+    means = units(clusters)
     error = _error(means)
     above = float(means.mean()) + margin
     if error == 0:  # worlds that agree to the last digit, as where two rules buy the same
