@@ -313,7 +313,13 @@ class AuctionState:
             raise ChainError(f"round {round_} of auction {self.id} has no scores")
         # Contract code behind its STOP byte (libraries/Scores.sol).
         code = [rpc.code(web3, pointer)[1:] for _, pointer in sorted(posted.items())]
-        return unpack_vector(b"".join(code))
+        scores = unpack_vector(b"".join(code))
+        if len(scores) != len(self.commitments):
+            raise GapError(
+                f"the node gives {len(scores)} scores of auction {self.id}, which has"
+                f" {len(self.commitments)} bids; try again, or name another node"
+            )
+        return scores
 
     def apply(self, event: Event) -> None:
         """Take the next event of this auction, by any of the contracts, into account.
