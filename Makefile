@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check test slow nightly coverage mutants slither symbolic demo bench lint fmt lock ci clean
+.PHONY: help setup build build-check test slow nightly coverage mutants slither symbolic demo tour finetune bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -71,9 +71,20 @@ symbolic: setup ## check the contracts' arithmetic symbolically (halmos)
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo
 
+.build/finetune/.installed: Makefile | .venv/.installed
+	@echo "==> trl, peft, datasets"
+	@$(PY) -m venv --clear .build/finetune
+	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
+	  "$$(.build/finetune/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	@.build/finetune/bin/pip -q install datasets==5.2.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0
+	@touch $@
+
+finetune: setup .build/finetune/.installed ## fine-tune a small model on bought text (trl, peft, datasets)
+	@OMP_NUM_THREADS=2 .build/finetune/bin/python -m benchmarks.finetune $(ARGS)
+
 bench: setup ## print the measured figures
 	@for file in benchmarks/[a-z]*.py benchmarks/[a-z]*/__main__.py; do \
-	  [ -f "$$file" ] || continue; \
+	  [ -f "$$file" ] && [ "$$file" != benchmarks/finetune.py ] || continue; \
 	  module=$$(echo "$${file%/__main__.py}" | sed 's/\.py$$//; s|/|.|g'); \
 	  echo "==> python -m $$module"; $(PY) -m "$$module" || exit 1; \
 	done

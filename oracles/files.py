@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from typing import TYPE_CHECKING, BinaryIO
 
+from oracles.errors import InputError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from io import FileIO
     from pathlib import Path
 
@@ -66,3 +69,28 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def whole_folder(out: Path, write: Callable[[Path], None]) -> None:
+    """Let a folder appear whole or not at all.
+
+    Args:
+        out: a folder that does not exist yet.
+        write: fills a folder beside it, which is then renamed.
+
+    Raises:
+        InputError: it exists, or the disk refuses.
+    """
+    if out.exists():
+        raise InputError(f"{out} exists: name a new folder, or delete it")
+    beside = out.with_name(out.name + ".unfinished")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        write(beside)
+        beside.rename(out)
+        sync_folder(out.parent)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

