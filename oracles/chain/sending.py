@@ -12,21 +12,26 @@ daemon has many on their way, keeps them in its journal, and looks at each once 
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import fcntl
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_typing import HexStr
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from oracles.chain import rpc
 from oracles.errors import ChainError, ConfigError, NodeError
 from oracles.files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from eth_typing import ChecksumAddress
@@ -121,6 +126,111 @@ class Pending:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"cannot write {self._path}: {error}. Nothing was sent") from error
+
+
+def desk_path(beside: Path, chain_id: int) -> Path:
+    """Where the programs that use one key on one chain leave word for each other.
+
+    Args:
+        beside: the key's file, or one beside which there is room for such files.
+        chain_id: EIP-155.
+    """
+    return beside.with_name(f"{beside.name}.{chain_id}.pending")
+
+
+class KeyDesk:
+    """Where commands and a companion that use one key on one machine take turns.
+
+    They may run at the same time: one waits while the other signs, neither takes the other's
+    nonce, and neither sends once more what the other has on its way. Where the folder cannot be
+    written to, everybody is alone: the contracts refuse what is done twice, and only gas is lost.
+
+    Args:
+        pending: file of what commands have on their way, see `Pending`; None for nobody else.
+    """
+
+    def __init__(self, pending: Path | None) -> None:
+        self._pending = pending
+        self._left: str | None = None
+
+    @contextlib.contextmanager
+    def turn(self, patience: float | None = None) -> Iterator[None]:
+        """Use the key; whoever else wants to waits.
+
+        Args:
+            patience: seconds to wait for one's turn; None for as long as it takes.
+
+        Raises:
+            ChainError: it is not one's turn yet.
+        """
+        handle = self._open()
+        if handle is None:
+            yield
+            return
+        deadline = None if patience is None else time.monotonic() + patience
+        try:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise ChainError(
+                            "another program is sending with this key: its turn is first"
+                        ) from error
+                    time.sleep(_FIRST_PAUSE)
+                except OSError:
+                    break  # a file system without locks
+            yield
+        finally:
+            os.close(handle)
+
+    def leave(self, flight: Sequence[Sent]) -> None:
+        """Tell commands what the companion has on its way."""
+        text = json.dumps([asdict(each) for each in flight])
+        if self._pending is None or text == self._left:
+            return
+        with contextlib.suppress(OSError):
+            write_file(_beside(self._pending, ".companion"), text, private=True)
+            self._left = text
+
+    def flight(self) -> list[Sent]:
+        """What the companion has on its way."""
+        return [] if self._pending is None else _read_sent(_beside(self._pending, ".companion"))
+
+    def commands(self) -> list[Sent]:
+        """What commands have on their way."""
+        return [] if self._pending is None else _read_sent(self._pending)
+
+    def _open(self) -> int | None:
+        if self._pending is None:
+            return None
+        try:
+            return os.open(_beside(self._pending, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return None
+
+
+def _beside(pending: Path, suffix: str) -> Path:
+    return pending.with_name(pending.name.removesuffix(".pending") + suffix)
+
+
+def _read_sent(path: Path) -> list[Sent]:
+    """Word that another program left; a file that is damaged or gone says nothing."""
+    try:
+        return [Sent(**each) for each in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def same_call(raw: bytes, to: str, data: bytes) -> bool:
+    """Whether a signed transaction makes a call, whatever it pays for it."""
+    try:
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    except Exception:
+        # Whatever another program left there; the decoders raise what the bytes lead them to.
+        return False
+    return bytes(fields["to"]) == bytes(HexBytes(to)) and bytes(HexBytes(fields["data"])) == data
 
 
 class Fate(enum.Enum):
@@ -223,6 +333,30 @@ def deliver(
             )
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def await_receipt(
+    web3: Web3,
+    sender: ChecksumAddress,
+    sent: Sent,
+    *,
+    timeout: float = RECEIPT_TIMEOUT,
+    sleep: Callable[[float], object] = time.sleep,
+) -> TxReceipt | None:
+    """The receipt of what another program sent; None if it is overtaken, or in no block in time.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    deadline, pause, overtaken = time.monotonic() + timeout, _FIRST_PAUSE, 0
+    while time.monotonic() < deadline and overtaken < OVERTAKEN_LOOKS:
+        found = look(web3, [sent.hash], sent.nonce, rpc.nonce(web3, sender))
+        if not isinstance(found, Fate):
+            return found
+        overtaken += found is Fate.OVERTAKEN
+        sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    return None
 
 
 def look_at(

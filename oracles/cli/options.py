@@ -62,11 +62,12 @@ class Session:
             ConfigError: no key is named, or it cannot be opened.
         """
         from oracles.chain.client import Sender
+        from oracles.chain.sending import desk_path
 
         signer = self._signer()
         # Beside the key, whose nonces they use: every role that has the key finds them.
         beside = self.keystore or self.deployment_file.with_name(signer.address)
-        pending = beside.with_name(f"{beside.name}.{self.deployment().chain_id}.pending")
+        pending = desk_path(beside, self.deployment().chain_id)
         return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
 
     def _signer(self) -> Signer:

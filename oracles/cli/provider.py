@@ -308,9 +308,152 @@ def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption =
 
 
 @app.command()
-def status(
+def share(
     context: typer.Context,
     auction: AuctionArgument,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    index: Annotated[int | None, typer.Option(help="Only this bid.")] = None,
+    opening: Annotated[
+        bool, typer.Option("--opening", help="With the signed opening of the sample, once drawn.")
+    ] = False,
+    delivery: Annotated[
+        bool,
+        typer.Option(
+            "--delivery",
+            help="With the signed delivery. Who holds it and is in league with the buyer has your"
+            " data before they are paid for.",
+        ),
+    ] = False,
+    book: BookOption = DEFAULT_BOOK,
+    json: JsonOption = False,
+) -> None:
+    """Write what somebody else needs to reveal your bids, without your key and your data key.
+
+    Cost and salt are in it: give it to somebody you trust not to tell them before the reveal, best
+    after commitments have ended.
+    """
+    from dataclasses import replace
+
+    from oracles.errors import InputError
+    from oracles.market import share as shares
+    from oracles.market.bids import match
+    from oracles.market.book import BidBook
+    from oracles.market.provider import publish_opening
+    from oracles.market.view import chain_time, draw, member_keys
+
+    session: Session = context.obj
+    view, deployment, web3 = session.auction(auction), session.deployment(), session.connect()
+    records = BidBook(book).records(deployment.address("DataAuction"), auction)
+    found = [r for r in match(view, records, None).placed if index in (None, r.index)]
+    if not found:
+        raise InputError(f"the bid book {book} has no such bid of auction {auction} on chain")
+    signer = session.sender().signer if opening or delivery else None
+    rows = []
+    for record in found:
+        made = shares.Share.of(record)
+        if signer is not None and signer.address != record.owner:
+            raise InputError(f"bid {record.index} is {record.owner}'s, who has to sign")
+        if signer is not None and opening and view.terms.scoring.samples:
+            members = [*member_keys(web3, deployment, view).values()]
+            with stderr.status("wrapping the keys of the drawn pages"):
+                digest = publish_opening(
+                    session.store(), record, draw(web3, deployment, view), members
+                )
+            domain = deployment.auction(web3).domain
+            made = replace(made, opening=shares.sign_opening(domain, signer, record, digest))
+        if signer is not None and delivery:
+            signed = shares.sign_delivery(deployment.exchange(web3), view, signer, record)
+            made = replace(made, delivery=signed)
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = out / f"{auction}-{record.index}.json"
+        shares.write_share(path, made)
+        rows.append(
+            {
+                "bid": record.index,
+                "file": str(path),
+                "reveal": True,
+                "open": made.opening is not None,
+                "deliver": made.delivery is not None,
+            }
+        )
+    show_rows(rows, json=json, empty="")
+    if chain_time(web3) < view.phases.commit_end:
+        stderr.print(
+            "[bold]Commitments have not ended:[/] whoever reads these files can still bid against"
+            " your costs.",
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="TOML file; QMIA_… variables go before it."),
+    ] = None,
+    book: Annotated[Path | None, typer.Option("--book", help="The bid book.")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do what is due now, see it through, and end.")
+    ] = False,
+    wait: Annotated[
+        str, typer.Option(help="With --once: most time for what is on its way.")
+    ] = "2 min",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Watch and tell, but sign and send nothing.")
+    ] = False,
+    listen: Annotated[
+        str | None, typer.Option(help="host:port for /livez, /readyz, /metrics; empty for none.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every cycle.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Leave it running: open, reveal, deliver and claim in time, and warn before deadlines.
+
+    With --once, exit code 1 says that something is due and could not be done.
+    """
+    from oracles.companion import companion
+    from oracles.companion.settings import load
+    from oracles.service.logs import configure
+
+    settings = load(config, book=book, listen=listen, **_given(context))
+    configure("json" if json else settings.log, verbose=verbose, to_stdout=json)
+    if dry_run:
+        settings.address, signer = settings.named_address(), None
+    else:
+        signer = settings.signer()
+    if not once:
+        companion.run(settings, signer)
+        return
+    undone = companion.once(settings, signer, duration(wait))
+    if json:
+        print_json({"undone": undone})
+    for sentence in undone:
+        stderr.print(sentence, soft_wrap=True, highlight=False, markup=False)
+    if undone:
+        raise typer.Exit(1)
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Options of the chain that were given on the command line, by the names of settings."""
+    parent = context.parent
+    if parent is None:
+        return {}
+    sources = {name: parent.get_parameter_source(name) for name in parent.params}
+    return {
+        name: parent.params[name]
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    }
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    auction: Annotated[
+        int | None,
+        typer.Argument(metavar="[AUCTION]", help="Id of the auction; all of the book by default."),
+    ] = None,
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
@@ -319,6 +462,9 @@ def status(
     The bid book is matched with the chain by sealed bid. Exit code 1: the chain has a bid of your
     key that the book does not know.
     """
+    if auction is None:
+        _overview(context.obj, book, json=json)
+        return
     from oracles.market.bids import match
     from oracles.market.book import BidBook
     from oracles.market.schedule import next_step
@@ -382,6 +528,47 @@ def status(
             soft_wrap=True,
         )
         raise typer.Exit(1)
+
+
+def _overview(session: Session, book: Path, *, json: bool) -> None:
+    """The next step of every bid in the book, the most urgent first."""
+    from oracles.market.bids import match
+    from oracles.market.book import BidBook
+    from oracles.market.schedule import next_step
+    from oracles.market.view import chain_time
+
+    contract, now = session.deployment().address("DataAuction"), chain_time(session.connect())
+    records = [each for each in BidBook(book).all() if each.contract == contract]
+    found: list[tuple[int, int, Step]] = []
+    for auction in sorted({each.auction for each in records}):
+        view = session.auction(auction)
+        mine = [each for each in records if each.auction == auction]
+        indices = [record.place.index for record in match(view, mine, None).placed]
+        found += [(auction, index, next_step(view, index, now)) for index in indices]
+    found.sort(key=lambda each: (each[2].verb == "done", each[2].end or 2**63, each[:2]))
+    if json:
+        rows = [
+            {
+                "auction": auction,
+                "index": index,
+                "next": step.verb,
+                "next_why": step.why,
+                "from": step.start,
+                "until": step.end,
+                "at_stake": step.stake,
+            }
+            for auction, index, step in found
+        ]
+        print_json({"now": now, "bids": rows})
+        return
+    if not found:
+        stdout.print(f"The chain has no bid of the book {book}.", soft_wrap=True)
+    for auction, index, step in found:
+        stdout.print(
+            f"Auction {auction}, bid {index}: {_sentence(step, now, auction)}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def _show_standings(

@@ -9,5 +9,6 @@ database      one locked SQLite file, every commit flushed; `logindex` and `tran
 web           /livez, /readyz, /metrics
 metrics       those that every program has
 settings      flags, environment, a TOML file; the signing key
+systemd       sd_notify
 logs          one event a line
 """

@@ -202,6 +202,10 @@ class ChainIndex:
         self._read_from = None
         self._logs.rewind(number)
 
+    def reread(self) -> None:
+        """Forget everything, also that auctions were let go: the next look reads all again."""
+        self._rewind(-1)
+
     def auctions(self) -> list[int]:
         """Ids of all auctions."""
         created = self._logs.events("AuctionCreated")

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line on standard error."""
+"""Structured logs: one event a line, on standard error unless told otherwise."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Literal
 import structlog
 
 
-def configure(form: Literal["json", "console"], *, verbose: bool = False) -> None:
+def configure(
+    form: Literal["json", "console"], *, verbose: bool = False, to_stdout: bool = False
+) -> None:
     """Set up structlog.
 
     Args:
         form: JSON lines for machines, or lines for people.
         verbose: also what happens every cycle.
+        to_stdout: to standard output, where programs read.
     """
+    stream = sys.stdout if to_stdout else sys.stderr
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
     )
     structlog.configure(
         processors=[
@@ -32,6 +36,6 @@ def configure(form: Literal["json", "console"], *, verbose: bool = False) -> Non
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if verbose else logging.INFO
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )

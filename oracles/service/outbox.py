@@ -15,10 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
 
 from oracles.chain import fees, rpc
 from oracles.chain.rpc import node_errors
-from oracles.chain.sending import OVERTAKEN_LOOKS, Fate, look, transaction_hash
+from oracles.chain.sending import (
+    OVERTAKEN_LOOKS,
+    Fate,
+    KeyDesk,
+    Sent,
+    look,
+    same_call,
+    transaction_hash,
+)
 from oracles.errors import ChainError, NodeError, Reverted
 from oracles.service.transactions import Transaction
 
@@ -40,6 +49,8 @@ _GAS_CAP: Final = 1 << 24
 #: Nodes take a replacement that pays at least a tenth more.
 _BUMP_PERCENT: Final = 25
 _PLAIN_GAS: Final = 21_000
+#: Seconds to wait for one's turn with the key.
+_PATIENCE: Final = 5.0
 
 
 class Outbox:
@@ -52,6 +63,7 @@ class Outbox:
         max_fee_gwei: never pay more for a unit of gas; a function where that depends on the duty.
         replace_seconds: when a transaction counts as stuck.
         clock: unix time.
+        desk: where programs of the same key take turns; nobody else has it by default.
     """
 
     def __init__(
@@ -63,6 +75,7 @@ class Outbox:
         max_fee_gwei: float | Callable[[Duty], float],
         replace_seconds: float,
         clock: Callable[[], float] = time.time,
+        desk: KeyDesk | None = None,
     ) -> None:
         self._web3 = web3
         self._signer = signer
@@ -71,6 +84,7 @@ class Outbox:
         self._max_fee = max_fee_gwei
         self._replace_seconds = replace_seconds
         self._clock = clock
+        self._desk = desk or KeyDesk(None)
         #: By row: how often its nonce was found used while there was no receipt of it.
         self._overtaken: Counter[int] = Counter()
 
@@ -91,13 +105,20 @@ class Outbox:
             return False
         if any(each.duty == duty for each in self._log.in_state("pending")):
             return False
+        with self._desk.turn(_PATIENCE):
+            return self._send(duty, call)
+
+    def _send(self, duty: Duty, call: ContractFunction) -> bool:
+        data = call._encode_transaction_data()
+        if self._by_command(str(call.address), bytes(HexBytes(data))):
+            return False
         with node_errors(str(duty)):
             gas = fees.with_margin(call.estimate_gas({"from": self._address}))
             if gas > _GAS_CAP:
                 raise ChainError(f"{duty} needs {gas} gas, more than a transaction may use")
             request: dict[str, Any] = {
                 "to": str(call.address),
-                "data": call._encode_transaction_data(),
+                "data": data,
                 "value": 0,
                 "gas": gas,
             }
@@ -119,6 +140,7 @@ class Outbox:
                 self._clock(),
             )
         )
+        self._leave_word()
         self._broadcast(raw)
         log.info(
             "sent", duty=str(duty), nonce=nonce, transaction=transaction_hash(raw), fee_wei=fee
@@ -142,8 +164,25 @@ class Outbox:
             except NodeError as error:
                 # What the node cannot tell of one says nothing about the others.
                 trouble = error
+        self._leave_word()
         if trouble is not None:
             raise trouble
+
+    def _leave_word(self) -> None:
+        """Tell commands with the same key what is on its way."""
+        pending = self._log.in_state("pending")
+        self._desk.leave([Sent(str(t.duty), t.nonce, "0x" + t.raw.hex()) for t in pending])
+
+    def _by_command(self, to: str, data: bytes) -> bool:
+        """Whether a command has the same call on its way."""
+        return any(
+            same_call(sent.signed, to, data) and self._fate(sent) is Fate.WAITING
+            for sent in self._desk.commands()
+        )
+
+    def _fate(self, sent: Sent) -> TxReceipt | Fate:
+        used = rpc.nonce(self._web3, self._address)
+        return look(self._web3, [sent.hash], sent.nonce, used)
 
     def _follow(self, transaction: Transaction, used: int, settled: int) -> None:
         hashes = [HexStr(each) for each in transaction.hashes]
@@ -222,7 +261,11 @@ class Outbox:
     def _nonce(self) -> int:
         pending = self._log.in_state("pending")
         ours = max((each.nonce + 1 for each in pending), default=0)
-        return max(ours, self._web3.eth.get_transaction_count(self._address, "latest"))
+        # What a command has on its way keeps its nonce; what no node knows any more does not.
+        theirs = [
+            sent.nonce + 1 for sent in self._desk.commands() if self._fate(sent) is Fate.WAITING
+        ]
+        return max(ours, *theirs, self._web3.eth.get_transaction_count(self._address, "latest"))
 
     def _sign(self, request: dict[str, Any], nonce: int, fee: int, tip: int) -> bytes:
         return self._signer.sign_transaction(

@@ -33,6 +33,17 @@ STEPS: Final = {
     "after sharing": 1,
     "process asked for": 3,  # that fetches, scores, or looks at what the buyer named
 }
+#: The same for a companion.
+COMPANION_STEPS: Final = {
+    "written, not committed": 20,
+    "committed": 20,
+    "before signing a transaction": 4,  # opening, reveal, delivery, claim
+    "after signing a transaction": 4,
+    "before sending": 4,
+    "after sending": 4,
+    "before telling": 4,
+    "after telling": 4,
+}
 _orders = Path(os.environ.get("QMIA_TEST_KILL", ""))
 _step, _left = "", 0
 
@@ -71,6 +82,7 @@ def install() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
     if "QMIA_TEST_KILL" in os.environ:
         from oracles.chain.signers import LocalSigner
+        from oracles.companion.channels import Webhook
         from oracles.operator.exchange import DirectoryExchange
         from oracles.operator.jobs import Jobs
         from oracles.service.database import Database
@@ -89,6 +101,7 @@ def install() -> None:
         _around(LocalSigner, "sign_typed", "signing a message")
         _around(LocalSigner, "sign_transaction", "signing a transaction")
         _around(Outbox, "_broadcast", "sending")
+        _around(Webhook, "send", "telling")
         _around(DirectoryExchange, "publish", "sharing")
         _around(Jobs, "start", "process asked for", after=False)
 

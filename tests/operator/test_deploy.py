@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from oracles.companion import metrics as companion
 from oracles.operator.metrics import Metrics
 from oracles.operator.settings import Exchange
 from scripts.build import ROOT
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEPLOY = ROOT / "deploy"
-RULES = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]
+GROUPS = {
+    group["name"]: group["rules"]
+    for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"]
+}
+RULES = GROUPS["qmia-operator"]
+PROVIDER_RULES = GROUPS["qmia-provider"]
 
 
 def run(*command: str) -> str:
@@ -39,6 +45,7 @@ def tool(name: str) -> str:
 def exported() -> set[str]:
     """Names of the daemon's metrics."""
     text = generate_latest(Metrics().registry).decode()
+    text += generate_latest(companion.Metrics().registry).decode()
     return set(re.findall(r"^# TYPE (\S+)", text, flags=re.M))
 
 
@@ -47,7 +54,7 @@ def asked(expression: str) -> set[str]:
     return set(re.findall(r"\bqmia\w+", expression))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+@pytest.mark.parametrize("rule", RULES + PROVIDER_RULES, ids=lambda rule: rule["alert"])
 def test_alerts__each__is_about_metrics_that_the_daemon_exports(rule: dict[str, Any]) -> None:
     names = asked(rule["expr"]) - {"qmia"}
     assert names <= exported()
@@ -62,10 +69,19 @@ def test_dashboard__shows_what_the_alerts_are_about__and_nothing_that_does_not_e
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
-def test_alerts__all__are_explained_to_operators() -> None:
-    page = (ROOT / "docs" / "operators.md").read_text()
-    assert {rule["alert"] for rule in RULES} == set(re.findall(r"\bQmiaOperator\w+", page))
-    for rule in RULES:
+@pytest.mark.parametrize(
+    ("rules", "page", "word"),
+    [
+        (RULES, "operators.md", "QmiaOperator"),
+        (PROVIDER_RULES, "providers.md", "QmiaProvider"),
+    ],
+)
+def test_alerts__all__are_explained_to_whom_they_concern(
+    rules: list[dict[str, Any]], page: str, word: str
+) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    assert {rule["alert"] for rule in rules} == set(re.findall(rf"\b{word}\w+", text))
+    for rule in rules:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"]
 
@@ -76,12 +92,13 @@ def test_alerts__by_their_own_tests__fire_when_they_should() -> None:
     run(promtool, "test", "rules", "alerts.test.yml")
 
 
-def test_unit__verified_by_systemd__has_no_faults(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["qmia-operator.service", "qmia-provider.service"])
+def test_unit__verified_by_systemd__has_no_faults(tmp_path: Path, name: str) -> None:
     analyze = tool("systemd-analyze")
-    unit = tmp_path / "qmia-operator.service"
+    unit = tmp_path / name
     # The program is not installed here; another one stands in its place.
     there = shutil.which("true")
-    text = (DEPLOY / "qmia-operator.service").read_text()
+    text = (DEPLOY / name).read_text()
     unit.write_text(re.sub(r"^(ExecStart\w*)=\S+", rf"\1={there}", text, flags=re.M))
     assert run(analyze, "verify", str(unit)) == ""
 
