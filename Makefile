@@ -76,8 +76,12 @@ demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m venv --clear .build/finetune
 	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
 	  "$$(.build/finetune/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
-	@.build/finetune/bin/pip -q install datasets==5.2.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0
+	@.build/finetune/bin/pip -q install datasets==5.2.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0 \
+	  fastapi openai
 	@touch $@
+
+tour: setup .build/finetune/.installed ## the demo, then train, serve, meter, pay and audit a model
+	@$(PY) -m scripts.tour $(ARGS)
 
 finetune: setup .build/finetune/.installed ## fine-tune a small model on bought text (trl, peft, datasets)
 	@OMP_NUM_THREADS=2 .build/finetune/bin/python -m benchmarks.finetune $(ARGS)

@@ -255,8 +255,8 @@ def gain(model: Any, tokenizer: Any, pairs: Any) -> float:
 # STEPS
 
 
-def small_steps(run: Run, folder: Path, held_out: list[str]) -> None:
-    """Everything with the small model."""
+def small_steps(run: Run, folder: Path, held_out: list[str], *, brief: bool) -> None:
+    """Everything with the small model; if brief, with it and without what was bought alone."""
     from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
     from scripts import demo_data
@@ -285,6 +285,9 @@ def small_steps(run: Run, folder: Path, held_out: list[str]) -> None:
     run.step("base", lambda: train("base", small(tokenizer), own, STEPS["base"]))
     run.step("without", lambda: train("without", read("base"), own, STEPS["tuned"]))
     run.step("with", lambda: train("with", read("base"), texts, STEPS["tuned"]))
+
+    if brief:
+        return
 
     def lora() -> dict[str, Any]:
         model = read("base")
@@ -386,6 +389,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--large", action="store_true", help="train SmolLM2-135M, too")
     parser.add_argument("--only-large", action="store_true", help="train SmolLM2-135M alone")
+    parser.add_argument("--brief", action="store_true", help="neither adapters nor preferences")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     import torch
@@ -405,7 +409,7 @@ def main() -> None:
     os.chdir(run.folder)
     held_out = [record["text"] for record in demo_data.evaluation()]
     if not options.only_large:
-        small_steps(run, folder.resolve(), held_out)
+        small_steps(run, folder.resolve(), held_out, brief=options.brief)
     if options.large or options.only_large:
         large_steps(run, folder.resolve(), held_out, options.cache)
     answer = {**run.results, "folder": str(run.folder), "model": str(run.folder / "with")}

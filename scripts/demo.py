@@ -126,86 +126,130 @@ def account(number: int) -> Any:
     return Account.from_mnemonic(PHRASE, account_path=f"m/44'/60'/0'/0/{number}")
 
 
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """An auction that is over: paid, delivered, claimed; its model has earned nothing yet.
+
+    Attributes:
+        stage: where it happened.
+        auction: its id.
+        buyer: with account 1.
+        people: the providers, in the order of their bids.
+        winners: indices of those who were paid; whoever cheated is not among them.
+        exposed: share of each one's data that operators saw.
+        refuted: names of those whose keys were refuted.
+        documents: that the buyer received; they are in `received`.
+    """
+
+    stage: Stage
+    auction: int
+    buyer: Buyer
+    people: Sequence[demo_data.DemoProvider]
+    winners: Sequence[int]
+    exposed: Sequence[float]
+    refuted: Sequence[str]
+    documents: int
+
+
+def sell(folder: Path, processes: ExitStack) -> Sale:
+    """One auction, from the deployment to the claims; node and daemons end with the stack."""
+    url = processes.enter_context(testnet(folder))
+    step("deploying with Ape")
+    deploy(folder, url)
+    deployment = Deployment.load(folder / "deployment.json")
+    stage = Stage(folder, url, connect([url], chain_id=deployment.chain_id), deployment)
+    token = local_dollar(stage)
+
+    step("registering three operators")
+    configs = [operator(stage, number) for number in range(3)]
+    operator_set = gather(configs)
+    version, evaluation = metric(stage, configs[0])
+    for config in configs:
+        processes.enter_context(daemon(config))
+
+    buyer = Buyer(stage.sender(1), deployment)
+    key = EncryptionKey.generate()
+    auction = buyer.create(terms(token, operator_set, version, evaluation), key, bounty=10**16)
+    step(f"auction {auction}: {BUDGET // UNIT} LUSD in cash, {POOL // UNIT} MUT, ρ = {RHO}")
+
+    people = demo_data.providers()
+    providers, exposed = commit(stage, people, auction)
+    phases = buyer.view(auction).phases
+    stage.jump(phases.open_start)
+    step(f"samples are drawn: every provider opens {SAMPLES} pages to the operators")
+    in_parallel(providers, lambda provider: provider.open(provider.bids(auction)))
+    stage.jump(phases.open_end)
+    scored(stage, auction)
+    stage.jump(phases.reveal_start)
+    step("revealing costs (the bot stays away and loses its bond)")
+    in_parallel(providers[:-1], lambda provider: provider.bids(auction).reveal())
+    stage.jump(phases.reveal_end)
+    step("settling")
+    Settler(stage.sender(1), deployment).settle(auction)
+    view = buyer.view(auction)
+    winners = [i for i in sorted(view.revealed) if wins(view, i)]
+    store = DirectoryStore(folder / "store")
+    step("the buyer fetches the winners' encrypted data")
+    stage.jump(phases.settle_end)
+    list(buyer.receive(auction, key, store, folder / "received"))
+    stage.jump(phases.fetch_end)
+    cheats = [i for i in winners if people[i].name == CHEAT] or winners[-1:]
+    step(f"{len(winners)} winners hand over their keys; {people[cheats[0]].name} a wrong one")
+    honest = [providers[i] for i in winners if i not in cheats]
+    in_parallel(honest, lambda provider: provider.bids(auction).deliver())
+    deliver_wrongly(stage, providers[cheats[0]].bids(auction), 5 + cheats[0])
+    stage.jump(phases.deliver_end)
+    received = list(buyer.receive(auction, key, store, folder / "received"))
+    refuted = [people[each.index].name for each in received if each.action == "refuted"]
+    step(f"the buyer opens and verifies the data, and refutes on chain: {', '.join(refuted)}")
+    stage.jump(phases.dispute_end)
+    step("claiming cash, MUT and bonds; participation tokens")
+    claimants = [p for i, p in enumerate(providers[:-1]) if i not in cheats]
+    in_parallel(claimants, lambda provider: provider.bids(auction).claim())
+    buyer.withdraw(auction)
+    issue_dst(stage.sender(1), deployment, auction)
+    paid_out = [i for i in winners if i not in cheats]
+    documents = sum(each.documents for each in received)
+    return Sale(stage, auction, buyer, people, paid_out, exposed, refuted, documents)
+
+
 def run(folder: Path) -> dict[str, Any]:
     """Run the whole demo in a folder; returns the final table's rows and the audit's result."""
     started = time.monotonic()
     with ExitStack() as processes:
-        url = processes.enter_context(testnet(folder))
-        step("deploying with Ape")
-        deploy(folder, url)
-        deployment = Deployment.load(folder / "deployment.json")
-        stage = Stage(folder, url, connect([url], chain_id=deployment.chain_id), deployment)
-        token = local_dollar(stage)
-
-        step("registering three operators")
-        configs = [operator(stage, number) for number in range(3)]
-        operator_set = gather(configs)
-        version, evaluation = metric(stage, configs[0])
-        for config in configs:
-            processes.enter_context(daemon(config))
-
-        buyer = Buyer(stage.sender(1), deployment)
-        key = EncryptionKey.generate()
-        auction = buyer.create(terms(token, operator_set, version, evaluation), key, bounty=10**16)
-        step(f"auction {auction}: {BUDGET // UNIT} LUSD in cash, {POOL // UNIT} MUT, ρ = {RHO}")
-
-        people = demo_data.providers()
-        providers, exposed = commit(stage, people, auction)
-        phases = buyer.view(auction).phases
-        stage.jump(phases.open_start)
-        step(f"samples are drawn: every provider opens {SAMPLES} pages to the operators")
-        in_parallel(providers, lambda provider: provider.open(provider.bids(auction)))
-        stage.jump(phases.open_end)
-        scored(stage, auction)
-        stage.jump(phases.reveal_start)
-        step("revealing costs (the bot stays away and loses its bond)")
-        in_parallel(providers[:-1], lambda provider: provider.bids(auction).reveal())
-        stage.jump(phases.reveal_end)
-        step("settling")
-        Settler(stage.sender(1), deployment).settle(auction)
-        view = buyer.view(auction)
-        winners = [i for i in sorted(view.revealed) if wins(view, i)]
-        store = DirectoryStore(folder / "store")
-        step("the buyer fetches the winners' encrypted data")
-        stage.jump(phases.settle_end)
-        list(buyer.receive(auction, key, store, folder / "received"))
-        stage.jump(phases.fetch_end)
-        cheats = [i for i in winners if people[i].name == CHEAT] or winners[-1:]
-        step(f"{len(winners)} winners hand over their keys; {people[cheats[0]].name} a wrong one")
-        honest = [providers[i] for i in winners if i not in cheats]
-        in_parallel(honest, lambda provider: provider.bids(auction).deliver())
-        deliver_wrongly(stage, providers[cheats[0]].bids(auction), 5 + cheats[0])
-        stage.jump(phases.deliver_end)
-        received = list(buyer.receive(auction, key, store, folder / "received"))
-        refuted = [people[each.index].name for each in received if each.action == "refuted"]
-        step(f"the buyer opens and verifies the data, and refutes on chain: {', '.join(refuted)}")
-        stage.jump(phases.dispute_end)
-        step("claiming cash, MUT and bonds; participation tokens; revenue")
-        claimants = [p for i, p in enumerate(providers[:-1]) if i not in cheats]
-        in_parallel(claimants, lambda provider: provider.bids(auction).claim())
-        buyer.withdraw(auction)
-        issue_dst(stage.sender(1), deployment, auction)
-        buyer.deposit_revenue(auction, REVENUE)
-        mut = Mut(stage.web3, deployment.auction(stage.web3).mut_token(auction))
-        for i in winners:
-            if i not in cheats:
-                stage.sender(5 + i).send(mut.claim_for(account(5 + i).address))
+        sale = sell(folder, processes)
+        stage, auction, people = sale.stage, sale.auction, sale.people
+        step("the model earns revenue, and the providers claim it")
+        sale.buyer.deposit_revenue(auction, REVENUE)
+        claim_revenue(sale)
         fees = paid(stage, auction)
-        view = buyer.view(auction)
+        view = sale.buyer.view(auction)
         rows = table_rows(stage, view, people)
         step("auditing: the logs alone, then the operators' evidence")
         answers = audit(stage, auction)
     return {
         "auction": auction,
-        "providers": [row | {"exposed": exposed[row["index"]]} for row in rows],
-        "refuted": refuted,
+        "providers": [row | {"exposed": sale.exposed[row["index"]]} for row in rows],
+        "refuted": sale.refuted,
         "fees": fees,
-        "received_documents": sum(each.documents for each in received),
+        "received_documents": sale.documents,
         "literal": literal(view),
         **answers,
         "folder": str(folder),
         "seconds": round(time.monotonic() - started),
     }
+
+
+def claim_revenue(sale: Sale) -> dict[str, int]:
+    """Every provider takes its share of the revenue; gives smallest units by provider."""
+    stage = sale.stage
+    mut = Mut(stage.web3, stage.deployment.auction(stage.web3).mut_token(sale.auction))
+    due = {}
+    for i in sale.winners:
+        owner = account(5 + i).address
+        due[sale.people[i].name] = mut.revenue_of(owner)
+        stage.sender(5 + i).send(mut.claim_for(owner))
+    return due
 
 
 # THE NETWORK
@@ -693,25 +737,32 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def main() -> None:
-    """Parse arguments, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--keep", type=Path, help="folder for everything the demo writes")
+def perform(
+    name: str, about: str | None, run: Callable[[Path], dict[str, Any]]
+) -> tuple[dict[str, Any], bool]:
+    """Parse arguments and run in a folder; gives the result, and whether JSON is wanted."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else "")
+    parser.add_argument("--keep", type=Path, help=f"folder for everything the {name} writes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
-    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="qmia-demo-"))
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix=f"qmia-{name}-"))
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         parser.error(f"{folder} is not empty")
-    # Ending the demo ends its testnet and daemons too.
+    # Ending it ends its testnet and daemons too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        result = run(folder)
+        return run(folder), arguments.json
     except QmiaError as error:
-        console.print(f"[bold red]demo:[/] {error}\nEverything it wrote is in {folder}.")
+        console.print(f"[bold red]{name}:[/] {error}\nEverything it wrote is in {folder}.")
         sys.exit(2)
-    if arguments.json:
+
+
+def main() -> None:
+    """Run, and print."""
+    result, json_wanted = perform("demo", __doc__, run)
+    if json_wanted:
         sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
     else:
         show(result)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 #: Longer tables are cut; `--json` has everything.
 _MOST_ROWS = 400
 
-_STYLE = """
+#: Of every page that the audit writes.
+STYLE = """
 :root { --ink: #1c2430; --soft: #5d6878; --line: #ccd3dc; --good: #17735b; --bad: #b3261e;
   --won: #2f7f6d; --lost: #c9cfd8; --cash: #2f6fb0; --mut: #8fb8dd; --cost: #b8873a; }
 * { box-sizing: border-box; }
@@ -107,7 +108,7 @@ def page(state: Replay, auction: int | None = None) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Q-MIA audit</title><style>{_STYLE}</style></head><body>"
+        f"<title>Q-MIA audit</title><style>{STYLE}</style></head><body>"
         f"{''.join(body)}</body></html>\n"
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.audit import Difference, Replay, Source
+    from oracles.chain.deployment import Deployment
     from oracles.chain.packing import Score
     from oracles.meter.check import UsageReport
 
@@ -371,6 +372,10 @@ def usage(
     receipts: Annotated[
         Path | None, typer.Option(help="File with customers' receipts, one a line.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write revenue by model, customer and holder as one HTML page."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compute a model's usage log again, and hold it against what was posted and paid.
@@ -398,12 +403,39 @@ def usage(
     held, wrong = read_receipts(receipts, source) if receipts is not None else ([], [])
     found = check_usage(Entries(log), source, publisher, posted, accrued=accrued, receipts=held)
     found.rejected += [Difference("receipts", each) for each in wrong]
+    if report is not None:
+        _usage_page(report, found, rpc, where, deployment, mut, publisher)
     if json:
         print_json({**found.plain(), "periods": len(posted), "receipts": len(held)})
     else:
         _print_usage(found, len(posted), len(held))
     if found.differences:
         raise typer.Exit(1)
+
+
+def _usage_page(
+    report: Path,
+    found: UsageReport,
+    rpc: list[str],
+    where: Deployment,
+    deployment: Path | None,
+    mut: str,
+    publisher: str,
+) -> None:
+    """Holders' shares come from a replay of the chain, up to its last block."""
+    from oracles.audit.usage_page import Log, usage_page
+    from oracles.chain.rpc import connect
+    from oracles.chain.tokens import Erc20, Mut
+
+    state = _replay(_source(None, rpc, deployment, "latest", None))
+    web3 = connect(rpc, where.chain_id)
+    currency = Erc20(web3, Mut(web3, mut).terms()[1]).currency()
+    log = Log(where.chain_id, mut, publisher, currency)
+    shares = state.usage.shares.get((mut, publisher), [])
+    try:
+        report.write_text(usage_page(found.plain(), log, shares), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {report}: {error.strerror}") from error
 
 
 def _print_usage(found: UsageReport, periods: int, receipts: int) -> None:

@@ -204,6 +204,8 @@ class _Ask:
     body: dict[str, Any]
     wants_usage: bool
     passed: Passed = field(init=False)
+    #: Whether a choice of a stream said why it ends.
+    finished: bool = False
 
     def __post_init__(self) -> None:
         self.passed = Passed(asked(self.body))
@@ -365,9 +367,12 @@ class Proxy:
             raise ValueError("a piece of the stream is not JSON") from error
         if not isinstance(answer, dict):
             raise ValueError("a piece of the stream is no object")
+        choices = answer.get("choices")
+        if isinstance(choices, list):
+            ask.finished |= any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
         if answer.get("usage") is not None:
             ask.passed.usage = answer["usage"]
-            if not answer.get("choices") and not ask.wants_usage:
+            if not choices and not ask.wants_usage:
                 return "", True
         return said(answer), False
 
@@ -406,7 +411,9 @@ class _Stream(Response):
                     break
                 self._ask.passed.said.append(text)
             else:
-                trouble = "it ended early"
+                # Not every server says [DONE]; one that says why it finished has finished.
+                whole = self._ask.finished
+                trouble = "" if whole else "it ended early"
         except (httpx.HTTPError, ValueError) as error:
             trouble = str(error) or type(error).__name__
         finally:

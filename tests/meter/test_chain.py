@@ -184,6 +184,13 @@ def test_usage__metered_paid_and_audited__reaches_the_providers_and_no_omission_
     assert len(found["by_customer"]) == 4
     Buyer(market.sender("buyer"), market.deployment).deposit_revenue(auction, UNIT)
     assert audit()["other"] == str(UNIT)
+    page = home / "usage.html"
+    audit("--report", page)
+    html = page.read_text()
+    assert "passed" in html
+    assert all(signer(name).address in html for name in SELLERS)
+    assert html.count("<svg") == 3
+    assert "http" not in html  # no network
     with pytest.raises(SystemExit) as end:
         _main(["audit", "replay", *node, "--block-tag", "latest", "--json"])
     replayed = json.loads(capsys.readouterr().out)

@@ -190,6 +190,20 @@ def test_stream__that_the_client_leaves__is_an_event_over_what_left(world: World
     assert 1 <= event["tokens_out"] < 5
 
 
+def test_stream__that_says_why_it_ends_and_no_more__is_whole(world: World) -> None:
+    """As `transformers serve` ends its streams."""
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE}
+    world.upstream.pieces = [
+        *world.upstream._stream()[:4],
+        b"data: " + json.dumps(last).encode() + b"\n\n",
+    ]
+    text = world.post(stream=True).text
+    assert text.endswith("data: [DONE]\n\n")
+    event = world.event()
+    assert event["complete"]
+    assert (event["tokens_out"], event["basis"]) == (4, "usage")
+
+
 @pytest.mark.parametrize("how", ["cut", "short", "not json"])
 def test_stream__that_the_server_breaks__is_an_event_over_what_left(world: World, how: str) -> None:
     pieces = world.upstream._stream()[:2]
