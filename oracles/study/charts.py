@@ -180,7 +180,7 @@ def lines(
     for height, name in marks:
         y = place((shown[0], height))[1]
         parts.append(_line(left, y, right, y, 'stroke-dasharray="1 4"'))
-        parts.append(_text(left + 6, y - 4, name, style='font-size="12"'))
+        parts.append(_text(right - 4, y - 4, name, "end", 'font-size="12"'))
     parts += [_text((left + right) / 2, bottom + 36, across, "middle"), _text(left, 38, up)]
     ends = []
     for number, (name, points) in enumerate(curves.items()):
