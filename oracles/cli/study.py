@@ -99,6 +99,11 @@ def report(
         result = json.loads(path.read_text())
         # Tables are made from the rows, so that a table that was added later needs no retraining.
         result["tables"] = tables.make(result, Plan.from_json(result["plan"]))
+        written = {
+            place: text(result, notes or ())
+            for place, text in ((page, pages.html), (markdown, pages.markdown))
+            if place is not None
+        }
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read: {error}; finish a world with `qmia study run` first"
@@ -107,10 +112,9 @@ def report(
         raise InputError(
             f"{path} is not the result of this version: run `qmia study run` on its folder again"
         ) from error
-    for place, text in ((page, pages.html), (markdown, pages.markdown)):
-        if place is not None:
-            with _disk(place):
-                write_file(place, text(result, notes or ()))
+    for place, whole in written.items():
+        with _disk(place):
+            write_file(place, whole)
     if json_:
         print_json(result)
         return

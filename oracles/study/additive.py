@@ -59,9 +59,9 @@ _SCALED = {
     "large market": 100,
 }
 #: MUT that pays nothing half of the time, and double the other half.
-_OUTLOOKS = (Outlook(0.5, 0.2), Outlook(0.5, 1.8))
-_RHOS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
-_AVERSIONS = (0.0, 0.5, 1.0, 2.0, 4.0)
+OUTLOOKS = (Outlook(0.5, 0.2), Outlook(0.5, 1.8))
+RHOS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+AVERSIONS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 def _best_price(bids: Sequence[Bid], budget: int) -> Mapping[int, int]:
@@ -242,7 +242,7 @@ def preferences(plan: Plan) -> list[dict[str, Any]]:
         for place, k in enumerate(winners):
             third = 3 * place // len(winners)
             reward, share = clearing.reward[k], bids[k].weight / whole
-            for rho in _RHOS:
+            for rho in RHOS:
                 paper = rho * (reward - bids[k].cost) + (1 - rho) * share * budget
                 shipped = clear(
                     bids,
@@ -267,10 +267,10 @@ def preferences(plan: Plan) -> list[dict[str, Any]]:
 def aversion(plan: Plan) -> list[dict[str, Any]]:
     """H10: what bidders with CRRA utility bid as ρ falls, and the weight bought for one β."""
     rows = []
-    for averse in _AVERSIONS:
-        for rho in _RHOS:
+    for averse in AVERSIONS:
+        for rho in RHOS:
             share = Fraction(rho).limit_denominator(10)
-            rate = risk_averse_rate(share, _OUTLOOKS, averse)
+            rate = risk_averse_rate(share, OUTLOOKS, averse)
             rng = np.random.default_rng([plan.seed, 10])
             bought = []
             for _ in range(max(4, plan.markets // 4)):

@@ -7,13 +7,16 @@ out some of what a retraining would show (its left-out error is on the page).
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from oracles.impact.report import rescale
-from oracles.mechanism import WeightRule, clear
+from oracles.mechanism import Family, WeightRule, advise, clear, risk_averse_rate
+from oracles.mechanism.paper import algorithm_1
+from oracles.study.additive import AVERSIONS, OUTLOOKS, RHOS
 from oracles.study.market import purchase
 from oracles.study.world import UNIT
 
@@ -121,6 +124,76 @@ def noise(mapped: Sequence[Mapped], plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def families(mapped: Sequence[Mapped]) -> list[dict[str, Any]]:
+    """H6: mean gain of the families of weights, and of κ and γ as the impact report suggests."""
+    gains: dict[str, list[float]] = {}
+    for (surface, scores), markets in mapped:
+        influence, error = np.array(scores["influence"]), np.array(scores["error"])
+        top, spread = max(scores["bounds"]), float(influence.var(ddof=1))
+        typical = float(np.square(error).mean())
+        kappa = min(1.0, float(np.sqrt(typical)) / top) if top > 0 else 1.0
+        gamma = max(0.0, 1 - typical / spread) if spread > 0 else 0.0
+        rules = {
+            "q·φ̂": WeightRule(),
+            "√(q·φ̂)": WeightRule(Family.SQRT),
+            "ln(1 + q·φ̂)": WeightRule(Family.LOG1P),
+            "q·(φ̂ + κ)^γ as suggested": WeightRule(gamma=_wad(gamma), kappa=_wad(kappa)),
+        }
+        for market in markets:
+            for name, rule in rules.items():
+                weights = _weights(rule, market, market.phi)
+                gains.setdefault(name, []).append(_gain(surface, market, weights))
+    return [{"family": name, "gain": float(np.mean(found))} for name, found in gains.items()]
+
+
+def liquidity(mapped: Sequence[Mapped], plan: Plan) -> list[dict[str, Any]]:
+    """H10: estimated gain as ρ falls, where every provider has an aversion of its own (§8.6)."""
+    rule = WeightRule()
+    rows = []
+    for rho in RHOS:
+        share = Fraction(rho).limit_denominator(10)
+        rates = [risk_averse_rate(share, OUTLOOKS, averse) for averse in AVERSIONS]
+        gains, sets = [], []
+        for number, ((surface, _), markets) in enumerate(mapped):
+            for place, market in enumerate(markets):
+                drawn = np.random.default_rng([plan.seed, 15, number, place])
+                own = drawn.integers(0, len(AVERSIONS), len(market.costs))
+                bids = [advise(c, rates[a]).bid for c, a in zip(market.costs, own, strict=True)]
+                weights = _weights(rule, market, market.phi)
+                shaded = replace(
+                    market, costs=[market.budget + 1 if bid is None else bid for bid in bids]
+                )
+                bought = tuple(clear(shaded.bids(weights), budget=market.budget).reward)
+                gains.append(surface(bought))
+                sets.append(len(bought))
+        rows.append({"rho": rho, "gain": float(np.mean(gains)), "sets": float(np.mean(sets))})
+    return rows
+
+
+def literal(mapped: Sequence[Mapped]) -> dict[str, Any]:
+    """H5 in the study's own markets: what Algorithm 1 spends, and the clock with that money."""
+    ratios, gains, same_money, clock = [], [], [], []
+    for (surface, _), markets in mapped:
+        for market in markets:
+            weights = _weights(WeightRule(), market, market.phi)
+            bids = market.bids(weights)
+            outcome = algorithm_1([b for b in bids if b.weight], budget=market.budget)
+            money = max(market.budget, int(outcome.total))
+            ratios.append(float(outcome.total / market.budget))
+            gains.append(surface(tuple(outcome.payments)))
+            clock.append(_gain(surface, market, weights))
+            same_money.append(surface(tuple(clear(bids, budget=money).reward)))
+    return {
+        "markets": len(ratios),
+        "share_over": float(np.mean(np.array(ratios) > 1)),
+        "mean": float(np.mean(ratios)),
+        "worst": max(ratios),
+        "gain": float(np.mean(gains)),
+        "clock": float(np.mean(clock)),
+        "clock_same_money": float(np.mean(same_money)),
+    }
+
+
 def correlation(mapped: Sequence[Mapped], plan: Plan) -> list[dict[str, Any]]:
     """H13: gain of Q-MIA and of volume-only as the costs of good data rise or fall."""
     rows = []
@@ -164,6 +237,9 @@ def make(mapped: Sequence[Mapped], plan: Plan) -> dict[str, Any]:
     """All of them, over the worlds that were run."""
     return {
         "exponents": exponents(mapped),
+        "families": families(mapped),
         "noise": noise(mapped, plan),
+        "liquidity": liquidity(mapped, plan),
+        "literal": literal(mapped),
         "correlation": correlation(mapped, plan),
     }

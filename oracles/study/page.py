@@ -298,6 +298,11 @@ def _mapped(result: Mapping[str, Any]) -> Iterator[Table]:
         [[f"{eta:g}", *(f"{by[eta, gamma]:.3f}" for gamma in values)] for eta in values],
     )
     yield (
+        "Estimated gain by family of weights (H6, exploratory)",
+        ("weights", "gain, nats"),
+        [[row["family"], f"{row['gain']:.3f}"] for row in maps["families"]],
+    )
+    yield (
         "Noise in φ̂ (H12): estimated gain (exploratory)",
         ("what", "value", "gain, nats", "of that with all seeds"),
         [
@@ -316,6 +321,38 @@ def _mapped(result: Mapping[str, Any]) -> Iterator[Table]:
                 f"{row['qmia'] - row['volume']:+.3f}",
             ]
             for row in maps["correlation"]
+        ],
+    )
+    yield (
+        "Estimated gain as ρ falls, every provider with its own aversion (H10, exploratory)",
+        ("ρ", "gain, nats", "sets"),
+        [
+            [f"{row['rho']:g}", f"{row['gain']:.3f}", f"{row['sets']:.1f}"]
+            for row in maps["liquidity"]
+        ],
+    )
+    over = maps["literal"]
+    yield (
+        "Algorithm 1 to the letter in these markets (H5, exploratory)",
+        (
+            "markets",
+            "overspends in",
+            "mean spent",
+            "most spent",
+            "gain, nats",
+            "clock's gain",
+            "clock's gain with that money",
+        ),
+        [
+            [
+                str(over["markets"]),
+                _share(over["share_over"]),
+                _share(over["mean"]),
+                _share(over["worst"]),
+                f"{over['gain']:.3f}",
+                f"{over['clock']:.3f}",
+                f"{over['clock_same_money']:.3f}",
+            ]
         ],
     )
     yield (

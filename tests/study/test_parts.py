@@ -270,12 +270,21 @@ def test_attacks__identities_stand_in_the_attackers_place_and_share_its_cost() -
 def test_maps__one_market__agree_with_the_rule_itself() -> None:
     surface = fit_surface([(), (0,), (1,), (0, 1, 2, 3)], [0.0, 0.1, 0.2, 0.3], 4)
     found = replace(market(), costs=[3, 6, 9, 12], q=[9000, 5000, 7000, 1], phi=[9000, 8000, 10, 9])
-    scores = {"influence": [1.0, 0.9, 0.5, 0.2], "error": [0.1] * 4, "by_seed": []}
+    influence = [1.0, 0.9, 0.5, 0.2]
+    scores = {
+        "influence": influence,
+        "error": [0.1] * 4,
+        "bounds": [v - 0.1 for v in influence],
+        "by_seed": [],
+    }
     made = maps.make([((surface, scores), [found])], replace(PLAN, phi_seeds=()))
     (one,) = [r["gain"] for r in made["exponents"] if (r["eta"], r["gamma"]) == (1, 1)]
     assert one == pytest.approx(surface(tuple(purchase("qmia", found))))
     still = [r for r in made["noise"] if (r["what"], r["value"]) == ("log-normal noise, σ", "0")]
     assert still[0]["gain"] == pytest.approx(one)
+    assert made["families"][0]["gain"] == pytest.approx(one)
+    assert made["liquidity"][0] == {"rho": 1.0, "gain": pytest.approx(one), "sets": 2.0}
+    assert made["literal"]["clock"] == pytest.approx(one)
     assert [r["correlation"] for r in made["correlation"]] == list(maps.CORRELATIONS)
 
 
