@@ -84,6 +84,10 @@ def report(
     folder: FolderOption,
     page: Annotated[Path | None, typer.Option(help="Write the HTML page to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the Markdown to this file.")] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Write the tables alone as result.json, to make pages from again."),
+    ] = None,
     notes: Annotated[
         list[str] | None, typer.Option("--note", help="A remark for the page; repeatable.")
     ] = None,
@@ -91,14 +95,16 @@ def report(
 ) -> None:
     """Show the results of the worlds that are finished, and write their page."""
     from oracles.files import write_file
-    from oracles.study import Plan, tables
+    from oracles.study import Plan
     from oracles.study import page as pages
+    from oracles.study.tables import ROWS, make
 
     path = folder / "result.json"
     try:
         result = json.loads(path.read_text())
         # Tables are made from the rows, so that a table that was added later needs no retraining.
-        result["tables"] = tables.make(result, Plan.from_json(result["plan"]))
+        if "markets" in result:
+            result["tables"] = make(result, Plan.from_json(result["plan"]))
         written = {
             place: text(result, notes or ())
             for place, text in ((page, pages.html), (markdown, pages.markdown))
@@ -112,6 +118,9 @@ def report(
         raise InputError(
             f"{path} is not the result of this version: run `qmia study run` on its folder again"
         ) from error
+    if tables is not None:
+        kept = {name: value for name, value in result.items() if name not in ROWS}
+        written[tables] = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
     for place, whole in written.items():
         with _disk(place):
             write_file(place, whole)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Differences = dict[tuple[int, int], list[float]]
 
 _REGIMES = ("fixed", "one pass")
+#: Parts of a result that tables are made from; pages need the tables alone.
+ROWS = ("markets", "games", "attacks")
 
 
 def differences(markets: Rows, regime: str, rule: str, budgets: Sequence[float]) -> Differences:

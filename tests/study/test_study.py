@@ -208,6 +208,30 @@ def test_command_report__writes_page_and_markdown_with_its_notes(
     assert printed["tables"] == json.loads(json.dumps(finished[1]["tables"]))
 
 
+def test_command_report__tables_alone__make_the_same_page(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    kept, first, again = (tmp_path / name for name in ("result.json", "first.md", "again.md"))
+    for folder, out in ((finished[0], first), (tmp_path, again)):
+        with pytest.raises(SystemExit):
+            main(
+                ["study", "report", "--folder", str(folder), "--markdown", str(out)]
+                + ["--tables", str(kept)]
+            )
+    assert first.read_text() == again.read_text()
+    assert not {"markets", "games", "attacks"} & json.loads(kept.read_text()).keys()
+
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_page_in_the_repository__is_made_from_the_result_beside_the_benchmarks() -> None:
+    # After a change of the page: qmia study report --folder benchmarks/study --markdown docs/study.md
+    result = json.loads((REPOSITORY / "benchmarks/study/result.json").read_text())
+    assert (REPOSITORY / "docs/study.md").read_text() == page.markdown(result)
+    assert result["hash"] == PROFILES["standard"].digest()
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Four providers, a seed corpus and a held-out set, as files."""
