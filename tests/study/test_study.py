@@ -215,8 +215,10 @@ def test_command_report__tables_alone__make_the_same_page(
     for folder, out in ((finished[0], first), (tmp_path, again)):
         with pytest.raises(SystemExit):
             main(
-                ["study", "report", "--folder", str(folder), "--markdown", str(out)]
-                + ["--tables", str(kept)]
+                [
+                    *["study", "report", "--folder", str(folder)],
+                    *["--markdown", str(out), "--tables", str(kept)],
+                ]
             )
     assert first.read_text() == again.read_text()
     assert not {"markets", "games", "attacks"} & json.loads(kept.read_text()).keys()
@@ -226,7 +228,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def test_page_in_the_repository__is_made_from_the_result_beside_the_benchmarks() -> None:
-    # After a change of the page: qmia study report --folder benchmarks/study --markdown docs/study.md
+    # After a change of the page:
+    # qmia study report --folder benchmarks/study --markdown docs/study.md
     result = json.loads((REPOSITORY / "benchmarks/study/result.json").read_text())
     assert (REPOSITORY / "docs/study.md").read_text() == page.markdown(result)
     assert result["hash"] == PROFILES["standard"].digest()
