@@ -105,8 +105,9 @@ def report(
         # Tables are made from the rows, so that a table that was added later needs no retraining.
         if "markets" in result:
             result["tables"] = make(result, Plan.from_json(result["plan"]))
+        result["notes"] = notes or result.get("notes", [])
         written = {
-            place: text(result, notes or ())
+            place: text(result)
             for place, text in ((page, pages.html), (markdown, pages.markdown))
             if place is not None
         }

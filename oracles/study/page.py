@@ -81,11 +81,8 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         verdict: [r["hypothesis"] for r in made["primaries"] if r["verdict"] == verdict]
         for verdict in ("supported", "contradicted", "undecided")
     }
-    found = [
-        f"Of {len(made['primaries'])} primary hypotheses {len(verdicts['supported'])} are "
-        f"supported, {len(verdicts['contradicted'])} contradicted and "
-        f"{len(verdicts['undecided'])} undecided."
-    ]
+    counts = ", ".join(f"{len(names)} {verdict}" for verdict, names in verdicts.items())
+    found = [f"Primary hypotheses: {counts}."]
     found += [
         f"{verdict.capitalize()}: {'; '.join(names)}."
         for verdict, names in verdicts.items()
@@ -673,12 +670,13 @@ def _head(result: Mapping[str, Any]) -> list[str]:
         "Limits: worlds share their sources, the held-out text, one small model and one seed of "
         "the outcome; intervals cover the draw of providers, documents, damage and costs, and "
         "nothing else.",
+        *result.get("notes", ()),
     ]
 
 
-def html(result: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+def html(result: Mapping[str, Any]) -> str:
     """One self-contained page."""
-    parts = [f"<p>{escape(text)}</p>" for text in (*_head(result), *notes)]
+    parts = [f"<p>{escape(text)}</p>" for text in _head(result)]
     said = "".join(f"<li>{escape(text)}</li>" for text in summary(result))
     parts.append(f'<div class="note"><h2>In short</h2><ul>{said}</ul></div>')
     drawn = [f"<figure>{picture}</figure>" for picture in pictures(result)]
@@ -705,7 +703,7 @@ def html(result: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     )
 
 
-def markdown(result: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
+def markdown(result: Mapping[str, Any]) -> str:
     """The same head and tables for `docs/study.md`."""
     lines = [
         "# Does the auction buy better data?",
@@ -721,7 +719,7 @@ def markdown(result: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
         "",
         "`python benchmarks/impact/texts.py FOLDER` writes the texts used here.",
     ]
-    for text in (*_head(result), *notes):
+    for text in _head(result):
         lines += ["", text]
     lines += ["", "## In short", "", *(f"- {text}" for text in summary(result))]
     for number, (title, header, rows) in enumerate(tables(result)):
