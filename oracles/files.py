@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -94,3 +95,13 @@ def whole_folder(out: Path, write: Callable[[Path], None]) -> None:
         raise InputError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,7 +27,7 @@ def span(seconds: int) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-_DURATION: Final = re.compile(r"(\d+)\s*(s|min|h|d)?", re.ASCII)
+_DURATION: Final = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)?", re.ASCII)
 
 
 def duration(text: str) -> int:
@@ -39,7 +39,7 @@ def duration(text: str) -> int:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise InputError(f"{text!r} is no length of time: write seconds, or 90 min, 12 h, 7 d")
-    return int(found[1]) * dict(_UNITS)[found[2] or "s"]
+    return int(found[1].replace("_", "")) * dict(_UNITS)[found[2] or "s"]
 
 
 def moment(timestamp: int, now: int) -> str:

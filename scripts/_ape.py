@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,20 @@ def role(app: typer.Typer, name: str) -> click.Command:
         name: of the role, for its help.
     """
 
+    class Role(Command):
+        """Shows help without asking for an account."""
+
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            """Read the arguments, or print the help of the role's command and stop."""
+            if {"--help", "-h"}.isdisjoint(args):
+                return super().parse_args(ctx, args)
+            words = list(itertools.takewhile(lambda word: not word.startswith("-"), args))
+            click.echo("Also: --account ALIAS --network ECOSYSTEM:NETWORK:NODE, see `ape run`.")
+            app(args=[*words[:1], "--help"], prog_name=f"ape run {name}")
+            return []
+
     @click.command(
-        cls=Command,
+        cls=Role,
         help=f"The commands of `qmia {name}` with an Ape account; `{name} COMMAND --help` too.",
         context_settings={"ignore_unknown_options": True, "help_option_names": []},
     )

@@ -110,7 +110,9 @@ class Bids:
         checks.true("terms.dst", sound, "weights that sum to 1, floor ≤ cap", dst)
         weights = terms.weights
         try:
-            rule = WeightRule(Family(weights.family), weights.eta, weights.gamma, weights.kappa)
+            rule = WeightRule(
+                Family(weights.family), eta=weights.eta, gamma=weights.gamma, kappa=weights.kappa
+            )
             top = rule.weight(GRID, GRID)
         except (InputError, ValueError) as error:
             checks.require("terms.weights", False, "a weight below 2^63", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from oracles.chain import packing
 from oracles.chain.client import ContractAt
@@ -12,6 +12,8 @@ from oracles.chain.terms import PhaseEnds, encoded
 from oracles.chain.typed_data import Domain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.packing import PackedBid, Place
@@ -24,19 +26,6 @@ class State(IntEnum):
     OPEN = 0
     SETTLED = 1
     ABORTED = 2
-
-
-class Marginals(NamedTuple):
-    """Proposed marginal winners; None where a clock has no winner or is not used."""
-
-    all: int | None = None
-    flagged: int | None = None
-    unflagged: int | None = None
-
-    def encode(self) -> tuple[int, int, int]:
-        """As the contract takes it."""
-        first, second, third = (packing.NONE if index is None else index for index in self)
-        return first, second, third
 
 
 class AuctionContract(ContractAt):
@@ -112,9 +101,17 @@ class AuctionContract(ContractAt):
         """Open a bid."""
         return self._call("reveal", auction, astuple(place), cost, salt)
 
-    def settle(self, auction: int, marginals: Marginals, count: int) -> ContractFunction:
-        """Walk up to `count` further bids of a proposal."""
-        return self._call("settle", auction, marginals.encode(), count)
+    def settle(self, auction: int, marginals: Sequence[int | None], count: int) -> ContractFunction:
+        """Walk up to `count` further bids of a proposal.
+
+        Args:
+            auction: id.
+            marginals: marginal winners of all, flagged and unflagged bids; None where a clock has
+                no winner or is not used.
+            count: of bids.
+        """
+        words = tuple(packing.NONE if index is None else index for index in marginals)
+        return self._call("settle", auction, words, count)
 
     def forfeit(self, auction: int, index: int) -> ContractFunction:
         """Strike out a winner who posted no key in time."""

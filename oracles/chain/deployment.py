@@ -157,7 +157,12 @@ class Deployment:
         """
         try:
             return cls.from_json(json.loads(path.read_text()))
-        except (OSError, ValueError, ConfigError) as error:
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read the deployment file {path} ({error.strerror or error}): name the"
+                " right one, or ask for it whoever deployed the contracts"
+            ) from error
+        except (ValueError, ConfigError) as error:
             raise ConfigError(f"{path} is no deployment file: {error}") from error
 
 

@@ -37,7 +37,10 @@ def read_secret(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"cannot read a secret from {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read a secret from {path} ({error.strerror}): the file must hold it, in one"
+            " line"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not in UTF-8: save it as UTF-8 text") from error
     line, _, rest = text.partition("\n")

@@ -7,6 +7,7 @@ results. The limit is found by bisecting on a logarithmic scale and kept for the
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -192,7 +193,9 @@ def _ask(
     with node_errors(doing):
         answer: list[Any] = list(web3.eth.get_logs(query))  # type: ignore[arg-type]
         # A log that a reorganisation took back is reported once more, marked so.
-        logs = [_log(each) for each in answer if not each.get("removed")]
+        logs = [
+            _log(each) for each in answer if not (isinstance(each, Mapping) and each.get("removed"))
+        ]
     found: dict[tuple[int, int], Log] = {}
     hashes: dict[int, bytes] = {}
     for log in logs:
@@ -206,15 +209,18 @@ def _ask(
 
 
 def _log(log: Any) -> Log:
-    parsed = Log(
-        to_checksum_address(log["address"]),
-        tuple(bytes(topic) for topic in log["topics"]),
-        bytes(log["data"]),
-        log["blockNumber"],
-        bytes(log["blockHash"] or b""),
-        bytes(log["transactionHash"] or b""),
-        log["logIndex"],
-    )
+    try:
+        parsed = Log(
+            to_checksum_address(log["address"]),
+            tuple(bytes(topic) for topic in log["topics"]),
+            bytes(log["data"]),
+            log["blockNumber"],
+            bytes(log["blockHash"] or b""),
+            bytes(log["transactionHash"] or b""),
+            log["logIndex"],
+        )
+    except TypeError as error:
+        raise ValueError(f"a log of another form: {error}") from error
     if not (isinstance(parsed.block, int) and isinstance(parsed.index, int) and parsed.block_hash):
         raise ValueError("a log that is in no block")
     return parsed

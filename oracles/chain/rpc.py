@@ -13,6 +13,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -95,6 +96,12 @@ _MAY_BE_NULL: Final = frozenset(
 #: HTTP: the node took too long.
 _TIMED_OUT: Final = frozenset({408, 504, 524})
 _METHOD_MISSING: Final = frozenset({-32601, -32004})
+#: Packages that read an answer before this one does.
+_READERS: Final = frozenset(
+    {"web3", "eth_abi", "eth_utils", "eth_typing", "hexbytes", "toolz", "cytoolz"}
+)
+#: What every block has.
+_HEAD: Final = {"hash": bytes, "number": int, "timestamp": int}
 _PANICS: Final = {0x01: "assertion failed", 0x11: "arithmetic overflow", 0x12: "division by zero"}
 
 
@@ -126,8 +133,21 @@ def node_errors(doing: str) -> Iterator[None]:
         raise NodeError(f"{doing}: {error}") from error
     except requests.RequestException as error:
         raise NodeError(f"{doing}: the node cannot be reached ({type(error).__name__})") from error
-    except (Web3Exception, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (Web3Exception, OSError, ValueError, LookupError) as error:
         raise NodeError(f"{doing}: the node's answer makes no sense: {_short(error)}") from error
+    except (TypeError, AttributeError) as error:
+        if not _of_web3(error):
+            raise  # A fault of this program must not pass for one of the node.
+        raise NodeError(f"{doing}: the node's answer makes no sense: {_short(error)}") from error
+
+
+def _of_web3(error: BaseException) -> bool:
+    """Whether an error comes out of the libraries that take a node's answer apart."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return module.partition(".")[0] in _READERS
 
 
 def explain_revert(data: bytes) -> tuple[str, dict[str, Any]]:
@@ -482,18 +502,26 @@ def block(web3: Web3, tag: int | str | bytes) -> BlockData:
     """
     with node_errors(f"reading block {tag.hex() if isinstance(tag, bytes) else tag}"):
         found = web3.eth.get_block(tag)  # type: ignore[arg-type]
-        if found.get("hash") is None or found.get("number") is None:
-            raise NodeError(f"block {tag!r} has no hash: the node is still making it")
-        return found
+        return _whole(found, tag)
+
+
+def _whole(found: BlockData, tag: int | str | bytes) -> BlockData:
+    """A block's head, if it has what every block has."""
+    if not isinstance(found, Mapping) or not all(
+        isinstance(found.get(name), kind) for name, kind in _HEAD.items()
+    ):
+        raise NodeError(f"block {tag!r} is not whole: the node is still making it")
+    return found
 
 
 def block_hash(web3: Web3, number: int) -> Hash32 | None:
     """Hash of a block; None if the node has no such block."""
     with node_errors(f"reading block {number}"):
         try:
-            return Hash32(bytes(web3.eth.get_block(BlockNumber(number))["hash"]))
+            found = web3.eth.get_block(BlockNumber(number))
         except BlockNotFound:
             return None
+        return Hash32(bytes(_whole(found, number)["hash"]))
 
 
 def newest(web3: Web3) -> int:
@@ -521,6 +549,8 @@ def receipt(web3: Web3, transaction: HexStr) -> TxReceipt | None:
             found = web3.eth.get_transaction_receipt(transaction)
         except TransactionNotFound:
             return None
+        if not isinstance(found, Mapping) or "transactionHash" not in found:
+            raise NodeError(f"the node gives no receipt of {transaction}, but something else")
         if bytes(found["transactionHash"]) != bytes.fromhex(transaction[2:]):
             raise NodeError(f"the node gives the receipt of another transaction than {transaction}")
         # Some nodes give receipts of transactions that are in no block yet.

@@ -114,9 +114,9 @@ def weights_(
         raise InputError(f"family {family!r} is unknown; choose one of {', '.join(names)}")
     rule = WeightRule(
         Family[family.upper()],
-        _scaled("η", eta, weights.WAD),
-        _scaled("γ", gamma, weights.WAD),
-        _scaled("κ", kappa, weights.WAD),
+        eta=_scaled("η", eta, weights.WAD),
+        gamma=_scaled("γ", gamma, weights.WAD),
+        kappa=_scaled("κ", kappa, weights.WAD),
     )
     scores = _scaled("q", q, weights.GRID), _scaled("φ", phi, weights.GRID)
     if not all(0 <= score <= weights.GRID for score in scores):

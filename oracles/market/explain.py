@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oracles.chain.terms import GWEI, PPB, WAD
+from oracles.errors import InputError
 from oracles.mechanism import spendable
 from oracles.money import DST, ETHER
 
@@ -26,7 +27,15 @@ def explain_terms(
         currency: of its settlement token.
         operators: the set that would score.
         bounty: for the settlers, wei.
+
+    Raises:
+        InputError: terms and set do not fit together.
     """
+    number, appeals = terms.scoring.operator_set, bool(operators.appeal.members)
+    if terms.durations.challenge and not appeals:
+        raise InputError(f"set {number} has no appeal panel: leave `challenge` out")
+    if appeals and not terms.durations.challenge:
+        raise InputError(f"set {number} has an appeal panel: name a length of `challenge`")
     rho = Fraction(terms.rho, PPB)
     beta = spendable(terms.budget, terms.pool, rho)
     scoring = terms.scoring
@@ -43,7 +52,9 @@ def explain_terms(
         " open a right sample, does not reveal, or wins and does not deliver",
         "entry fee": f"{ETHER.format(scoring.entry_fee_gwei * GWEI)} from every provider, for the"
         " scores",
-        "agreement": f"0x{terms.agreement.hex()}, to which every provider commits",
+        "agreement": f"0x{terms.agreement.hex()}, to which every provider commits"
+        if any(terms.agreement)
+        else "none",
         "places": f"at most {terms.max_bids:,} commitments",
         "samples": f"{scoring.samples} pages of each data set are opened to the operators"
         if scoring.samples
@@ -77,8 +88,9 @@ def phase_ends(durations: Durations, created: int, draw: int) -> dict[str, int]:
 def _panel(panel: Panel) -> str:
     members, threshold = len(panel.members), panel.threshold
     return (
-        f"{members} members, of which {threshold} must answer; the scores are right while at most"
-        f" {(threshold - 1) // 2} of them lie and {members - threshold} are silent"
+        f"{members} member{'s' if members != 1 else ''}, of which {threshold} must answer; the"
+        f" scores are right while at most {(threshold - 1) // 2} of them lie and"
+        f" {members - threshold} are silent"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from oracles.chain.auction import Marginals, State
+from oracles.chain.auction import State
 from oracles.chain.client import Sender, receipt_event, receipt_events
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.terms import PPB
@@ -49,10 +49,9 @@ class Settler:
         """
         view = self._view(auction)
         proposal = propose(bids(view), beta=view.beta, tranche=Fraction(view.terms.tranche, PPB))
-        marginals = Marginals(*proposal)
         total = self._contract.bid_count(auction)
         while self._contract.phases(auction)[0] is State.OPEN:
-            receipt = self._sender.send(self._contract.settle(auction, marginals, WALK))
+            receipt = self._sender.send(self._contract.settle(auction, proposal, WALK))
             for walked in receipt_events(receipt, Walked):
                 progress("bids walked", walked.to, total)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from eth_utils.address import is_hex_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -23,15 +22,13 @@ from oracles.chain.terms import (
 )
 from oracles.errors import InputError
 from oracles.money import DST, ETHER, Currency
+from oracles.when import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 Family = Literal["power", "sqrt", "log1p"]
-
-_DURATION: Final = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)?", re.ASCII)
-_SECONDS: Final = {None: 1, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
 
 
 def _scaled(unit: int, value: object) -> int:
@@ -62,10 +59,12 @@ def _wad(value: object) -> int:
 
 
 def _seconds(value: object) -> int:
-    found = _DURATION.fullmatch(str(value)) if isinstance(value, int | str) else None
-    if found is None or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError(f'{value!r} is no length of time: write seconds, or "90 min", "7 d"')
-    return int(found[1].replace("_", "")) * _SECONDS[found[2]]
+    try:
+        return duration(str(value))
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 def _amount(currency: Currency, value: str | int) -> int:
@@ -91,7 +90,9 @@ def _address(text: str) -> str:
     return address
 
 
-def _bytes32(text: str) -> bytes:
+def _bytes32(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no text: write 0x and 64 hexadecimal digits")
     try:
         value = bytes.fromhex(text.removeprefix("0x"))
     except ValueError as error:
@@ -104,7 +105,7 @@ def _bytes32(text: str) -> bytes:
 Share = Annotated[int, BeforeValidator(_share)]
 Wad = Annotated[int, BeforeValidator(_wad)]
 Seconds = Annotated[int, BeforeValidator(_seconds)]
-Bytes32 = Annotated[str, AfterValidator(_bytes32)]
+Bytes32 = Annotated[bytes, BeforeValidator(_bytes32)]
 Gwei = Annotated[int, BeforeValidator(_gwei)]
 Quality = Annotated[int, BeforeValidator(lambda value: _scaled(10_000, value)), Field(le=10_000)]
 DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value))]
@@ -167,7 +168,8 @@ class _TermsFile(_Section):
     bond: Gwei
     max_bids: Annotated[int, Field(gt=0)] = 10_000
     enrolment: bool = False
-    agreement: Bytes32
+    #: SHA-256 of a contract text; zero for none.
+    agreement: Bytes32 = bytes(32)
     scoring: _Scoring
     weights: _Weights = _Weights()
     durations: _Durations
@@ -211,7 +213,7 @@ def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
             bond_gwei=file.bond,
             max_bids=file.max_bids,
             enrolment=file.enrolment,
-            agreement=file.agreement,  # type: ignore[arg-type]
+            agreement=file.agreement,
             scoring=ScoringTerms(
                 operator_set=file.scoring.operator_set,
                 samples=file.scoring.samples,
@@ -221,8 +223,8 @@ def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
                 entry_fee_gwei=file.scoring.entry_fee,
                 appeal_fee_gwei=file.scoring.appeal_fee,
                 fetch_fee_gwei=file.scoring.fetch_fee,
-                metric_version=file.scoring.metric_version,  # type: ignore[arg-type]
-                evaluation=file.scoring.evaluation,  # type: ignore[arg-type]
+                metric_version=file.scoring.metric_version,
+                evaluation=file.scoring.evaluation,
             ),
             durations=Durations(**file.durations.model_dump()),
             dst=DstTerms(**file.dst.model_dump()),

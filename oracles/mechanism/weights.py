@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from oracles.errors import InputError
@@ -164,6 +164,7 @@ class WeightRule:
     """
 
     family: Family = Family.POWER
+    _: KW_ONLY
     eta: int = WAD
     gamma: int = WAD
     kappa: int = 0

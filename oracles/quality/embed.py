@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oracles.errors import ConfigError, IntegrityError
-from oracles.files import write_file
+from oracles.files import sha256_file, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,12 +47,6 @@ def cache_directory() -> Path:
         return Path(explicit)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "qmia"
-
-
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _model_file(name: str, digest: str) -> Path:

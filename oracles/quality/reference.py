@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oracles.errors import InputError, IntegrityError
-from oracles.files import write_file
+from oracles.files import sha256_file, write_file
 from oracles.quality import disguise, order
 from oracles.quality import text as texts
 from oracles.quality.diversity import assign, fit, mean_vector
-from oracles.quality.embed import SCALE, WIDTH, Embedder, sha256_file
+from oracles.quality.embed import SCALE, WIDTH, Embedder
 from oracles.quality.index import NeighbourIndex
 from oracles.quality.novelty import nearest, to_micro
 

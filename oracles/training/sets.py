@@ -14,7 +14,7 @@ import rfc8785
 from oracles.dataset import MerkleRoot, decode_document, encode_document, leaf_hash
 from oracles.dataset.merkle import DOCUMENT_NODE, branch_places, branch_root, next_level
 from oracles.errors import InputError, IntegrityError
-from oracles.files import whole_folder, write_file
+from oracles.files import sha256_file, whole_folder, write_file
 from oracles.progress import Progress, silent
 from oracles.training.card import croissant, dataset_card
 
@@ -197,7 +197,7 @@ class TrainingSet:
         pq: Any = importlib.import_module("pyarrow.parquet")
         path = self.folder / _DATA / file
         expected = next(each["sha256"] for each in self.identity["shards"] if each["file"] == file)
-        if not path.is_file() or sha256(path) != expected:
+        if not path.is_file() or sha256_file(path) != expected:
             raise IntegrityError(f"{path} is missing or was changed: build the set again")
         for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH):
             yield pa.Table.from_batches([batch])
@@ -311,7 +311,7 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
             if keep is not None:
                 keep.close()
             if rows:
-                shards.append({"file": path.name, "sha256": sha256(path), "rows": rows})
+                shards.append({"file": path.name, "sha256": sha256_file(path), "rows": rows})
             else:
                 path.unlink(missing_ok=True)
             counted["kept"] += rows
@@ -362,12 +362,6 @@ def prove(bought: Bought, document: int) -> RowProof:
     if not proof.holds():
         raise IntegrityError(f"{bought.path} is not what its winner committed to")
     return proof
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -499,7 +493,7 @@ def _write_shards(
         if writer is not None:
             writer.close()
             file = path()
-            shards.append({"file": file.name, "sha256": sha256(file), "rows": in_shard})
+            shards.append({"file": file.name, "sha256": sha256_file(file), "rows": in_shard})
         writer, size, in_shard = None, 0, 0
 
     for row in rows:
@@ -542,5 +536,5 @@ def _wanted(conversation: Conversation | None) -> str:
 
 def _write_sums(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    lines = (f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    lines = (f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
     write_file(folder / "SHA256SUMS", "".join(lines))

@@ -106,7 +106,7 @@ class Replay:
     def on_revealed(self, args: Any) -> None:
         index, score = args["index"], self.scores[args["index"]]
         rule = self.terms.weights
-        weigh = WeightRule(Family(rule.family), rule.eta, rule.gamma, rule.kappa)
+        weigh = WeightRule(Family(rule.family), eta=rule.eta, gamma=rule.gamma, kappa=rule.kappa)
         assert score.flags & PRESENT
         eligible = score.q >= self.terms.scoring.qMin and score.phi > 0
         stands = args["cost"] <= self.beta and eligible

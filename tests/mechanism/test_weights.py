@@ -34,6 +34,10 @@ mpmath.mp.dps = 60
 Input = tuple[Family, int, int, int, int, int]
 
 
+def rule_of(family: Family, eta: int = WAD, gamma: int = WAD, kappa: int = 0) -> WeightRule:
+    return WeightRule(family, eta=eta, gamma=gamma, kappa=kappa)
+
+
 def weight_inputs(count: int, seed: int = 1) -> Iterator[Input]:
     """Inputs that a contract must weigh exactly as `WeightRule` does: corners first, then random.
 
@@ -64,7 +68,7 @@ def weight_inputs(count: int, seed: int = 1) -> Iterator[Input]:
 def test_weight_inputs__all__are_accepted() -> None:
     """A contract test may feed every one of them to both sides."""
     for family, eta, gamma, kappa, q, phi in weight_inputs(200):
-        assert 1 <= WeightRule(family, eta, gamma, kappa).weight(q, phi) <= UINT64_MAX
+        assert 1 <= rule_of(family, eta, gamma, kappa).weight(q, phi) <= UINT64_MAX
 
 
 # --- known values ---------------------------------------------------------------------------------
@@ -124,7 +128,7 @@ def test_weights__of_all_inputs__are_those_of_the_evm() -> None:
     """Digest of what Solady 0.1.26, compiled by solc 0.8.30, returned for the same inputs."""
     digest = hashlib.sha256()
     for family, eta, gamma, kappa, q, phi in weight_inputs(2000):
-        digest.update(WeightRule(family, eta, gamma, kappa).weight(q, phi).to_bytes(8, "big"))
+        digest.update(rule_of(family, eta, gamma, kappa).weight(q, phi).to_bytes(8, "big"))
     assert digest.hexdigest() == "ca20ddaff8e0d80a6e7a4bee2619dc7d24693090f95e9dd7284c062e05780ee2"
 
 
@@ -168,7 +172,7 @@ def test_power_weight__against_high_precision__is_off_by_at_most_80_units(
     if gamma:
         base = mpmath.mpf(phi) / GRID + mpmath.mpf(kappa) / WAD
         true *= mpmath.power(base, mpmath.mpf(gamma) / WAD)
-    weight = WeightRule(Family.POWER, eta, gamma, kappa).weight(q, phi)
+    weight = rule_of(Family.POWER, eta, gamma, kappa).weight(q, phi)
     assert abs(weight - true * WAD) <= 80
 
 
@@ -196,7 +200,7 @@ def test_concave_weights__against_high_precision__are_off_by_less_than_two_units
 def test_weight__more_quality__never_weighs_less(
     family: Family, parameters: tuple[int, int, int], q: int, phi: int
 ) -> None:
-    rule = WeightRule(family, *(parameters if family is Family.POWER else ()))
+    rule = rule_of(family, *(parameters if family is Family.POWER else ()))
     assert rule.weight(q, phi) <= rule.weight(q + 1, phi)
     assert rule.weight(phi, q) <= rule.weight(phi, q + 1)
 
@@ -226,7 +230,7 @@ def test_rule__parameters_whose_weights_may_not_fit__are_refused(
     arguments: tuple[Family, int, int, int],
 ) -> None:
     with pytest.raises(InputError):
-        WeightRule(*arguments)
+        rule_of(*arguments)
 
 
 @pytest.mark.parametrize(("q", "phi"), [(-1, 0), (0, -1)])
@@ -240,7 +244,7 @@ def test_weight__score_above_one__counts_as_one() -> None:
 
 
 def test_rule__concave_family__ignores_exponents() -> None:
-    plain, odd = WeightRule(Family.SQRT), WeightRule(Family.SQRT, 2 * WAD, 0, WAD)
+    plain, odd = WeightRule(Family.SQRT), rule_of(Family.SQRT, 2 * WAD, 0, WAD)
     assert plain.weight(9000, 400) == odd.weight(9000, 400)
 
 

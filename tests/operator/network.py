@@ -19,7 +19,7 @@ from oracles.audit.evidence import check_bundles, check_samples
 from oracles.audit.node import Node
 from oracles.audit.storage import check_storage
 from oracles.chain import packing
-from oracles.chain.auction import Marginals, State
+from oracles.chain.auction import State
 from oracles.chain.client import Sender, receipt_event
 from oracles.chain.deployment import LOCAL, deploy
 from oracles.chain.events import read_events
@@ -43,6 +43,7 @@ from oracles.dataset import (
     wrap_delivery,
 )
 from oracles.evidence import Cid, DirectoryStore
+from oracles.mechanism import Proposal
 from oracles.scoring import Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
@@ -454,7 +455,7 @@ class Network:
         bids = self.auctions.bids(auction, 0, self.auctions.bid_count(auction))
         standing = [(b.cost / b.weight, i) for i, b in enumerate(bids) if b.stands]
         marginal = max(standing)[1] if standing else None
-        self.buyer.send(self.auctions.settle(auction, Marginals(marginal), len(bids)))
+        self.buyer.send(self.auctions.settle(auction, Proposal(marginal), len(bids)))
         self.mine(self.state(auction).phases.settle_end)
 
     def deliver(self, auction: int, provider: Provider, data_key: bytes | None = None) -> None:

@@ -91,6 +91,8 @@ class Unruly:
 
     def _faults(self, method: str) -> list[Callable[[str, Forward], Answer]]:
         faults = [self._late, self._lost, self._cut, self._refused, self._taken, self._stale]
+        if method != "eth_sendRawTransaction":
+            faults.append(self._nonsense)
         if method == "eth_getLogs":
             faults += [self._empty, self._partial, self._doubled, self._removed, self._pending]
             faults += [self._partial, self._shuffled]
@@ -134,6 +136,9 @@ class Unruly:
 
     def _null(self, *_: object) -> Answer:
         return {"result": None}
+
+    def _nonsense(self, *_: object) -> Answer:
+        return {"result": self._rng.choice([{}, [], "zz", 5, True, "", {"a": 1}, [None], ["0x"]])}
 
     def _nothing(self, *_: object) -> Answer:
         return {"result": "0x"}
