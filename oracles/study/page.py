@@ -650,8 +650,8 @@ def _head(result: Mapping[str, Any]) -> list[str]:
     worlds = (
         f"all {planned} planned worlds"
         if run == planned
-        else f"the first {run} of {planned} planned worlds; the run was stopped or goes on, and worlds "
-        "are run in order so that no result decides which are left out"
+        else f"the first {run} of {planned} planned worlds; the run was stopped or goes on, and "
+        "worlds are run in order so that no result decides which are left out"
     )
     return [
         f"Profile {plan['profile']}, seed {plan['seed']}, {worlds}. A world has up to "
