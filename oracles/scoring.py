@@ -241,10 +241,7 @@ class FullScorer:
         with open_map(min(task.settings.workers, seeds), batch=1) as mapper:
             report = impact.estimate(
                 _read(task.settings.seed_corpus, "seed_corpus"),
-                {
-                    index: impact.Pages(estimate.texts(), estimate.total)
-                    for index, estimate in trained.items()
-                },
+                {index: impact.Pages(*estimate.training()) for index, estimate in trained.items()},
                 _read(evaluation, "evaluations"),
                 mapper=mapper,
                 cache=task.workspace / "impact",

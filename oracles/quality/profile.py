@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.dataset import Continuation
-from oracles.quality import order
+from oracles.quality import coherence, order, personal
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import Counts, read
 from oracles.quality.metadata import inherit, lookup, parse_date, valid_fields
@@ -18,6 +18,7 @@ from oracles.quality.novelty import recency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from fractions import Fraction
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 #: A longer text is profiled in consecutive parts of this many characters, to bound memory.
 MAX_CHARACTERS = 1_000_000
 _EXCERPT = 200
-#: Words below which a document is read together with others of its language as well.
-SHORT = 2 * order.LEAST
+
+
+def short(language: str) -> int:
+    """Words below which a document is read together with others of its language as well."""
+    return {"en": 2 * order.LEAST, "zxx": 0}.get(language, order.ALONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,10 @@ class Profile:
         body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
         sentences: Number of distinct sentences.
         sample: Sentences drawn for embedding.
+        passages: Passages drawn for reading, as windows of words; see `coherence`.
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
-        personal: Items of personal data found.
+        personal: Items of personal data found, by kind.
         described: Whether its metadata are here; those of a continuation are on another page.
     """
 
@@ -59,9 +64,10 @@ class Profile:
     body: str
     sentences: int
     sample: tuple[str, ...]
+    passages: tuple[tuple[str, ...], ...]
     recency: int
     valid: tuple[str, ...]
-    personal: int
+    personal: Mapping[str, int]
     described: bool
 
     @property
@@ -81,6 +87,11 @@ class Profile:
         errors = {kind: n * self.letters // group.letters for kind, n in group.errors.items()}
         return replace(self, errors=errors)
 
+    def without_sense(self, share: Fraction) -> Profile:
+        """The same when a share of what is left of it makes no sense."""
+        lost = int((self.letters - self.counts.total) * share)
+        return replace(self, errors={**self.errors, "senseless": lost}) if lost > 0 else self
+
     def to_json(self) -> str:
         """All but the key."""
         fields = asdict(self)
@@ -92,6 +103,7 @@ class Profile:
         """Inverse of `to_json`."""
         fields = json.loads(data)
         fields["sample"] = tuple(fields["sample"])
+        fields["passages"] = tuple(map(tuple, fields["passages"]))
         fields["valid"] = tuple(fields["valid"])
         return cls(key=key, **fields)
 
@@ -125,8 +137,9 @@ def _profile(
     described: bool,
 ) -> Profile:
     reading = read(text, pairs)
+    key = bytes.fromhex(parameters.sample_key)
     distinct = set(texts.sentences(text))
-    short = reading.counts.words < SHORT and reading.language != "zxx"
+    alone = reading.counts.words >= short(reading.language)
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
         text=text,
@@ -134,13 +147,10 @@ def _profile(
         letters=reading.counts.letters,
         words=reading.counts.words,
         errors=reading.counts.errors,
-        body=reading.body if short else "",
+        body="" if alone else reading.body,
         sentences=len(distinct),
-        sample=tuple(
-            texts.sample(
-                distinct, parameters.sentences_per_document, bytes.fromhex(parameters.sample_key)
-            )
-        ),
+        sample=tuple(texts.sample(distinct, parameters.sentences_per_document, key)),
+        passages=coherence.passages(reading.prose, reading.language, key),
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days
         ),
@@ -149,7 +159,7 @@ def _profile(
         )
         if described
         else (),
-        personal=0,
+        personal=personal.count(text),
         described=described,
     )
 

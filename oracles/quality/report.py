@@ -55,6 +55,11 @@ _LOSSES: Final = {
         "Lists of words, or text whose sentences were taken apart.",
         "Export whole sentences; leave out word lists and indexes.",
     ),
+    "senseless": (
+        "Words that make no sense together",
+        "Generated filler, sentences pasted together from pieces, words exchanged for others.",
+        "Leave out generated text; check that columns and pages were read in their order.",
+    ),
 }
 
 

@@ -26,7 +26,7 @@ import rfc8785
 
 from oracles.passages import Passages
 from oracles.progress import silent
-from oracles.quality import embed, novelty, source, web
+from oracles.quality import coherence, embed, novelty, source, web
 from oracles.quality import reference as references
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read
@@ -41,7 +41,7 @@ from oracles.quality.diversity import (
     weights_of,
 )
 from oracles.quality.parameters import CODE_VERSION, GRID, QualityParameters, grid_margin, to_grid
-from oracles.quality.profile import SHORT, Profile, profile
+from oracles.quality.profile import Profile, profile, short
 from oracles.quality.spool import Spool
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ _LIBRARIES = (
 LETTERS_PER_TOKEN = 5
 #: A document counts for diversity by at most as many letters as the model can read.
 _MAX_WEIGHT = 1280
-_SUMMED = ("letters", "words", "sentences", "personal")
+_SUMMED = ("letters", "words", "sentences")
 #: Characters of a text that are compared at once.
 _UNIT = 1500
 #: Letters of a line or sentence from which it counts once where it recurs.
@@ -78,6 +78,10 @@ _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।۔])")
 _KEPT = Fraction(1, 2)
 #: Cleanliness, in 1e-4, below which a finding says so.
 _UNCLEAN = 5000
+#: Word pieces from which a document's passages are judged alone, and of a group of shorter ones.
+_ALONE, _TOGETHER = 48, 250
+#: Steps of a bar in the histogram of grades.
+_GRADES = 8
 _SAMPLED = ("documents", "letters", "duplication", "recency", "repeated_sentences")
 #: Languages that the embedding reads; what was detected as none may hide English.
 _EMBEDDED = ("en", "zxx", texts.UNKNOWN)
@@ -149,10 +153,11 @@ def metric_version(parameters: QualityParameters, reference: Reference) -> str:
     """
     facts: dict[str, Any] = {
         "code": CODE_VERSION,
-        "graph": embed.GRAPH_SHA256,
+        "graphs": list(embed.GRAPHS_SHA256.values()),
         "libraries": {name: version(name) for name in _LIBRARIES},
         "parameters": {k: v for k, v in parameters.as_json().items() if k != "examples"},
         "reference": reference.digest,
+        "probe": coherence.PROBE_SHA256,
         "tokenizer": embed.TOKENIZER_SHA256,
         "weights": embed.WEIGHTS_SHA256,
     }
@@ -330,9 +335,10 @@ def _tally(
     errors: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     valid: Counter[str] = Counter(dict.fromkeys(parameters.required_fields, 0))
     languages: Counter[str] = Counter()
+    told_of: Counter[str] = Counter()
     histogram = [0] * 10
     worst: list[tuple[Fraction, bytes, dict[str, Any]]] = []
-    drawn: list[tuple[int, bytes]] = []
+    drawn: list[tuple[int, bytes, int]] = []
     groups = _groups(spool, reference, part)
     for seen, (item, copies) in enumerate(spool.documents(part), 1):
         progress("compare", seen, None)
@@ -354,6 +360,7 @@ def _tally(
         kept["new"] += new
         kept["usable"] += int(new * clean * clean)
         errors.update(item.errors)
+        told_of.update(item.personal)
         valid.update(item.valid)
         languages[item.language] += int(new * clean)
         histogram[min(9, int(clean * 10))] += 1
@@ -361,11 +368,25 @@ def _tally(
         if len(worst) > _EXAMPLES:
             heapq.heappop(worst)
         rank = hashlib.blake2b(item.key, digest_size=8, key=sample_key).digest()
-        heapq.heappush(drawn, (-int.from_bytes(rank), item.key))
+        heapq.heappush(drawn, (-int.from_bytes(rank), item.key, new))
         if len(drawn) > (parameters.embedded_documents or len(drawn)):
             heapq.heappop(drawn)
-    sample = [spool.document(key) for key in sorted(key for _, key in drawn)]
+    new_of = {key: new for _, key, new in drawn}
+    sample = [spool.document(key) for key in sorted(new_of)]
     sample = [item.lowered(groups[item.key]) if item.key in groups else item for item in sample]
+    makes_sense = _read(sample, new_of, spool, parameters, progress)
+    senseless, worse = makes_sense.pop("shares"), {}
+    for item in sample:
+        if senseless.get(item.key):
+            told = item.without_sense(senseless[item.key])
+            clean = _own_cleanliness(told, parameters)
+            worse[item.key] = (-clean, item.key, _example(told, clean, parameters))
+    worst = heapq.nlargest(
+        _EXAMPLES, [*(entry for entry in worst if entry[1] not in worse), *worse.values()]
+    )
+    left = kept["letters"] - sum(errors.values())
+    errors["senseless"] = left * makes_sense["lost"] // max(1, makes_sense["letters"])
+    kept["usable"] = kept["usable"] * makes_sense["usable_left"] // max(1, makes_sense["usable"])
     return {
         "read": spool.position,
         "kept": dict(kept),
@@ -373,8 +394,10 @@ def _tally(
         "errors": dict(errors),
         "valid_fields": dict(valid),
         "languages": dict(sorted(languages.items())),
+        "personal": dict(sorted(told_of.items())),
         "cleanliness_histogram": histogram,
-        "worst": [entry for _, _, entry in sorted(worst, reverse=True)],
+        "worst": [entry for _, _, entry in worst],
+        "coherence": makes_sense,
         "overlap": overlap([item.text for item in sample]),
         **_embedded(sample, spool, parameters, reference, embedder, progress),
     }
@@ -449,11 +472,65 @@ def _groups(spool: Spool, reference: Reference, part: int | None) -> dict[bytes,
         if item.body:
             members = groups.setdefault(item.language, [])
             members.append(item)
-            if sum(other.words for other in members) >= 2 * SHORT:
+            if sum(other.words for other in members) >= 2 * short(item.language):
                 judge(groups.pop(item.language))
     for members in groups.values():
         judge(members)
     return found
+
+
+def _read(
+    sample: list[Profile],
+    new: Mapping[bytes, int],
+    spool: Spool,
+    parameters: QualityParameters,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Which share of the drawn documents makes no sense: per document, and in sums.
+
+    Documents with a few words each tell little alone; they are judged together. What evidence says
+    of a document is the share in no order or without sense, which no model is trained on.
+    """
+    missing = spool.ungraded(w for item in sample for passage in item.passages for w in passage)
+    for start in range(0, len(missing), _BATCH):
+        chunk = missing[start : start + _BATCH]
+        spool.store_grades(chunk, coherence.reader()(chunk))
+        progress("read passages", start + len(chunk), len(missing))
+    documents: dict[bytes, Fraction] = {}
+    histogram = [0] * 10
+    together: list[tuple[bytes, list[coherence.Grade]]] = []
+
+    def judge() -> None:
+        share = coherence.senseless([grade for _, grades in together for grade in grades])
+        documents.update((key, share) for key, _ in together)
+        together.clear()
+
+    for item in sample:
+        passages = [spool.grades(passage) for passage in item.passages]
+        for grade in (grade for grades in passages for grade in grades):
+            histogram[max(0, min(9, 5 + grade.steps // _GRADES))] += 1
+        sizes = [sum(grade.pieces for grade in grades) for grades in passages]
+        if sum(sizes) >= _ALONE:
+            shares = zip(sizes, map(coherence.senseless, passages), strict=True)
+            documents[item.key] = sum((n * share for n, share in shares), Fraction(0)) / sum(sizes)
+        elif sizes:
+            together.append((item.key, passages[0]))
+            if sum(grade.pieces for _, grades in together for grade in grades) >= _TOGETHER:
+                judge()
+    judge()
+    told: dict[str, int] = {}
+    sums: Counter[str] = Counter(dict.fromkeys(("letters", "lost", "usable", "usable_left"), 0))
+    for item in sample:
+        share = documents.get(item.key, Fraction(0))
+        left = item.letters - item.counts.total
+        usable = int(new[item.key] * _own_cleanliness(item, parameters) ** 2)
+        sums["letters"] += left
+        sums["lost"] += int(left * share)
+        sums["usable"] += usable
+        sums["usable_left"] += int(usable * (1 - share) ** 2)
+        if without := item.errors["word_order"] + int(left * share):
+            told[_name(item.key)] = to_grid(Fraction(without, item.letters))
+    return {"shares": documents, "documents": told, "windows": histogram, **sums}
 
 
 def _embedded(
@@ -566,14 +643,21 @@ def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:
     recency = Fraction(sample["recency"], novelty.MICRO * max(1, sample["documents"]))
     recency *= Fraction(kept["new"], max(1, letters))
 
-    expected = len(parameters["required_fields"]) * max(1, kept["described"])
     # What nobody can read has no topic, nothing new, and nothing that a title describes.
-    return {
+    values = {
         "cleanliness": clean,
         "diversity": clean * spread,
         "novelty": clean * novelty.novelty(recency, duplication, parameters["recency_weight"]),
-        "metadata": clean * Fraction(sum(tally["valid_fields"].values()), expected),
     }
+    if kept["described"]:
+        expected = len(parameters["required_fields"]) * kept["described"]
+        metadata = clean * Fraction(sum(tally["valid_fields"].values()), expected)
+    else:
+        # No document begins in the sample. What is not known must not decide anything.
+        *weights, _ = parameters["weights"]
+        known = sum(w * v for w, v in zip(weights, values.values(), strict=True))
+        metadata = known / max(1, sum(weights))
+    return {**values, "metadata": metadata}
 
 
 def combine(values: Mapping[str, int], weights: Iterable[int]) -> int:
@@ -609,9 +693,9 @@ def _report(tally: dict[str, Any], parameters: QualityParameters, digest: str) -
         "under_served_by": under_served,
         "unique": unique,
     }
-    # Only these two come from floats; near a rounding point another machine may be one step off.
-    evidence["grid_margin_1e-6"] = {m: int(margins[m] * 10**6) for m in ("diversity", "novelty")}
-    evidence["contested"] = [m for m in ("diversity", "novelty") if margins[m] < _CONTESTED]
+    # Rounded floats are in all of them: near a rounding point another machine may be one step off.
+    evidence["grid_margin_1e-6"] = {m: int(margins[m] * 10**6) for m in METRICS}
+    evidence["contested"] = [m for m in METRICS if margins[m] < _CONTESTED]
     return QualityReport(
         q=evidence["scores"]["q"],
         cleanliness=grid["cleanliness"],
@@ -668,6 +752,10 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
     if kept["documents"] and grid["cleanliness"] < _UNCLEAN:
         kind = max(KINDS, key=lambda k: tally["errors"][k])
         yield f"Less than half can be used; most is lost to {kind.replace('_', ' ')}."
+    for name, count in tally["personal"].items():
+        yield f"Personal data, {name.replace('_', ' ')}: {count}. Remove what nobody may buy."
+    if kept["documents"] and not kept["described"]:
+        yield "No document begins in the sample, so its metadata are unknown and left out of q."
     for name, count in tally["valid_fields"].items():
         if count < kept["described"]:
             yield f"Without a valid {name}: {_documents(kept['described'] - count)}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oracles.errors import InputError
+from oracles.quality.coherence import Grade
 from oracles.quality.embed import WIDTH
 from oracles.quality.profile import Profile
 
@@ -23,6 +24,9 @@ CREATE TABLE IF NOT EXISTS document (
     key BLOB PRIMARY KEY, copies INTEGER NOT NULL, profile TEXT NOT NULL, part INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vector (sentence TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grade (
+    words TEXT PRIMARY KEY, steps INTEGER NOT NULL, pieces INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _LOOKUP = 500
@@ -106,6 +110,26 @@ class Spool:
         """Those of the distinct sentences that have no embedding yet, sorted."""
         found = {row[0] for row in self._connection.execute("SELECT sentence FROM vector")}
         return sorted({_name(s): s for s in sentences if _name(s) not in found}.values())
+
+    def ungraded(self, windows: Iterable[str]) -> list[str]:
+        """Those of the distinct windows of words that were not read yet, sorted."""
+        found = {row[0] for row in self._connection.execute("SELECT words FROM grade")}
+        return sorted({_name(w): w for w in windows if _name(w) not in found}.values())
+
+    def store_grades(self, windows: Sequence[str], grades: Sequence[Grade]) -> None:
+        """Store how windows read."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO grade VALUES (?, ?, ?)",
+            ((_name(words), *grade) for words, grade in zip(windows, grades, strict=True)),
+        )
+        self._connection.commit()
+
+    def grades(self, windows: Sequence[str]) -> list[Grade]:
+        """How windows read, in their order."""
+        query = "SELECT steps, pieces FROM grade WHERE words = ?"
+        return [
+            Grade(*self._connection.execute(query, (_name(words),)).fetchone()) for words in windows
+        ]
 
     def store_vectors(self, sentences: Sequence[str], vectors: NDArray[np.int16]) -> None:
         """Store embeddings."""

@@ -1,0 +1,196 @@
+"""Whether words make sense together, in English: a probe inside the sentence encoder reads them.
+
+Text without meaning can have the words, the casing, and the local order of a language: chains that
+continue every two words as some real text does, runs of real text in any order, sentences of which
+the words were exchanged. In the first three layers of the encoder each word is seen with its
+neighbours. A probe of one hidden layer reads a number off each word piece there: the log odds that
+the words around it are running text. It was trained on text of the reference and on fourteen kinds
+of text without meaning made of it (`benchmarks/quality/coherence.py`, which measures it on kinds
+and domains that it has not seen).
+
+Only words are read, without case and marks, so no casing and no full stop helps. Only drawn
+passages are read, which bounds the cost and cannot be foreseen. The mean of a window is rounded to
+a quarter, so that machines agree; sums are exact from there on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from fractions import Fraction
+from functools import lru_cache
+from importlib import resources
+from itertools import pairwise
+from math import isqrt
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from oracles.errors import IntegrityError
+from oracles.quality import embed
+from oracles.quality import text as texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Layers of the encoder below the probe.
+LAYERS: Final = 3
+#: Words that are read at once, and windows of a passage, which is judged as a whole.
+WINDOW: Final = 96
+WINDOWS: Final = 2
+#: Passages that are read of a document.
+PASSAGES: Final = 4
+#: Fewer words are not read.
+LEAST: Final = 12
+#: Languages that the encoder reads; comments in program source, and what was recognised as no
+#: language, may be English.
+LANGUAGES: Final = frozenset({"en", "zxx", texts.UNKNOWN})
+#: Word pieces of a window that are read; the rest is cut.
+MAX_PIECES: Final = 160
+#: Steps of the grid in one unit of log odds.
+STEPS: Final = 4
+#: Log odds, in steps, from which a passage makes sense, and down to which it makes none.
+_SENSE, _NONSENSE = -1, -20
+#: Word pieces for which these hold. With fewer the mean varies more, by one standard deviation of
+#: real text, in steps, times (√(pieces / fewer) - 1); so much is forgiven.
+_PIECES, _DEVIATION = 250, 12
+PROBE_SHA256 = "d491733c1b806f76c2e8967aaf6e71e5c39b8ceb6bc49ffa7c2155634e34f876"
+
+
+class Grade(NamedTuple):
+    """How a window reads: mean log odds in steps, and the word pieces that it is the mean of."""
+
+    steps: int
+    pieces: int
+
+
+def passages(prose: str, language: str, key: bytes) -> tuple[tuple[str, ...], ...]:
+    """The passages of a text that are read, as windows of words: drawn as `text.sample` draws.
+
+    Args:
+        prose: Plain words in one line; see `cleanliness.Reading`.
+        language: As detected. Where the encoder cannot read, there are no passages.
+        key: Of the draw.
+    """
+    words = prose.split() if language in LANGUAGES else []
+    if len(words) < LEAST:
+        return ()
+    size = WINDOW * WINDOWS
+    # What is left over at the end belongs to the last passage's windows.
+    starts = range(0, max(1, len(words) - size // 2), size)
+    found = {" ".join(words[a : a + size]) for a in starts}
+    drawn = texts.sample(found, PASSAGES, key)
+    return tuple(_windows(passage.split()) for passage in drawn)
+
+
+def _windows(words: list[str]) -> tuple[str, ...]:
+    count = max(1, round(len(words) / WINDOW))
+    bounds = [len(words) * i // count for i in range(count + 1)]
+    return tuple(" ".join(words[a:b]) for a, b in pairwise(bounds))
+
+
+def senseless(grades: Sequence[Grade]) -> Fraction:
+    """Share of a passage, in [0, 1], that makes no sense: 0 for running text.
+
+    Args:
+        grades: Of its windows.
+    """
+    pieces = sum(grade.pieces for grade in grades)
+    if not pieces:
+        return Fraction(0)
+    mean = Fraction(sum(grade.steps * grade.pieces for grade in grades), pieces)
+    spread = max(0, isqrt(10**6 * _PIECES // pieces) - 1000)
+    mean += Fraction(_DEVIATION * spread, 1000)
+    return min(Fraction(1), max(Fraction(0), (_SENSE - mean) / (_SENSE - _NONSENSE)))
+
+
+class Probe(NamedTuple):
+    """Two layers: (WIDTH, h) and (h,), ReLU, (h,) and a number."""
+
+    hidden: NDArray[np.float64]
+    hidden_bias: NDArray[np.float64]
+    out: NDArray[np.float64]
+    out_bias: float
+
+    def __call__(self, states: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Log odds (n,) of word pieces whose states are (n, WIDTH)."""
+        inner = np.maximum(0.0, states.astype(np.float64) @ self.hidden + self.hidden_bias)
+        logits: NDArray[np.float64] = inner @ self.out + self.out_bias
+        return logits
+
+
+@lru_cache(maxsize=1)
+def load_probe() -> Probe:
+    """The trained probe that comes with the package.
+
+    Raises:
+        IntegrityError: The file is not the pinned one.
+    """
+    from safetensors.numpy import load
+
+    data = (resources.files("oracles.quality") / "data" / "coherence.safetensors").read_bytes()
+    if hashlib.sha256(data).hexdigest() != PROBE_SHA256:
+        raise IntegrityError("data/coherence.safetensors is not the pinned file; reinstall qmia")
+    parts = {name: value.astype(np.float64) for name, value in load(data).items()}
+    return Probe(parts["hidden"], parts["hidden_bias"], parts["out"], float(parts["out_bias"][0]))
+
+
+class Encoded:
+    """Word pieces of windows, and their states in the middle of the encoder.
+
+    Args:
+        threads: Threads of ONNX Runtime; changes the speed, not the result.
+        batch: Windows of equal length run together; changes the speed, not the result.
+    """
+
+    def __init__(self, threads: int = 1, batch: int = 16) -> None:
+        self._session = embed.open_graph(LAYERS, threads)
+        self._tokenizer = embed.load_tokenizer()
+        self._tokenizer.enable_truncation(MAX_PIECES)
+        self._batch = batch
+
+    def __call__(self, windows: Sequence[str]) -> list[NDArray[np.float32]]:
+        """States (pieces, WIDTH) of each window, without its first and last mark."""
+        readable = [window.encode("utf-8", "replace").decode() for window in windows]
+        encoded = [item.ids for item in self._tokenizer.encode_batch(readable)]
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for row, ids in enumerate(encoded):
+            by_length[len(ids)].append(row)
+        states: dict[int, NDArray[np.float32]] = {}
+        for _, rows in sorted(by_length.items()):
+            for start in range(0, len(rows), self._batch):
+                chosen = rows[start : start + self._batch]
+                ids = np.array([encoded[row] for row in chosen], np.int64)
+                (hidden,) = self._session.run(["hidden"], {"ids": ids})
+                states.update(zip(chosen, hidden[:, 1:-1], strict=True))
+        return [states[row] for row in range(len(windows))]
+
+
+class Reader:
+    """Grades windows of words.
+
+    Args:
+        threads: See `Encoded`.
+        batch: See `Encoded`.
+    """
+
+    def __init__(self, threads: int = 1, batch: int = 16) -> None:
+        self._encoded = Encoded(threads, batch)
+        self._probe = load_probe()
+
+    def __call__(self, windows: Sequence[str]) -> list[Grade]:
+        """Read windows of words."""
+        return [self._grade(states) for states in self._encoded(windows)]
+
+    def _grade(self, states: NDArray[np.float32]) -> Grade:
+        if not len(states):
+            return Grade(0, 0)
+        return Grade(int(np.rint(STEPS * self._probe(states).mean())), len(states))
+
+
+@lru_cache(maxsize=1)
+def reader() -> Reader:
+    """One reader a process: loading takes longer than reading a page."""
+    return Reader()

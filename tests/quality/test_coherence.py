@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracles.dataset import Document
+from oracles.quality import coherence, order, score
+from oracles.quality.coherence import Grade, passages, senseless
+from tests.quality.conftest import GOOD_METADATA
+
+
+@pytest.fixture(scope="module")
+def speeches(golden_documents):
+    return [d.text for d in golden_documents if d.metadata.get("language") == "en-US"]
+
+
+def runs(texts, length, rng):
+    """Runs of words of several texts, one after the other."""
+    words = [word for text in texts for word in text.split()]
+    starts = (rng.randrange(len(words) - length) for _ in range(200 // length))
+    return " ".join(word for start in starts for word in words[start : start + length])
+
+
+def share(text):
+    (found, *_) = passages(text, "en", b"")
+    return float(senseless(coherence.reader()(found)))
+
+
+def test_reader__when_text_is_real__then_all_of_it_makes_sense(speeches):
+    assert max(map(share, speeches)) < 0.15
+    assert sum(map(share, speeches)) < 0.2
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_reader__when_short_runs_of_text_are_joined__then_most_makes_none(speeches, length):
+    rng = random.Random(1)
+    shares = [share(runs(speeches, length, rng)) for _ in range(6)]
+    assert sum(shares) / len(shares) > 0.6
+
+
+def test_score__when_half_of_the_documents_make_no_sense__then_half_is_lost_in_any_dress(
+    speeches, embedder
+):
+    """Casing and full stops are not read, so they help nobody."""
+    rng = random.Random(2)
+    filler = [runs(speeches, 4, rng) for _ in speeches]
+    dressed = [
+        ". ".join(" ".join(t.split()[i : i + 9]).title() for i in range(0, 200, 9)) for t in filler
+    ]
+    honest = score([Document(t, GOOD_METADATA) for t in speeches], embedder=embedder)
+    for added in (filler, dressed):
+        mixed = score([Document(t, GOOD_METADATA) for t in speeches + added], embedder=embedder)
+        assert honest.cleanliness > 9500
+        assert mixed.cleanliness < 7000
+        assert mixed.volume < 1.25 * honest.volume
+        told = mixed.evidence["tally"]["coherence"]["documents"]
+        assert len(told) >= 8
+
+
+def test_score__when_documents_are_short__then_they_are_judged_together(speeches, embedder):
+    rng = random.Random(3)
+    words = [word for text in speeches for word in text.split()]
+    short = [Document(" ".join(rng.sample(words, 20)), GOOD_METADATA) for _ in range(40)]
+    found = score(short, embedder=embedder)
+    assert found.cleanliness < 5000
+
+
+def test_passages__when_drawn__then_bounded_and_the_key_decides():
+    text = " ".join(f"word{i}" for i in range(5000))
+    found = passages(text, "en", b"key")
+    assert len(found) == coherence.PASSAGES
+    assert all(len(passage) == coherence.WINDOWS for passage in found)
+    assert all(len(w.split()) <= coherence.WINDOW for passage in found for w in passage)
+    assert found == passages(text, "en", b"key") != passages(text, "en", b"other")
+
+
+def test_passages__when_the_encoder_cannot_read__then_there_are_none():
+    assert passages("und so weiter " * 20, "de", b"") == ()
+    assert passages("too few words", "en", b"") == ()
+
+
+@given(st.lists(st.tuples(st.integers(-80, 80), st.integers(1, 160)), min_size=1, max_size=4))
+def test_senseless__whatever_the_grades__then_a_share_that_falls_with_them(pairs):
+    grades = [Grade(*pair) for pair in pairs]
+    better = [Grade(grade.steps + 1, grade.pieces) for grade in grades]
+    assert 0 <= senseless(better) <= senseless(grades) <= 1
+
+
+def test_senseless__when_few_words_were_read__then_they_must_be_worse():
+    assert senseless([Grade(-12, 250)]) > Fraction(1, 2)
+    assert senseless([Grade(-12, 40)]) == 0
+    assert senseless([]) == 0
+
+
+def test_scattered__when_pairs_recur__then_in_order_and_shuffled_not(golden_documents):
+    """Swahili, for which there is no list of words either."""
+    (text,) = (d.text for d in golden_documents if d.metadata.get("language") == "sw")
+    words = (text + " " + text.replace("haki", "hali")).casefold().split()
+    words = words[: order.ALONE]
+    rng = random.Random(4)
+    assert order.scattered(words) < 0.1
+    assert order.scattered(rng.sample(words, len(words))) > 0.35
+    assert order.scattered(words[: order.ALONE - 1]) == 0
