@@ -1,9 +1,10 @@
 """What tricks gain and what the buyer gets: `python benchmarks/impact/attacks.py`.
 
 A small auction of seven providers, of which the last one attacks. Values the material of all
-attacks side by side; with `--retrain` it holds the auction and trains the buyer's model once for
-each attack instead. Every run is kept, so that an interrupted one goes on. Prints a table, or JSON
-with `--json`; `--docs` writes it into `docs/`.
+attacks side by side, as the scorer does: what the quality score finds to make no sense is left out
+before, and pay is φ̂ · q, both against the honest set's. With `--retrain` it holds the auction and
+trains the buyer's model once for each attack instead. Every run is kept, so that an interrupted one
+goes on. Prints a table, or JSON with `--json`; `--docs` writes it into `docs/`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import corpora
-from evaluate import markdown, note, publish
+from evaluate import note
 
+from benchmarks.docs import markdown, publish
+from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.attacks import ATTACKS, measure, prices
+from oracles.quality import QualityParameters, QualityReport, score
+from oracles.quality.damage import CachedEmbedder, well_described
+from oracles.quality.embed import Embedder
+from oracles.quality.parameters import GRID
+from oracles.quality.text import digest, normalise
 
 #: The attacked auction; the last one attacks, and copies `VICTIM`.
 PROVIDERS = (
@@ -55,23 +63,55 @@ def auction(cache: Path) -> tuple[Any, ...]:
 
 def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each material is worth."""
-    found = prices(*auction(options.cache), attacks=options.attacks, progress=note)
+    arguments = auction(options.cache)
+    honest, today = arguments[1][PROVIDERS[-1]], QualityParameters().today
+    embedder: Any = CachedEmbedder(Embedder())
+
+    def q(documents: list[Document]) -> QualityReport:
+        texts = [document.text for document in documents]
+        return score(well_described(texts, today), embedder=embedder)
+
+    alone = q(honest).q
+    readings: list[tuple[float, float]] = []
+
+    def read(material: list[Document]) -> list[Document]:
+        together = q([*honest, *material])
+        senseless = together.evidence["tally"]["coherence"]["documents"]
+        left = [
+            len(document.text)
+            - len(document.text) * senseless.get(digest(normalise(document.text)).hex(), 0) // GRID
+            for document in material
+        ]
+        size = sum(len(document.text) for document in material)
+        readings.append((sum(left) / max(1, size), together.q / alone))
+        return [Document(d.text[:n]) for d, n in zip(material, left, strict=True) if n]
+
+    found = prices(*arguments, attacks=options.attacks, read=read, progress=note)
+    for row, (sense, ratio) in zip(found, readings, strict=True):
+        paid = None if row["pay"] is None else row["pay"] * ratio
+        row.update(sense=sense, q=ratio, paid=paid)
     header = [
         "added, as much again",
+        "of it makes sense",
         "tokens that are new",
         "gain",
         "gain on words alone",
         "influence",
-        "pay against the honest pay",
+        "φ̂",
+        "q",
+        "φ̂ · q",
     ]
     rows = [
         [
             row["attack"],
+            f"{row['sense']:.0%}",
             f"{row['tokens']:,}",
             f"{1000 * row['gain']:+.1f}",
             f"{1000 * row['gain_of_words']:+.1f}",
             f"{1000 * row['influence']:+.1f} ± {1000 * row['error']:.1f}",
             "–" if row["pay"] is None else f"{row['pay']:.2f} ×",
+            f"{row['q']:.2f} ×",
+            "–" if row["paid"] is None else f"{row['paid']:.2f} ×",
         ]
         for row in found
     ]

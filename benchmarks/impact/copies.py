@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import corpora
 import numpy as np
-from evaluate import markdown, publish
 
+from benchmarks.docs import markdown, publish
 from oracles.passages import Passages
 
 if TYPE_CHECKING:

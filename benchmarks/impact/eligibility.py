@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import markdown, note, publish
+from evaluate import note
 from pools import ELIGIBILITY_POOLS
 
+from benchmarks.docs import markdown, publish
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from pathlib import Path
@@ -18,22 +17,15 @@ from typing import Any
 import peer
 from pools import POOLS
 
+from benchmarks.docs import markdown, publish
 from oracles.impact import Parameters
 from oracles.impact import page as pages
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def note(stage: str, done: int, total: int | None) -> None:
     """Progress, one line a step."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}\n")
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> list[str]:
-    """A table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -52,14 +44,6 @@ def tables(result: dict[str, Any]) -> str:
             "",
         ]
     return "\n".join(lines[:-1])
-
-
-def publish(name: str, text: str) -> None:
-    """Put what was measured between its two marks in `docs/impact.md`."""
-    path = ROOT / "docs" / "impact.md"
-    pattern = rf"(?s)(<!-- measured: {name} -->\n).*?(<!-- /measured -->)"
-    before = path.read_text()
-    path.write_text(re.sub(pattern, lambda marks: f"{marks[1]}\n{text}\n\n{marks[2]}", before))
 
 
 def main() -> None:

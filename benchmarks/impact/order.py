@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import markdown, note, publish
+from evaluate import note
 from pools import POOLS
 
+from benchmarks.docs import markdown, publish
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_pool, pinned_kernels, run_seeds

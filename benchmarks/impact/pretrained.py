@@ -18,9 +18,10 @@ from typing import Any
 import corpora
 import numpy as np
 from attacks import PROVIDERS
-from evaluate import markdown, note, publish
+from evaluate import note
 from smollm2 import directory
 
+from benchmarks.docs import markdown
 from oracles.dataset import Document
 from oracles.impact import Parameters, Pretrained, Recipe, estimate
 from oracles.impact.evaluation import correlation
@@ -40,7 +41,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-2, help="its peak step size")
     parser.add_argument("--layers", nargs="+", default=[f"layers.{k}.self_attn" for k in (28, 29)])
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
     options = parser.parse_args()
     drawn = corpora.load(
         options.cache / "corpora", provider=6000, seed=6000, evaluation=8000, names=PROVIDERS
@@ -91,8 +91,6 @@ def main() -> None:
     text += f"\n\nSpearman correlation of both columns: {agreement:.2f}; " + ", ".join(
         f"{name}: {row['seconds']:.0f} s" for name, row in found.items()
     )
-    if options.docs:
-        publish("pretrained", text)
     sys.stdout.write(text + "\n")
 
 

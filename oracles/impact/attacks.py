@@ -128,23 +128,26 @@ def _code(world: World, rng: np.random.Generator) -> Iterator[str]:
         )
 
 
-def _markov(world: World, rng: np.random.Generator) -> Iterator[str]:
-    """Order-2 Markov text of the buyer's domains."""
-    words = _words(world.domain)
-    following: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for first, second, third in zip(words, words[1:], words[2:], strict=False):
-        following[first, second].append(third)
-    starts = list(following)
-    while True:
-        pair = starts[int(rng.integers(len(starts)))]
-        text = list(pair)
-        for _ in range(200):
-            choices = (
-                following.get((text[-2], text[-1]))
-                or following[starts[int(rng.integers(len(starts)))]]
-            )
-            text.append(choices[int(rng.integers(len(choices)))])
-        yield " ".join(text)
+def _chain(order: int) -> Callable[[World, np.random.Generator], Iterator[str]]:
+    """Markov text of the buyer's domains."""
+
+    def texts(world: World, rng: np.random.Generator) -> Iterator[str]:
+        words = _words(world.domain)
+        following: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for place in range(len(words) - order):
+            following[tuple(words[place : place + order])].append(words[place + order])
+        starts = list(following)
+        while True:
+            text = list(starts[int(rng.integers(len(starts)))])
+            while len(text) < 200:
+                choices = (
+                    following.get(tuple(text[-order:]))
+                    or following[starts[int(rng.integers(len(starts)))]]
+                )
+                text.append(choices[int(rng.integers(len(choices)))])
+            yield " ".join(text)
+
+    return texts
 
 
 def _mad_libs(world: World, rng: np.random.Generator) -> Iterator[str]:
@@ -234,7 +237,8 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "bag of words of the held-out set": _padding(_bag_of("held_out")),
     "word salad in title case": _padding(_salad),
     "bag of words as code": _padding(_code),
-    "Markov text of order 2": _padding(_markov),
+    "Markov text of order 2": _padding(_chain(2)),
+    "Markov text of order 3": _padding(_chain(3)),
     "Mad-Libs": _padding(_mad_libs),
     "text without its longer words": _padding(_few_words),
     "victim, translated by a dictionary": _copies_of("victim", _dictionary),
@@ -269,6 +273,7 @@ def prices(
     cache: Path,
     *,
     attacks: Sequence[str] = tuple(ATTACKS),
+    read: Callable[[Documents], Documents] = list,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """What each attack's material is worth, as a provider of its own after all honest ones.
@@ -287,6 +292,7 @@ def prices(
         domain: public text of the buyer's domains, which no provider has.
         cache: directory of finished runs.
         attacks: names in `ATTACKS`.
+        read: what the scorer leaves of the material before φ̂ sees it.
         progress: told of finished seeds.
 
     Returns:
@@ -297,7 +303,7 @@ def prices(
     world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
     names = [name for name in attacks if name not in WITHOUT_MATERIAL]
     material = {
-        name: ATTACKS[name](world, np.random.default_rng(number))[0][len(world.honest) :]
+        name: read(ATTACKS[name](world, np.random.default_rng(number))[0][len(world.honest) :])
         for number, name in enumerate(names)
     }
     pool = make_pool(seed_corpus, {**submissions, **material}, evaluation, parameters.model)

@@ -99,7 +99,7 @@ class Parameters:
     recipe: Recipe = field(default_factory=Recipe)
     seeds: tuple[int, ...] = (0, 1)
     share: float = 0.5
-    order: float = 0.85
+    order: float = 0.5
     clip: float = 4.0
     m: float = 1.0
     rescaling: Rescaling = "zero"

@@ -1,0 +1,341 @@
+"""What a sample of pages tells: q, volume and φ̂ against all of it, and what scoring costs.
+
+    python benchmarks/sampling.py [--json] [--docs] [--only quality impact scale recurrence]
+
+- quality: q and tokens estimated from 5, 10 and 30 % of the pages of three honest corpora, against
+  all of their pages. Errors are root mean squares over draws; `covered` is how often the truth lies
+  within two of the standard errors that the estimate states.
+- impact: LDS of φ̂ from 5, 10 and 30 % of the pages of every provider, against retraining on all of
+  their data. Pages of 1,500 characters stand for those of 16 KiB, so that a pool is small enough to
+  be retrained on.
+- scale: seconds and memory of scoring a fixed sample of sets of 10, 100 and 1,000 MB, written from
+  sentences of real text, and the share of its pages that a loser opens.
+- recurrence: how many of the hashes of a whole corpus are distinct, which `NATURAL_RECURRENCE` in
+  `oracles.sampling` allows for.
+
+Finished parts are kept in the cache and not repeated. `--docs` writes the tables into the pages of
+q and φ̂ in docs/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path += [str(ROOT / "benchmarks" / "quality"), str(ROOT / "benchmarks" / "impact")]
+
+from common import foreign  # noqa: E402
+from evaluate import note  # noqa: E402
+
+from benchmarks.docs import markdown, publish  # noqa: E402
+from oracles.dataset import Document, SeenRuns, Sketch, encode_document, fragments  # noqa: E402
+from oracles.dataset.pages import PAGE_BYTES, Pager  # noqa: E402
+from oracles.dataset.sketch import Sketcher  # noqa: E402
+from oracles.quality import QualityParameters, score_pages  # noqa: E402
+from oracles.quality.damage import CachedEmbedder, well_described  # noqa: E402
+from oracles.quality.embed import Embedder  # noqa: E402
+from oracles.sampling import NATURAL_RECURRENCE, Estimate, distinct_share  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+RATES = (0.05, 0.1, 0.3)
+CORPORA = ("sotu-1946-2020", "linux-doc", "wordnet")
+POOL = (
+    "brown-fiction",
+    "brown-government",
+    "brown-learned",
+    "gcide",
+    "linux-doc",
+    "moby-dick",
+    "perl-doc",
+    "python-code",
+    "python-doc",
+    "sotu-1790-1899",
+    "sotu-1946-2020",
+    "wordnet",
+)
+#: Characters of a page where retraining is the truth.
+SMALL_PAGE = 1500
+SIZES = (10, 100, 1000)
+#: Pages that are opened of a set, whatever its size.
+SAMPLES = 16
+
+
+def paged(documents: Iterable[Document]) -> tuple[list[bytes], Sketch]:
+    """Pages and sketch of a data set."""
+    pager, sketcher = Pager(), Sketcher()
+    pages = [page for each in documents for page in pager.write(encode_document(each) + b"\n")]
+    pages += pager.finish()
+    for number, page in enumerate(pages):
+        sketcher.add(number, page)
+    return pages, sketcher.finish()
+
+
+def quality(pages_read: int, draws: int) -> list[dict[str, Any]]:
+    """Errors of q and tokens by corpus and rate."""
+    rows = []
+    embedder: Any = CachedEmbedder(Embedder())
+    today = QualityParameters().today
+    for name in CORPORA:
+        found = well_described(foreign(name), today)
+        # A corpus in an order that a hash decides, as large as it is or as asked for.
+        kept: list[Document] = []
+        size = 0
+        for document in found:
+            if size >= pages_read * PAGE_BYTES:
+                break
+            kept.append(document)
+            size += len(encode_document(document)) + 1
+        pages, sketch = paged(kept)
+
+        def estimated(drawn: Sequence[int], pages: list[bytes], sketch: Sketch) -> Estimate:
+            sample = tuple((number, pages[number]) for number in drawn)
+            report = score_pages([fragments(page) for _, page in sample], embedder=embedder)
+            return Estimate.of(sample, len(pages), sketch, report, SeenRuns())
+
+        note(f"{name}, all {len(pages)} pages", 0, 1)
+        truth = estimated(range(len(pages)), pages, sketch)
+        for rate in RATES:
+            errors, covered = [], 0
+            for draw in range(draws):
+                rng = random.Random(100 * draw + int(1000 * rate))
+                drawn = sorted(rng.sample(range(len(pages)), max(2, round(rate * len(pages)))))
+                one = estimated(drawn, pages, sketch)
+                note(f"{name}, {rate:.0%}", draw + 1, draws)
+                error = (
+                    (one.report.q - truth.report.q) / 1e4,
+                    float(one.tokens / truth.tokens) - 1,
+                )
+                errors.append(error)
+                stated = one.standard_errors() or {"q": 0.0, "tokens": 0.0}
+                covered += abs(error[0]) <= 2 * stated["q"] / 1e4
+                covered += abs(error[1]) <= 2 * stated["tokens"] / float(truth.tokens)
+            square = np.sqrt(np.mean(np.square(errors), axis=0))
+            rows.append(
+                {
+                    "corpus": name,
+                    "pages": len(pages),
+                    "read": f"{rate:.0%}",
+                    "q": truth.report.q / 1e4,
+                    "error of q": float(square[0]),
+                    "bias of q": float(np.mean(errors, axis=0)[0]),
+                    "error of volume": float(square[1]),
+                    "bias of volume": float(np.mean(errors, axis=0)[1]),
+                    "covered": covered / (2 * draws),
+                }
+            )
+    return rows
+
+
+def impact(cache: Path, characters: int, subsets: int, draws: int) -> list[dict[str, Any]]:
+    """LDS of φ̂ from samples against retraining on everything."""
+    import corpora
+
+    from oracles.impact import Pages, Parameters
+    from oracles.impact.corpus import split
+    from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
+    from oracles.impact.evaluation import Truth, correlation, interval, random_halves
+    from oracles.impact.page import interval_text
+
+    drawn = corpora.load(
+        cache / "corpora",
+        provider=characters,
+        seed=20_000,
+        evaluation=60_000,
+        spread=1.5,
+        names=POOL,
+    )
+    part_a, part_b = split(drawn.evaluation)
+    parameters, pages = Parameters(), {}
+    for name, documents in drawn.submissions.items():
+        text = "\n".join(document.text for document in documents)
+        pages[name] = [text[i : i + SMALL_PAGE] for i in range(0, len(text), SMALL_PAGE)]
+
+    def pool_of(submissions: dict[str, Pages]) -> Any:
+        return make_pool(drawn.seed, submissions, part_a, parameters.model, outcome=part_b)
+
+    everything = pool_of({name: Pages(texts, len(texts)) for name, texts in pages.items()})
+    halves = random_halves(len(POOL), subsets)
+    with pinned_kernels():
+        total = 2 * subsets
+        truth = Truth(
+            everything, parameters, cache / "impact", progress=note, stage="halves", total=total
+        )
+        table = -truth.table((100, 101), halves)
+    rows = []
+    for rate in (*RATES, 1.0):
+        values = []
+        for draw in range(draws if rate < 1 else 1):
+            rng = random.Random(10 * draw + 1)
+            samples = {
+                name: Pages(
+                    [texts[i] for i in sorted(rng.sample(range(len(texts)), count))], len(texts)
+                )
+                for name, texts in pages.items()
+                for count in [max(1, round(rate * len(texts)))]
+            }
+            pool = pool_of(samples)
+            runs = run_seeds(pool, parameters, cache=cache / "impact")
+            report = report_runs(pool, runs, parameters)
+            values.append([provider.influence for provider in report.providers])
+            note(f"φ̂ from {rate:.0%}", draw + 1, draws if rate < 1 else 1)
+        sums = [np.array([np.array(v)[half].sum() for half in halves]) for v in values]
+        mean = np.mean(sums, axis=0)
+        rows.append(
+            {
+                "pages read": f"{rate:.0%}",
+                "LDS of each draw": ", ".join(
+                    f"{correlation(one, table[1].mean(0)):.2f}" for one in sums
+                ),
+                "LDS of the mean of the draws": interval_text(interval(mean, table[1], 500)),
+            }
+        )
+    agreement = correlation(table[0].mean(0), table[1].mean(0))
+    rows.append(
+        {
+            "pages read": "truths on A and B agree",
+            "LDS of each draw": f"{agreement:.2f}",
+            "LDS of the mean of the draws": "",
+        }
+    )
+    return rows
+
+
+def one_size(megabytes: int) -> dict[str, Any]:
+    """Write a set of a size page by page, then score a sample of it; in a process of its own."""
+    sentences = [s for name in CORPORA for text in foreign(name) for s in text.split(". ") if s]
+    rng, pager, sketcher = random.Random(1), Pager(), Sketcher()
+    today = QualityParameters().today
+    pages = megabytes * 10**6 // PAGE_BYTES
+    wanted = frozenset(random.Random(2).sample(range(pages), SAMPLES))
+    kept: list[tuple[int, bytes]] = []
+    number = 0
+    start = time.process_time()
+    while number < pages:
+        text = ". ".join(rng.choices(sentences, k=40))
+        (document,) = well_described([text], today)
+        for page in pager.write(encode_document(document) + b"\n"):
+            sketcher.add(number, page)
+            if number in wanted:
+                kept.append((number, page))
+            number += 1
+    sketch = sketcher.finish()
+    written = time.process_time() - start
+    data = sketch.encode()
+    del sketcher, sentences
+    result = {"sketch": data.hex(), "pages": [(n, page.hex()) for n, page in kept]}
+    done = subprocess.run(
+        [sys.executable, __file__, "--score"],
+        input=json.dumps({**result, "total": number}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    scored = json.loads(done.stdout)
+    return {
+        "MB": megabytes,
+        "pages": number,
+        "written and sketched, s": round(written, 1),
+        "sketch, KB": len(data) // 1000,
+        **scored,
+        "opened by a loser": f"{SAMPLES / number:.2%}",
+    }
+
+
+def score_sample() -> dict[str, Any]:
+    """What the scorer does with the sample that it was sent."""
+    given = json.loads(sys.stdin.read())
+    sample = tuple((n, bytes.fromhex(page)) for n, page in given["pages"])
+    embedder = Embedder()
+    start = time.process_time()
+    sketch = Sketch.decode(bytes.fromhex(given["sketch"]), given["total"])
+    report = score_pages([fragments(page) for _, page in sample], embedder=embedder)
+    found = Estimate.of(sample, given["total"], sketch, report, SeenRuns())
+    return {
+        "scored, s": round(time.process_time() - start, 1),
+        "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "q": report.q / 1e4,
+        "distinct": round(float(found.distinct), 3),
+    }
+
+
+def recurrence() -> list[dict[str, Any]]:
+    """Share of the hashes of whole corpora that are distinct."""
+    import corpora
+
+    rows = []
+    for name in corpora.SOURCES:
+        pages, sketch = paged(Document(text) for text in foreign(name))
+        share = float(distinct_share(sketch.parts.values()))
+        rows.append({"corpus": name, "pages": len(pages), "distinct": share})
+    return sorted(rows, key=lambda row: row["distinct"])
+
+
+def kept(path: Path, make: Any) -> list[dict[str, Any]]:
+    """A finished part, or a new one."""
+    if not path.exists():
+        found = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found))
+    rows: list[dict[str, Any]] = json.loads(path.read_text())
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """In Markdown."""
+    cells = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    return "\n".join(markdown(list(rows[0]), cells))
+
+
+def main() -> None:
+    """Run, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/")
+    parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
+    parts = ("quality", "impact", "scale", "recurrence")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--pages", type=int, default=120, help="of each corpus")
+    parser.add_argument("--draws", type=int, default=4)
+    parser.add_argument("--characters", type=int, default=60_000, help="of each provider")
+    parser.add_argument("--subsets", type=int, default=16)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="MB")
+    options = parser.parse_args()
+    if options.score:
+        sys.stdout.write(json.dumps(score_sample()))
+        return
+    folder = options.cache / "sampling"
+    makers = {
+        "quality": lambda: quality(options.pages, options.draws),
+        "impact": lambda: impact(options.cache, options.characters, options.subsets, 3),
+        "scale": lambda: [one_size(size) for size in options.sizes],
+        "recurrence": recurrence,
+    }
+    found = {name: kept(folder / f"{name}.json", makers[name]) for name in options.only}
+    for name, rows in found.items():
+        if options.docs:
+            page = "impact" if name == "impact" else "quality"
+            publish(f"sampling: {name}", table(rows), page)
+        if not options.json:
+            print(f"{name}\n\n{table(rows)}\n")
+    if options.json:
+        print(json.dumps(found))
+    if "recurrence" in found:
+        least = min(row["distinct"] for row in found["recurrence"])
+        print(f"allowed for: {float(NATURAL_RECURRENCE)}, least: {least:.3f}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
