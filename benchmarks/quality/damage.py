@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from common import show, texts
 
 from oracles.dataset import Document
-from oracles.quality import QualityParameters, score
+from oracles.quality import QualityParameters, QualityReport, score
 from oracles.quality.damage import CachedEmbedder, mojibake, noise, ocr, well_described
 from oracles.quality.embed import Embedder
 
@@ -284,6 +284,15 @@ KINDS: dict[str, tuple[bool, Any]] = {
 KNOWN: dict[str, str] = {}
 
 
+def caught(report: QualityReport) -> str:
+    """Which measurements took more than a twentieth of the letters, and how many hundredths."""
+    tally = report.evidence["tally"]
+    letters = max(1, tally["kept"]["letters"])
+    shares = {kind: 100 * lost // letters for kind, lost in tally["errors"].items()}
+    found = sorted((-n, kind) for kind, n in shares.items() if n >= 5)
+    return ", ".join(f"{kind.replace('_', ' ')} {-n}" for n, kind in found)
+
+
 def measure(kind: str, bodies: list[str]) -> list[dict[str, Any]]:
     """Rows of one kind, its undamaged (for disguises: undisguised) row first."""
     today, embedder = QualityParameters().today, embedder_()
@@ -302,6 +311,7 @@ def measure(kind: str, bodies: list[str]) -> list[dict[str, Any]]:
                 "q": report.q / 1e4,
                 "cleanliness": report.cleanliness / 1e4,
                 "volume": report.volume,
+                "found by": caught(report),
                 "unreadable": unreadable,
             }
         )
@@ -351,6 +361,7 @@ def main() -> int:
                     "change of q": rise,
                     "cleanliness": row["cleanliness"],
                     "change of volume": more,
+                    "found by": row["found by"],
                 }
             )
             if rise > 0.012 or more > 0.06:
