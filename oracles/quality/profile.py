@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
@@ -18,7 +19,6 @@ from oracles.quality.novelty import recency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from fractions import Fraction
 
     import numpy as np
     from numpy.typing import NDArray
@@ -48,7 +48,9 @@ class Profile:
         body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
         sentences: Number of distinct sentences.
         sample: Sentences drawn for embedding.
-        passages: Passages drawn for reading, as windows of words; see `coherence`.
+        passages: Passages drawn for reading, as windows of words; see `coherence`. Where there are
+            any, they tell whether the words are in order, and no loss by order is counted here.
+        prose: Letters of what they are drawn from: all but the names in program source.
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
         personal: Items of personal data found, by kind.
@@ -65,6 +67,7 @@ class Profile:
     sentences: int
     sample: tuple[str, ...]
     passages: tuple[tuple[str, ...], ...]
+    prose: int
     recency: int
     valid: tuple[str, ...]
     personal: Mapping[str, int]
@@ -85,12 +88,12 @@ class Profile:
         if group.total * self.letters <= self.counts.total * group.letters:
             return self
         errors = {kind: n * self.letters // group.letters for kind, n in group.errors.items()}
-        return replace(self, errors=errors)
+        return replace(self, errors=errors | ({"word_order": 0} if self.passages else {}))
 
     def without_sense(self, share: Fraction) -> Profile:
-        """The same when a share of what is left of it makes no sense."""
-        lost = int((self.letters - self.counts.total) * share)
-        return replace(self, errors={**self.errors, "senseless": lost}) if lost > 0 else self
+        """The same when a share of its prose makes no sense."""
+        left = Fraction((self.letters - self.counts.total) * self.prose, max(1, self.letters))
+        return replace(self, errors={**self.errors, "senseless": int(left * share)})
 
     def to_json(self) -> str:
         """All but the key."""
@@ -139,6 +142,7 @@ def _profile(
     reading = read(text, pairs)
     key = bytes.fromhex(parameters.sample_key)
     distinct = set(texts.sentences(text))
+    passages = coherence.passages(reading.prose, reading.language, key)
     alone = reading.counts.words >= short(reading.language)
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
@@ -146,11 +150,12 @@ def _profile(
         language=reading.language,
         letters=reading.counts.letters,
         words=reading.counts.words,
-        errors=reading.counts.errors,
+        errors={**reading.counts.errors, **({"word_order": 0} if passages else {})},
         body="" if alone else reading.body,
         sentences=len(distinct),
         sample=tuple(texts.sample(distinct, parameters.sentences_per_document, key)),
-        passages=coherence.passages(reading.prose, reading.language, key),
+        passages=passages,
+        prose=sum(map(str.isalpha, reading.prose)),
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days
         ),

@@ -375,12 +375,10 @@ def _tally(
     sample = [spool.document(key) for key in sorted(new_of)]
     sample = [item.lowered(groups[item.key]) if item.key in groups else item for item in sample]
     makes_sense = _read(sample, new_of, spool, parameters, progress)
-    senseless, worse = makes_sense.pop("shares"), {}
-    for item in sample:
-        if senseless.get(item.key):
-            told = item.without_sense(senseless[item.key])
-            clean = _own_cleanliness(told, parameters)
-            worse[item.key] = (-clean, item.key, _example(told, clean, parameters))
+    worse = {}
+    for key, item in makes_sense.pop("lowered").items():
+        clean = _own_cleanliness(item, parameters)
+        worse[key] = (-clean, key, _example(item, clean, parameters))
     worst = heapq.nlargest(
         _EXAMPLES, [*(entry for entry in worst if entry[1] not in worse), *worse.values()]
     )
@@ -520,17 +518,19 @@ def _read(
     judge()
     told: dict[str, int] = {}
     sums: Counter[str] = Counter(dict.fromkeys(("letters", "lost", "usable", "usable_left"), 0))
+    read: dict[bytes, Profile] = {}
     for item in sample:
-        share = documents.get(item.key, Fraction(0))
-        left = item.letters - item.counts.total
-        usable = int(new[item.key] * _own_cleanliness(item, parameters) ** 2)
-        sums["letters"] += left
-        sums["lost"] += int(left * share)
-        sums["usable"] += usable
-        sums["usable_left"] += int(usable * (1 - share) ** 2)
-        if without := item.errors["word_order"] + int(left * share):
+        result = item.without_sense(documents.get(item.key, Fraction(0)))
+        lost = result.errors["senseless"]
+        sums["letters"] += item.letters - item.counts.total
+        sums["lost"] += lost
+        for name, one in (("usable", item), ("usable_left", result)):
+            sums[name] += int(new[item.key] * _own_cleanliness(one, parameters) ** 2)
+        if without := item.errors["word_order"] + lost:
             told[_name(item.key)] = to_grid(Fraction(without, item.letters))
-    return {"shares": documents, "documents": told, "windows": histogram, **sums}
+        if lost:
+            read[item.key] = result
+    return {"lowered": read, "documents": told, "windows": histogram, **sums}
 
 
 def _embedded(
