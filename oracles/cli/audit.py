@@ -372,6 +372,10 @@ def usage(
     receipts: Annotated[
         Path | None, typer.Option(help="File with customers' receipts, one a line.")
     ] = None,
+    cosigned: Annotated[
+        Path | None,
+        typer.Option(help="What witnesses signed, one a line; by default the log folder's own."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="Write revenue by model, customer and holder as one HTML page."),
@@ -389,6 +393,7 @@ def usage(
     from oracles.meter.check import Difference, check_usage
     from oracles.meter.log import Entries, read_receipts
     from oracles.meter.posting import origin, posted_periods
+    from oracles.meter.witness import COSIGNED, read_cosigned
 
     if not rpc:
         raise ConfigError("name a node with --rpc")
@@ -401,8 +406,13 @@ def usage(
     posted, accrued = posted_periods(web3, where, mut, publisher)
     source = origin(where.chain_id, mut, publisher)
     held, wrong = read_receipts(receipts, source) if receipts is not None else ([], [])
-    found = check_usage(Entries(log), source, publisher, posted, accrued=accrued, receipts=held)
+    cosigned = cosigned or (log / COSIGNED if (log / COSIGNED).exists() else None)
+    seen, unread = read_cosigned(cosigned, source) if cosigned is not None else ([], [])
+    found = check_usage(
+        Entries(log), source, publisher, posted, accrued=accrued, receipts=held, cosigned=seen
+    )
     found.rejected += [Difference("receipts", each) for each in wrong]
+    found.rejected += [Difference("cosignatures", each) for each in unread]
     if report is not None:
         _usage_page(report, found, rpc, where, deployment, mut, publisher)
     if json:
@@ -453,6 +463,8 @@ def _print_usage(found: UsageReport, periods: int, receipts: int) -> None:
         ]
         if rows:
             stdout.print(table(rows))
+    for witness, size in sorted(found.witnesses.items()):
+        stdout.print(f"cosigned by {witness} up to entry {size}", highlight=False)
     for each in found.rejected:
         stdout.print(f"[yellow]{each.where}[/]: {each.detail}", soft_wrap=True)
     for each in found.differences:

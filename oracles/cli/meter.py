@@ -37,6 +37,10 @@ def serve(
         Path | None,
         typer.Option(help="The model's tokenizer.json: counts what is aborted exactly."),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of an operator whose cosignatures are kept; several times."),
+    ] = None,
     every: Annotated[
         str | None, typer.Option(help="Close and post a period this often, as `1d` or `12h`.")
     ] = None,
@@ -63,7 +67,10 @@ def serve(
     if not port.isdecimal():
         raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8080; not {listen!r}")
     writer = Writer(usage, sender.signer)
-    proxy = Proxy(upstream, writer, salt(log), count=counter(tokenizer) if tokenizer else None)
+    proxy = Proxy(
+        upstream, writer, salt(log),
+        count=counter(tokenizer) if tokenizer else None, witnesses=_addresses(witness or []),
+    )  # fmt: skip
     seconds = None if every is None else duration(every)
     service = Service(proxy, writer, sender, session.deployment(), mut, every=seconds)
     stderr.print(f"metering {upstream} at http://{listen}, log {log}, {usage.size} entries so far")
@@ -74,6 +81,13 @@ def serve(
         )  # fmt: skip
     finally:
         usage.close()
+
+
+def _addresses(texts: list[str]) -> list[str]:
+    try:
+        return [to_checksum_address(text) for text in texts]
+    except ValueError as error:
+        raise InputError(f"--witness takes an address: {error}") from error
 
 
 @app.command()

@@ -470,6 +470,64 @@ def status(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
 
 
 @app.command()
+def cosign(
+    url: Annotated[str, typer.Argument(help="Address of a meter.")],
+    publisher: Annotated[str, typer.Argument(help="Address of who publishes the model.")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Sign how far a meter's log is, after proof that it only grew since the last time.
+
+    Run it by a timer. A log that was forked is not signed: both checkpoints of its publisher are
+    kept as the proof, and the exit code is 1.
+    """
+    import httpx
+
+    from oracles.errors import InputError, IntegrityError
+    from oracles.meter.witness import Witness, offered
+
+    settings = _load(config)
+    signer = settings.signer()
+    if signer is None:
+        raise ConfigError("this needs a signing key: set keystore, private_key or remote_signer")
+    witness = Witness(settings.state / "witness", signer)
+    try:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            found, _ = offered(_answer(client.get("/qmia/checkpoint")))
+            if found.origin.rpartition("/")[2] != publisher:
+                raise InputError(f"{url} is the meter of {found.origin}, not of {publisher}")
+            last = witness.seen(found.origin)
+            size = 0 if last is None else min(last.size, found.size)
+            found, proof = offered(_answer(client.get("/qmia/checkpoint", params={"old": size})))
+            try:
+                signed = witness.cosign(found, proof)
+            except IntegrityError as error:
+                stderr.print(f"[red]{error}[/]", soft_wrap=True)
+                raise typer.Exit(1) from error
+            _answer(client.post("/qmia/cosignature", content=signed.encode()))
+    except httpx.HTTPError as error:
+        raise InputError(f"the meter {url} does not answer: {type(error).__name__}") from error
+    show({"entries": found.size, "root": "0x" + found.root.hex(), "log": found.origin}, json=json)
+
+
+def _answer(reply: Any) -> Any:
+    """A meter's answer.
+
+    Raises:
+        InputError: it refuses, or it is no meter.
+    """
+    from oracles.errors import InputError
+
+    try:
+        content = reply.json()
+        if reply.status_code == 200:
+            return content
+        raise InputError(f"the meter refuses: {content['error']['message']}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("there is no meter at this address") from error
+
+
+@app.command()
 def metric(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Print the metric version that this program and these settings compute."""
     from oracles.scoring import load_scorer

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from oracles.meter.log import Receipt
+    from oracles.meter.witness import Cosigned
 
 _BASES: Final = frozenset({"usage", "counted"})
 _USAGE: Final = frozenset(
@@ -108,7 +109,9 @@ class UsageReport:
         other: smallest units that came into the MUT by other ways.
         by_model, by_customer, by_kind: amounts in millionths of the smallest unit.
         by_period: of each posted period.
-        rejected: what was handed in as a receipt and proves nothing; no fault of the publisher.
+        rejected: what was handed in as a receipt or cosignature and proves nothing; no fault of
+            the publisher.
+        witnesses: who cosigned, and up to how many entries.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -121,6 +124,7 @@ class UsageReport:
     by_kind: Counter[str] = field(default_factory=Counter)
     by_period: list[PeriodSums] = field(default_factory=list)
     rejected: list[Difference] = field(default_factory=list)
+    witnesses: dict[str, int] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """For JSON: amounts are decimal text, those by model and customer in millionths."""
@@ -128,6 +132,7 @@ class UsageReport:
             "passed": not self.differences,
             "differences": [asdict(each) for each in self.differences],
             "rejected": [asdict(each) for each in self.rejected],
+            "witnesses": dict(sorted(self.witnesses.items())),
             "entries": self.entries,
             "open_entries": self.open_entries,
             "metered": str(self.metered),
@@ -161,6 +166,7 @@ def check_usage(
     *,
     accrued: int = 0,
     receipts: Sequence[Receipt] = (),
+    cosigned: Sequence[Cosigned] = (),
 ) -> UsageReport:
     """Compute a log again, against the chain and against customers' receipts.
 
@@ -171,10 +177,12 @@ def check_usage(
         posted: periods on chain, in order.
         accrued: all revenue that the MUT ever counted, smallest units.
         receipts: of customers.
+        cosigned: checkpoints with what witnesses signed.
     """
     report = UsageReport()
     wanted = {receipt.sequence for receipt in receipts}
-    walk = _Walk(report, origin, posted, wanted, _corrected(lines))
+    seen = _witnessed(cosigned, publisher, report)
+    walk = _Walk(report, origin, posted, wanted, _corrected(lines), seen)
     for line in lines:
         walk.entry(line)
     walk.end()
@@ -207,6 +215,26 @@ def _check_receipt(
         report.differences.append(Difference(where, detail))
 
 
+def _witnessed(
+    cosigned: Sequence[Cosigned], publisher: str, report: UsageReport
+) -> dict[int, set[bytes]]:
+    """Roots that the publisher signed before witnesses, by size."""
+    seen: dict[int, set[bytes]] = {}
+    for each in cosigned:
+        size = each.checkpoint.size
+        try:
+            signer, witness = each.checkpoint.publisher(), str(each.witness())
+        except InputError:
+            signer, witness = None, ""
+        if signer != publisher or not witness:
+            detail = "not signed by the publisher, or by no witness: it proves nothing"
+            report.rejected.append(Difference(f"checkpoint {size}", detail))
+            continue
+        seen.setdefault(size, set()).add(each.checkpoint.root)
+        report.witnesses[witness] = max(size, report.witnesses.get(witness, 0))
+    return seen
+
+
 def _corrected(lines: Iterable[bytes]) -> set[int]:
     """Places of the entries that corrections are of: of these alone the amounts are kept."""
     found = set()
@@ -231,6 +259,7 @@ class _Walk:
         posted: Sequence[Posted],
         wanted: set[int],
         corrected: set[int],
+        seen: Mapping[int, set[bytes]],
     ) -> None:
         self._report, self._origin = report, origin
         self._posted, self._wanted, self._corrected = list(posted), wanted, corrected
@@ -243,6 +272,8 @@ class _Walk:
         self._paid: dict[int, tuple[int, str, str]] = {}
         self._sums = PeriodSums()
         self._digest = hashlib.sha256()
+        self._seen = dict(seen)
+        self._witnessed()
         self._close_periods()  # those that were closed before there was any entry
 
     def entry(self, line: bytes) -> None:
@@ -262,15 +293,25 @@ class _Walk:
             self._differs(where, str(error))
         else:
             self._check(event, place, where)
+        self._witnessed()
         self._close_periods()
 
     def end(self) -> None:
         """No more entries."""
+        for size in sorted(self._seen):
+            detail = f"witnesses saw {size} entries, but the log ends after {self._place}"
+            self._differs(f"checkpoint {size}", detail)
         for each in self._posted[self._next :]:
             detail = f"it has {each.size} entries, but the log ends after {self._place}"
             self._differs(f"period {each.number}", detail)
         closed = self._posted[self._next - 1].size if self._next else 0
         self._report.open_entries = self._place - closed
+
+    def _witnessed(self) -> None:
+        for root in self._seen.pop(self._place, ()):
+            if root != self._root():
+                detail = "the publisher signed another root for witnesses: the log was forked"
+                self._differs(f"checkpoint {self._place}", detail)
 
     def _differs(self, where: str, detail: str) -> None:
         self._report.differences.append(Difference(where, detail))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -32,9 +33,10 @@ from starlette.responses import JSONResponse, Response
 from oracles.errors import ConfigError, InputError, QmiaError
 from oracles.meter.counting import Passed, asked, said
 from oracles.meter.events import Prices, Usage, customer_hash
+from oracles.meter.witness import COSIGNED, Checkpoint, Cosigned, offer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -54,6 +56,7 @@ RECEIPT: Final = "x-qmia-receipt"
 _LARGEST_REQUEST: Final = 16 << 20
 _LARGEST_ANSWER: Final = 64 << 20
 _LONGEST_EVENT: Final = 1 << 20
+_LONGEST_LINE: Final = 1000
 #: Seconds that the server may be silent, and that a client may leave what was sent unread.
 _SILENCE: Final = 600.0
 _UNREAD: Final = 120.0
@@ -82,6 +85,7 @@ class Writer:
         self._work = asyncio.Event()
         self._turn = asyncio.Lock()
         self._doing: asyncio.Future[None] | None = None
+        self._signed: Checkpoint | None = None
 
     async def append(self, kind: Kind, data: Mapping[str, Any]) -> Receipt | None:
         """Write one event; returns when it is on disk.
@@ -108,6 +112,51 @@ class Writer:
         self._waiting.append((entry, done))
         self._work.set()
         return await done
+
+    async def checkpoint(self, old: int) -> dict[str, Any]:
+        """How far the log is, signed, and proof that it only grew since it had `old` entries.
+
+        Raises:
+            InputError: it never had so many.
+        """
+        async with self._turn:
+            return await asyncio.to_thread(self._checkpoint, old)
+
+    def _checkpoint(self, old: int) -> dict[str, Any]:
+        usage = self.usage
+        proof = usage.consistency(old, usage.size) if old else []
+        if self._signed is None or self._signed.size != usage.size:
+            self._signed = Checkpoint.sign(usage.origin, usage.size, usage.root(), self._signer)
+        return offer(self._signed, proof)
+
+    async def cosigned(self, line: str, witnesses: Collection[str]) -> None:
+        """Keep what a witness signed.
+
+        Raises:
+            InputError: it is no witness of this log, or it signed something else.
+            ConfigError: the disk refuses.
+        """
+        async with self._turn:
+            await asyncio.to_thread(self._cosigned, line, witnesses)
+
+    def _cosigned(self, line: str, witnesses: Collection[str]) -> None:
+        usage, found = self.usage, Cosigned.decode(line, self.usage.origin)
+        if found.witness() not in witnesses:
+            raise InputError("this is no witness of the log")
+        checkpoint = found.checkpoint
+        if checkpoint.publisher() != self._signer.address or (
+            usage.root(checkpoint.size) != checkpoint.root
+        ):
+            raise InputError("this is no checkpoint of the log")
+        try:
+            with (usage.folder / COSIGNED).open("a") as file:
+                file.write(found.encode() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {usage.folder / COSIGNED}: {error.strerror}"
+            ) from error
 
     async def close_period(self) -> Period:
         """Close a period between two writes."""
@@ -219,6 +268,7 @@ class Proxy:
         writer: of events.
         salt: that customers are hashed with.
         count: the model's tokenizer, if it is known.
+        witnesses: addresses whose cosignatures are kept.
         client: for tests.
     """
 
@@ -229,9 +279,11 @@ class Proxy:
         salt: bytes,
         *,
         count: Counter | None = None,
+        witnesses: Collection[str] = (),
         client: httpx.AsyncClient | None = None,
     ) -> None:
         self._writer, self._salt, self._count = writer, salt, count
+        self._witnesses = frozenset(witnesses)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
         timeout = httpx.Timeout(_SILENCE, connect=10)
         self._client = client or httpx.AsyncClient(limits=limits, timeout=timeout)
@@ -277,6 +329,8 @@ class Proxy:
         if body is None:
             return _problem(413, f"the request is longer than {_LARGEST_REQUEST} bytes")
         path = request.url.path
+        if path.startswith("/qmia/"):
+            return await self._witness(request, path, body)
         headers = _headers(request.headers)
         if request.method in ("GET", "HEAD") and _FREE.fullmatch(path):
             return await self._plain(request, path, headers, body)
@@ -306,6 +360,20 @@ class Proxy:
         if ask.stream:
             return _Stream(self, ask, reply)
         return await self._whole(ask, reply)
+
+    async def _witness(self, request: Request, path: str, body: bytes) -> Response:
+        """What operators ask and give."""
+        match request.method, path:
+            case "GET", "/qmia/checkpoint":
+                old = request.query_params.get("old", "0")
+                if not re.fullmatch("[0-9]{1,15}", old):
+                    raise InputError("`old` is a number of entries")
+                return JSONResponse(await self._writer.checkpoint(int(old)))
+            case "POST", "/qmia/cosignature":
+                line = body[:_LONGEST_LINE].decode("ascii", "replace")
+                await self._writer.cosigned(line, self._witnesses)
+                return JSONResponse({"kept": True})
+        return _problem(404, f"{path} is not served here")
 
     async def _plain(
         self, request: Request, path: str, headers: dict[str, str], body: bytes
