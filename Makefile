@@ -4,6 +4,7 @@ PY := .venv/bin/python
 SOLC_VERSION := $(shell sed -n 's/^  version: \(0\.8\.[0-9]*\)$$/\1/p' ape-config.yaml)
 SOLC := $(or $(SOLCX_BINARY_PATH),$(HOME)/.solcx)/solc-v$(SOLC_VERSION)
 SOLIDITY := 'contracts/**/*.sol' 'tests/contracts/**/*.sol' 'tests/symbolic/*.sol' 'benchmarks/gas/*.sol'
+SCRIPTS := 'scripts/**/*.js' 'page/src/*.js' page/build.mjs page/style.css page/index.html
 WORKERS ?= 2
 
 # Ape finds anvil here, and the compiler finds Node.
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check test slow nightly coverage mutants slither symbolic demo tour finetune bench lint fmt lock ci clean
+.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic demo tour finetune bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,6 +41,17 @@ build: setup ## compile the contracts into oracles/chain/artifacts
 
 build-check: setup ## fail unless the tracked artifacts are what the sources compile to
 	@$(PY) -m scripts.build --check
+
+page: setup ## bundle the page for wallets
+	@node page/build.mjs
+
+page-check: setup ## fail unless the tracked bundles are what the page's sources make
+	@mkdir -p .build/page && node page/build.mjs .build/page
+	@cmp page/app.js .build/page/app.js && cmp page/worker.js .build/page/worker.js \
+	  || { echo "page/ is stale; run \`make page\`" >&2; exit 1; }
+
+screenshots: setup ## take pictures of every view of the page (needs Chromium)
+	@$(PY) -W ignore -m scripts.screenshots $(ARGS)
 
 test: setup ## run the tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) $(ARGS)
@@ -99,11 +111,11 @@ lint: setup ## check style and types; warnings are errors
 	@echo "==> ruff";     ruff check && ruff format --check
 	@echo "==> mypy";     mypy && mypy scripts tests/support tests/conftest.py
 	@echo "==> solhint";  solhint --disc --noPoster -w 0 'contracts/**/*.sol'
-	@echo "==> prettier"; prettier --log-level warn --check $(SOLIDITY) 'scripts/**/*.js'
+	@echo "==> prettier"; prettier --log-level warn --check $(SOLIDITY) $(SCRIPTS)
 
 fmt: setup ## format all sources
 	@ruff format && ruff check --fix --quiet
-	@prettier --log-level warn --write $(SOLIDITY) 'scripts/**/*.js'
+	@prettier --log-level warn --write $(SOLIDITY) $(SCRIPTS)
 
 ci: ## what continuous integration runs
 	@.ci/run

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ROLES: dict[str, str] = {
     "provider": "Sell data: commit, reveal, deliver, claim.",
+    "page": "Serve the page on which people with wallets sell data.",
     "buyer": "Buy data: create an auction, settle it, receive data, deposit revenue.",
     "meter": "Count a model's usage, and pay its revenue to those who sold the data.",
     "operator": "Run the scoring daemon of a bonded operator.",

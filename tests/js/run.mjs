@@ -1,56 +1,70 @@
-// Does what a JSON object on standard input asks for, and prints the answer. Bytes are hexadecimal.
+// Does what a JSON object on standard input asks for, with the page's own modules, and prints the answer. Bytes are
+// hexadecimal.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { openAsBlob, readFileSync, writeFileSync } from "node:fs";
+import { join as path } from "node:path";
 
-import * as formats from "./formats.mjs";
+import * as archives from "../../page/src/archive.js";
+import { fromHex, join, toHex } from "../../page/src/bytes.js";
+import { cidOf } from "../../page/src/cid.js";
+import { encode, read, Refused } from "../../page/src/documents.js";
+import * as formats from "../../page/src/formats.js";
+import { fold, runs } from "../../page/src/sketch.js";
 
-const bytes = (text) => Buffer.from(text, "hex");
 const ask = JSON.parse(readFileSync(0, "utf8"), (_, value) =>
-  value && value.hex !== undefined ? bytes(value.hex) : value,
+  value && value.hex !== undefined ? fromHex(value.hex) : value,
 );
 const { op, file, ...given } = ask;
 const plain = (_, value) => {
   if (typeof value === "bigint") return value.toString(16).padStart(16, "0");
-  return value?.type === "Buffer" ? Buffer.from(value.data).toString("hex") : value;
+  return value instanceof Uint8Array ? toHex(value).slice(2) : value;
 };
-const data = file && op !== "pack" ? readFileSync(file) : null;
+const data = file && op !== "pack" ? new Uint8Array(readFileSync(file)) : null;
 const { auction, index } = given;
+
+function pack(encoded) {
+  const parts = [];
+  const packer = new archives.Packer(given.key, (part) => parts.push(part));
+  for (const each of encoded) packer.add(each);
+  const contents = packer.finish();
+  writeFileSync(file, join(...parts));
+  return contents;
+}
+
+async function chosen() {
+  const files = [];
+  for (const name of given.names) files.push({ name, file: await openAsBlob(path(given.folder, name)) });
+  return files;
+}
+
 const doing = {
   vectors: () => ({
-    fold: Object.fromEntries(given.texts.map((t) => [t, String.fromCodePoint(...formats.fold(t))])),
-    runs: Object.fromEntries(given.texts.map((t) => [t, formats.runs(formats.fold(t))])),
+    fold: Object.fromEntries(given.texts.map((t) => [t, String.fromCodePoint(...fold(t))])),
+    runs: Object.fromEntries(given.texts.map((t) => [t, runs(fold(t))])),
     draw: formats.draw(...given.draw),
   }),
-  pack: () => {
-    const packed = formats.pack(given.documents, given.key);
-    writeFileSync(file, packed.file);
-    return packed.contents;
+  pack: () => pack(given.documents.map(encode)),
+  read: async () => {
+    try {
+      const documents = [];
+      for await (const each of read(await chosen())) documents.push(each);
+      return { documents };
+    } catch (error) {
+      if (error instanceof Refused) return { refused: error.code };
+      throw error;
+    }
   },
-  unpack: () => formats.unpack(data, given.key, given.contents),
-  open: () =>
-    formats.open(
-      data,
-      given.key,
-      given.contents,
-      given.drawn,
-      given.members,
-      auction,
-      index,
-      given.content_key,
-    ),
-  sample: () =>
-    formats.readOpening(
-      given.opening,
-      data,
-      given.member,
-      given.secret,
-      given.members,
-      given.contents,
-      given.drawn,
-      auction,
-      index,
-    ),
+  cid: () => cidOf(data),
+  unpack: () => archives.unpack(data, given.key, given.contents),
+  open: () => {
+    const { key, contents, drawn, members, content_key } = given;
+    return formats.open(data, key, contents, drawn, members, auction, index, content_key);
+  },
+  sample: () => {
+    const { opening, member, secret, members, contents, drawn } = given;
+    return formats.readOpening(opening, data, member, secret, members, contents, drawn, auction, index);
+  },
   deliver: () => formats.deliver(given.key, given.buyer, auction, index, 1234567891011n),
   receive: () => formats.receive(given, given.secret, auction, index),
 };
-process.stdout.write(JSON.stringify(doing[op](), plain));
+process.stdout.write(JSON.stringify(await doing[op](), plain));

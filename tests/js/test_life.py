@@ -64,7 +64,7 @@ def node(market: Market, tmp_path: Path) -> Callable[..., Any]:
         question = {
             "op": op,
             "url": market.anvil.url,
-            "contract": market.deployment.address("DataAuction"),
+            "deployment": market.deployment.to_json(),
             "id": auction,
             "account": "0x" + keccak(text=f"market test {who}").hex(),
             "files": str(files),
@@ -157,7 +157,7 @@ def test_buyer_of_javascript__reads_what_is_right_refutes_a_key_and_complains_of
         provider.commit(provider.prepare(auction, market.data(name), COSTS["cheap"]))
     node("commit", PROVIDER, auction, documents=DOCUMENTS, cost=COSTS["cheap"], spoil=True)
     market.open(auction, *names)
-    node("open", PROVIDER, auction)
+    node("open", PROVIDER, auction, spoil=True)
 
     def reveal() -> None:
         for name in names:

@@ -1,0 +1,43 @@
+"""Serve the page on which people with wallets sell data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from oracles.cli.options import Session, open_session
+from oracles.cli.output import stderr
+from oracles.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
+
+#: Where a checkout has the page; an installed package has none.
+PAGE: Final = Path(__file__).resolve().parents[2] / "page"
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    listen: Annotated[str, typer.Option(help="Address and port to serve at.")] = "127.0.0.1:8600",
+    folder: Annotated[Path, typer.Option(help="Folder of the built page.")] = PAGE,
+    most: Annotated[int, typer.Option(help="Bytes of one uploaded file at most.")] = 4 << 30,
+) -> None:
+    """Serve the page, with the node of --rpc to read from and the store of --store for files.
+
+    Stop it with Ctrl-C. Put it behind a server with TLS before others use it: browsers keep files
+    and encrypt on pages from https or from this machine only.
+    """
+    import uvicorn
+
+    from oracles.site import site
+
+    session: Session = context.obj
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8600; not {listen!r}")
+    session.connect()  # A wrong chain or a silent node is said now, and not on the page.
+    served = site(folder, session.deployment(), session.rpc[0], session.store(), most=most)
+    stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
+    uvicorn.run(served, host=host or "127.0.0.1", port=int(port), log_level="warning")

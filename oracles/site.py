@@ -1,0 +1,183 @@
+"""The page of wallets, served from this machine: its files, a node to read from, a place for files.
+
+The page needs no server; any server of files will do. This one saves a provider the two things
+that a static server lacks: a node for those without a wallet, and a store that takes the encrypted
+files. Whoever reaches it can read the chain and fill the disk, so it listens on this machine only
+unless it is told otherwise.
+
+    GET  /                 the page
+    GET  /deployment.json  the contracts
+    GET  /site.json        that `rpc` and `ipfs/` are here
+    POST /rpc              questions to the node; nothing is sent through it
+    GET  /ipfs/<cid>       a file of the store, ranges too
+    PUT  /ipfs/<cid>       puts a file there
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from oracles.errors import ConfigError, InputError
+from oracles.evidence import Cid, DirectoryStore, StoreError
+from oracles.evidence.cid import stream_cid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from oracles.chain.deployment import Deployment
+    from oracles.evidence import Store
+
+FILES: Final = {
+    "index.html": "text/html",
+    "style.css": "text/css",
+    "app.js": "text/javascript",
+    "worker.js": "text/javascript",
+}
+#: What the page asks a node. Transactions go through the wallet and never through here.
+QUESTIONS: Final = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_call",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_feeHistory",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getBlockByNumber",
+        "eth_getCode",
+        "eth_getLogs",
+        "eth_getTransactionByHash",
+        "eth_getTransactionReceipt",
+        "eth_maxPriorityFeePerGas",
+    }
+)
+#: As in the page's own file: no other host is asked, and no script but the page's runs.
+POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+    "style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_LONGEST_QUESTION: Final = 1 << 20
+
+
+def site(
+    folder: Path, deployment: Deployment, rpc: str, store: Store, *, most: int = 4 << 30
+) -> Starlette:
+    """An ASGI application that serves the page.
+
+    Args:
+        folder: of the built page.
+        deployment: the contracts that it shows.
+        rpc: JSON-RPC address of a node; it is asked, and not told to anybody.
+        store: where files are put and taken from.
+        most: bytes of one file.
+
+    Raises:
+        ConfigError: the page is not built.
+    """
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise ConfigError(f"{folder} has no {missing[0]}; build the page with `make page`")
+    node = httpx.AsyncClient(timeout=60)
+
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name") or "index.html"
+        if name not in FILES:
+            return PlainTextResponse("there is no such file", 404)
+        return FileResponse(folder / name, media_type=FILES[name], headers=_HEADERS)
+
+    async def contracts(request: Request) -> Response:
+        del request
+        return JSONResponse(deployment.to_json(), headers=_HEADERS)
+
+    async def about(request: Request) -> Response:
+        del request
+        return JSONResponse({"rpc": "rpc", "files": "ipfs/"}, headers=_HEADERS)
+
+    async def question(request: Request) -> Response:
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > _LONGEST_QUESTION:
+                return PlainTextResponse("the question is too long", 413)
+        try:
+            asked: Any = json.loads(body)
+            methods = [each["method"] for each in (asked if isinstance(asked, list) else [asked])]
+        except (ValueError, LookupError, TypeError):
+            return PlainTextResponse("this is no JSON-RPC request", 400)
+        if refused := [method for method in methods if method not in QUESTIONS]:
+            return PlainTextResponse(f"{str(refused[0])[:80]} is not answered here", 403)
+        try:
+            answer = await node.post(rpc, json=asked)
+        except httpx.HTTPError:
+            return PlainTextResponse("the node does not answer", 502)
+        return Response(answer.content, answer.status_code, media_type="application/json")
+
+    async def give(request: Request) -> Response:
+        try:
+            cid = Cid.parse(request.path_params["cid"])
+            if isinstance(store, DirectoryStore):
+                return FileResponse(store.path(cid), media_type="application/octet-stream")
+            file = await run_in_threadpool(store.open, cid, limit=most)
+            return Response(await run_in_threadpool(file.read))
+        except InputError as error:
+            return PlainTextResponse(str(error), 400)
+        except StoreError as error:
+            return PlainTextResponse(str(error), 404)
+
+    async def take(request: Request) -> Response:
+        try:
+            cid = Cid.parse(request.path_params["cid"])
+        except InputError as error:
+            return PlainTextResponse(str(error), 400)
+        with tempfile.TemporaryFile() as file:
+            size = 0
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    return PlainTextResponse(f"a file has at most {most} bytes here", 413)
+                await run_in_threadpool(file.write, part)
+            file.seek(0)
+            if await run_in_threadpool(stream_cid, file) != cid:
+                return PlainTextResponse("the bytes are not those of this name", 400)
+            file.seek(0)
+            try:
+                await run_in_threadpool(store.put, file)
+            except StoreError as error:
+                return PlainTextResponse(str(error), 507)
+        return PlainTextResponse(str(cid), 201)
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        async with node:
+            yield
+
+    return Starlette(
+        lifespan=running,
+        routes=[
+            Route("/deployment.json", contracts),
+            Route("/site.json", about),
+            Route("/rpc", question, methods=["POST"]),
+            Route("/ipfs/{cid}", give, methods=["GET"]),
+            Route("/ipfs/{cid}", take, methods=["PUT"]),
+            Route("/", page),
+            Route("/{name}", page),
+        ],
+    )

@@ -1,0 +1,35 @@
+// What went wrong, as a sentence that says what to do.
+
+import { BaseError, ContractFunctionRevertedError } from "viem";
+
+import { Refused } from "./documents.js";
+import { has, t } from "./words.js";
+
+const codeOf = (error) => {
+  for (let each = error; each; each = each.cause) if (typeof each.code === "number") return each.code;
+  return null;
+};
+
+export function sentence(error) {
+  if (error instanceof Refused || (error.code && has(`refused.${error.code}`))) {
+    const place = error.line ? t("refused.line", { file: error.file, line: error.line }) : error.file;
+    return `${place ?? ""}: ${t(`refused.${error.code}`, { detail: error.detail ?? "" })}`;
+  }
+  if (codeOf(error) === 4001) return t("error.rejected");
+  const [kind, detail] = error.message.split(":");
+  if (["chain", "contract"].includes(kind) && detail && !/\s/.test(detail)) return t(`error.${kind}`, { detail });
+  if (kind === "key") return t(`error.key.${detail}`);
+  if (kind === "missing") return t("error.missing", { detail });
+  if (["account", "reverted", "balance", "amount", "manifest"].includes(error.message))
+    return t(`error.${error.message}`);
+  if (error instanceof BaseError) {
+    const reverted = error.walk((each) => each instanceof ContractFunctionRevertedError);
+    if (reverted) {
+      const name = reverted.data?.errorName ?? reverted.reason ?? "?";
+      return has(`revert.${name}`) ? t(`revert.${name}`) : t("error.revert", { name });
+    }
+    if (/insufficient funds/i.test(error.message)) return t("error.funds");
+    return t("error.node", { detail: error.shortMessage });
+  }
+  return error.message;
+}

@@ -1,0 +1,46 @@
+// All auctions, newest first.
+
+import { h } from "./dom.js";
+import { money, percent, span, t, when } from "./words.js";
+
+const STEP = 10;
+
+export function phaseText(state, now) {
+  if (state.state === "aborted") return t("phase.aborted");
+  const { name, end } = state.phase(now);
+  const left = end === Infinity ? "" : ` · ${t("phase.left", { span: span(end - now), time: when(end) })}`;
+  return t(`phase.${name}`) + left;
+}
+
+export async function listView(app) {
+  const ids = await app.chain.auctions();
+  const list = h("ul", { className: "cards" });
+  const more = h("button", { onclick: () => app.run(add) }, t("list.more"));
+  const now = await app.chain.now();
+
+  async function add() {
+    for (const id of ids.splice(0, STEP)) {
+      const state = await app.chain.auction(id);
+      const { budget, pool, rho, token } = state.terms;
+      const unit = await app.chain.token(token);
+      list.append(
+        h(
+          "li",
+          { className: "card" },
+          h("h2", {}, h("a", { href: `#/auction/${id}` }, t("list.auction", { id }))),
+          h("p", { className: "phase" }, phaseText(state, now)),
+          h("p", {}, `${money(budget, unit)}${pool ? ` + ${money(pool, { ...unit, symbol: "MUT" })}` : ""}`),
+          h("p", { className: "small" }, `${t("list.bids", { count: state.bids.length })} · ρ = ${percent(rho / 1e9)}`),
+        ),
+      );
+    }
+    more.hidden = !ids.length;
+  }
+  await add();
+  return [
+    h("h1", {}, t("list.title")),
+    h("p", { className: "intro" }, t("list.intro")),
+    list.childElementCount ? list : h("p", {}, t("list.empty")),
+    more,
+  ];
+}

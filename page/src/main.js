@@ -1,0 +1,184 @@
+// The page: which view is shown, with which wallet, in which language.
+
+import { custom, http } from "viem";
+
+import { auctionView } from "./auction.js";
+import { bidsView } from "./bidsview.js";
+import { buyView } from "./buyer.js";
+import { Chain } from "./chain.js";
+import { createView } from "./create.js";
+import { h } from "./dom.js";
+import { sentence } from "./errors.js";
+import { listView } from "./list.js";
+import { offerView } from "./offer.js";
+import { accountView } from "./story.js";
+import { onWallets, Wallet, wallets } from "./wallets.js";
+import { language, languages, setLanguage, short, t } from "./words.js";
+
+const VIEWS = {
+  "": listView,
+  auction: auctionView,
+  account: accountView,
+  offer: offerView,
+  bids: bidsView,
+  buy: buyView,
+  create: createView,
+};
+
+/** What all views share. `files` is where this site takes and gives files, or null. */
+const app = { deployment: null, chain: null, wallet: null, files: null, rpc: null, show, fail, run };
+
+async function json(name) {
+  const answer = await fetch(name, { cache: "no-store" });
+  return answer.ok ? answer.json() : null;
+}
+
+async function start() {
+  setLanguage(language);
+  app.deployment = await json("deployment.json").catch(() => null);
+  // A site may offer a node and a place for files; without them the wallet's node is asked.
+  const site = await json("site.json").catch(() => null);
+  app.rpc = site?.rpc ?? null;
+  app.files = site?.files ?? null;
+  onWallets(() => (app.chain || (wallets().length === 1 && !app.rpc) ? header() : show()));
+  addEventListener("hashchange", show);
+  await show();
+}
+
+/** The chain as the connected wallet's node shows it, else as the site's node does. */
+async function connectChain() {
+  const detail = wallets()[0];
+  const transport = app.wallet
+    ? custom(app.wallet.provider)
+    : app.rpc
+      ? http(new URL(app.rpc, location.href).href)
+      : detail && custom(detail.provider);
+  app.chain = null;
+  if (!app.deployment || !transport) return;
+  const chain = new Chain(transport, app.deployment);
+  await chain.check();
+  app.chain = chain;
+}
+
+async function connect(detail) {
+  const wallet = await run(() => Wallet.connect(detail));
+  if (!wallet) return;
+  wallet.onChange(() => {
+    if (app.wallet !== wallet) return;
+    app.wallet = null;
+    show();
+  });
+  app.wallet = wallet;
+  await show();
+}
+
+function header() {
+  const link = (to, key) =>
+    h("a", { href: to, "aria-current": location.hash.split("/")[1] === to.split("/")[1] ? "page" : null }, t(key));
+  const choose = h(
+    "select",
+    {
+      id: "language",
+      "aria-label": t("nav.language"),
+      onchange: (event) => {
+        setLanguage(event.target.value);
+        show();
+      },
+    },
+    languages.map((tag) => h("option", { value: tag, selected: tag === language }, tag)),
+  );
+  const connected = app.wallet
+    ? h(
+        "span",
+        { className: "account" },
+        t("wallet.connected", { name: app.wallet.name, account: short(app.wallet.account) }),
+      )
+    : wallets().map((detail) =>
+        h("button", { onclick: () => connect(detail) }, t("wallet.connect", { name: detail.info.name })),
+      );
+  document
+    .querySelector("header")
+    .replaceChildren(
+      h("a", { className: "skip", href: "#content" }, t("nav.skip")),
+      h("strong", {}, "Q-MIA"),
+      h("nav", {}, link("#/", "nav.auctions"), link("#/bids", "nav.bids"), link("#/buy", "nav.buy")),
+      h("div", { className: "wallets" }, connected, choose),
+    );
+  document.title = t("title");
+}
+
+const content = () => document.querySelector("main");
+const notice = () => document.querySelector("#notice");
+
+/** Say something to everybody, screen readers included. */
+function say(...children) {
+  notice().replaceChildren(...children);
+}
+
+function fail(error) {
+  console.error(error);
+  const move = error.message?.startsWith("chain:") && app.wallet;
+  say(
+    h(
+      "div",
+      { className: "error", role: "alert" },
+      h("strong", {}, t("error.title")),
+      h("p", {}, sentence(error)),
+      move &&
+        h(
+          "button",
+          { onclick: async () => (await run(() => app.wallet.move(app.deployment.chain_id))) && show() },
+          t("wallet.move"),
+        ),
+    ),
+  );
+}
+
+/** Do something for a button: say what is going on, and leave everything as it is if it fails. */
+async function run(action) {
+  say(h("p", { className: "busy", role: "status" }, t("busy.wallet")));
+  try {
+    const receipt = await action((hash) =>
+      say(h("p", { className: "busy", role: "status" }, t("busy.mined", { hash: short(hash) }))),
+    );
+    if (receipt?.blockNumber) {
+      say(h("p", { className: "done", role: "status" }, t("done.sent", { block: receipt.blockNumber })));
+    } else say();
+    return receipt ?? true;
+  } catch (error) {
+    fail(error);
+    return null;
+  }
+}
+
+let shown = 0;
+async function show() {
+  const turn = ++shown;
+  header();
+  const [, name = "", id] = location.hash.split("/");
+  const target = h("div", {}, h("p", { className: "busy", role: "status" }, t("busy.loading")));
+  content().replaceChildren(target);
+  try {
+    if (!app.deployment) throw new Error(t("error.deployment"));
+    if (!app.chain || (app.wallet && app.chain.wallet !== app.wallet)) {
+      await connectChain();
+      if (app.chain) app.chain.wallet = app.wallet;
+    }
+    if (turn !== shown) return;
+    if (!app.chain) {
+      target.replaceChildren(h("p", {}, t("wallet.none")));
+      return;
+    }
+    const view = VIEWS[name];
+    const form = name === "account" ? /^0x[0-9a-fA-F]{40}$/ : /^\d{1,15}$/;
+    if (!view || (id !== undefined && !form.test(id))) throw new Error(t("error.page"));
+    const made = await view(app, id === undefined ? null : name === "account" ? id : Number(id));
+    if (turn === shown) target.replaceChildren(...made);
+  } catch (error) {
+    if (turn !== shown) return;
+    target.replaceChildren();
+    fail(error);
+  }
+}
+
+start();

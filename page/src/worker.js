@@ -1,0 +1,73 @@
+// Packs and unpacks files apart from the page, so that it stays responsive.
+
+import { createKeccak } from "hash-wasm";
+
+import { linesOf, Packer, stream } from "./archive.js";
+import { random, useKeccak } from "./bytes.js";
+import { cidOf } from "./cid.js";
+import { encode, read, Refused } from "./documents.js";
+import { manifestOf, wrongPages } from "./formats.js";
+
+const PART = 8 << 20;
+const SHOWN = 5;
+
+async function pack({ files, where, provider }) {
+  const total = files.reduce((sum, { file }) => sum + file.size, 0);
+  const key = random(32);
+  // A Blob of parts: the browser may keep it on disk, while one array would have to fit in memory.
+  const parts = [];
+  let held = [];
+  let [bytes, documents, read_, told] = [0, 0, 0, 0];
+  const flush = () => {
+    parts.push(new Blob(held));
+    [held, bytes] = [[], 0];
+  };
+  const packer = new Packer(key, (part) => {
+    held.push(part);
+    bytes += part.length;
+    if (bytes >= PART) flush();
+  });
+  const shown = [];
+  for await (const document of read(files)) {
+    const encoded = encode(document);
+    packer.add(encoded);
+    documents++;
+    read_ += encoded.length;
+    if (shown.length < SHOWN) shown.push({ text: document.text.slice(0, 400), metadata: document.metadata });
+    if (read_ - told > 1 << 20) {
+      told = read_;
+      postMessage({ progress: { documents, share: Math.min(0.99, read_ / total) } });
+    }
+  }
+  if (!documents) throw new Refused("empty", files.map((each) => each.name).join(", "));
+  const contents = packer.finish();
+  flush();
+  const archive = new Blob(parts);
+  const archiveCid = await cidOf(archive);
+  const manifest = manifestOf(contents, archiveCid, where, provider);
+  const manifestCid = await cidOf(manifest);
+  postMessage({ packed: { key, contents, archive, archiveCid, manifest, manifestCid, documents, shown } });
+}
+
+async function unpack({ file, key, contents }) {
+  const wrong = await wrongPages(file, key, contents);
+  if (wrong.length) return postMessage({ unpacked: { wrong } });
+  const data = await stream(file, key, contents);
+  let documents = 0;
+  for (const line of linesOf(data)) documents += line.length > 0;
+  postMessage({ unpacked: { documents, lines: new Blob([data]) } });
+}
+
+async function work(data) {
+  const hash = await createKeccak(256);
+  useKeccak((bytes) => hash.init().update(bytes).digest("binary"));
+  return data.unpack ? unpack(data.unpack) : pack(data);
+}
+
+onmessage = ({ data }) =>
+  work(data).catch((error) => {
+    const { code, file, line, detail } = error;
+    postMessage({
+      failed: error instanceof Refused ? { code, file, line, detail } : { code: "other", detail: error.message },
+    });
+  });

@@ -1,0 +1,143 @@
+"""A real browser with wallets that a test controls, on the page as `qmia page serve` serves it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import uvicorn
+
+from oracles.cli.page import PAGE
+from oracles.site import site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
+
+    from tests.support.market import Market
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: A wallet's answer when the person says no.
+REJECTED = {"error": {"code": 4001, "message": "User rejected the request."}}
+#: Announces wallets as EIP-6963 asks for; what they are asked goes to the test.
+SHIM = """
+for (const [name, account] of WALLETS) {
+  const provider = {
+    request: async ({ method, params }) => {
+      const given = JSON.stringify(params ?? []);
+      const answer = JSON.parse(await window.__wallet(account, method, given));
+      if (answer.error) throw Object.assign(new Error(answer.error.message), answer.error);
+      return answer.result;
+    },
+    on() {}, removeListener() {},
+  };
+  const detail = Object.freeze({
+    info: { uuid: name, name, icon: "data:,", rdns: `test.${name}` }, provider,
+  });
+  const announce = () =>
+    window.dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail }));
+  window.addEventListener("eip6963:requestProvider", announce);
+  announce();
+}
+"""
+
+
+class Served:
+    """The page, served on a free port by a thread."""
+
+    def __init__(self, market: Market, folder: Path = PAGE) -> None:
+        app = site(folder, market.deployment, market.anvil.url, market.store)
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/"
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+class Person:
+    """One person with a browser profile and wallets.
+
+    Attributes:
+        asked: methods that the wallets were asked, in order.
+        instead: what a wallet answers to a method (`{"error": …}`, `{"result": …}`), where it is
+            not the node that answers.
+        foreign: requests to other hosts than the page's.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        market: Market,
+        looks: dict[str, Any] | None = None,
+        /,
+        **wallets: str,
+    ) -> None:
+        self._url = url
+        self._node = httpx.Client(base_url=market.anvil.url, timeout=30)
+        self.asked: list[str] = []
+        self.foreign: list[str] = []
+        self.instead: dict[str, dict[str, Any]] = {}
+        self.context: BrowserContext = browser.new_context(
+            **{"accept_downloads": True, "locale": "en-US", **(looks or {})}
+        )
+        self.context.set_default_timeout(20_000)
+        self.context.expose_function("__wallet", self._wallet)
+        names = [[name, account] for name, account in wallets.items()]
+        self.context.add_init_script(SHIM.replace("WALLETS", json.dumps(names)))
+        self.context.on("request", lambda request: self._note(request.url))
+        self.page: Page = self.context.new_page()
+        self.problems: list[str] = []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self._url, "data:", "blob:")):
+            self.foreign.append(url)
+
+    def _wallet(self, account: str, method: str, params: str) -> str:
+        given = json.loads(params)
+        self.asked.append(method)
+        if method in self.instead:
+            return json.dumps(self.instead[method])
+        if method in ("eth_requestAccounts", "eth_accounts"):
+            return json.dumps({"result": [account]})
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": given}
+        return self._node.post("", json=question).text
+
+    def go(self, view: str = "") -> Self:
+        """Open a view in a page that is loaded anew."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self._url}#/{view}")
+        return self
+
+    def connect(self, name: str = "wallet") -> Self:
+        self.page.get_by_role("button", name=f"Connect {name}").click()
+        self.page.locator(".account").wait_for()
+        return self
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def saved(self, button: str) -> Download:
+        """Click what saves a file, and return that file."""
+        with self.page.expect_download() as download:
+            self.button(button).click()
+        return download.value
+
+    def close(self) -> None:
+        self.context.close()
+        self._node.close()
+        self._node.close()
+        assert not self.problems, self.problems
+        assert not self.foreign, self.foreign

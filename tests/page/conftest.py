@@ -1,0 +1,60 @@
+"""A market, the page on it, and a browser; skipped with a word where there is no browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.page.browser import CHROMIUM, Person, Served
+from tests.support.market import Market, signer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from tests.support.anvil import Anvil
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, once for the run."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def market(anvil: Anvil, tmp_path: Path) -> Market:
+    return Market(anvil, tmp_path)
+
+
+@pytest.fixture
+def served(market: Market) -> Iterator[Served]:
+    page = Served(market)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def person(browser: Browser, served: Served, market: Market) -> Iterator[Callable[..., Person]]:
+    """Makes people; each has one wallet of its name unless told otherwise."""
+    made: list[Person] = []
+
+    def make(name: str, **wallets: str) -> Person:
+        market.sender(name)  # Gives it ether.
+        someone = Person(
+            browser, served.url, market, **(wallets or {"wallet": signer(name).address})
+        )
+        made.append(someone)
+        return someone
+
+    yield make
+    for someone in made:
+        someone.close()
