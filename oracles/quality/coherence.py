@@ -40,7 +40,7 @@ LAYERS: Final = 3
 #: Words that are read at once, and windows of a passage, which is judged as a whole.
 WINDOW: Final = 96
 WINDOWS: Final = 2
-#: Passages that are read of a document.
+#: Passages that are read of a document at most, and never more than half of several.
 PASSAGES: Final = 4
 #: Fewer words are not read.
 LEAST: Final = 12
@@ -81,7 +81,7 @@ def passages(prose: str, language: str, key: bytes) -> tuple[tuple[str, ...], ..
     # What is left over at the end belongs to the last passage's windows.
     starts = range(0, max(1, len(words) - size // 2), size)
     found = {" ".join(words[a : a + size]) for a in starts}
-    drawn = texts.sample(found, PASSAGES, key)
+    drawn = texts.sample(found, max(1, min(PASSAGES, len(found) // 2)), key)
     return tuple(_windows(passage.split()) for passage in drawn)
 
 
