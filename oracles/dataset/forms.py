@@ -132,6 +132,15 @@ def json_values(source: Source) -> Records:
     held = bytearray()
     number = depth = opened = dropped = 0  # `dropped`: bytes of a record that is too long
     string = escaped = False
+    commas, first = 0, True  # between values, and whether the next one is the first of its array
+
+    def between(*, end: bool = False) -> None:
+        """Say where other readers stop at what separates values; then count anew."""
+        nonlocal commas, first
+        if commas != (1 if opened and not first and not end else 0):
+            detail = "commas between values are not as JSON has them; other readers stop there"
+            source.note("ambiguous", detail, number + 1, about="commas")
+        commas, first = 0, end
 
     def finish() -> Records:
         nonlocal number, dropped
@@ -172,7 +181,15 @@ def json_values(source: Source) -> Records:
                         yield from finish()
                 continue
             if not inside:
-                place = cast("re.Match[bytes]", _SPACE.match(block, place)).end()
+                start, place = place, cast("re.Match[bytes]", _SPACE.match(block, place)).end()
+                gap = block[start:place]
+                commas += gap.count(b",")
+                if b"\v" in gap or b"\f" in gap:
+                    detail = "between values there is white space that JSON does not have"
+                    source.note("ambiguous", detail, number + 1, about="space")
+                following = block[place : place + 1]
+                if following and not (following == b"[" and not opened) and following != b"]":
+                    between()
             end = cast("re.Match[bytes]", _OUTSIDE.match(block, place)).end()
             if end > place:  # a number, a word, or rubbish
                 keep(block[place:end])
@@ -191,7 +208,8 @@ def json_values(source: Source) -> Records:
                 if not depth and inside:
                     yield from finish()
                 if byte == b"[" and not depth and not opened:
-                    opened = 1
+                    between()
+                    opened, first = 1, True
                     continue
                 depth += 1
                 keep(byte)
@@ -205,7 +223,9 @@ def json_values(source: Source) -> Records:
             else:
                 if inside:
                     yield from finish()
+                commas += byte == b","
                 if byte == b"]" and opened:
+                    between(end=True)
                     opened = 0
                 elif byte in b"}]":
                     keep(byte)
