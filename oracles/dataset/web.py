@@ -226,6 +226,10 @@ def warc(source: Source) -> Records:
             yield page, number
 
 
+#: Lines of nothing, which some programs write between records.
+_LINE_ENDS: Final = frozenset({b"\n", b"\r\n"})
+
+
 def _next_record(source: Source, number: int) -> _Record | None:
     """The next record, whose block is empty if it is too long to be a page; None at the end.
 
@@ -234,6 +238,10 @@ def _next_record(source: Source, number: int) -> _Record | None:
     """
     stream, limit = source.stream, source.limits.record_bytes
     line = stream.readline(_LONGEST_LINE)
+    if number > 1 and line in _LINE_ENDS:
+        source.note("ambiguous", "more empty lines before a record than there should be", number)
+        while line in _LINE_ENDS:
+            line = stream.readline(_LONGEST_LINE)
     if not line and number > 1:
         return None
     if not re.fullmatch(rb"WARC/\d+\.\d+\r?\n", line):
