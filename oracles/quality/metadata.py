@@ -13,7 +13,7 @@ import json
 import re
 from functools import lru_cache, partial
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from oracles.errors import InputError
@@ -260,7 +260,34 @@ def _first(value: Any) -> str:
     return str(value) if isinstance(value, str) else ""
 
 
+#: Pages that stand for a licence, without `https://` and `www.`; the group is what SPDX calls it.
+_LICENCE_PAGES: Final = (
+    (re.compile(r"spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?"), "{0}"),
+    (re.compile(r"opensource\.org/licenses?/([\w.+-]+?)(?:\.php|\.html)?"), "{0}"),
+    (re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/.*)?"), "CC-{0}-{1}"),
+    (re.compile(r"creativecommons\.org/publicdomain/zero/(1\.0)(?:/.*)?"), "CC0-{0}"),
+    (re.compile(r"apache\.org/licenses/license-(2\.0)(?:\.txt|\.html)?"), "Apache-{0}"),
+    (re.compile(r"opendatacommons\.org/licenses/by(?:/.*)?"), "ODC-By-1.0"),
+    (re.compile(r"opendatacommons\.org/licenses/odbl(?:/.*)?"), "ODbL-1.0"),
+    (re.compile(r"opendatacommons\.org/licenses/pddl(?:/.*)?"), "PDDL-1.0"),
+)
+
+
 def _spdx_of_url(value: str) -> str:
-    """SPDX writes its licences as URLs too, which cards often use."""
-    match = re.fullmatch(r"https?://spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?/?", value)
-    return match[1] if match else value
+    """The SPDX identifier that a licence's page stands for; other text as it is.
+
+    Cards name licences by the pages of SPDX, Creative Commons and others.
+    """
+    page = re.sub(r"^https?://(?:www\.)?|/+$", "", value.strip(), flags=re.IGNORECASE)
+    if page == value:
+        return value
+    for pattern, name in _LICENCE_PAGES:
+        if match := pattern.fullmatch(page.lower()):
+            return _canonical(name.format(*match.groups()))
+    return value
+
+
+def _canonical(identifier: str) -> str:
+    """An SPDX identifier as SPDX writes it, as `CC-BY-4.0` for `CC-by-4.0`."""
+    known = {each.lower(): each for each in map(str, _spdx().known_symbols)}
+    return known.get(identifier.lower(), identifier)

@@ -174,7 +174,8 @@ def check_jsonl(path: Path, data: bytes) -> None:
 
 
 def text_of(record: dict[str, Any]) -> str:
-    (only,) = record.values() if len(record) == 1 else (record.get("text"),)
+    named = {key.strip().lower(): value for key, value in reversed(record.items())}
+    (only,) = record.values() if len(record) == 1 else (record.get("text", named.get("text")),)
     if isinstance(only, str):
         return only
     raise AssertionError(f"no finding, and no text in {record}")

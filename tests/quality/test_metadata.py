@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -117,3 +118,22 @@ def test_read_card__when_invalid__then_it_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(InputError, match="Croissant"):
         m.read_card(path)
+
+
+@pytest.mark.parametrize(
+    ("page", "licence"),
+    [
+        ("https://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("http://creativecommons.org/licenses/by-nc-sa/3.0/deed.de", "CC-BY-NC-SA-3.0"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0-1.0"),
+        ("https://www.apache.org/licenses/LICENSE-2.0", "Apache-2.0"),
+        ("https://opensource.org/license/mit", "MIT"),
+        ("https://spdx.org/licenses/MIT.html", "MIT"),
+        ("https://example.org/our-own", "https://example.org/our-own"),
+    ],
+)
+def test_card__licence_by_its_page__is_the_licence(tmp_path: Path, page: str, licence: str) -> None:
+    text = (Path(__file__).parent / "card-license-url.json").read_text()
+    card = json.loads(text) | {"license": page}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    assert m.read_card(tmp_path / "card.json")["license"] == licence
