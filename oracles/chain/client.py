@@ -20,6 +20,7 @@ from oracles.chain.sending import (
     Sent,
     await_receipt,
     deliver,
+    known,
     look_at,
     same_call,
 )
@@ -181,7 +182,7 @@ class Sender:
         return max(
             rpc.nonce(self.web3, self.address),
             rpc.nonce(self.web3, self.address, "pending"),
-            *(sent.nonce + 1 for sent in self._desk.flight()),
+            *(sent.nonce + 1 for sent in self._desk.flight() if known(self.web3, sent)),
         )
 
     @cached_property

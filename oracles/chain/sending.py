@@ -335,6 +335,15 @@ def deliver(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def known(web3: Web3, sent: Sent) -> bool:
+    """Whether the node has what another program sent; what no node has keeps no nonce.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    return rpc.known(web3, sent.hash)
+
+
 def await_receipt(
     web3: Web3,
     sender: ChecksumAddress,
@@ -345,6 +354,8 @@ def await_receipt(
 ) -> TxReceipt | None:
     """The receipt of what another program sent; None if it is overtaken, or in no block in time.
 
+    If that program died before the node got it, it is sent from here: it is signed and meant.
+
     Raises:
         NodeError: the node does not answer.
     """
@@ -354,6 +365,9 @@ def await_receipt(
         if not isinstance(found, Fate):
             return found
         overtaken += found is Fate.OVERTAKEN
+        if found is Fate.UNKNOWN:
+            with contextlib.suppress(NodeError):
+                rpc.broadcast(web3, sent.signed)
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
     return None

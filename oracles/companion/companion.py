@@ -267,7 +267,7 @@ class Companion(Loop):
         Raises:
             QmiaError: the cycle could not be done; the next may.
         """
-        held = self._holdings.read()
+        held = self._holdings.read(self._journal.finished.all())
         self._tell_problems()
         if self._chain is None:
             self._chain = self._connect()
@@ -280,15 +280,20 @@ class Companion(Loop):
         self._preparing.clear()
         head = self._head = self._reopen(chain.index, head, held)
         finished = self._journal.finished.all()
+        placed: set[bytes] = set()
+        unread: set[int] = set()
         tasks: dict[tuple[int, int], Task] = {}
         unknown: list[tuple[AuctionState, int]] = []
         due: list[Duty] = []
         for auction in chain.index.auctions():
+            unread.add(auction)
             with self._failures.attempt(Auction(auction)):
                 view = chain.index.state(auction)
                 if view is None:
                     continue
+                unread.discard(auction)
                 bids = _bids(view, held)
+                placed |= {bid.holding.share.sealed_bid for bid in bids}
                 unknown += ((view, index) for index in self._unknown(view, held))
                 if not bids and not self._waits(view, head):
                     self._close(chain.index, auction)
@@ -297,8 +302,19 @@ class Companion(Loop):
         self._tasks = tasks
         due += self._collect_revenue()
         self._tell_unknown(unknown, head)
+        hidden = [
+            f"the book says that bid {holding.record.index} of auction {holding.share.auction} is"
+            " on chain, and the node shows no such bid: ask another node"
+            for sealed, holding in held.items()
+            if holding.record is not None
+            and holding.record.index is not None
+            and sealed not in placed
+            and holding.share.auction not in unread
+        ]
+        for problem in hidden:
+            self._say(f"hidden:{problem}", "error", "The node does not show a bid", problem)
         self._remember()
-        self._report(head, due, len(unknown))
+        self._report(head, due, len(unknown), hidden)
 
     def _serve(
         self,
@@ -406,14 +422,11 @@ class Companion(Loop):
 
     def _reopen(self, index: ChainIndex, head: Head, held: Mapping[bytes, Holding]) -> Head:
         """Read all logs again where a bid was added to an auction that was let go."""
-        finished = self._journal.finished.all()
         open_ids = set(index.auctions())
         lost = {
             sealed
             for sealed, holding in held.items()
-            if sealed not in finished
-            and sealed not in self._reread
-            and holding.share.auction not in open_ids
+            if sealed not in self._reread and holding.share.auction not in open_ids
         }
         if not lost:
             return head
@@ -623,7 +636,7 @@ class Companion(Loop):
         with self._failures.attempt("remember"):
             self._journal.finished.remember("deadlines", self._deadlines)
 
-    def _report(self, head: Head, due: list[Duty], unknown: int) -> None:
+    def _report(self, head: Head, due: list[Duty], unknown: int, hidden: list[str]) -> None:
         """Set the metrics, and what keeps this companion from being ready."""
         metrics, now, near = self._metrics, head.timestamp, self._settings.near
         pending = {each.duty for each in self._journal.transactions.in_state("pending")}
@@ -637,7 +650,7 @@ class Companion(Loop):
             for each in late
             if each.duty in pending and each.urgent(now) and self._last(each, now)
         ]
-        problems += self._holdings.problems
+        problems += self._holdings.problems + hidden
         if unknown:
             problems.append(f"the chain has {unknown} bids of this key that the book has not")
         skew = time.time() - now

@@ -22,7 +22,7 @@ from oracles.market.share import Share, read_share
 from oracles.service.database import BusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from pathlib import Path
 
 #: Errors by which a file system says that it has no locks.
@@ -72,8 +72,11 @@ class Holdings:
         #: What is wrong with the folders now, a sentence each.
         self.problems: list[str] = []
 
-    def read(self) -> dict[bytes, Holding]:
+    def read(self, over: Set[bytes] = frozenset()) -> dict[bytes, Holding]:
         """Everything that is held, by sealed bid.
+
+        Args:
+            over: bids that need nothing any more, and are passed over.
 
         Raises:
             BusyError: another companion looks after the same folder.
@@ -98,6 +101,8 @@ class Holdings:
                 if found.holding is not None:
                     present.add(self._hold(found.holding))
             self._files = {p: r for p, r in self._files.items() if p.parent != folder or p in paths}
+        for sealed in over & self._held.keys():
+            del self._held[sealed]
         for sealed in sorted(self._held.keys() - present):
             share = self._held[sealed].share
             self.problems.append(
@@ -105,10 +110,6 @@ class Holdings:
                 " put it back. It is still held in memory, until this program ends"
             )
         return self._held
-
-    def forget(self, sealed: bytes) -> None:
-        """Let go of a bid that is over."""
-        self._held.pop(sealed, None)
 
     def close(self) -> None:
         """Let the folders go."""

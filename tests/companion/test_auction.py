@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-
 from oracles.chain.auction import State
 from oracles.chain.tokens import Mut
 from oracles.chain.typed_events import BondReclaimed
@@ -15,18 +13,12 @@ from oracles.market.provider import publish_opening
 from oracles.market.schedule import next_step
 from oracles.market.share import Share, read_share, sign_delivery, sign_opening, write_share
 from oracles.market.view import draw, member_keys
-from tests.companion.world import World
 from tests.support.market import COSTS, UNIT, signer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
-
-
-@pytest.fixture
-def world(anvil: Anvil, tmp_path: Path) -> World:
-    return World(anvil, tmp_path)
+    from tests.companion.world import World
 
 
 def test_auction__some_by_companion_some_by_command__each_thing_is_done_once(

@@ -17,6 +17,7 @@ import pytest
 from tests.companion.world import Hook, Process, World
 from tests.operator.sabotage import COMPANION_STEPS
 from tests.support.anvil import Anvil
+from tests.support.market import Market
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def hook() -> Iterator[Hook]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all schedules: companions live long and serve many auctions."""
     node = Anvil()
-    yield World(node, tmp_path_factory.mktemp("kills"))
+    yield World(Market(node, tmp_path_factory.mktemp("kills")))
     node.close()
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from oracles.chain.client import Sender
 from oracles.chain.keystore import write_keystore
+from oracles.chain.packing import seal_bid
+from oracles.chain.sending import KeyDesk, Sent, desk_path
 from oracles.companion.companion import once
 from oracles.errors import ConfigError, NodeError
 from oracles.service.database import BusyError
@@ -21,14 +26,8 @@ from tests.support.market import COSTS, signer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
 
 SOON = 20.0
-
-
-@pytest.fixture
-def world(anvil: Anvil, tmp_path: Path) -> World:
-    return World(anvil, tmp_path)
 
 
 @pytest.fixture
@@ -298,3 +297,77 @@ def test_process__node_down_at_the_start__serves_its_health_and_goes_on(world: W
         cable.close()
     assert world.counts(auction)["Opened"] == [0]
     assert world.reverted(*COSTS) == []
+
+
+def test_node__that_hides_a_bid__is_not_believed(world: World) -> None:
+    auction = world.create()
+    world.commit(auction, "cheap")
+    (record,) = world.book("cheap").records(world.market.deployment.address("DataAuction"), auction)
+    # As if the chain had it and this node did not say so.
+    salt = b"\x55" * 32
+    sealed = seal_bid(record.chain_id, record.contract, auction, record.owner, record.cost, salt)
+    world.book("cheap").save(replace(record, salt=salt, sealed_bid=sealed, index=7))
+    companion = world.companion("cheap")
+    companion.cycle()
+    assert companion.problems == [
+        f"the book says that bid 7 of auction {auction} is on chain, and the node shows no such"
+        " bid: ask another node"
+    ]
+    companion.close()
+
+
+def test_command__beside_a_companion_that_died__takes_its_nonce_or_finishes_its_work(
+    world: World, tmp_path: Path
+) -> None:
+    auction = opened(world)
+    world.anvil.rpc("evm_setAutomine", False)
+    pending = tmp_path / "key.31337.pending"
+    desk = KeyDesk(pending)
+    who = signer("cheap")
+    provider = world.market.provider("cheap")
+    provider._sender = Sender(world.web3, who, pending=pending)
+    # What it left was never sent: a command with another purpose takes the nonce that is next.
+    nonce = world.web3.eth.get_transaction_count(who.address)
+    raw = who.sign_transaction(
+        {
+            "to": who.address,
+            "data": b"",
+            "value": 0,
+            "gas": 21_000,
+            "nonce": nonce + 5,
+            "maxFeePerGas": 10**10,
+            "maxPriorityFeePerGas": 1,
+            "chainId": 31337,
+            "type": 2,
+        }
+    )
+    desk.leave([Sent("reveal", nonce + 5, "0x" + raw.hex())])
+    world.anvil.rpc("evm_setAutomine", True)
+    provider.open(provider.bids(auction))
+    assert world.counts(auction)["Opened"] == [0]
+
+
+def test_key__in_use_by_another_program__the_companion_waits_its_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    auction = opened(world)
+    monkeypatch.setattr("oracles.service.outbox._PATIENCE", 0.2)
+    keystore = tmp_path / "me.json"
+    write_keystore(keystore, bytes(signer("cheap").account.key), "pass")
+    companion = world.companion(
+        "cheap", private_key=None, keystore=keystore, passphrase="pass", near=10**6
+    )
+    desk = KeyDesk(desk_path(keystore, 31337))
+    with desk.turn():
+        for _ in range(100):
+            companion.cycle()
+            if "another program" in "".join(companion.problems):
+                break
+            time.sleep(0.05)
+        assert "another program is sending with this key" in companion.problems[0]
+    time.sleep(1.1)  # The pause after a failure.
+    world.rest(companion)
+    assert world.counts(auction)["Opened"] == [0]
+    # What it has on its way is known to commands.
+    assert desk.flight() == []
+    companion.close()

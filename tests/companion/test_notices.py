@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
 
 SOON = 20.0
 
@@ -193,11 +192,6 @@ def test_mail__server_that_is_not_there__one_sentence() -> None:
 
 
 # WITH A COMPANION
-
-
-@pytest.fixture
-def world(anvil: Anvil, tmp_path: Path) -> World:
-    return World(anvil, tmp_path)
 
 
 def test_deadlines__before_each__told_once_at_each_lead_time(world: World) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
     from oracles.chain.terms import PhaseEnds
-    from tests.support.anvil import Anvil
 
 #: Cycles in which whatever is due on a node that mines at once must be done.
 MOST_CYCLES = 200
@@ -39,12 +38,11 @@ MOST_CYCLES = 200
 class World:
     """A market, and whoever looks after bids in it."""
 
-    def __init__(self, anvil: Anvil, folder: Path) -> None:
-        self.market = Market(anvil, folder)
-        self.anvil = anvil
-        self.folder = folder
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.anvil, self.folder = market.anvil, market.folder
         self.web3 = self.market.web3
-        self.deployment = folder / "deployment.json"
+        self.deployment = self.folder / "deployment.json"
         self.market.deployment.save(self.deployment)
         self.buyer = Buyer(self.market.sender("buyer"), self.market.deployment)
         self.key = EncryptionKey.generate()
