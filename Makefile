@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic demo tour finetune bench lint fmt lock ci clean
+.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic zk demo tour finetune bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -79,6 +79,13 @@ slither: setup .build/slither/bin/slither ## static analysis of the contracts (s
 
 symbolic: setup ## check the contracts' arithmetic symbolically (halmos)
 	@$(PY) -m scripts.symbolic $(ARGS)
+
+zk/node_modules/.installed: zk/package.json zk/package-lock.json | node_modules/.installed
+	@echo "==> npm packages for proofs (200 MB)"
+	@npm --prefix zk ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+zk: zk/node_modules/.installed ## install what proofs of thresholds need (optional)
 
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo

@@ -22,6 +22,7 @@ from oracles.dataset import SeenRuns, encode_document, fragments, read_documents
 from oracles.engine import open_map
 from oracles.errors import ConfigError
 from oracles.files import atomic_write
+from oracles.proof import Thresholds
 
 if TYPE_CHECKING:
     import datetime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from oracles.dataset import Document, Sketch
     from oracles.impact import ImpactReport
+    from oracles.impact import Parameters as ImpactParameters
     from oracles.progress import Progress
     from oracles.sampling import Estimate
 
@@ -39,6 +41,23 @@ GIB: Final = 1 << 30
 EVIDENCE_SCHEMA: Final = "qmia/auction-scores/1"
 #: What a broken, missing or withdrawn data set gets.
 NOTHING: Final = Score(0, 0, 0, present=False)
+
+
+class Entry(BaseModel, extra="forbid"):
+    """What a data set must be proved to reach, or it is not on the roll; shares in 1e-4.
+
+    The fields are those of `oracles.proof.Thresholds`.
+    """
+
+    min_tokens: int = Field(default=0, ge=0, lt=1 << 40)
+    min_clean: int = Field(default=0, ge=0, le=10_000)
+    min_metadata: int = Field(default=0, ge=0, le=10_000)
+    max_duplicates: int = Field(default=10_000, ge=0, le=10_000)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The same as a proof has them."""
+        return Thresholds(**self.model_dump())
 
 
 class Scoring(BaseModel, extra="forbid"):
@@ -53,6 +72,9 @@ class Scoring(BaseModel, extra="forbid"):
         q_min: (m) least q of an eligible provider, in 1e-4.
         max_archive_bytes: (m) larger archives are not accepted.
         max_plain_bytes: (m) archives that decompress to more are not accepted either.
+        entry: (m) thresholds that every data set must be proved to meet; none by default.
+        noise: (m) standard errors that are taken off φ̂ before it is signed; that of the metric by
+            default.
         memory_bytes: address space of the scoring process.
         workers: processes that a scorer may use.
     """
@@ -64,6 +86,8 @@ class Scoring(BaseModel, extra="forbid"):
     q_min: int = Field(default=1000, ge=0, le=10_000)
     max_archive_bytes: int = Field(default=8 * GIB, gt=0)
     max_plain_bytes: int = Field(default=64 * GIB, gt=0)
+    entry: Entry | None = None
+    noise: float | None = Field(default=None, ge=0, le=10)
     memory_bytes: int = Field(default=16 * GIB, gt=0)
     workers: int = Field(default=1, ge=1)
 
@@ -143,8 +167,12 @@ class FullScorer:
 
     def metric_version(self, settings: Scoring) -> bytes:
         """Digest over both methods, the seed corpus and the limits."""
+        return hashlib.sha256(rfc8785.dumps(self.document(settings))).digest()
+
+    def document(self, settings: Scoring) -> dict[str, Any]:
+        """What the metric version is the digest of, in canonical JSON."""
         from oracles import quality
-        from oracles.impact import Parameters, corpus_digest
+        from oracles.impact import corpus_digest
         from oracles.impact.estimate import CODE_VERSION
         from oracles.quality import reference
 
@@ -157,7 +185,7 @@ class FullScorer:
             "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
             "impact": {
                 "code": CODE_VERSION,
-                "parameters": Parameters().to_json(),
+                "parameters": _impact_parameters(settings).to_json(),
                 "seed_corpus": seed,
             },
             "limits": {
@@ -166,7 +194,9 @@ class FullScorer:
                 "max_plain_bytes": settings.max_plain_bytes,
             },
         }
-        return hashlib.sha256(rfc8785.dumps(facts)).digest()
+        if settings.entry is not None:
+            facts["entry"] = settings.entry.model_dump()
+        return facts
 
     def assess(
         self, submissions: Sequence[Submission], task: Task, progress: Progress
@@ -237,12 +267,13 @@ class FullScorer:
         from oracles import impact
 
         evaluation = self._evaluation(task)
-        seeds = len(impact.Parameters().seeds)
+        seeds = len(_impact_parameters(task.settings).seeds)
         with open_map(min(task.settings.workers, seeds), batch=1) as mapper:
             report = impact.estimate(
                 _read(task.settings.seed_corpus, "seed_corpus"),
                 {index: impact.Pages(*estimate.training()) for index, estimate in trained.items()},
                 _read(evaluation, "evaluations"),
+                _impact_parameters(task.settings),
                 mapper=mapper,
                 cache=task.workspace / "impact",
                 progress=progress,
@@ -261,6 +292,12 @@ class FullScorer:
                 " get it from the buyer and install it with `qmia operator evaluation`"
             )
         return path
+
+
+def _impact_parameters(settings: Scoring) -> ImpactParameters:
+    from oracles.impact import Parameters
+
+    return Parameters() if settings.noise is None else Parameters(m=settings.noise)
 
 
 def _read(path: Path | None, name: str) -> Iterator[Document]:

@@ -24,10 +24,12 @@ from oracles.dataset import (
 )
 from oracles.dataset.archive import sketch_key
 from oracles.dataset.manifest import MAX_BYTES
-from oracles.errors import ConfigError, IntegrityError
+from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.evidence import Cid, MissingError, StoreError, read, read_bundle
 from oracles.evidence.cid import DAG_PB, RAW
 from oracles.progress import silent
+from oracles.proof import Proof, check_proof
+from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
 from oracles.scoring import EVIDENCE_SCHEMA, NOTHING, Scoring, Submission, Task, load_scorer
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from oracles.audit.replay import Replay
     from oracles.evidence import Store
     from oracles.progress import Progress
+    from oracles.proof import Thresholds
 
 #: Honest machines may differ by this many grid steps.
 GRID_STEP: Final = 1
@@ -75,7 +78,12 @@ def _sample_key(state: Replay, auction: Auction) -> bytes | None:
 
 
 def check_samples(
-    state: Replay, auction: Auction, stores: Sequence[Store], *, progress: Progress = silent
+    state: Replay,
+    auction: Auction,
+    stores: Sequence[Store],
+    *,
+    entry: Thresholds | None = None,
+    progress: Progress = silent,
 ) -> dict[int, Drawn]:
     """Draw the sample of every data set on the roll again, and hold it against what was opened.
 
@@ -87,6 +95,7 @@ def check_samples(
         state: the replay; findings go to its checks.
         auction: which.
         stores: where manifests and openings are.
+        entry: thresholds that the metric asks every data set on the roll to have proved.
         progress: called after each data set.
 
     Returns:
@@ -106,7 +115,7 @@ def check_samples(
     chosen = [bid for bid in auction.bids if feed.on_roll(bid.index)]
     for done, bid in enumerate(chosen, 1):
         with state.checks.at(auction.id, f"sample of bid {bid.index}"):
-            drawn = _sample(state, auction, feed, bid, stores, key or bytes(32))
+            drawn = _sample(state, auction, feed, bid, stores, key or bytes(32), entry)
         if drawn is not None:
             found[bid.index] = drawn
         progress("samples", done, len(chosen))
@@ -120,6 +129,7 @@ def _sample(
     bid: AuditedBid,
     stores: Sequence[Store],
     key: bytes,
+    entry: Thresholds | None,
 ) -> Drawn | None:
     checks, data_set = state.checks, bid.data_set
     if data_set is None:
@@ -140,6 +150,8 @@ def _sample(
         checks.true("sample.manifest", False, "a manifest of what was committed", error)
         return None
     checks.true("sample.manifest", True, "a manifest of what was committed")
+    if entry is not None:
+        _check_entry(state, manifest, stores, entry)
     pages, samples = manifest.contents.pages, auction.terms.scoring.samples
     numbers = draw(key, auction.id, bid.index, data_set.manifest, pages, samples)
     members = len(feed.keys)
@@ -157,6 +169,23 @@ def _sample(
     if opening is not None:
         checks.equal("sample.opening", size, len(opening))
     return Drawn(pages, tuple(numbers), opening is not None)
+
+
+def _check_entry(
+    state: Replay, manifest: Manifest, stores: Sequence[Store], entry: Thresholds
+) -> None:
+    """Check again that a data set on the roll had proved what the metric asks for."""
+    problem = "" if manifest.proof else "no proof"
+    try:
+        if manifest.proof:
+            content = _file(stores, Cid.parse(manifest.proof), PROOF_BYTES)
+            if content is None:
+                return
+            contents = manifest.contents
+            check_proof(Proof.decode(content), contents.facts, contents.pages, entry)
+    except (InputError, IntegrityError) as error:
+        problem = str(error)
+    state.checks.true("sample.entry", not problem, "a proof of what the metric asks for", problem)
 
 
 def _file(stores: Sequence[Store], cid: Cid, limit: int) -> bytes | None:

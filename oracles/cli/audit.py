@@ -295,7 +295,9 @@ def scores(
     stores = [open_store(name) for name in evidence]
     again: dict[int, tuple[Score, Score]] = {}
     with bars() as advance:
-        samples = check_samples(state, chosen, stores, progress=advance)
+        entry = load_scoring(config).entry
+        asked = None if entry is None else entry.thresholds
+        samples = check_samples(state, chosen, stores, entry=asked, progress=advance)
         content = check_bundles(state, chosen, stores)
         if data is not None and content:
             with tempfile.TemporaryDirectory() as folder:

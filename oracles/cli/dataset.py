@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ from oracles.dataset import (
     open_archive,
     pack,
     page_count,
+    page_key,
     read_documents,
     refuse_losses,
     unpack,
@@ -40,6 +42,8 @@ from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from oracles.proof import Facts, Thresholds, Tree
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -167,6 +171,10 @@ def pack_(
         Path | None, typer.Option("--key-file", help="Where the new key goes; default OUT.key.")
     ] = None,
     text_field: TextFieldOption = None,
+    facts: Annotated[
+        bool,
+        typer.Option("--facts", help="Count every page, so that thresholds can be proved of it."),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse findings that lose data.")
     ] = False,
@@ -185,7 +193,12 @@ def pack_(
         documents = read_documents(source, findings=findings, text_field=text_field)
         if strict:
             documents = refuse_losses(documents, findings)
-        packed = pack(_progress(documents, "packing"), out, findings=findings)
+        packed = pack(
+            _progress(documents, "packing"),
+            out,
+            findings=findings,
+            facts=_tree() if facts else None,
+        )
         os.write(handle, packed.key.hex().encode() + b"\n")
         os.fsync(handle)
     except BaseException:
@@ -207,6 +220,178 @@ def pack_(
         "key_file": str(key_path),
     }
     _print(result, json=json, findings=findings)
+
+
+def _tree() -> Tree:
+    """Counts pages; needs what scoring needs."""
+    from oracles.proof import Tree
+    from oracles.quality import page_facts
+
+    return Tree(page_facts)
+
+
+def share(text: str) -> int:
+    """A share on the grid of 1e-4, as a decimal or a fraction.
+
+    Raises:
+        InputError: it is no such share.
+    """
+    try:
+        scaled = Fraction(text) * 10_000
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{text!r} is no share: write it as 0.95 or 19/20") from error
+    if scaled.denominator != 1 or not 0 <= scaled <= 10_000:
+        raise InputError(f"{text} is no share between 0 and 1 in steps of 0.0001")
+    return int(scaled)
+
+
+MinTokensOption = Annotated[
+    int, typer.Option("--min-tokens", help="Least usable tokens of the whole data set.")
+]
+MinCleanOption = Annotated[
+    str, typer.Option("--min-clean", help="Least share of letters not lost to errors.")
+]
+MinMetadataOption = Annotated[
+    str, typer.Option("--min-metadata", help="Least share of required metadata that is valid.")
+]
+MaxDuplicatesOption = Annotated[
+    str, typer.Option("--max-duplicates", help="Greatest share of text repeated within a page.")
+]
+
+
+def thresholds_of(tokens: int, clean: str, metadata: str, duplicates: str) -> Thresholds:
+    """Thresholds as the options give them.
+
+    Raises:
+        InputError: one of them is out of range.
+    """
+    from oracles.proof import Thresholds
+
+    return Thresholds(tokens, share(clean), share(metadata), share(duplicates))
+
+
+def _counted(archive: Path, manifest: Manifest, key_file: Path) -> tuple[list[Facts], list[bytes]]:
+    """Facts and keys of all pages, held against the leaves and the root.
+
+    Raises:
+        IntegrityError: the archive's facts are not those of its pages.
+    """
+    from oracles.proof import check_facts
+    from oracles.quality import page_facts
+
+    contents, data_key = manifest.contents, _read_key(key_file)
+    if not contents.facts:
+        raise InputError(f"{archive} was packed without facts: pack it again with --facts")
+    facts: list[Facts] = []
+    keys = [page_key(data_key, index) for index in range(contents.pages)]
+
+    def count(page: bytes) -> Facts:
+        facts.append(page_facts(page))
+        return facts[-1]
+
+    with open_archive(archive, contents) as opened, Progress(console=stderr) as progress:
+        numbers = progress.track(range(contents.pages), description="counting pages")
+        pages = ((index, opened.page(index, data_key), keys[index]) for index in numbers)
+        check_facts(contents.facts, opened.facts_leaves(), pages, count)
+    return facts, keys
+
+
+@app.command("prove")
+def prove_(
+    archive: ArchiveArgument,
+    key_file: KeyFileOption,
+    min_tokens: MinTokensOption = 0,
+    min_clean: MinCleanOption = "0",
+    min_metadata: MinMetadataOption = "0",
+    max_duplicates: MaxDuplicatesOption = "1",
+    manifest: ManifestOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where the proof goes; ARCHIVE.proof.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Prove that a data set meets thresholds, and show nothing else of it.
+
+    Proved is that numbers that were committed to add up. That these numbers are those of the text
+    is checked by operators on the pages that are drawn.
+    """
+    from oracles.proof import Facts, prove
+
+    limits = thresholds_of(min_tokens, min_clean, min_metadata, max_duplicates)
+    if limits.nothing:
+        raise InputError("say what to prove: --min-tokens, --min-clean, --min-metadata or others")
+    facts, keys = _counted(archive, _read_manifest(archive, manifest), key_file)
+    with stderr.status("proving; a large set takes minutes"):
+        proof = prove(facts, keys, limits)
+    path = out or _beside(archive, ".proof")
+    try:
+        write_file(path, proof.encode())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    result = {
+        "proof": str(path),
+        "bytes": len(proof.encode()),
+        "cid": str(bytes_cid(proof.encode())),
+        "facts": "0x" + proof.claim.facts.hex(),
+        "pages": proof.claim.pages,
+        **asdict(limits),
+        "counted": asdict(Facts.total(facts)),
+    }
+    _print(result, json=json)
+
+
+@app.command("check-proof")
+def check_proof_(
+    path: Annotated[Path, typer.Argument(metavar="PROOF", help="File of `prove`.")],
+    manifest: Annotated[Path, typer.Option("--manifest", help="Manifest of the data set.")],
+    min_tokens: MinTokensOption = 0,
+    min_clean: MinCleanOption = "0",
+    min_metadata: MinMetadataOption = "0",
+    max_duplicates: MaxDuplicatesOption = "1",
+    json: JsonOption = False,
+) -> None:
+    """Check a proof, without any key of the data (exit code 1: it does not hold)."""
+    from oracles.proof import Proof, check_proof
+    from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
+
+    asked = thresholds_of(min_tokens, min_clean, min_metadata, max_duplicates)
+    found = _read_manifest(manifest, manifest)
+    try:
+        with path.open("rb") as file:
+            data = file.read(PROOF_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    problem, claimed = "", {}
+    try:
+        proof = Proof.decode(data)
+        claimed = asdict(proof.claim.thresholds)
+        check_proof(proof, found.contents.facts, found.contents.pages, asked)
+    except IntegrityError as error:
+        problem = str(error)
+    _print({"holds": not problem, "problem": problem or None, **claimed}, json=json)
+    if problem:
+        raise typer.Exit(1)
+
+
+@app.command("check-facts")
+def check_facts_(
+    archive: ArchiveArgument,
+    key_file: KeyFileOption,
+    manifest: ManifestOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Count all pages again and hold them against the facts (exit code 1: one is false)."""
+    from oracles.proof import Facts
+
+    problem, counted = "", {}
+    try:
+        facts, _ = _counted(archive, _read_manifest(archive, manifest), key_file)
+        counted = asdict(Facts.total(facts))
+    except IntegrityError as error:
+        problem = str(error)
+    _print({"true": not problem, "problem": problem or None, **counted}, json=json)
+    if problem:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oracles.market.provider import Provider
     from oracles.market.schedule import Step
     from oracles.money import Currency
+    from oracles.proof import Thresholds, Tree
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
 
@@ -101,6 +102,15 @@ def commit(
             "--card", metavar="FILE", help="Croissant file: what it states, each document gets."
         ),
     ] = None,
+    metric: Annotated[
+        Path | None,
+        typer.Option(
+            "--metric",
+            metavar="FILE",
+            help="The metric's document (`qmia metric document`). Where it asks for thresholds,"
+            " they are proved; without the proof the set would not be on the roll.",
+        ),
+    ] = None,
     accept_losses: Annotated[
         bool, typer.Option("--accept-losses", help="Commit even where reading loses data.")
     ] = False,
@@ -129,12 +139,19 @@ def commit(
     units = None if cost is None else currency.parse(cost)
     findings: list[Finding] = []
     documents = _documents(path, text_field, card, findings)
+    thresholds = _entry(metric, view.terms.scoring.metric_version)
     if not accept_losses:
         documents = refuse_losses(documents, findings)
     try:
         with stderr.status("packing and encrypting"):
             prepared = provider.prepare(
-                auction, documents, units, agreement=agreement, findings=findings
+                auction,
+                documents,
+                units,
+                agreement=agreement,
+                findings=findings,
+                facts=_tree() if thresholds else None,
+                thresholds=thresholds,
             )
     finally:
         print_findings(findings)
@@ -202,6 +219,28 @@ def commit(
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _entry(metric: Path | None, version: bytes) -> Thresholds | None:
+    """What the metric of an auction asks to be proved; None where nothing is known of it.
+
+    Raises:
+        InputError: the document is not that of the metric.
+    """
+    from oracles.market.metric import read_document
+    from oracles.scoring import Entry
+
+    if metric is None:
+        return None
+    entry = read_document(metric, version).get("entry")
+    return None if entry is None else Entry.model_validate(entry).thresholds
+
+
+def _tree() -> Tree:
+    from oracles.proof import Tree
+    from oracles.quality import page_facts
+
+    return Tree(page_facts)
 
 
 @app.command("open")

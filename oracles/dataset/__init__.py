@@ -2,6 +2,7 @@
 
 from oracles.dataset.archive import (
     Archive,
+    FactsTree,
     Packed,
     Read,
     Sealed,
@@ -70,6 +71,7 @@ __all__ = [
     "DeliveryContext",
     "Document",
     "EncryptionKey",
+    "FactsTree",
     "Finding",
     "FindingKind",
     "Limits",

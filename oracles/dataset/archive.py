@@ -1,6 +1,6 @@
 """The sealed archive: pages under their own keys, and a tree over them.
 
-    magic (8) ‖ sealed pages ‖ sealed sketch ‖ index ‖ tree
+    magic (8) ‖ sealed pages ‖ sealed sketch ‖ index ‖ tree ‖ leaves of the facts, if any
 
 A sealed page is one zstd frame of 16 KiB, encrypted with XChaCha20-Poly1305 under a key derived
 from the data key and the page's number. The index has 40 bytes for each page: the offset at which
@@ -49,7 +49,7 @@ from oracles.errors import InputError, IntegrityError
 from oracles.files import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from oracles.dataset.document import Document
 
@@ -72,6 +72,16 @@ class Read(Protocol):
 
     def __call__(self, offset: int, size: int, /) -> bytes:
         """Bytes from `offset` on: `size` of them, or fewer where the file ends."""
+
+
+class FactsTree(Protocol):
+    """Says something of each page, in a form that a proof can be made of (`oracles.proof`)."""
+
+    def leaf(self, page: bytes, key: bytes, /) -> bytes:
+        """Leaf of one page, 32 bytes, salted with its key."""
+
+    def root(self, leaves: Sequence[bytes], /) -> bytes:
+        """Root over all leaves, 32 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +222,7 @@ def pack(
     limits: Limits = DEFAULT_LIMITS,
     findings: list[Finding] | None = None,
     text_field: str | None = None,
+    facts: FactsTree | None = None,
 ) -> Packed:
     """Seal a data set, and open every page of it again. The file appears whole or not at all.
 
@@ -222,6 +233,7 @@ def pack(
         limits: What reading may cost; unpacking with the same limits will accept the archive.
         findings: Where to put what is wrong with the source. Without it the first is raised.
         text_field: As in `read_documents`.
+        facts: What is said of each page beside it; nothing by default.
 
     Raises:
         InputError: there is no document, or no room.
@@ -256,7 +268,7 @@ def pack(
         with atomic_write(path) as file:
             pager = Pager()
             pages = (page for line in lines() for page in pager.write(line))
-            seal = _Seal(file, data_key, path.parent)
+            seal = _Seal(file, data_key, path.parent, facts)
             try:
                 for page in pages:
                     seal.add(page)
@@ -277,8 +289,12 @@ def pack(
 class _Seal:
     """Writes an archive; index and tree wait in temporary files, so that memory stays flat."""
 
-    def __init__(self, out: BinaryIO, data_key: bytes, folder: Path) -> None:
+    def __init__(
+        self, out: BinaryIO, data_key: bytes, folder: Path, facts: FactsTree | None
+    ) -> None:
         self._out = out
+        self._facts = facts
+        self._facts_leaves: list[bytes] = []
         self._data_key = data_key
         self._folder = folder
         self._compressor = zstd.ZstdCompressor(_LEVEL)
@@ -303,6 +319,8 @@ class _Seal:
         self._index.write(self._end.to_bytes(8, "big") + keccak(key))
         self._leaves.write(page_leaf(sealed, keccak(key)))
         self._sketcher.add(self._count, page)
+        if self._facts is not None:
+            self._facts_leaves.append(self._facts.leaf(page, key))
         self._count += 1
 
     def finish(self, content_digest: bytes, size: int) -> Contents:
@@ -321,6 +339,7 @@ class _Seal:
                 above.write(b"".join(next_level(_hashes(nodes), PAGE_NODE)))
                 root = nodes[:HASH_BYTES]
             level = above
+        self._out.write(b"".join(self._facts_leaves))
         self._out.flush()
         return Contents(
             content_digest=content_digest,
@@ -331,6 +350,7 @@ class _Seal:
             sketch_size=len(sketch),
             sketch_hash=keccak(sketch),
             sketch_key_hash=keccak(key),
+            facts=self._facts.root(self._facts_leaves) if self._facts is not None else b"",
         )
 
 
@@ -424,6 +444,16 @@ class Archive:
         sealed = self.sealed(index)
         key = page_key(data_key, index)
         return check_page(sealed.ciphertext, key, index, sealed.branch, self.contents)
+
+    def facts_leaves(self) -> list[bytes]:
+        """Leaves of the facts of all pages, as the archive has them; nothing of it is checked.
+
+        Raises:
+            IntegrityError: the archive is cut short.
+        """
+        if not self.contents.facts:
+            return []
+        return _hashes(self._range(self.contents.facts_start, HASH_BYTES * self.contents.pages))
 
     def sketch(self, key: bytes) -> Sketch:
         """Fetch, check and open the sketch.

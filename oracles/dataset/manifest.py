@@ -76,6 +76,8 @@ class Contents:
         sketch_size: Bytes of the sealed sketch.
         sketch_hash: keccak256 of the sealed sketch.
         sketch_key_hash: keccak256 of the sketch's key.
+        facts: Root over the facts of the pages, 32 bytes, whose leaves end the archive; empty
+            where the provider gives none.
     """
 
     content_digest: bytes
@@ -86,6 +88,7 @@ class Contents:
     sketch_size: int
     sketch_hash: bytes
     sketch_key_hash: bytes
+    facts: bytes = b""
 
     @property
     def pages(self) -> int:
@@ -103,9 +106,14 @@ class Contents:
         return self.index_start + ENTRY_BYTES * self.pages
 
     @property
+    def facts_start(self) -> int:
+        """Offset at which the leaves of the facts begin, where there are any."""
+        return self.tree_start + HASH_BYTES * sum(level_sizes(self.pages))
+
+    @property
     def archive_size(self) -> int:
         """Bytes of the whole archive."""
-        return self.tree_start + HASH_BYTES * sum(level_sizes(self.pages))
+        return self.facts_start + (HASH_BYTES * self.pages if self.facts else 0)
 
 
 _HASHES: Final = ("content_digest", "key_commitment", "root", "sketch_hash", "sketch_key_hash")
@@ -122,12 +130,14 @@ class Manifest:
         contents: What the archive holds.
         wraps: The data key wrapped for each member of both panels, in the order of the set; empty
             where the auction samples.
+        proof: CIDv1 of a proof over the facts; empty without one.
     """
 
     binding: Binding
     archive: str
     contents: Contents
     wraps: tuple[bytes, ...] = ()
+    proof: str = ""
 
     @classmethod
     def open_to(
@@ -137,6 +147,7 @@ class Manifest:
         contents: Contents,
         data_key: bytes,
         members: Sequence[bytes],
+        proof: str = "",
     ) -> Manifest:
         """The manifest for an auction without samples: all is open to the panels at once.
 
@@ -146,6 +157,7 @@ class Manifest:
             contents: What the archive holds.
             data_key: 32 bytes.
             members: 64-byte public encryption keys, those of the first panel first.
+            proof: CID of a proof over the facts.
 
         Raises:
             InputError: the data set is too large for this.
@@ -155,12 +167,16 @@ class Manifest:
                 f"the data set has {contents.size} bytes; without samples at most {MAX_OPEN_BYTES}"
                 " are scored: choose an auction that samples"
             )
-        return cls(binding, archive, contents, tuple(wrap_all(data_key, members, binding.context)))
+        wraps = tuple(wrap_all(data_key, members, binding.context))
+        return cls(binding, archive, contents, wraps, proof)
 
     def encode(self) -> bytes:
         """Canonical JSON."""
+        optional = {"facts": "0x" + self.contents.facts.hex(), "proof": self.proof}
+        given = {"facts": bool(self.contents.facts), "proof": bool(self.proof)}
         return rfc8785.dumps(
-            {
+            {name: value for name, value in optional.items() if given[name]}
+            | {
                 "schema": SCHEMA,
                 "chain_id": str(self.binding.chain_id),
                 "contract": self.binding.contract,
@@ -191,6 +207,7 @@ class Manifest:
             value: dict[str, Any] = json.loads(data)
             fields: dict[str, Any] = {name: bytes.fromhex(value[name][2:]) for name in _HASHES}
             fields |= {name: int(value[name]) for name in _NUMBERS}
+            fields["facts"] = bytes.fromhex(value.get("facts", "0x")[2:])
             manifest = cls(
                 Binding(
                     int(value["chain_id"]),
@@ -201,11 +218,16 @@ class Manifest:
                 value["archive"],
                 Contents(**fields),
                 tuple(bytes.fromhex(wrap[2:]) for wrap in value["wraps"]),
+                value.get("proof", ""),
             )
             if manifest.encode() != data:
                 raise ValueError("not in canonical form")
             if any(len(fields[name]) != HASH_BYTES for name in _HASHES):
                 raise ValueError("a hash is not 32 bytes long")
+            if len(manifest.contents.facts) not in (0, HASH_BYTES):
+                raise ValueError("the root of the facts is not 32 bytes long")
+            if manifest.proof and not manifest.contents.facts:
+                raise ValueError("a proof without facts")
             if any(len(each) != WRAPPED_BYTES for each in manifest.wraps):
                 raise ValueError(f"a wrapped key is not {WRAPPED_BYTES} bytes long")
             if not all(0 < fields[name] < 1 << 63 for name in _NUMBERS):

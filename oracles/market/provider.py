@@ -24,6 +24,7 @@ from oracles.dataset import (
     exposure,
     opening_context,
     pack,
+    page_key,
 )
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import ChainError, InputError
@@ -33,6 +34,7 @@ from oracles.market.bids import Bids
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.schedule import check_open, check_windows
 from oracles.money import ETHER
+from oracles.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,9 +42,10 @@ if TYPE_CHECKING:
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
     from oracles.chain.state import AuctionState
-    from oracles.dataset import Document, Finding
+    from oracles.dataset import Document, Finding, Packed
     from oracles.evidence import Store
     from oracles.market.bids import Done
+    from oracles.proof import Thresholds, Tree
 
 HOUR: Final = 3_600
 
@@ -130,6 +133,8 @@ class Provider:
         agreement: Path | None = None,
         salt: bytes | None = None,
         findings: list[Finding] | None = None,
+        facts: Tree | None = None,
+        thresholds: Thresholds | None = None,
     ) -> Prepared:
         """Pack and publish a data set, and seal a bid. Nothing is on chain yet.
 
@@ -143,10 +148,13 @@ class Provider:
             agreement: the contract text that the provider agrees to.
             salt: 32 random bytes; made here by default.
             findings: list that receives what is wrong with the source.
+            facts: counts every page, so that thresholds can be proved of the set.
+            thresholds: to prove; needs `facts`.
 
         Raises:
-            InputError: nothing readable in the source, no cost, terms beyond the limits, another
-                agreement than the auction's, or a salt that could be guessed.
+            InputError: nothing readable in the source, thresholds that it does not meet, no cost,
+                terms beyond the limits, another agreement than the auction's, or a salt that could
+                be guessed.
             ChainError: there is no such auction, or it takes no commitments any more.
         """
         view = load_auction(self._sender.web3, self._deployment, auction)
@@ -158,7 +166,7 @@ class Provider:
         owner = self._sender.address
         binding = Binding(self._contract.chain_id, self._contract.address, auction, owner)
         with tempfile.TemporaryDirectory() as folder:
-            packed = pack(source, Path(folder) / "archive", findings=findings)
+            packed = pack(source, Path(folder) / "archive", findings=findings, facts=facts)
             contents = packed.contents
             exposed = self._exposed(view, contents.content_digest, contents.size)
             # A bid that was taken back is over: the same data need a new seal.
@@ -167,12 +175,14 @@ class Provider:
                 same = (record.cost, record.content_digest) == (cost, contents.content_digest)
                 if same and record.sealed_bid not in over:
                     return Prepared(record, packed.documents, bond, entry_fee, exposed)
+            proof = self._proof(packed, facts, thresholds)
             archive = str(self._store.put(packed.path))
         if samples:
-            manifest = Manifest(binding, archive, contents)
+            manifest = Manifest(binding, archive, contents, proof=proof)
         else:
             keys = chain_view.member_keys(self._sender.web3, self._deployment, view)
-            manifest = Manifest.open_to(binding, archive, contents, packed.key, [*keys.values()])
+            members = [*keys.values()]
+            manifest = Manifest.open_to(binding, archive, contents, packed.key, members, proof)
         cid = self._store.put(manifest.encode())
         if view.terms.enrolment:
             secret = bytes(32)
@@ -196,6 +206,13 @@ class Provider:
             samples=samples,
         )
         return Prepared(record, packed.documents, bond, entry_fee, exposed)
+
+    def _proof(self, packed: Packed, facts: Tree | None, thresholds: Thresholds | None) -> str:
+        """Prove and publish; gives the CID, or nothing where nothing is to be proved."""
+        if facts is None or thresholds is None:
+            return ""
+        keys = [page_key(packed.key, index) for index in range(packed.contents.pages)]
+        return str(self._store.put(prove(facts.facts, keys, thresholds).encode()))
 
     def _check_terms(self, view: AuctionState, bond: int, agreement: Path | None) -> None:
         """Refuse what this provider does not accept."""

@@ -14,14 +14,21 @@ from oracles.dataset import (
     open_archive,
     opening_context,
     opening_size,
+    page_key,
     read_opening,
 )
 from oracles.dataset.archive import sketch_key
 from oracles.dataset.manifest import MAX_BYTES
+from oracles.dataset.merkle import HASH_BYTES
 from oracles.dataset.streams import CHUNK
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, Store, StoreError
 from oracles.evidence.cid import RAW
+from oracles.proof import Proof, check_facts, check_proof
+from oracles.proof import depth as root_depth
+from oracles.proof import root as facts_root
+from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
+from oracles.scoring import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from oracles.dataset import Contents, Opening, Sketch
     from oracles.operator.job import DataSetRef, Job
     from oracles.operator.pieces import Pieces
+    from oracles.proof import Facts
 
 
 class Fetcher:
@@ -147,6 +155,9 @@ class Holdings:
         sketch = self._sketch(opening, archive)
         for index, page in pages:
             sketch.check_page(index, page)
+        if contents.facts:
+            self._check_facts(manifest, archive, pages, opening)
+        self._check_entry(manifest)
         return Sample(contents, pages, sketch)
 
     def retrieve(self, ref: DataSetRef) -> Path:
@@ -213,7 +224,59 @@ class Holdings:
             for _ in file.documents(data_key):
                 pass
             pages = tuple((index, file.page(index, data_key)) for index in range(contents.pages))
+            if contents.facts:
+                read = ((index, page, page_key(data_key, index)) for index, page in pages)
+                check_facts(contents.facts, file.facts_leaves(), read, _count)
+            self._check_entry(manifest)
             return Sample(contents, pages, file.sketch(sketch_key(data_key)))
+
+    def _check_facts(
+        self, manifest: Manifest, archive: Cid, pages: Sequence[tuple[int, bytes]], opening: Opening
+    ) -> None:
+        """Count the sampled pages again.
+
+        Raises:
+            StoreError: nobody gives the leaves that lead to the root.
+            IntegrityError: the facts are not those of a page.
+        """
+        contents, failure = manifest.contents, "no store has them"
+        root_depth(contents.pages)
+        start, size = contents.facts_start, HASH_BYTES * contents.pages
+        for data in self._pieces_and_stores(archive, start, size):
+            leaves = [data[i : i + HASH_BYTES] for i in range(0, len(data), HASH_BYTES)]
+            try:
+                right = len(data) == size and facts_root(leaves) == contents.facts
+            except IntegrityError:
+                right = False
+            if not right:
+                failure = "the leaves do not lead to the root in the manifest"
+                continue
+            self._pieces.put(archive, start, data)
+            read = ((index, page, opening.pages[index].key) for index, page in pages)
+            check_facts(contents.facts, leaves, read, _count)
+            return
+        raise StoreError(f"the facts of {archive}: {failure}")
+
+    def _check_entry(self, manifest: Manifest) -> None:
+        """Check the proof that the metric asks for.
+
+        Raises:
+            StoreError: it cannot be had now.
+            IntegrityError: there is none, or it does not hold.
+            ConfigError: this operator has no programs to check it.
+        """
+        entry = Scoring(**self._job.scoring).entry
+        if entry is None:
+            return
+        if not manifest.proof:
+            raise IntegrityError("the metric asks for a proof of thresholds, and there is none")
+        try:
+            cid = Cid.parse(manifest.proof)
+        except InputError as error:
+            raise IntegrityError(f"the manifest names no proof: {error}") from error
+        proof = Proof.decode(self._fetcher.path(cid, PROOF_BYTES).read_bytes())
+        contents = manifest.contents
+        check_proof(proof, contents.facts, contents.pages, entry.thresholds)
 
     def _page(self, opening: Opening, archive: Cid, index: int) -> bytes:
         """One page, from whoever gives the right one.
@@ -257,6 +320,12 @@ def _archive_cid(manifest: Manifest) -> Cid:
         return Cid.parse(manifest.archive)
     except InputError as error:
         raise IntegrityError(f"the manifest names no archive: {error}") from error
+
+
+def _count(page: bytes) -> Facts:
+    from oracles.quality import page_facts
+
+    return page_facts(page)
 
 
 def own_key(job: Job, registered: bytes) -> EncryptionKey:

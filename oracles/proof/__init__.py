@@ -1,0 +1,20 @@
+"""Proofs that all pages of a data set meet thresholds, which show nothing else of them."""
+
+from oracles.proof.facts import Facts, depth, root
+from oracles.proof.prover import check_proof, holds, prove
+from oracles.proof.thresholds import Claim, Proof, Thresholds
+from oracles.proof.tree import Tree, check_facts
+
+__all__ = [
+    "Claim",
+    "Facts",
+    "Proof",
+    "Thresholds",
+    "Tree",
+    "check_facts",
+    "check_proof",
+    "depth",
+    "holds",
+    "prove",
+    "root",
+]

@@ -1,0 +1,164 @@
+"""Facts of pages: counted alike by everybody, and false ones found by the sample."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracles.dataset import Document, draw, open_archive, pack, page_key, unpack
+from oracles.errors import InputError, IntegrityError
+from oracles.proof import Claim, Facts, Proof, Thresholds, Tree, check_facts, depth, root
+from oracles.proof.facts import MOST, leaf
+from oracles.proof.poseidon import FIELD, permute
+from oracles.quality import page_facts
+from tests.js.test_formats import facts as contents_of
+from tests.js.test_formats import node
+
+KEY = bytes(range(32))
+SOME = Facts(tokens=900, letters=6000, lost=300, filled=4, expected=5, repeated=40, runs=5000)
+TEXT = "The nurse wrote down what the patient said about the night, and when the fever began. "
+
+
+def documents(count=60):
+    rng = random.Random(5)
+    words = TEXT.split()
+    for number in range(count):
+        text = " ".join(rng.choice(words) for _ in range(120)) + f" {TEXT * 3}"
+        yield Document(text, {"title": f"Night {number}", "language": "en", "license": "MIT"})
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    tree = Tree(page_facts)
+    path = tmp_path_factory.mktemp("facts") / "archive"
+    return pack(documents(), path, key=KEY, facts=tree), tree
+
+
+def read(packed, numbers):
+    with open_archive(packed.path, packed.contents) as archive:
+        return archive.facts_leaves(), [
+            (number, archive.page(number, KEY), page_key(KEY, number)) for number in numbers
+        ]
+
+
+def test_permutation__is_that_of_the_circuits():
+    # The known answer of Barretenberg and of the authors' own implementation.
+    assert permute((0, 1, 2, 3)) == (
+        0x01BD538C2EE014ED5141B29E9AE240BF8DB3FE5B9A38629A9647CF8D76C01737,
+        0x239B62E7DB98AA3A2A8F6A0D2FA1709E7A35959AA6C7034814D9DAA90CBAC662,
+        0x04CBB44C61D928ED06808456BF758CBF0C18D1E15A7B6DBC8245FA7515D5E3CB,
+        0x2E11C5CFF2A22C64D01304B778D78F6998EFF1AB73163A35603F54794C30847A,
+    )
+
+
+def test_set_with_facts__is_read_as_before_and_by_javascript(packed):
+    made, tree = packed
+    assert len(tree.facts) == made.contents.pages > 3
+    assert made.path.stat().st_size == made.contents.archive_size
+    assert list(unpack(made.path, KEY, made.contents)) == list(documents())
+    found = node("unpack", file=str(made.path), key=KEY, contents=contents_of(made.contents))
+    assert len(found) == 60
+
+
+def test_facts__of_ordinary_text__are_plausible(packed):
+    sums = Facts.total(packed[1].facts)
+    assert 0 < 5 * sums.tokens <= sums.letters
+    assert sums.lost < sums.letters
+    assert 0 < sums.filled < sums.expected == 5 * 60
+    assert 0 < sums.repeated < sums.runs
+
+
+def test_facts__when_all_are_true__then_the_check_is_silent(packed):
+    made, _ = packed
+    leaves, pages = read(made, range(made.contents.pages))
+    check_facts(made.contents.facts, leaves, pages, page_facts)
+
+
+@pytest.mark.parametrize("name", Facts.__slots__)
+def test_facts__when_one_number_of_one_page_is_false__then_that_page_shows_it(packed, name):
+    made, tree = packed
+    change = {name: getattr(tree.facts[1], name) + (-1 if name in ("letters", "runs") else 1)}
+    if name == "tokens":
+        change = {"tokens": tree.facts[1].tokens - 1}
+    leaves, pages = read(made, [0, 1, 2])
+    leaves[1] = leaf(replace(tree.facts[1], **change), page_key(KEY, 1))
+    with pytest.raises(IntegrityError, match="page 1"):
+        check_facts(root(leaves), leaves, pages, page_facts)
+    check_facts(root(leaves), leaves, [pages[0], pages[2]], page_facts)
+
+
+def test_facts__when_leaves_are_others_than_committed__then_refused(packed):
+    made, _ = packed
+    leaves, pages = read(made, [0])
+    with pytest.raises(IntegrityError, match="do not lead to the root"):
+        check_facts(made.contents.facts, [*leaves[1:], leaves[0]], pages, page_facts)
+    with pytest.raises(IntegrityError, match="no element"):
+        root([FIELD.to_bytes(32, "big")])
+
+
+@pytest.mark.parametrize(("false", "samples"), [(1, 8), (5, 8), (20, 8), (50, 4)])
+def test_sample__of_m_pages__misses_a_share_x_of_false_facts_with_at_most_1_x_to_the_m(
+    false, samples
+):
+    pages, tries = 100, 400
+    bad = set(random.Random(false).sample(range(pages), false))
+    missed = sum(
+        not bad & set(draw(n.to_bytes(32, "big"), 7, 3, bytes(32), pages, samples))
+        for n in range(tries)
+    )
+    expected = (1 - false / pages) ** samples
+    # Three standard deviations above the bound; without replacement fewer are missed.
+    assert missed / tries <= expected + 3 * (expected * (1 - expected) / tries) ** 0.5
+
+
+@given(st.binary(max_size=400), st.integers(1, 40))
+def test_facts__of_any_bytes__are_within_what_a_page_can_hold(data, times):
+    found = page_facts((data * times)[:16384].ljust(16384, b"\0"))
+    assert found.packed >= 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tokens": 1201}, {"lost": 6001}, {"filled": 6}, {"repeated": 5001}, {"runs": MOST + 1}],
+)
+def test_facts__that_no_page_can_have__are_refused(change):
+    with pytest.raises(InputError):
+        _ = replace(SOME, **change).packed
+
+
+def test_depth__is_that_of_the_smallest_circuit():
+    assert [depth(n) for n in (1, 64, 65, 1024, 4097, 16384)] == [6, 6, 10, 10, 14, 14]
+    with pytest.raises(InputError, match="split it"):
+        depth(16385)
+
+
+def test_root__does_not_depend_on_how_the_padding_is_written():
+    leaves = [leaf(SOME, bytes([n]) * 32) for n in range(3)]
+    empty = permute((0, 0, 0, int.from_bytes(b"qmia/facts/1", "big")))[0].to_bytes(32, "big")
+    assert root(leaves) == root([*leaves, *[empty] * 61])
+    assert root(leaves) != root([*leaves, leaves[0]])
+
+
+def test_proof__is_read_back_only_in_its_canonical_form():
+    proof = Proof(Claim(b"\1" * 32, 40, Thresholds(1000, 9000, 0, 500)), b"\2" * 100)
+    assert Proof.decode(proof.encode()) == proof
+    for data in (b"", b"{}", b"[]", b" " + proof.encode(), proof.encode()[:-1], b"\xff" * 70000):
+        with pytest.raises(IntegrityError):
+            Proof.decode(data)
+
+
+def test_thresholds__say_what_is_missed_and_what_implies_what():
+    exact = Thresholds(900, 9500, 8000, 80)
+    assert exact.missed(SOME) == []
+    for name, step in (
+        ("min_tokens", 1),
+        ("min_clean", 1),
+        ("min_metadata", 1),
+        ("max_duplicates", -1),
+    ):
+        more = replace(exact, **{name: getattr(exact, name) + step})
+        assert len(more.missed(SOME)) == 1
+        assert more.implies(exact)
+        assert not exact.implies(more)
