@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from oracles.progress import Progress
     from oracles.study.lies import Attack
     from oracles.study.plan import Plan
+    from oracles.study.value import Surface
     from oracles.study.world import Texts, World
 
 
@@ -170,24 +171,44 @@ def _run_world(
         "games": _games(study, world, number),
         "attacks": _attacks(study, world, number, markets),
     }
-    whole = json.loads(json.dumps(frozen))
-    path = study.folder / f"purchases-{number}.json"
+    digest = _freeze(study.folder / f"purchases-{number}.json", frozen)
+    _retrain(study, number, frozen)
+    _add_losses(study, number, frozen)
+    surface = _surface(study, number, scored)
+    for key in [key for key in outcomes.benches if key.split()[1] == str(number)]:
+        del outcomes.benches[key]  # memory stays bounded however many worlds there are
+    main = [
+        market
+        for (regime, _, share), market in markets.items()
+        if regime == "fixed" and share in plan.budgets
+    ]
+    found = {**frozen, "digest": digest, "description": scored["description"]}
+    return found, (surface, scored["fixed"]), main
+
+
+def _freeze(path: Path, purchases: Mapping[str, Any]) -> str:
+    """Keep purchases before any of their outcomes is trained, or hold them against the kept ones.
+
+    Returns:
+        SHA-256 of the purchases.
+
+    Raises:
+        IntegrityError: they are not those that were kept.
+    """
+    whole = json.loads(json.dumps(purchases))
     if kept(path, lambda: whole) != whole:
         raise IntegrityError(
             f"the purchases in {path} are not those that the plan gives: "
             "start again in an empty folder"
         )
-    seeds = plan.truth_seeds
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
-    def losses(pool: str, regime: str, owners: tuple[int, ...]) -> tuple[float, dict[str, float]]:
-        found = [outcomes[pool, regime, seed, owners] for seed in seeds]
-        return float(np.mean([loss.b for loss in found])), {
-            domain: float(np.mean([loss.domains[domain] for loss in found]))
-            for domain in found[0].domains
-        }
 
+def _retrain(study: _Study, number: int, frozen: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Train on everything that was bought in one world, the primary regime first."""
+    name, seeds, fill = f"world {number}", study.plan.truth_seeds, study.outcomes.fill
     for regime in REGIMES:
-        outcomes.fill(
+        fill(
             f"{name}: retrainings, {regime}",
             (
                 (name, regime, seed, _places(paid))
@@ -197,7 +218,7 @@ def _run_world(
                 for seed in seeds
             ),
         )
-        outcomes.fill(
+        fill(
             f"{name}: equilibria, {regime}",
             (
                 (f"effort {number}", regime, seed, tuple(game["owners"]))
@@ -205,7 +226,7 @@ def _run_world(
                 for seed in seeds
             ),
         )
-    outcomes.fill(
+    fill(
         f"{name}: data lies",
         (
             (f"attack {number} {row['attack']}", "fixed", seed, tuple(row["bought"]))
@@ -213,10 +234,24 @@ def _run_world(
             for seed in seeds
         ),
     )
+
+
+def _add_losses(study: _Study, number: int, frozen: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Losses on part B, means over the seeds of the outcome, beside every purchase."""
+
+    def losses(pool: str, regime: str, owners: tuple[int, ...]) -> tuple[float, dict[str, float]]:
+        found = [study.outcomes[pool, regime, seed, owners] for seed in study.plan.truth_seeds]
+        return float(np.mean([loss.b for loss in found])), {
+            domain: float(np.mean([loss.domains[domain] for loss in found]))
+            for domain in found[0].domains
+        }
+
     for row in frozen["markets"]:
         row["loss"], row["domains"] = {}, {}
         for rule, paid in (*row["paid"].items(), ("nothing", {})):
-            row["loss"][rule], row["domains"][rule] = losses(name, row["regime"], _places(paid))
+            row["loss"][rule], row["domains"][rule] = losses(
+                f"world {number}", row["regime"], _places(paid)
+            )
     for game in frozen["games"]:
         game["loss"] = {
             regime: losses(f"effort {number}", regime, tuple(game["owners"]))[0]
@@ -225,10 +260,20 @@ def _run_world(
     for row in frozen["attacks"]:
         pool = f"attack {number} {row['attack']}"
         row["loss"] = losses(pool, "fixed", tuple(row["bought"]))[0]
-    found = outcomes.known(name, "fixed", seeds)
+
+
+def _surface(study: _Study, number: int, scored: dict[str, Any]) -> Surface:
+    """The surface of one world; what it explains is added to the world's description."""
+    found = study.outcomes.known(f"world {number}", "fixed", study.plan.truth_seeds)
     sets = list(found)
     gains = [found[()] - found[each] for each in sets]
-    surface = fit_surface(sets, gains, len(world.providers))
+    surface = fit_surface(sets, gains, len(scored["q"]))
+    pairs = zip(scored["q"], scored["fixed"]["phi"], strict=True)
+    sums = {
+        "influence": scored["fixed"]["influence"],
+        "weight": [q * phi for q, phi in pairs],
+        "tokens": scored["volume"],
+    }
     scored["description"]["surface"] = {
         "sets": len(sets),
         "r2": surface.r2,
@@ -237,28 +282,10 @@ def _run_world(
         "curve": surface.curve,
         "rank_correlation": {
             what: maps.rank_correlation([sum(by[k] for k in each) for each in sets], gains)
-            for what, by in {
-                "influence": scored["fixed"]["influence"],
-                "weight": [q * p for q, p in zip(scored["q"], scored["fixed"]["phi"], strict=True)],
-                "tokens": scored["volume"],
-            }.items()
+            for what, by in sums.items()
         },
     }
-    for key in [key for key in outcomes.benches if key.split()[1] == str(number)]:
-        del outcomes.benches[key]  # memory stays bounded however many worlds there are
-    return (
-        {
-            **frozen,
-            "digest": hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest(),
-            "description": scored["description"],
-        },
-        (surface, scored["fixed"]),
-        [
-            market
-            for (regime, _, share), market in markets.items()
-            if regime == "fixed" and share in plan.budgets
-        ],
-    )
+    return surface
 
 
 def _markets(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from tests.study.worlds import PLAN, TEXTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-running = __import__("oracles.study.run", fromlist=["run"])
+#: The module; `oracles.study.run` is the function.
+running = sys.modules["oracles.study.run"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,6 @@ def test_run__tiny_worlds__fills_every_table(finished: tuple[Path, dict[str, Any
         for rule, paid in row["paid"].items():
             assert sum(paid.values()) <= row["tokens_of_money"], rule
             assert row["loss"][rule] > 0
-    # The best set with costs known is bought by no rule: it stays within the budget all the same.
     lie, honest = (
         next(row for row in kept["attacks"] if row["attack"] == name)
         for name in ("three identities", "none")
