@@ -103,7 +103,7 @@ def report(
     try:
         result = json.loads(path.read_text())
         # Tables are made from the rows, so that a table that was added later needs no retraining.
-        if "markets" in result:
+        if "markets" in result or "tables" not in result:
             result["tables"] = make(result, Plan.from_json(result["plan"]))
         result["notes"] = notes or result.get("notes", [])
         written = {

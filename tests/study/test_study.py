@@ -134,6 +134,7 @@ def test_run__another_plan_or_changed_files__is_refused(
     spoiled("outcomes.jsonl", '["world 0"]\n', InputError, "line 1 of")
 
 
+@pytest.mark.slow
 def test_purchases__other_texts_in_part_b__are_the_same(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
