@@ -66,6 +66,10 @@ def _range(found: Sequence[float | None] | None, digits: int = 3) -> str:
     return f"{point} ({found[1]:+.{digits}f} to {found[2]:+.{digits}f})"
 
 
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
+
+
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 
@@ -123,8 +127,8 @@ def _trained(result: Mapping[str, Any]) -> Iterator[Table]:
                 _range(row["difference"]),
                 f"{row['margin']:.2f}",
                 str(row["worlds"]),
-                f"{row['p']:.4f}",
-                f"{row['p_holm']:.4f}",
+                _p(row["p"]),
+                _p(row["p_holm"]),
                 row["verdict"],
             ]
             for row in made["primaries"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -235,6 +236,16 @@ def test_page_in_the_repository__is_made_from_the_result_beside_the_benchmarks()
     result = json.loads((REPOSITORY / "benchmarks/study/result.json").read_text())
     assert (REPOSITORY / "docs/study.md").read_text() == page.markdown(result)
     assert result["hash"] == PROFILES["standard"].digest()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/quality.md"])
+def test_claims_about_value__are_figures_of_the_study_page(name: str) -> None:
+    text = (REPOSITORY / name).read_text()
+    study = (REPOSITORY / "docs/study.md").read_text()
+    claims = re.findall(r"[+-]?\d\.\d+ \([+-]?\d\.\d+ to [+-]?\d\.\d+\)", text)
+    assert claims
+    for claim in claims:
+        assert claim in study, claim
 
 
 @pytest.fixture
