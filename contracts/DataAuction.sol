@@ -4,27 +4,27 @@ pragma solidity 0.8.37;
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-import {Clearing} from "./Clearing.sol";
+import {AuctionStorage} from "./AuctionStorage.sol";
 import {Exchange} from "./Exchange.sol";
 import {MutToken} from "./MutToken.sol";
+import {Settlement} from "./Settlement.sol";
 import {TermsRules} from "./TermsRules.sol";
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IScoreOracle} from "./interfaces/IScoreOracle.sol";
-import {Clock} from "./libraries/Clock.sol";
 import {Scores} from "./libraries/Scores.sol";
-import {WeightRule, Weights} from "./libraries/Weights.sol";
+import {Weights} from "./libraries/Weights.sol";
 import {Bid, BidLibrary, Place} from "./types/Bid.sol";
 
 /// @title DataAuction
 /// @notice See IDataAuction for the protocol and every function.
-contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
-    using Clock for Clock.Walk;
+contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /*//////////////////////////////////////////////////////////////
@@ -35,8 +35,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     uint256 public constant SCHEMA = 2;
 
     uint256 internal constant PPB = 1e9;
-    address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
-
     uint256 internal constant CASH = 1;
     uint256 internal constant MUT = 2;
     uint256 internal constant BOND = 4;
@@ -49,7 +47,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
 
     IScoreOracle public immutable ORACLE;
     TermsRules public immutable RULES;
-    Clearing public immutable CLEARING;
+    Settlement public immutable SETTLEMENT;
     Exchange public immutable EXCHANGE;
     address public immutable MUT_IMPLEMENTATION;
     /// @notice Seconds from the end of the commitments to the draw of the samples.
@@ -59,92 +57,9 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
                                  STORAGE
     //////////////////////////////////////////////////////////////*/
 
-    /// @dev One slot: `num / den` token units per unit of weight, and what every payment needs beside it.
-    struct PaidPrice {
-        uint80 num;
-        uint96 den;
-        uint32 rho;
-    }
-
-    /// @dev One slot: the marginal winner of a clock. It stands here because a delivery takes the place of its cost.
-    struct Marginal {
-        uint32 index;
-        uint80 cost;
-        uint64 weight;
-    }
-
-    /// @dev Grouped by slot; each of the frequent calls reads as few as possible.
-    struct Auction {
-        // commit
-        uint40 commitEnd;
-        uint32 count;
-        uint32 maxBids;
-        uint40 bondGwei;
-        uint40 entryFeeGwei;
-        bool enrolment;
-        uint32 tranche;
-        // commit
-        bytes32 agreement;
-        // open, reveal and settle
-        uint40 openStart;
-        uint40 openEnd;
-        uint40 revealStart;
-        uint40 revealEnd;
-        uint80 beta;
-        uint16 qMin;
-        // reveal
-        WeightRule weights;
-        // settle, deliver and dispute
-        State state;
-        uint40 settleEnd;
-        uint40 fetchEnd;
-        uint40 deliverEnd;
-        uint32 winners;
-        uint32 delivered;
-        uint32 forfeited;
-        bool split;
-        // of flagged bids (where split), and of others
-        Marginal lastFlagged;
-        Marginal last;
-        // claim
-        address token;
-        uint40 disputeEnd;
-        uint40 claimBondGwei;
-        // prices, of flagged bids (where split) and of others
-        PaidPrice flaggedPrice;
-        PaidPrice price;
-        // buyer
-        uint80 pool;
-        uint80 refund;
-        uint80 buyerMut;
-        address buyer;
-        uint96 bounty;
-        address keyAddress;
-        uint40 feeGwei;
-        uint40 fetchFeeGwei;
-        uint80 budget;
-        bool buyerHolds;
-        // bounty
-        bytes32 proposal;
-    }
-
-    /// @dev Progress of one proposal: tallies of the clocks over all, flagged and unflagged bids.
-    struct Progress {
-        Clock.Tally[3] tallies;
-        uint32 cursor;
-        uint32 revealed;
-        uint32 unrevealed;
-    }
-
     uint256 public auctionCount;
-    // slither-disable-next-line uninitialized-state (written through storage pointers)
-    mapping(uint256 auctionId => Auction) internal _auctions;
-    mapping(uint256 auctionId => Bid[1 << 32]) internal _bids;
-    mapping(uint256 auctionId => mapping(uint256 chunk => address)) internal _scores;
     /// @inheritdoc IDataAuction
     mapping(uint256 auctionId => bytes32) public dstTermsHash;
-    mapping(bytes32 proposal => Progress) internal _progress;
-    mapping(bytes32 proposal => mapping(address settler => uint256)) internal _walked;
 
     constructor(
         IScoreOracle oracle,
@@ -157,9 +72,9 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         ORACLE = oracle;
         DRAW = draw;
         RULES = new TermsRules(draw, leastProviderWindow, leastOperatorWindow);
-        CLEARING = new Clearing();
         EXCHANGE = new Exchange(oracle);
         MUT_IMPLEMENTATION = address(new MutToken());
+        SETTLEMENT = new Settlement(MUT_IMPLEMENTATION);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -179,25 +94,25 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         // slither-disable-next-line reentrancy-benign (the oracle calls nobody)
         _setPhases(a, auctionId, terms);
         // In the order of their slots, so that each is written once.
-        a.maxBids = terms.maxBids;
-        a.bondGwei = terms.bondGwei;
-        a.entryFeeGwei = terms.scoring.entryFeeGwei;
+        a.maxBids = uint16(terms.maxBids);
+        a.depositGwei = uint48(terms.bondGwei) + terms.scoring.entryFeeGwei;
         a.enrolment = terms.enrolment;
-        a.tranche = terms.tranche;
-        a.agreement = terms.agreement;
+        a.agreementTag = _tagOf(terms.agreement);
         a.beta = uint80(beta);
         a.qMin = terms.scoring.qMin;
         a.weights = terms.weights;
         a.token = terms.token;
-        a.claimBondGwei = terms.bondGwei;
+        a.bondGwei = terms.bondGwei;
         a.price.rho = terms.rho;
+        a.budget = terms.budget;
+        a.tranche = terms.tranche;
+        a.entryFeeGwei = terms.scoring.entryFeeGwei;
         a.pool = terms.pool;
         a.buyer = msg.sender;
         a.bounty = uint96(bounty);
         a.keyAddress = keyAddress;
         a.feeGwei = terms.scoring.feeGwei;
         a.fetchFeeGwei = terms.scoring.fetchFeeGwei;
-        a.budget = terms.budget;
         if (terms.dst.supply != 0) dstTermsHash[auctionId] = keccak256(abi.encode(terms.dst));
 
         // Before the token is called: a hostile one could commit from within, and its log would come before this one.
@@ -246,8 +161,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.revealEnd = uint40(t += d.reveal);
         a.settleEnd = uint40(t += d.settle);
         a.fetchEnd = uint40(t += d.fetch);
-        a.deliverEnd = uint40(t += d.deliver);
-        a.disputeEnd = uint40(t += d.dispute);
+        a.deliverWindow = uint24(d.deliver);
+        a.disputeEnd = uint40(t + d.deliver + d.dispute);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -310,18 +225,24 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a = _auctions[auctionId];
         // An unknown auctionId has commitEnd 0 and fails here too.
         _inPhase(0, a.commitEnd);
-        uint256 due = (uint256(a.bondGwei) + a.entryFeeGwei) * 1 gwei;
+        uint256 due = uint256(a.depositGwei) * 1 gwei;
         if (msg.value != due) revert DepositMismatch(msg.value, due);
-        if (agreement != a.agreement) revert AgreementDiffers(agreement);
+        if (_tagOf(agreement) != a.agreementTag) revert AgreementDiffers(agreement);
         index = a.count;
         if (index == a.maxBids) revert AuctionFull(index);
         if (a.enrolment && sealedBid != sealBid(auctionId, owner, 0, 0)) revert NotAnEnrolment(sealedBid);
         unchecked {
-            a.count = uint32(index + 1);
+            a.count = uint16(index + 1);
         }
         Place memory place = Place(uint32(index), owner, msg.sender, keccak256(abi.encode(dataSet)));
-        _bids[auctionId][index] = BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED);
+        _setBid(auctionId, place.index, BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED));
         emit Committed(auctionId, index, owner, msg.sender, sealedBid, dataSet);
+    }
+
+    /// @dev Half a digest, so that a commitment reads one slot. A hash of it and not its beginning: another digest with
+    /// this tag would be a second preimage, so who commits has named this very text.
+    function _tagOf(bytes32 agreement) internal pure returns (bytes16) {
+        return bytes16(keccak256(abi.encode(agreement)));
     }
 
     /// @inheritdoc IDataAuction
@@ -329,7 +250,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         _inPhase(0, _auctions[auctionId].commitEnd);
         if (msg.sender != place.owner) revert NotTheOwner(auctionId, place.index);
         _checkCommitted(auctionId, sealedBid, place);
-        _bids[auctionId][place.index] = BidLibrary.commitment(sealedBid, place, BidLibrary.OUT);
+        _setBid(auctionId, place.index, BidLibrary.commitment(sealedBid, place, BidLibrary.OUT));
         emit Withdrawn(auctionId, place.index);
     }
 
@@ -364,8 +285,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         emit Opened(auctionId, place.index, opening);
     }
 
-    function _checkCommitted(uint256 auctionId, bytes32 sealedBid, Place calldata place) internal view {
-        if (!_bids[auctionId][place.index].same(BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED))) {
+    function _checkCommitted(uint256 auctionId, bytes32 sealedBid, Place memory place) internal view {
+        if (!_bid(auctionId, place.index).same(BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED))) {
             revert NotTheCommitment(auctionId, place.index);
         }
     }
@@ -378,9 +299,13 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     // slither-disable-next-line reentrancy-eth,reentrancy-events (the oracle credits and calls nobody)
     function reveal(uint256 auctionId, Place calldata place, uint256 cost, bytes32 salt) external {
         Auction storage a = _auctions[auctionId];
+        // Read with the deadlines, from the same slot.
+        (uint256 beta, uint256 qMin) = (a.beta, a.qMin);
         _inPhase(a.revealStart, a.revealEnd);
         uint256 index = place.index;
-        _checkCommitted(auctionId, sealBid(auctionId, place.owner, cost, salt), place);
+        // Once for both of its hashes.
+        Place memory copied = place;
+        _checkCommitted(auctionId, sealBid(auctionId, place.owner, cost, salt), copied);
         address chunk = _scores[auctionId][index / Scores.CHUNK];
         if (chunk == address(0)) {
             acceptScores(auctionId);
@@ -392,12 +317,12 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         uint256 weight;
         uint256 stored;
         // Weight 0 takes part in no clock. A bid above β could never win and would still set a price.
-        if (cost <= a.beta && Scores.q(score) >= a.qMin && Scores.phi(score) != 0) {
+        if (cost <= beta && Scores.q(score) >= qMin && Scores.phi(score) != 0) {
             weight = Weights.weight(a.weights, Scores.q(score), Scores.phi(score));
             stored = cost;
         }
-        uint256 tag = BidLibrary.tagOf(address(this), auctionId, place);
-        _bids[auctionId][index] = BidLibrary.pack(stored, weight, flagged, tag);
+        uint256 tag = BidLibrary.tagOf(address(this), auctionId, copied);
+        _setBid(auctionId, place.index, BidLibrary.pack(stored, weight, flagged, tag));
         emit Revealed(auctionId, index, cost, salt, weight, flagged);
     }
 
@@ -425,141 +350,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Marginals calldata marginals,
         uint256 count
     ) external nonReentrant returns (bool done) {
-        Auction storage a = _auctions[auctionId];
-        if (a.state != State.Open) revert WrongState(a.state);
-        _inPhase(a.revealEnd, a.settleEnd);
-
-        bytes32 proposal = keccak256(abi.encode(auctionId, marginals));
-        Progress memory progress = _progress[proposal];
-        Clock.Walk[3] memory walks = _resume(auctionId, marginals, progress, a.tranche != 0);
-        uint256 from = progress.cursor;
-        uint256 to = _min(from + count, a.count);
-        if (to == from && a.count != 0) revert NothingToWalk();
-        _walk(auctionId, from, to, a.tranche != 0, progress, walks);
-
-        emit Walked(auctionId, proposal, msg.sender, from, to);
-        done = to == a.count;
-        // A settler who walked every bid is paid now, so no share is stored.
-        bool alone = done && from == 0;
-        if (!alone) _walked[proposal][msg.sender] += to - from;
-        if (done) {
-            if (!alone) a.proposal = proposal;
-            _finish(auctionId, marginals, progress, walks);
-            if (alone && to != 0) _payBounty(auctionId, a.bounty);
-        } else {
-            progress.cursor = uint32(to);
-            for (uint256 c = 0; c < 3; ++c) {
-                progress.tallies[c] = Clock.counted(walks[c]);
-            }
-            _progress[proposal] = progress;
-        }
-    }
-
-    /// @dev Clocks 0, 1, 2 are over all, flagged and unflagged bids; the last two only run with a tranche.
-    function _resume(
-        uint256 auctionId,
-        Marginals calldata marginals,
-        Progress memory progress,
-        bool tranche
-    ) internal view returns (Clock.Walk[3] memory walks) {
-        Bid[1 << 32] storage slots = _bids[auctionId];
-        uint32[3] memory indices = [marginals.all, marginals.flagged, marginals.unflagged];
-        for (uint256 c = 0; c < 3; ++c) {
-            uint256 index = indices[c];
-            if (index != Clock.NONE) {
-                Bid bid = slots[index];
-                bool foreign = c != 0 && bid.has(BidLibrary.FLAGGED) != (c == 1);
-                if ((c != 0 && !tranche) || !bid.stands() || foreign) revert MarginalInvalid(index);
-            }
-            walks[c] = Clock.resume(progress.tallies[c], slots, index);
-        }
-    }
-
-    function _walk(
-        uint256 auctionId,
-        uint256 from,
-        uint256 to,
-        bool tranche,
-        Progress memory progress,
-        Clock.Walk[3] memory walks
-    ) internal view {
-        Bid[1 << 32] storage slots = _bids[auctionId];
-        (Clock.Walk memory all, Clock.Walk memory flagged, Clock.Walk memory unflagged) = (
-            walks[0],
-            walks[1],
-            walks[2]
-        );
-        uint256 revealed;
-        uint256 unrevealed;
-        unchecked {
-            for (uint256 i = from; i < to; ++i) {
-                Bid bid;
-                // The bound is checked once, by `to`, and not for each bid.
-                assembly ("memory-safe") {
-                    bid := sload(add(slots.slot, i))
-                }
-                if (!bid.has(BidLibrary.REVEALED)) {
-                    if (bid.has(BidLibrary.COMMITTED)) ++unrevealed;
-                    continue;
-                }
-                ++revealed;
-                uint256 weight = bid.weight();
-                if (weight == 0) continue;
-                uint256 cost = bid.cost();
-                Clock.step(all, cost, weight, i);
-                if (tranche) Clock.step(bid.has(BidLibrary.FLAGGED) ? flagged : unflagged, cost, weight, i);
-            }
-            progress.revealed += uint32(revealed);
-            progress.unrevealed += uint32(unrevealed);
-        }
-    }
-
-    function _finish(
-        uint256 auctionId,
-        Marginals calldata marginals,
-        Progress memory progress,
-        Clock.Walk[3] memory walks
-    ) internal {
-        // Scores that came too late for any reveal must cost nobody a bond: such an auctionId is aborted.
-        if (progress.revealed == 0 && progress.unrevealed != 0 && _scores[auctionId][0] == address(0)) {
-            revert ScoresMissing();
-        }
-        Auction storage a = _auctions[auctionId];
-        Outcome memory o = CLEARING.clear(walks, a.beta, a.tranche, a.price.rho, a.budget, a.pool);
-        (o.revealed, o.unrevealed) = (progress.revealed, progress.unrevealed);
-        _record(a, auctionId, walks, o);
-        emit Settled(auctionId, marginals, o);
-        // Burned whole: a part for revealers or settlers would pay shills, and who withholds and settles.
-        _sendNative(BURN, o.unrevealed * a.bondGwei * 1 gwei);
-    }
-
-    function _record(Auction storage a, uint256 auctionId, Clock.Walk[3] memory walks, Outcome memory o) internal {
-        a.state = State.Settled;
-        PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), a.price.rho);
-        if (o.split) {
-            (a.split, a.flaggedPrice, a.lastFlagged) = (true, paid, _marginal(walks[1]));
-            (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
-        }
-        a.price = paid;
-        a.last = _marginal(walks[o.split ? 2 : 0]);
-        a.winners = uint32(o.winners);
-        a.refund = uint80(o.refund);
-        a.buyerMut = uint80(o.buyerMut);
-        a.buyerHolds = o.buyerMut != 0;
-        if (o.mutSupply != 0) {
-            // slither-disable-next-line reentrancy-events (the auction's own token)
-            MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auctionId))).initialize(
-                auctionId,
-                a.token,
-                o.mutSupply
-            );
-        }
-    }
-
-    /// @dev Weight 0 where the clock has no winner.
-    function _marginal(Clock.Walk memory walk) internal pure returns (Marginal memory) {
-        uint256 index = walk.next == 0 ? Clock.NONE : walk.next - 1;
-        return Marginal(uint32(index), uint80(walk.cost), uint64(walk.weight));
+        bytes memory call = abi.encodeCall(SETTLEMENT.settle, (auctionId, marginals, count));
+        return abi.decode(Address.functionDelegateCall(address(SETTLEMENT), call), (bool));
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -567,18 +359,21 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     //////////////////////////////////////////////////////////////*/
 
     /// @inheritdoc IDataAuction
-    function recordDelivery(uint256 auctionId, Place calldata place, uint256 digest80) external {
+    function recordDelivery(uint256 auctionId, uint32 index, bytes13 tag, uint256 digest80) external {
         if (msg.sender != address(EXCHANGE)) revert NotTheExchange(msg.sender);
         Auction storage a = _auctions[auctionId];
         if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(a.fetchEnd, a.deliverEnd);
-        Bid bid = _bids[auctionId][place.index];
-        _checkPlace(bid, auctionId, place);
-        if (bid.has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, place.index);
-        if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, place.index);
-        if (!_wins(a, bid, place.index)) revert NotAWinner(auctionId, place.index);
-        _bids[auctionId][place.index] = bid.delivered(digest80);
-        ++a.delivered;
+        _inPhase(a.fetchEnd, uint256(a.fetchEnd) + a.deliverWindow);
+        Bid bid = _bid(auctionId, index);
+        if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, index);
+        if (bytes13(uint104(bid.tag())) != tag) revert NotTheOwner(auctionId, index);
+        if (bid.has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
+        if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, index);
+        if (!_wins(a, bid, index)) revert NotAWinner(auctionId, index);
+        unchecked {
+            ++a.delivered;
+        }
+        _setBid(auctionId, index, bid.delivered(digest80));
     }
 
     /// @inheritdoc IDataAuction
@@ -592,7 +387,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     function forfeit(uint256 auctionId, uint256 index) external nonReentrant {
         Auction storage a = _auctions[auctionId];
         if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(a.deliverEnd, type(uint256).max);
+        _inPhase(uint256(a.fetchEnd) + a.deliverWindow, type(uint256).max);
         if (_bids[auctionId][index].has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
         (uint256 cash, uint256 mut) = _strikeOut(auctionId, index);
         emit StruckOut(auctionId, index, cash, mut, IScoreOracle.Ground.Silent);
@@ -613,7 +408,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         a.refund += uint80(cash);
         // slither-disable-next-line reentrancy-events (the auction's own token)
         if (mut != 0) MutToken(mutToken(auctionId)).reduce(mut);
-        _sendNative(BURN, uint256(a.claimBondGwei) * 1 gwei);
+        _sendNative(BURN, uint256(a.bondGwei) * 1 gwei);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -623,8 +418,9 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     /// @inheritdoc IDataAuction
     function claim(uint256 auctionId, Place calldata place, uint256 parts) external nonReentrant {
         Auction storage a = _auctions[auctionId];
-        Bid bid = _bids[auctionId][place.index];
-        _checkPlace(bid, auctionId, place);
+        Bid bid = _bid(auctionId, place.index);
+        if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, place.index);
+        if (bid.tag() != BidLibrary.tagOf(address(this), auctionId, place)) revert NotTheOwner(auctionId, place.index);
 
         uint256 cash;
         uint256 mut;
@@ -644,14 +440,15 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         }
         if (parts & BOND != 0 && !bid.has(BidLibrary.BOND_PAID)) {
             paid |= BidLibrary.BOND_PAID;
-            bond = uint256(a.claimBondGwei) * 1 gwei;
+            bond = uint256(a.bondGwei) * 1 gwei;
         }
         if (paid == 0) revert NothingToClaim(auctionId, place.index);
 
-        _bids[auctionId][place.index] = bid.with(paid);
+        IERC20 token = IERC20(a.token);
+        _setBid(auctionId, place.index, bid.with(paid));
         emit Claimed(auctionId, place.index, place.owner, place.payer, cash, mut, bond);
         if (mut != 0) MutToken(mutToken(auctionId)).mint(place.owner, mut);
-        if (cash != 0) IERC20(a.token).safeTransfer(place.owner, cash);
+        if (cash != 0) token.safeTransfer(place.owner, cash);
         _sendNative(place.payer, bond);
     }
 
@@ -660,7 +457,7 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         Auction storage a = _auctions[auctionId];
         _inPhase(a.commitEnd, type(uint256).max);
         bool over = a.state != State.Open;
-        Bid bid = _bids[auctionId][place.index];
+        Bid bid = _bid(auctionId, place.index);
         // Committed, withdrawn, or withdrawn with the bond back; the hash is the same.
         Bid plain = BidLibrary.commitment(sealedBid, place, 0);
         uint256 amount;
@@ -675,7 +472,8 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         // Scores that stood have been paid for, whatever became of the auction.
         if (over && _scores[auctionId][0] == address(0)) amount += a.entryFeeGwei;
         if (amount == 0) revert NothingToClaim(auctionId, place.index);
-        _bids[auctionId][place.index] = over ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
+        Bid left = over ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
+        _setBid(auctionId, place.index, left);
         emit BondReclaimed(auctionId, place.index, place.payer, amount * 1 gwei);
         _sendNative(place.payer, amount * 1 gwei);
     }
@@ -688,11 +486,6 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         if (walked == 0) revert NothingToClaim(auctionId, 0);
         _walked[a.proposal][msg.sender] = 0;
         _payBounty(auctionId, (uint256(a.bounty) * walked) / a.count);
-    }
-
-    function _payBounty(uint256 auctionId, uint256 amount) internal {
-        emit BountyClaimed(auctionId, msg.sender, amount);
-        _sendNative(msg.sender, amount);
     }
 
     /// @inheritdoc IDataAuction
@@ -787,7 +580,15 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
         state = a.state;
         (ends[0], ends[1], ends[2], ends[3]) = (a.commitEnd, a.openStart, a.openEnd, a.revealStart);
         (ends[4], ends[5], ends[6]) = (a.revealEnd, a.settleEnd, a.fetchEnd);
-        (ends[7], ends[8]) = (a.deliverEnd, a.disputeEnd);
+        (ends[7], ends[8]) = (uint256(a.fetchEnd) + a.deliverWindow, a.disputeEnd);
+    }
+
+    /// @inheritdoc IDataAuction
+    function saleEnds(
+        uint256 auctionId
+    ) external view returns (State state, uint256 settleEnd, uint256 fetchEnd, uint256 deliverEnd, uint256 disputeEnd) {
+        Auction storage a = _auctions[auctionId];
+        return (a.state, a.settleEnd, a.fetchEnd, uint256(a.fetchEnd) + a.deliverWindow, a.disputeEnd);
     }
 
     /// @inheritdoc IDataAuction
@@ -809,36 +610,23 @@ contract DataAuction is IDataAuction, EIP712, Nonces, ReentrancyGuardTransient {
     function _wins(Auction storage a, Bid bid, uint256 index) internal view returns (bool) {
         if (!bid.stands() || bid.has(BidLibrary.OUT)) return false;
         if (bid.has(BidLibrary.DELIVERED)) return true;
-        Marginal memory m = a.split && bid.has(BidLibrary.FLAGGED) ? a.lastFlagged : a.last;
-        if (m.weight == 0) return false;
-        return !bid.comesAfter(index, BidLibrary.pack(m.cost, m.weight, false, 0), m.index);
+        (uint256 last, uint256 cost, uint256 weight) = (a.lastIndex, a.lastCost, a.lastWeight);
+        if (a.split && bid.has(BidLibrary.FLAGGED)) {
+            Marginal storage m = a.lastFlagged;
+            (last, cost, weight) = (m.index, m.cost, m.weight);
+        }
+        if (weight == 0) return false;
+        return !bid.comesAfter(index, BidLibrary.pack(cost, weight, false, 0), last);
     }
 
     /// @dev `floor(t w)`, split: cash `floor(ρ p)`, MUT the rest.
     function _reward(Auction storage a, Bid bid) internal view returns (uint256 cash, uint256 mut) {
-        PaidPrice memory price = a.split && bid.has(BidLibrary.FLAGGED) ? a.flaggedPrice : a.price;
+        PaidPrice memory price;
+        if (bid.has(BidLibrary.FLAGGED)) price = a.flaggedPrice;
+        if (price.den == 0) price = a.price;
         uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
         // slither-disable-next-line divide-before-multiply (the rule rounds the reward, then splits it)
         cash = (reward * price.rho) / PPB;
         mut = reward - cash;
-    }
-
-    function _checkPlace(Bid bid, uint256 auctionId, Place calldata place) internal view {
-        if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, place.index);
-        if (bid.tag() != BidLibrary.tagOf(address(this), auctionId, place)) revert NotTheOwner(auctionId, place.index);
-    }
-
-    function _inPhase(uint256 from, uint256 to) internal view {
-        if (block.timestamp < from || block.timestamp >= to) revert OutOfPhase(block.timestamp, from, to);
-    }
-
-    function _sendNative(address to, uint256 amount) internal {
-        if (amount == 0) return;
-        (bool ok, ) = to.call{value: amount}("");
-        if (!ok) revert TransferFailed(to, amount);
-    }
-
-    function _min(uint256 a, uint256 b) internal pure returns (uint256) {
-        return a < b ? a : b;
     }
 }

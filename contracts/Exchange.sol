@@ -60,15 +60,14 @@ contract Exchange is IExchange, EIP712 {
         bytes32 digest = deliveryDigest(auctionId, place.index, delivery);
         // The signature shows that the point is on the curve and somebody's own. With x >= n no proof could name it.
         address signer = ECDSA.recoverCalldata(digest, ephemeralSignature);
-        if (
-            uint256(delivery.x) >= ChaumPedersen.N ||
-            signer != ChaumPedersen.addressOf(ChaumPedersen.Point(uint256(delivery.x), uint256(delivery.y)))
-        ) revert EphemeralKeyInvalid(signer);
+        address point = address(uint160(uint256(keccak256(abi.encode(delivery.x, delivery.y)))));
+        if (uint256(delivery.x) >= ChaumPedersen.N || signer != point) revert EphemeralKeyInvalid(signer);
         if (
             msg.sender != place.owner &&
             !SignatureChecker.isValidSignatureNowCalldata(place.owner, digest, ownerSignature)
         ) revert SignatureInvalid(place.owner);
-        AUCTION.recordDelivery(auctionId, place, uint256(digest) >> 176);
+        bytes13 tag = bytes13(uint104(BidLibrary.tagOf(address(AUCTION), auctionId, place)));
+        AUCTION.recordDelivery(auctionId, place.index, tag, uint256(digest) >> 176);
         // slither-disable-next-line reentrancy-events (the auction calls nobody here)
         emit Delivered(auctionId, place.index, delivery);
     }
@@ -159,9 +158,15 @@ contract Exchange is IExchange, EIP712 {
 
     /// @dev The fetch phase for availability, the dispute phase for the rest.
     function _phase(uint256 auctionId, IScoreOracle.Ground ground) internal view returns (uint256 from, uint256 to) {
-        (IDataAuction.State state, uint256[9] memory ends) = AUCTION.phases(auctionId);
+        (
+            IDataAuction.State state,
+            uint256 settleEnd,
+            uint256 fetchEnd,
+            uint256 deliverEnd,
+            uint256 disputeEnd
+        ) = AUCTION.saleEnds(auctionId);
         if (state != IDataAuction.State.Settled) revert NotSettled(auctionId);
-        return ground == IScoreOracle.Ground.Unavailable ? (ends[5], ends[6]) : (ends[7], ends[8]);
+        return ground == IScoreOracle.Ground.Unavailable ? (settleEnd, fetchEnd) : (deliverEnd, disputeEnd);
     }
 
     function _checkBuyer(uint256 auctionId, uint256 count) internal view returns (address buyer) {

@@ -61,7 +61,6 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         address challenger;
         uint8 standing;
         bool moved;
-        uint32 callers;
         address roll;
         /// Sum of the parts of all fees, by round.
         uint128[2] parts;
@@ -77,7 +76,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     mapping(address account => uint256) public credit;
     // slither-disable-next-line uninitialized-state (written through storage pointers)
     mapping(address consumer => mapping(uint256 id => Feed)) internal _feeds;
-    /// @dev Hashes of bitmaps, by keccak256(consumer, id, member).
+    /// @dev Hashes of bitmaps, by keccak256(consumer, id, member); they also tell who called.
     mapping(bytes32 => bytes32) internal _bitmaps;
     /// @dev Commitments, by keccak256(consumer, id, round, member).
     mapping(bytes32 => bytes32) internal _commitments;
@@ -214,18 +213,26 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Feed storage feed = _feed(consumer, id);
         _inWindow(feed.request.start, uint256(feed.request.start) + feed.request.rollWindow);
         if (_member(_attesting(feed), member) != msg.sender) revert NotAMember(msg.sender, member);
-        if (feed.callers & (1 << member) != 0) revert AlreadyCalled(msg.sender);
+        bytes32 key = keccak256(abi.encode(consumer, id, member));
+        if (_bitmaps[key] != 0) revert AlreadyCalled(msg.sender);
         uint256 words = Roll.words(IScoreConsumer(consumer).bidCount(id));
         if (bitmap.length != words) revert BitmapLengthInvalid(bitmap.length, words);
-        feed.callers |= uint32(1 << member);
-        _bitmaps[keccak256(abi.encode(consumer, id, member))] = keccak256(abi.encodePacked(bitmap));
+        _bitmaps[key] = keccak256(abi.encodePacked(bitmap));
         emit RollCalled(consumer, id, msg.sender, bitmap);
+    }
+
+    /// @dev Mask of the members of the attesting panel that called.
+    function _callers(Feed storage feed, address consumer, uint256 id) internal view returns (uint256 callers) {
+        uint256 n = _attesting(feed).members.length;
+        for (uint256 member = 0; member < n; ++member) {
+            if (_bitmaps[keccak256(abi.encode(consumer, id, member))] != 0) callers |= 1 << member;
+        }
     }
 
     /// @inheritdoc IScoreOracle
     function tallyRoll(address consumer, uint256 id, uint256[][] calldata bitmaps) external {
         Feed storage feed = _feed(consumer, id);
-        uint256 callers = feed.callers;
+        uint256 callers = _callers(feed, consumer, id);
         uint256 threshold = _attesting(feed).threshold;
         _inWindow(uint256(feed.request.start) + feed.request.rollWindow, type(uint256).max);
         if (feed.roll != address(0)) revert RollAlreadyTallied();
@@ -691,7 +698,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         Feed storage feed = _feed(consumer, id);
         if (feed.rounds[0].complete != 0) return false;
         uint256[4] memory w = _windows(feed.request, 1);
-        bool empty = LibBit.popCount(feed.callers) < _attesting(feed).threshold;
+        bool empty = LibBit.popCount(_callers(feed, consumer, id)) < _attesting(feed).threshold;
         return block.timestamp >= (empty ? w[0] : w[3]);
     }
 
@@ -754,7 +761,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @inheritdoc IScoreOracle
     function rollOf(address consumer, uint256 id) external view returns (uint256 callers, address pointer) {
         Feed storage feed = _feed(consumer, id);
-        return (feed.callers, feed.roll);
+        return (_callers(feed, consumer, id), feed.roll);
     }
 
     /// @inheritdoc IScoreOracle

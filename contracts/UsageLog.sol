@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
+import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IMutToken} from "./interfaces/IMutToken.sol";
 import {IUsageLog} from "./interfaces/IUsageLog.sol";
 
@@ -20,10 +21,20 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
         bytes32 root;
     }
 
+    IDataAuction public immutable AUCTION;
+
     mapping(address mut => mapping(address publisher => Last)) internal _last;
+
+    constructor(IDataAuction auction) {
+        AUCTION = auction;
+    }
 
     /// @inheritdoc IUsageLog
     function close(address mut, Period calldata period) external nonReentrant returns (uint256 number) {
+        // Else a contract of anybody's could name any token that the publisher has approved.
+        (uint256 auctionId, address token) = IMutToken(mut).terms();
+        if (AUCTION.mutToken(auctionId) != mut) revert NotAMut(mut);
+
         Last storage previous = _last[mut][msg.sender];
         if (period.size < previous.size) revert LogShrank(previous.size, period.size);
         if (period.size == previous.size && previous.count != 0 && period.root != previous.root)
@@ -39,8 +50,6 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
 
         uint256 accrued;
         if (period.revenue != 0) {
-            // slither-disable-next-line unused-return (the auction's number is of no use here)
-            (, address token) = IMutToken(mut).terms();
             IERC20(token).safeTransferFrom(msg.sender, mut, period.revenue);
             accrued = IMutToken(mut).accrue();
         }

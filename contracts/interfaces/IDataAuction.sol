@@ -402,8 +402,9 @@ interface IDataAuction {
     //////////////////////////////////////////////////////////////*/
 
     /// @notice Mark a winner as delivered, once; by the exchange, in the deliver phase.
+    /// @param tag Of owner, payer and data set at this index, see types/Bid.sol.
     /// @param digest80 Upper 80 bits of the delivery's digest.
-    function recordDelivery(uint256 auctionId, Place calldata place, uint256 digest80) external;
+    function recordDelivery(uint256 auctionId, uint32 index, bytes13 tag, uint256 digest80) external;
 
     /// @notice Strike out a winner; by the exchange, which has checked the ground and the phase.
     function strikeOut(uint256 auctionId, uint256 index, IScoreOracle.Ground ground) external;
@@ -436,6 +437,11 @@ interface IDataAuction {
     /// @notice The auction's state and deadlines, in order: commitEnd, openStart, openEnd, revealStart, revealEnd,
     /// settleEnd, fetchEnd, deliverEnd, disputeEnd.
     function phases(uint256 auctionId) external view returns (State state, uint256[9] memory ends);
+
+    /// @notice The last four of these deadlines, which the exchange needs: it reads fewer slots.
+    function saleEnds(
+        uint256 auctionId
+    ) external view returns (State state, uint256 settleEnd, uint256 fetchEnd, uint256 deliverEnd, uint256 disputeEnd);
 
     /// @notice What the exchange needs: the buyer, the address of its encryption key, and the fee per index in wei.
     function buyerOf(uint256 auctionId) external view returns (address buyer, address key, uint256 fetchFee);

@@ -5,7 +5,8 @@ pragma solidity 0.8.37;
 /// @notice Where publishers of trained models close periods of their usage logs, and pay what they earned.
 /// There is one sequence of periods for each MUT and publisher. A period and its payment are one call, so neither
 /// stands without the other. A period without revenue is posted, too, so that silence shows.
-/// The contract holds nothing and nobody owns it. Who posts for a MUT that is not its business only pays its holders.
+/// The contract holds nothing and nobody owns it. It serves the MUTs of one DataAuction; who posts for one that is not
+/// its business only pays its holders.
 interface IUsageLog {
     /// @notice What is closed.
     /// @param size Entries of the log up to the period's end.
@@ -35,6 +36,8 @@ interface IUsageLog {
         uint256 accrued
     );
 
+    /// @notice Thrown when an address is no MUT of the auction contract.
+    error NotAMut(address mut);
     /// @notice Thrown when the log has fewer entries than the period before.
     error LogShrank(uint256 before, uint256 size);
     /// @notice Thrown when a log of the same size has another root.

@@ -231,7 +231,7 @@ def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deplo
         to_checksum_address(contract.exchange()), (oracle.address,), auction.transaction
     )
     factory, _ = _deploy(sender, salt, "DstFactory", auction.address)
-    usage_log, _ = _deploy(sender, salt, "UsageLog")
+    usage_log, _ = _deploy(sender, salt, "UsageLog", auction.address)
     return Deployment(
         contract.chain_id,
         block,

@@ -194,7 +194,7 @@ class BondReclaimed:
 
 @dataclass(frozen=True, slots=True)
 class BountyClaimed:
-    """Event of DataAuction."""
+    """Event of DataAuction and Settlement."""
 
     auction_id: AuctionId
     settler: ChecksumAddress
@@ -571,7 +571,7 @@ class SetProposed:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Event of DataAuction."""
+    """Event of DataAuction and Settlement."""
 
     auction_id: AuctionId
     marginals: Marginals
@@ -675,7 +675,7 @@ class VerdictSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """Event of DataAuction."""
+    """Event of DataAuction and Settlement."""
 
     auction_id: AuctionId
     proposal: bytes

@@ -16,6 +16,8 @@ UNREACHABLE = {
     "InvalidShortString": "names and versions of the typed data are constants",
     "StringTooLong": "likewise",
     "Create2EmptyBytecode": "clones have code",
+    "AddressEmptyCode": "the code of the settlement is there for ever",
+    "FailedCall": "a settlement that fails says why, unless it has no gas left",
     "CloneArgumentsTooLong": "clones carry one or two words",
     "ExpOverflow": "exponents are below 18.45 and bases below 19.45: at most e^55",
     "LnWadUndefined": "a base of 0 is answered before",
@@ -25,12 +27,13 @@ UNREACHABLE = {
 CONTRACTS = (
     "DataAuction",
     "TermsRules",
-    "Clearing",
+    "Settlement",
     "Exchange",
     "ScoreOracle",
     "MutToken",
     "DstToken",
     "DstFactory",
+    "UsageLog",
 )
 
 

@@ -354,10 +354,10 @@ class TestDeliver:
         self, protocol: Protocol
     ) -> None:
         auction = protocol.lead("deliver")
-        place = auction.entries[0].place
+        tag = auction.tag(0).to_bytes(13, "big")
         for sender in (BUYER.address, auction.entries[0].owner, SETTLER.address):
             with reverts("NotTheExchange", sender):
-                protocol.do("recordDelivery", auction.id, place, 1, sender=sender)
+                protocol.do("recordDelivery", auction.id, 0, tag, 1, sender=sender)
             with reverts("NotTheExchange", sender):
                 protocol.do("strikeOut", auction.id, 0, REFUTED, sender=sender)
 

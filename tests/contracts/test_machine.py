@@ -5,8 +5,8 @@ every step the slots, balances, supplies, credits and stakes must be the model's
 revert with the very error that the model expects, or not at all. Some operators are honest:
 whatever everybody else does, what they have at the oracle never shrinks.
 
-`QMIA_PROFILE=nightly` makes at least 300,000 calls, views not counted, in four parts for as many
-processes.
+`QMIA_PROFILE=nightly` makes at least 300,000 calls (`QMIA_CALLS`), views not counted, in four parts
+for as many processes.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ HONEST_VECTOR, NEAR_VECTOR, LIE, WITHHELD, ABSENCE = range(5)
 _DEPLOYED: list[Protocol] = []
 _PROOFS: dict[tuple[bytes, bytes], Any] = {}
 _CALLS: Counter[str] = Counter()
-PARTS, LEAST_CALLS = 4, 300_000
+PARTS, LEAST_CALLS = 4, int(os.environ.get("QMIA_CALLS") or 300_000)
 #: Another every night; a failure is repeated with the printed one.
 SEED = int(os.environ.get("QMIA_SEED") or (time.time() if NIGHTLY else 0))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_abi.abi import encode
 
 from tests.contracts.test_tokens import MIXED, Mut, ready
 from tests.support.auction import Protocol, person
@@ -24,7 +25,7 @@ class Usage:
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
         self.mut, self.holders = ready(protocol)
-        self.log: Contract = protocol.chain.deploy("UsageLog")
+        self.log: Contract = protocol.chain.deploy("UsageLog", protocol.auction)
         for publisher in (PUBLISHER, OTHER):
             protocol.fund(publisher)
             self.mut.fund(publisher, 10_000)
@@ -126,6 +127,18 @@ class TestRefused:
             with reverts("EndInvalid", end, bad):
                 usage.close(11, ROOTS[2], 1, end=bad)
 
+    def test_close__for_a_contract_that_is_no_mut__moves_no_token(self, usage: Usage) -> None:
+        """It says that it belongs to an auction that there is, and names the token it wants."""
+        chain, token = usage.protocol.chain, usage.protocol.token
+        auction, _ = usage.mut.ask("terms")
+        words = encode(["uint256", "address"], [auction, token.address])
+        parrot = chain.deploy("Parrot", words)
+        period = (1, usage.now(), 900, ROOTS[1], PRICES, ENTRIES)
+        with reverts("NotAMut", parrot.address):
+            chain.transact(usage.log, "close", parrot, period, sender=PUBLISHER)
+        assert usage.held(parrot) == 0
+        assert usage.held(PUBLISHER) == 10_000
+
     def test_close__without_the_money__leaves_nothing(self, usage: Usage) -> None:
         with pytest.raises(Reverted):
             usage.close(10, ROOTS[1], 10_001)
@@ -133,7 +146,7 @@ class TestRefused:
 
     def test_close__before_deliveries_are_resolved__is_refused(self, protocol: Protocol) -> None:
         auction = protocol.lead("deliver", **MIXED)
-        log = protocol.chain.deploy("UsageLog")
+        log = protocol.chain.deploy("UsageLog", protocol.auction)
         mut = Mut(auction)
         protocol.fund(PUBLISHER)
         mut.fund(PUBLISHER, 5)

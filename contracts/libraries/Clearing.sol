@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IDataAuction} from "./interfaces/IDataAuction.sol";
-import {Clock} from "./libraries/Clock.sol";
+import {IDataAuction} from "../interfaces/IDataAuction.sol";
+import {Clock} from "./Clock.sol";
 
 /// @title Clearing
-/// @notice From the walks over all bids to prices and sums. Apart from DataAuction, whose code would be too large with
-/// it; deployed by it, pure, holds nothing.
-contract Clearing {
+/// @notice From the walks over all bids to prices and sums.
+library Clearing {
     using Clock for Clock.Walk;
 
     uint256 internal constant PPB = 1e9;
@@ -20,13 +19,13 @@ contract Clearing {
     /// @param budget Cash in escrow.
     /// @param pool MUT that the buyer shares out.
     function clear(
-        Clock.Walk[3] calldata walks,
+        Clock.Walk[3] memory walks,
         uint256 beta,
         uint256 tranche,
         uint256 rho,
         uint256 budget,
         uint256 pool
-    ) external pure returns (IDataAuction.Outcome memory o) {
+    ) internal pure returns (IDataAuction.Outcome memory o) {
         Clock.Walk memory all = walks[0];
         Clock.Walk memory flagged = walks[1];
         Clock.Walk memory unflagged = walks[2];
