@@ -1,5 +1,6 @@
 // One auction's story from its logs: terms in plain words, times, bids, prices.
 
+import { pause } from "./chain.js";
 import { supplyCurve } from "./chart.js";
 import { h } from "./dom.js";
 import { phaseText } from "./list.js";
@@ -18,7 +19,7 @@ export async function auctionView(app, id) {
     app.chain.panels(state.terms.scoring.operatorSet),
   ]);
   const taking = state.state === "open" && state.phase(now).name === "commit";
-  return [
+  const head = [
     h("h1", {}, t("auction.title", { id })),
     h("p", { className: "phase" }, phaseText(state, now)),
     taking && h("p", {}, h("a", { className: "button", href: `#/offer/${id}` }, t("auction.offer"))),
@@ -27,10 +28,14 @@ export async function auctionView(app, id) {
     h("h2", {}, t("auction.phases")),
     times(state, now),
     h("h2", {}, t("auction.bids")),
-    state.bids.length ? bids(state, unit) : h("p", {}, t("auction.bids.none")),
-    state.outcome && curve(state, unit),
-    ...story(state, unit),
   ].filter(Boolean);
+  // With thousands of bids each of these takes a while, and clicks are answered in between.
+  await pause();
+  const listed = state.bids.length ? bids(state, unit) : h("p", {}, t("auction.bids.none"));
+  await pause();
+  const drawn = state.outcome && curve(state, unit);
+  await pause();
+  return [...head, listed, drawn, ...(await story(state, unit))].filter(Boolean);
 }
 
 function terms(state, unit, [first, appeal]) {

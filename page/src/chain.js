@@ -24,7 +24,20 @@ export const ABI = {
   ScoreOracle: scoreOracle.abi,
   MutToken: mutToken.abi,
 };
-const RANGE = 5000n;
+/** Events by topic: to look through the whole ABI for each log would take most of the time. */
+const EVENTS = new Map(
+  Object.values(ABI)
+    .flat()
+    .filter((each) => each.type === "event")
+    .map((each) => [toEventSelector(each), each]),
+);
+const RANGE = 10_000n; // What public nodes answer; it shrinks where they do not.
+const PAUSE = 250;
+const MONTH = 30 * 86400; // The longest phase.
+
+/** Lets the page answer to clicks between two parts of long work. */
+export const pause = () => new Promise((done) => setTimeout(done));
+
 const PHASES = ["commit", "draw", "open", "score", "reveal", "settle", "fetch", "deliver", "dispute"];
 
 /** The contracts of one deployment, as one node shows them. */
@@ -82,7 +95,7 @@ export class Chain {
   async events(name, topics, from, to) {
     const found = [];
     const address = this.address(name);
-    let [start, width] = [from, RANGE];
+    let [start, width, read] = [from, RANGE, 0];
     while (start <= to) {
       const end = start + width - 1n < to ? start + width - 1n : to;
       let logs;
@@ -103,8 +116,11 @@ export class Chain {
           !log.removed && block >= start && block <= end && place > last && isAddressEqual(log.address, address);
         must(right, "the node's logs are not in order; ask another node");
         last = place;
-        const { eventName, args } = decodeEventLog({ abi: ABI[name], data: log.data, topics: log.topics });
-        found.push({ name: eventName, args, block, log: Number(log.logIndex), transaction: log.transactionHash });
+        const entry = EVENTS.get(log.topics[0]);
+        must(entry, `the node gives a log that ${name} does not have; ask another node`);
+        const { args } = decodeEventLog({ abi: [entry], data: log.data, topics: log.topics });
+        found.push({ name: entry.name, args, block, log: Number(log.logIndex), transaction: log.transactionHash });
+        if (++read % PAUSE === 0) await pause();
       }
       start = end + 1n;
     }
@@ -123,12 +139,16 @@ export class Chain {
     const at = { blockNumber: block.number };
     const number = BigInt(id);
     const topic = `0x${number.toString(16).padStart(64, "0")}`;
-    const from = BigInt(this.deployment.block);
-    const [own, sales, count, [state, ends]] = await Promise.all([
-      this.events("DataAuction", [null, topic], from, block.number),
-      this.events("Exchange", [null, topic], from, block.number),
+    const [count, [state, ends]] = await Promise.all([
       this.read("DataAuction", "bidCount", [number], at),
       this.read("DataAuction", "phases", [number], at),
+    ]);
+    let from = BigInt(this.deployment.block);
+    // Years of blocks lie before a late auction: it was created at most a month before its bids were in.
+    if (block.number - from > RANGE) from = await this.#blockAt(from, Number(ends[0]) - MONTH);
+    const [own, sales] = await Promise.all([
+      this.events("DataAuction", [null, topic], from, block.number),
+      this.events("Exchange", [null, topic], from, block.number),
     ]);
     return new AuctionState(this, number, merged(own, sales), count, state, ends.map(Number), block);
   }
@@ -178,8 +198,8 @@ export class Chain {
     return [first, appeal];
   }
 
-  /** `prevrandao` of the first block at or after a time. */
-  async randomness(from, time) {
+  /** Number of the first block at or after a time, or the newest one. */
+  async #blockAt(from, time) {
     let [low, high] = [from, (await this.client.getBlock()).number];
     while (low < high) {
       const middle = (low + high) / 2n;
@@ -187,7 +207,12 @@ export class Chain {
       if (Number(block.timestamp) >= time) high = middle;
       else low = middle + 1n;
     }
-    const block = await this.client.getBlock({ blockNumber: low });
+    return low;
+  }
+
+  /** `prevrandao` of the first block at or after a time. */
+  async randomness(from, time) {
+    const block = await this.client.getBlock({ blockNumber: await this.#blockAt(from, time) });
     must(Number(block.timestamp) >= time, "the block that draws the samples is not there yet");
     return fromHex(block.mixHash);
   }

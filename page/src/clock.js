@@ -37,7 +37,13 @@ const below = (a, b) => a.num * b.den < b.num * a.den;
  */
 export function run(bids, beta, tranche = 0) {
   const able = bids.filter((bid) => bid.weight > 0n && bid.cost <= beta);
-  const ordered = able.sort((a, b) => (comesAfter(a, b) ? 1 : -1));
+  // Plain numbers order nearly all bids; where they are too close, integers decide.
+  const ratio = new Map(able.map((bid) => [bid, Number(bid.cost) / Number(bid.weight)]));
+  const ordered = able.sort((a, b) => {
+    const [x, y] = [ratio.get(a), ratio.get(b)];
+    if (Math.abs(x - y) > 1e-9 * Math.max(x, y)) return x - y;
+    return comesAfter(a, b) ? 1 : -1;
+  });
   const last = (clock) => clock.winners.at(-1)?.index ?? NONE;
   const all = descend(ordered, beta);
   const marginals = { all: last(all), flagged: NONE, unflagged: NONE };

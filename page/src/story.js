@@ -1,5 +1,6 @@
 // What anybody can see of an auction, from its logs alone: whether its price is right, and where the money went.
 
+import { pause } from "./chain.js";
 import { h, save } from "./dom.js";
 import { entered, outcomeOf } from "./purchase.js";
 import { row, table } from "./table.js";
@@ -48,11 +49,14 @@ export function payments(state) {
   return [...all.values()].sort((a, b) => (a.cash === b.cash ? a.bids[0] - b.bids[0] : a.cash < b.cash ? 1 : -1));
 }
 
-export function story(state, unit) {
+export async function story(state, unit) {
   const mut = { ...unit, symbol: "MUT" };
   const parts = [];
   if (state.outcome) {
     const right = isRight(state);
+    await pause();
+    const paid = payments(state);
+    await pause();
     parts.push(
       h(
         "p",
@@ -64,7 +68,7 @@ export function story(state, unit) {
       table(
         t("story.money"),
         ["address", "bids", "cash", "mut", "taken", "bonds"].map((name) => t(`story.column.${name}`)),
-        payments(state),
+        paid,
         (each) =>
           row(
             accountLink(each.address),

@@ -50,8 +50,8 @@ for (const [name, account] of WALLETS) {
 class Served:
     """The page, served on a free port by a thread."""
 
-    def __init__(self, market: Market, folder: Path = PAGE) -> None:
-        app = site(folder, market.deployment, market.anvil.url, market.store)
+    def __init__(self, market: Market, folder: Path = PAGE, *, rpc: str = "") -> None:
+        app = site(folder, market.deployment, rpc or market.anvil.url, market.store)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
