@@ -110,7 +110,9 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
             "rewards": [f"bid {index}: {amount}" for index, amount in paid],
             "returns_to_the_buyer": currency.format(outcome.refund),
             "next": f"winners deliver their keys (qmia provider deliver {auction}), then"
-            f" qmia buyer receive {auction}",
+            f" qmia buyer receive {auction}"
+            if winners
+            else f"nobody won, and all comes back to the buyer: qmia buyer withdraw {auction}",
         },
         json=False,
     )

@@ -617,14 +617,21 @@ def _show_standings(
     currency: Currency,
     auction: int,
 ) -> None:
+    from oracles.mechanism.weights import GRID, WAD
+
     if not rows:
         stdout.print("The chain has no bid of this book.")
         return
     shown = ("index", "owner", "cost", "q", "phi", "weight", "won", "reward")
 
     def value(row: dict[str, Any], name: str) -> Any:
-        money = name in ("cost", "reward") and row[name] is not None
-        return currency.format(int(row[name])) if money else row[name]
+        if row[name] is None:
+            return None
+        if name in ("cost", "reward"):
+            return currency.format(int(row[name]))
+        if name in ("q", "phi"):
+            return f"{row[name] / GRID:.4f}"
+        return f"{int(row[name]) / WAD:.6f}" if name == "weight" else row[name]
 
     stdout.print(table([{name: value(row, name) for name in shown} for row in rows]))
     for row, (index, step) in zip(rows, steps, strict=True):

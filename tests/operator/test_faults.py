@@ -14,6 +14,8 @@ import pytest
 
 from oracles.chain.terms import DataSet
 from tests.operator.network import DURATIONS, ENTRY_FEE, GWEI, Network, texts
+from tests.support.faults import Unruly
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +116,26 @@ def test_node__down_and_back__nothing_is_lost(network: Network) -> None:
         network.conclude(auction, providers)
     finally:
         cable.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_node__unruly__daemons_score_all_the_same(tmp_path: Path, seed: int) -> None:
+    """Late, lost, empty, partial, stale, doubled, null and limited answers, one in eight."""
+    network = Network(tmp_path, operators=1, threshold=1)
+    between = Middleman(network.node.url)
+    between.hook = Unruly(seed, share=0.12)
+    try:
+        rewire(network, 0, [between.url])
+        network.start()
+        auction, providers = network.auction()
+        network.score(auction)
+        network.conclude(auction, providers)
+        assert network.daemons[0].alive
+        assert not network.daemons[0].events("exc_info")
+    finally:
+        between.close()
+        network.close()
 
 
 @pytest.mark.slow
