@@ -62,6 +62,8 @@ class Sender:
         self.signer = signer
         self._pending = Pending(pending)
         self._desk = KeyDesk(pending)
+        #: What this sender has done, for the message of a failure that comes after it.
+        self.done: list[str] = []
         self._cap = None if max_fee_gwei is None else int(max_fee_gwei * 10**9)
 
     @property
@@ -108,7 +110,9 @@ class Sender:
         if sent != self._pending.sent[-1]:
             raise self._earlier(sent, receipt)
         self._pending.clear()
-        if receipt["status"] != 1:
+        if receipt["status"] == 1:
+            self.done.append(f"{name}{_told(receipt)} as {sent.hash}")
+        else:
             raise ChainError(
                 f"{name} reverted in block {receipt['blockNumber']} ({sent.hash}): something"
                 " changed after it was simulated; only gas was spent"
@@ -156,11 +160,10 @@ class Sender:
         """Say what an earlier command did; it is over with that."""
         self._pending.clear()
         how = "went through" if receipt["status"] == 1 else "reverted"
-        told = (f"{type(b).__name__} {getattr(b, 'auction_id', '')}" for b in bodies(receipt))
-        seen = f" ({', '.join(told).strip()})" if receipt["logs"] else ""
         return ChainError(
             f"{sent.what} of an earlier command {how} in block {receipt['blockNumber']}, as"
-            f" {sent.hash}{seen}. Nothing was sent now: run the command again if it is still needed"
+            f" {sent.hash}{_told(receipt)}. Nothing was sent now: run the command again if it is"
+            " still needed"
         )
 
     def _envelope(self, value: int, gas: int) -> TxParams:
@@ -188,6 +191,12 @@ class Sender:
     @cached_property
     def _chain_id(self) -> int:
         return self.web3.eth.chain_id
+
+
+def _told(receipt: TxReceipt) -> str:
+    """The events of a transaction, in parentheses."""
+    told = [f"{type(b).__name__} {getattr(b, 'auction_id', '')}".strip() for b in bodies(receipt)]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _name(call: ContractFunction | ContractConstructor) -> str:

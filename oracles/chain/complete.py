@@ -7,9 +7,13 @@ auctions, members' commitments and rolls in storage, read at the last block of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from oracles.chain import rpc
 from oracles.chain.auction import State
+from oracles.chain.events import read_events
 from oracles.chain.packing import (
     PackedBid,
     Status,
@@ -20,18 +24,78 @@ from oracles.chain.packing import (
 from oracles.errors import GapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from web3 import Web3
 
     from oracles.chain.deployment import Deployment
+    from oracles.chain.events import Event
     from oracles.chain.state import AuctionState, Commitment, Round
 
+T = TypeVar("T")
+
+#: Seconds after which an incomplete answer is asked for again.
+PAUSES: Final = (0.5, 1.0, 2.0)
 #: Bids asked for at once.
 _BIDS: Final = 500
 _NOWHERE: Final = "0x" + "00" * 20
 #: Whether a part is paid stands in no state: it decides nothing here.
 _PAID: Final = Status.CASH_PAID | Status.MUT_PAID | Status.BOND_PAID
+
+
+def whole(web3: Web3, read: Callable[[], T], *, sleep: Callable[[float], object] = time.sleep) -> T:
+    """Read something until it is whole, from the next node where there is one.
+
+    Args:
+        web3: connection.
+        read: raises a `GapError` where something is missing.
+        sleep: between two tries.
+
+    Raises:
+        GapError: it stays incomplete.
+    """
+    pauses = iter(PAUSES)
+    while True:
+        try:
+            return read()
+        except GapError:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+        rpc.turn_to_next(web3)
+        sleep(pause)
+
+
+def read_whole(web3: Web3, deployment: Deployment, contracts: Sequence[str]) -> list[Event]:
+    """All events of contracts of a deployment, with as many auctions and sets as there are.
+
+    Args:
+        web3: connection.
+        deployment: where the contracts are.
+        contracts: by name: `DataAuction`, `ScoreOracle`, or both.
+
+    Raises:
+        GapError: the node's logs stay incomplete.
+        NodeError: the node does not answer.
+    """
+
+    def read() -> list[Event]:
+        newest = rpc.newest(web3)
+        addresses = [deployment.address(name) for name in contracts]
+        events = list(read_events(web3, addresses, deployment.block, newest))
+        told = Counter(event.name for event in events)
+        for name, event, count in (
+            ("DataAuction", "AuctionCreated", deployment.auction(web3).auction_count),
+            ("ScoreOracle", "SetProposed", deployment.oracle(web3).set_count),
+        ):
+            if name in contracts and told[event] != (held := count(block=newest)):
+                raise GapError(
+                    f"{name} counts {held} {event}, but the node's logs have {told[event]}; try"
+                    " again, or name another node"
+                )
+        return events
+
+    return whole(web3, read)
 
 
 def check_auction(

@@ -93,6 +93,18 @@ _MAY_BE_NULL: Final = frozenset(
         "eth_getBlockByNumber",
     }
 )
+_QUANTITIES: Final = frozenset(
+    {
+        "eth_blockNumber",
+        "eth_chainId",
+        "eth_estimateGas",
+        "eth_gasPrice",
+        "eth_getBalance",
+        "eth_getTransactionCount",
+        "eth_maxPriorityFeePerGas",
+    }
+)
+_DATA: Final = frozenset({"eth_call", "eth_getCode", "eth_sendRawTransaction"})
 #: HTTP: the node took too long.
 _TIMED_OUT: Final = frozenset({408, 504, 524})
 _METHOD_MISSING: Final = frozenset({-32601, -32004})
@@ -261,6 +273,8 @@ class _Node:
             "result" not in answer or (method.startswith("eth_") and method not in _MAY_BE_NULL)
         ):
             raise _UnfitError(f"{self.name} answers {method} with null")
+        if not _fits(method, answer.get("result")):
+            raise _UnfitError(f"{self.name} answers {method} with something of another kind")
         self.answered = True
         return answer
 
@@ -310,6 +324,17 @@ class _Node:
         if code in _METHOD_MISSING or code == -32603 or _LAGGING_WORDS.search(message):
             raise _UnfitError(said, passes=False, code=code)
         raise NodeError(said, code, final=True)
+
+
+def _fits(method: str, result: Any) -> bool:
+    """Whether an answer is of the kind that its question asks for (Ethereum JSON-RPC)."""
+    if method in _QUANTITIES:
+        return isinstance(result, str) and bool(re.fullmatch("0x[0-9a-fA-F]{1,64}", result))
+    if method in _DATA:
+        return isinstance(result, str) and bool(re.fullmatch("0x(?:[0-9a-fA-F]{2})*", result))
+    if method == "eth_getLogs":
+        return isinstance(result, list) and all(isinstance(each, dict) for each in result)
+    return method not in _MAY_BE_NULL or result is None or isinstance(result, dict)
 
 
 def _called(request: bytes) -> str:

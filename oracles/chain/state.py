@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from oracles.chain import rpc
 from oracles.chain.auction import State
-from oracles.chain.complete import check_auction
+from oracles.chain.complete import check_auction, whole
 from oracles.chain.events import Event, read_events
 from oracles.chain.packing import (
     Place,
@@ -67,8 +67,6 @@ if TYPE_CHECKING:
 
 #: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
 LOCK_SECONDS: Final = 7 * 86_400
-#: Seconds after which an incomplete answer is asked for again.
-_PAUSES: Final = (0.5, 1.0, 2.0)
 
 
 class Seat(NamedTuple):
@@ -464,16 +462,7 @@ def load_auction(
         GapError: the logs stay incomplete.
         ChainError: there is no such auction, or the node does not answer.
     """
-    pauses = iter(_PAUSES)
-    while True:
-        try:
-            return _read_auction(web3, deployment, auction)
-        except GapError:
-            pause = next(pauses, None)
-            if pause is None:
-                raise
-        rpc.turn_to_next(web3)
-        sleep(pause)
+    return whole(web3, lambda: _read_auction(web3, deployment, auction), sleep=sleep)
 
 
 def _read_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionState:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from oracles.cli.output import fail, stdout
+from oracles.cli.output import done_before, fail, stdout
 from oracles.errors import QmiaError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a letter
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
+    done_before()  # of an earlier command in this process
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_roles()
         sys.exit(0 if arguments else 2)
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         importlib.import_module(f"oracles.cli.{role}").app(args=rest, prog_name=f"qmia {role}")
     except QmiaError as error:
-        fail(str(error), error.exit_code)
+        fail(f"{error}{done_before()}", error.exit_code)
 
 
 def _print_roles() -> None:

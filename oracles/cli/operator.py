@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr
+from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, watch
 from oracles.errors import ConfigError
 from oracles.money import ETHER
 from oracles.when import local, moment
@@ -58,7 +58,7 @@ def _sender(settings: Settings) -> Sender:
     except OSError as error:
         raise ConfigError(f"cannot make {settings.state}: {error.strerror or error}") from error
     pending = settings.state / "sent.json"
-    return Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei, pending=pending)
+    return watch(Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei, pending=pending))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from eth_utils.address import is_hex_address, to_checksum_address
 
-from oracles.cli.output import stderr
+from oracles.cli.output import stderr, watch
 from oracles.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class Session:
         # Beside the key, whose nonces they use: every role that has the key finds them.
         beside = self.keystore or self.deployment_file.with_name(signer.address)
         pending = desk_path(beside, self.deployment().chain_id)
-        return Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
+        return watch(
+            Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
+        )
 
     def _signer(self) -> Signer:
         from oracles.chain.keystore import read_secret

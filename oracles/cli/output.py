@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from oracles.chain.client import Sender
     from oracles.progress import Progress as ProgressCallback
 
 #: Where output goes to a file or a program, no line is cut or broken, however long.
@@ -25,6 +26,8 @@ def _console(*, to_stderr: bool) -> Console:
     stream = sys.stderr if to_stderr else sys.stdout
     return Console(stderr=to_stderr, width=None if stream.isatty() else _UNBOUNDED)
 
+
+_senders: list[Sender] = []
 
 #: For people: progress, notes and errors. Data goes to standard output.
 stderr = _console(to_stderr=True)
@@ -113,6 +116,19 @@ def bars() -> Iterator[ProgressCallback]:
             progress.update(tasks[stage], completed=done, total=total)
 
         yield advance
+
+
+def watch(sender: Sender) -> Sender:
+    """Remember a sender: a failure after what it has done must not read as if nothing was."""
+    _senders.append(sender)
+    return sender
+
+
+def done_before() -> str:
+    """What this command's senders have done, for the message of its failure; then forgotten."""
+    done = [each for sender in _senders for each in sender.done]
+    _senders.clear()
+    return f". Done before that, so do not repeat it: {'; '.join(done)}" if done else ""
 
 
 def fail(message: str, exit_code: int = 2) -> NoReturn:

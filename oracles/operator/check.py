@@ -14,8 +14,8 @@ from eth_utils.address import to_checksum_address
 
 from oracles.chain import fees, rpc
 from oracles.chain.auction import State
+from oracles.chain.complete import read_whole
 from oracles.chain.deployment import Deployment
-from oracles.chain.events import read_events
 from oracles.chain.typed_events import (
     AuctionCreated,
     OperatorRegistered,
@@ -154,7 +154,7 @@ def _operator(settings: Settings, load: LoadSigner, load_keys: LoadKeys) -> Iter
     credit, least = oracle.credit_of(address), oracle.min_stake()
     detail = f"{ETHER.format(credit)}; the least stake of an auction is {ETHER.format(least)}"
     yield _verdict("credit", credit >= least, detail)
-    events = list(read_events(web3, [oracle.address], deployment.block, rpc.newest(web3)))
+    events = read_whole(web3, deployment, ["ScoreOracle"])
     published = [
         event.body.key_x + event.body.key_y
         for event in events
@@ -204,9 +204,7 @@ def _windows(settings: Settings, load: LoadSigner) -> Iterator[CheckResult]:
     signer = load()
     address = signer.address if signer else settings.address
     oracle, contract = deployment.oracle(web3), deployment.auction(web3)
-    for event in read_events(
-        web3, [contract.address], deployment.block, head["number"], kinds=[AuctionCreated]
-    ):
+    for event in read_whole(web3, deployment, ["DataAuction"]):
         if not isinstance(event.body, AuctionCreated):
             continue
         auction, terms = event.body.auction_id, event.body.terms

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import rpc
+from oracles.chain.complete import read_whole
 from oracles.chain.deployment import Deployment
-from oracles.chain.events import read_events
 from oracles.chain.state import load_auction
 from oracles.chain.typed_events import (
     AuctionCreated,
     DueClaimed,
     FeeClaimed,
-    SetAccepted,
-    SetLeft,
     SetProposed,
 )
 from oracles.errors import ConfigError
@@ -39,21 +37,18 @@ def status(settings: Settings) -> dict[str, Any]:
     address = settings.named_address()
     if address is None:
         raise ConfigError("set `address`, or a key, to say which operator is meant")
-    oracle, contract = deployment.oracle(web3), deployment.auction(web3)
+    oracle = deployment.oracle(web3)
     newest = rpc.block(web3, "latest")
-    addresses = [oracle.address, contract.address]
     mine: set[int] = set()
     accepted: set[int] = set()
     auctions, earned, repaid, now = [], 0, 0, newest["timestamp"]
-    for event in read_events(web3, addresses, deployment.block, newest["number"]):
+    for event in read_whole(web3, deployment, ("ScoreOracle", "DataAuction")):
         match event.body:
             case SetProposed(operator_set=number, first=first, appeal=appeal):
-                if address in (*first.members, *appeal.members):
+                if address in (members := (*first.members, *appeal.members)):
                     mine.add(number)
-            case SetAccepted(operator_set=number, member=member) if member == address:
-                accepted.add(number)
-            case SetLeft(operator_set=number, member=member) if member == address:
-                accepted.discard(number)
+                    if oracle.set_of(number).accepted >> members.index(address) & 1:
+                        accepted.add(number)
             case FeeClaimed(member=member, amount=amount) if member == address:
                 earned += amount
             case DueClaimed(account=account, amount=amount) if account == address:

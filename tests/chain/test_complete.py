@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracles.audit.node import Node
-from oracles.chain import rpc, state
+from oracles.chain import complete, rpc
 from oracles.chain.deployment import Deployment
 from oracles.chain.events import topic_of
 from oracles.chain.rpc import connect
@@ -81,7 +81,7 @@ def between(market: Market) -> Iterator[Middleman]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rpc, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(state, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(complete, "PAUSES", (0.01, 0.01))
     monkeypatch.setattr("oracles.audit.node._PAUSE", 0.01)
 
 
