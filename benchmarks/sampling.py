@@ -69,7 +69,7 @@ POOL = (
 SMALL_PAGE = 1500
 SIZES = (10, 100, 1000)
 #: Pages that are opened of a set, whatever its size.
-SAMPLES = 16
+SAMPLES = 8
 
 
 def paged(documents: Iterable[Document]) -> tuple[list[bytes], Sketch]:
