@@ -41,6 +41,8 @@ ENGLISH = [word for word in wordfreq.top_n_list("en", 20_000) if word.isalpha()]
 STOP = ENGLISH[:150]
 IS_STOP = frozenset(STOP)
 HIDDEN, EPOCHS, SCALE = 32, 14, 4.0
+#: Sources of which more is lost, and why that is accepted.
+KNOWN = {"spam": "words against filters, between remains of markup"}
 FRAMES = (
     "the {} of the {} was {} when the {} came to the {}",
     "a {} {} is not the {} of {} and {}",
@@ -301,10 +303,11 @@ def main() -> int:
     rows = measure(options.passages)
     names = {**dict.fromkeys(n for n in kinds([["a"] * 9], [["a"] * 9], 4, random.Random(1)))}
     real = [row for row in rows if row["text"] not in names]
-    unfair = [row["text"] for row in real if row["lost"] > 0.05]
+    known = [f"{name} ({reason})" for name, reason in KNOWN.items()]
+    unfair = [row["text"] for row in real if row["lost"] > 0.05 and row["text"] not in KNOWN]
     show(
         real + [r for r in rows if r["text"] in names],
-        {"unfair": unfair},
+        {"known": known, "unfair": unfair},
         as_json=options.json,
         docs="coherence" * options.docs,
     )
