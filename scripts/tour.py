@@ -39,6 +39,7 @@ FINETUNE = demo.ROOT / ".build" / "finetune" / "bin" / "python"
 MODEL = "tiny"
 #: Smallest units for a million tokens: what makes three answers worth some LUSD.
 PRICES = f"[{MODEL}]\nin = 100_000_000_000\nout = 400_000_000_000\n"
+ADDRESS = "/v1/chat/completions"
 #: Seconds that a server may take to start.
 PATIENCE = 300
 
@@ -139,13 +140,12 @@ def serving(tour: Tour) -> dict[str, Any]:
 def customers(tour: Tour) -> dict[str, Any]:
     """Three customers call it; one leaves in the middle of its answer."""
     with httpx.Client(base_url=tour.meter, timeout=120) as client:
-        whole = client.post(*_asking("ann"))
+        whole = client.post(ADDRESS, **_asking("ann"))
         whole.raise_for_status()
         tour.receipts["ann"] = whole.headers[RECEIPT]
-        stream = client.post(*_asking("ben", stream=True))
+        stream = client.post(ADDRESS, **_asking("ben", stream=True))
         tour.receipts["ben"] = stream.text.split(f": {RECEIPT} ")[1].split("\n")[0]
-        address, body, headers = _asking("eve", stream=True, max_tokens=100)
-        with client.stream("POST", address, json=body, headers=headers) as reply:
+        with client.stream("POST", ADDRESS, **_asking("eve", stream=True, max_tokens=100)) as reply:
             for line in reply.iter_lines():
                 if '"content"' in line:
                     break
@@ -218,10 +218,10 @@ STEPS: tuple[Callable[[Tour], dict[str, Any]], ...] = (
 # TOOLS
 
 
-def _asking(who: str, **more: Any) -> tuple[Any, ...]:
+def _asking(who: str, **more: Any) -> dict[str, Any]:
     message = {"role": "user", "content": "The President of the United States said"}
     body = {"model": MODEL, "messages": [message], "max_tokens": 24, **more}
-    return "/v1/chat/completions", body, {"authorization": f"Bearer {who}"}
+    return {"json": body, "headers": {"authorization": f"Bearer {who}"}}
 
 
 def run(command: list[str]) -> str:
@@ -272,7 +272,7 @@ def tour(folder: Path) -> dict[str, Any]:
     with ExitStack() as processes:
         sale = demo.sell(folder, processes)
         demo.private(folder / "passphrase", "tour")
-        key = Account.encrypt(demo.account(1).key, "tour", iterations=1000)
+        key = Account.encrypt(demo.account(1).key, "tour", iterations=1024)
         demo.private(folder / "buyer.json", json.dumps(key))
         told = Tour(sale, folder)
         processes.enter_context(told.serving)

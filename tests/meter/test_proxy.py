@@ -16,7 +16,7 @@ import uvicorn
 
 from oracles.chain.signers import LocalSigner
 from oracles.errors import ChainError, InputError
-from oracles.meter.events import Prices
+from oracles.meter.events import Prices, Usage
 from oracles.meter.log import Receipt, UsageLog, read_events
 from oracles.meter.proxy import RECEIPT, Proxy, Writer
 from oracles.meter.tree import includes
@@ -364,6 +364,14 @@ def test_price_list__that_changes_under_way__prices_what_comes_after_it(world: W
     gone = world.writer.append("prices", Prices({"other": (1, 1)}).plain())
     with pytest.raises(InputError, match="leaves out tiny"):
         asyncio.run_coroutine_threadsafe(gone, loop).result(20)
+
+
+def test_batch__with_a_price_list_in_it__prices_each_answer_by_its_place(world: World) -> None:
+    new = Prices({"tiny": (3, 9)})
+    answer = Usage("tiny", "ab" * 16, 1, 1, "usage", complete=True)
+    receipts = world.writer._append([answer, ("prices", new.plain()), answer])
+    assert all(isinstance(each, Receipt) for each in receipts)
+    assert [event["amount"] for event in world.events()] == [str(2 + 8), str(3 + 9)]
 
 
 def test_signer__that_refuses__lets_the_answer_out_without_receipt(
