@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from oracles.companion.journal import Journal
 from oracles.companion.notices import Notice, Notifier
 from oracles.companion.settings import Mail
 from oracles.errors import ConfigError
+from oracles.service import systemd
 from tests.companion.world import Hook, World
 
 if TYPE_CHECKING:
@@ -297,3 +299,18 @@ def test_mail__address_that_would_break_a_header__is_refused() -> None:
 def test_settings__neither_book_nor_shares__said(world: World) -> None:
     with pytest.raises(ConfigError, match="name the bid book"):
         world.settings("cheap", book=None)
+
+
+def test_systemd__is_told_line_by_line_and_silence_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        systemd.notify(watchdog=1, status="a line\nREADY=1")
+        assert heard.recv(1000) == b"WATCHDOG=1\nSTATUS=a line READY=1"
+    path.unlink()
+    systemd.notify(ready=1)
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    systemd.notify(ready=1)
