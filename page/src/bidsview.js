@@ -3,6 +3,7 @@
 import * as bids from "./bids.js";
 import * as book from "./book.js";
 import { calendar } from "./calendar.js";
+import { ABI } from "./chain.js";
 import { cidOf } from "./cid.js";
 import { must } from "./bytes.js";
 import { h, save } from "./dom.js";
@@ -47,6 +48,7 @@ async function card(app, bid) {
   const box = h("div", {});
   const reward = own?.revealed && own.revealed.weight && state.won(own) && !own.struckOut ? state.reward(own) : null;
   if (DO[next.step]) box.append(await action(app, state, bid, next.step));
+  if (own && app.wallet?.account === bid.owner) box.append(...(await more(app, state, bid, own, now, unit)));
   return h(
     "li",
     { className: "card", "data-auction": bid.auction, "data-step": next.step },
@@ -127,6 +129,26 @@ const DO = {
 async function action(app, state, bid, step) {
   if (app.wallet?.account !== bid.owner) return h("p", {}, t("bids.account", { account: short(bid.owner) }));
   return DO[step](app, state, bid);
+}
+
+/** What an owner may do besides: withdraw while bids are taken, and collect what the buyer's model earned. */
+async function more(app, state, bid, own, now, unit) {
+  if (state.state === "open" && now < state.ends[0] && !own.withdrawn) {
+    const button = await call("withdraw", bids.withdraw)(app, state, bid);
+    button.className = "plain";
+    return [h("p", {}, button, " ", t("bids.withdraw", { fee: ether(state.entryFee) }))];
+  }
+  if (!own.claims || !state.outcome?.outcome.mutSupply) return [];
+  const address = await app.chain.read("DataAuction", "mutToken", [state.id]);
+  const ask = (functionName) =>
+    app.chain.client.readContract({ address, abi: ABI.MutToken, functionName, args: [bid.owner] });
+  const [held, due] = await Promise.all([ask("balanceOf"), ask("revenueOf")]);
+  if (!held && !due) return [];
+  const sums = { held: money(held, { ...unit, symbol: "MUT" }), due: money(due, unit) };
+  const collect = call("collect", () => ({ address, abi: ABI.MutToken, functionName: "claimFor", args: [bid.owner] }));
+  return [h("p", { "data-revenue": "" }, t("bids.revenue", sums)), due > 0n && (await collect(app, state, bid))].filter(
+    Boolean,
+  );
 }
 
 /** A file of the bid, kept in this browser or chosen again. */

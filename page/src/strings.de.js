@@ -199,6 +199,11 @@ export default {
   "do.deliver": "Schlüssel übergeben",
   "do.claim": "Abholen",
   "do.reclaim": "Kaution zurücknehmen",
+  "do.withdraw": "Dieses Gebot zurückziehen",
+  "do.collect": "Die Erträge abholen",
+  "bids.withdraw":
+    "Nur solange Gebote angenommen werden. Die Kaution kommt zurück, wenn das Bieten endet; die Gebühr von {fee} nicht.",
+  "bids.revenue": "Sie halten {held} an Ertragsanteilen; {due} an Erträgen warten auf Sie.",
   "calendar.open": "Q-MIA Auktion {id}: Stichprobe öffnen",
   "calendar.reveal": "Q-MIA Auktion {id}: Preis aufdecken",
   "calendar.deliver": "Q-MIA Auktion {id}: Schlüssel übergeben, falls gewonnen",

@@ -192,6 +192,11 @@ export default {
   "do.deliver": "Hand over the key",
   "do.claim": "Claim",
   "do.reclaim": "Take back the deposit",
+  "do.withdraw": "Withdraw this bid",
+  "do.collect": "Collect the revenue",
+  "bids.withdraw":
+    "Only while bids are taken. The deposit comes back when bidding ends; the entry fee of {fee} does not.",
+  "bids.revenue": "You hold {held} in revenue shares; {due} of revenue wait for you.",
   "calendar.open": "Q-MIA auction {id}: open the sample",
   "calendar.reveal": "Q-MIA auction {id}: reveal the price",
   "calendar.deliver": "Q-MIA auction {id}: hand over the key if you won",

@@ -89,6 +89,12 @@ def test_provider__sells_from_the_page_alone__beside_one_with_the_client(
     someone.page.locator('[data-step="done"]').wait_for()
     assert market.token.balance_of(signer("page").address) >= 60 * UNIT * 3 // 4
 
+    buyer.deposit_revenue(auction, 8 * UNIT)
+    before = market.token.balance_of(signer("page").address)
+    someone.go("bids").connect().button("Collect the revenue").click()
+    someone.page.get_by_text("0 LUSD of revenue wait for you").wait_for()
+    assert market.token.balance_of(signer("page").address) > before
+
     someone.go(f"auction/{auction}")
     rows = someone.page.locator("table").nth(1).locator("tbody tr")
     rows.nth(1).wait_for()

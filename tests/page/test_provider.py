@@ -60,6 +60,8 @@ def test_commit__when_refused__is_repeated_in_another_browser_and_goes_on_by_the
     other.page.locator('[data-step="wait-open"]').wait_for()
     assert market.deployment.auction(market.web3).bid_count(auction) == 1
 
+    assert other.button("Withdraw this bid").is_enabled()
+
     # And on by the Python client, which finds the bid on chain by its seal.
     market.jump(market.deployment.auction(market.web3).phases(auction)[1].open_start)
     provider = Provider(
