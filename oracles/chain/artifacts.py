@@ -17,6 +17,7 @@ CONTRACTS = (
     "DstToken",
     "DstFactory",
     "UsageLog",
+    "MetricRegistry",
 )
 
 

@@ -148,6 +148,16 @@ class Submission:
     vector: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Struct of IThresholdGate."""
+
+    min_tokens: int
+    min_clean: int
+    min_metadata: int
+    max_duplicates: int
+
+
 # EVENTS
 
 
@@ -189,6 +199,15 @@ class BondReclaimed:
     auction_id: AuctionId
     index: int
     payer: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondReturned:
+    """Event of MetricRegistry."""
+
+    version: bytes
+    proposer: ChecksumAddress
     amount: int
 
 
@@ -369,6 +388,14 @@ class EIP712DomainChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Extended:
+    """Event of MetricRegistry."""
+
+    version: bytes
+    closes: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeeClaimed:
     """Event of ScoreOracle."""
 
@@ -393,11 +420,30 @@ class FeesPaid:
 
 
 @dataclass(frozen=True, slots=True)
+class Locked:
+    """Event of MetricRegistry."""
+
+    token: ChecksumAddress
+    holder: ChecksumAddress
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Missed:
     """Event of Exchange."""
 
     auction_id: AuctionId
     index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """Event of MetricRegistry."""
+
+    version: bytes
+    token: ChecksumAddress
+    holder: ChecksumAddress
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +476,17 @@ class PeriodClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposed:
+    """Event of MetricRegistry."""
+
+    version: bytes
+    proposer: ChecksumAddress
+    closes: int
+    latest: int
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RefundWithdrawn:
     """Event of DataAuction."""
 
@@ -448,6 +505,15 @@ class Refuted:
     index: int
     data_key: bytes
     proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Event of MetricRegistry."""
+
+    token: ChecksumAddress
+    holder: ChecksumAddress
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -621,6 +687,15 @@ class SupplyReduced:
 
 
 @dataclass(frozen=True, slots=True)
+class ThresholdsProved:
+    """Event of ThresholdGate."""
+
+    data_set: bytes
+    facts: bytes
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Event of DstToken and LocalDollar and MutToken."""
 
@@ -697,6 +772,7 @@ Body = (
     | Approval
     | AuctionCreated
     | BondReclaimed
+    | BondReturned
     | BountyClaimed
     | ChallengeResolved
     | Challenged
@@ -715,14 +791,19 @@ Body = (
     | DueAdded
     | DueClaimed
     | EIP712DomainChanged
+    | Extended
     | FeeClaimed
     | FeesPaid
+    | Locked
     | Missed
+    | Objected
     | Opened
     | OperatorRegistered
     | PeriodClosed
+    | Proposed
     | RefundWithdrawn
     | Refuted
+    | Released
     | RequestOpened
     | Revealed
     | RevenueAccrued
@@ -740,6 +821,7 @@ Body = (
     | StakeSlashed
     | StruckOut
     | SupplyReduced
+    | ThresholdsProved
     | Transfer
     | VectorAnnounced
     | VectorCommitted
@@ -768,5 +850,6 @@ STRUCTS: Final[dict[str, type]] = {
     "Scoring": ScoringTerms,
     "Submission": Submission,
     "Terms": Terms,
+    "Thresholds": Thresholds,
     "WeightRule": WeightTerms,
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session
+from oracles.cli.options import AuctionArgument, RegistryOption, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.errors import ChainError, InputError
 from oracles.market.standing import highest_cost
@@ -54,11 +54,13 @@ def create(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Explain the terms and stop; nothing is sent.")
     ] = False,
+    registry: RegistryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Escrow the budget and create an auction; its terms can never be changed."""
     from oracles.market.explain import explain_terms, phase_ends
     from oracles.market.terms import load_terms
+    from oracles.market.veto import check_version
     from oracles.market.view import chain_time
 
     session: Session = context.obj
@@ -80,6 +82,8 @@ def create(
         ]
         stdout.print(table(rows, title="If it were created now"))
         return
+    version, now = terms.scoring.metric_version, chain_time(web3)
+    check_version(web3, session.deployment(), registry, version, now)
     auction = _buyer(context).create(terms, _key(key_file), bounty=ETHER.parse(bounty))
     _show_phases(session, {"auction": auction}, auction, json=json)
 

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from oracles.money import Currency
 
 LOCAL_NODE = "http://127.0.0.1:8545"
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        envvar="QMIA_REGISTRY",
+        help="MetricRegistry that must have accepted the metric; nothing is asked without one.",
+    ),
+]
 AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session
+from oracles.cli.options import AuctionArgument, RegistryOption, Session, open_session
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout, table
 from oracles.money import ETHER
 from oracles.when import duration, moment
@@ -111,6 +111,7 @@ def commit(
             " they are proved; without the proof the set would not be on the roll.",
         ),
     ] = None,
+    registry: RegistryOption = None,
     accept_losses: Annotated[
         bool, typer.Option("--accept-losses", help="Commit even where reading loses data.")
     ] = False,
@@ -129,6 +130,7 @@ def commit(
     from oracles.dataset import refuse_losses
     from oracles.market.calendar import deadlines
     from oracles.market.provider import Limits
+    from oracles.market.veto import check_version
     from oracles.market.view import chain_time
 
     session: Session = context.obj
@@ -140,6 +142,8 @@ def commit(
     findings: list[Finding] = []
     documents = _documents(path, text_field, card, findings)
     thresholds = _entry(metric, view.terms.scoring.metric_version)
+    web3, deployment = session.connect(), session.deployment()
+    check_version(web3, deployment, registry, view.terms.scoring.metric_version, view.created)
     if not accept_losses:
         documents = refuse_losses(documents, findings)
     try:

@@ -22,7 +22,10 @@ ERC20 |= {"approve", "allowance"}
 
 @pytest.mark.parametrize(
     "contract",
-    ["DataAuction", "ScoreOracle", "Exchange", "MutToken", "DstToken", "DstFactory", "UsageLog"],
+    [
+        *("DataAuction", "ScoreOracle", "Exchange", "MutToken", "DstToken", "DstFactory"),
+        *("UsageLog", "MetricRegistry", "ThresholdGate"),
+    ],
 )
 @pytest.mark.parametrize("kind", ["function", "event"])
 def test_protocol_page__of_a_contract__names_all_of_it(contract: str, kind: str) -> None:
