@@ -31,10 +31,21 @@ function pack(encoded) {
   return contents;
 }
 
-async function chosen() {
+async function chosen({ folder, names }) {
   const files = [];
-  for (const name of given.names) files.push({ name, file: await openAsBlob(path(given.folder, name)) });
+  for (const name of names) files.push({ name, file: await openAsBlob(path(folder, name)) });
   return files;
+}
+
+async function documentsOf(set) {
+  try {
+    const documents = [];
+    for await (const each of read(await chosen(set))) documents.push(each);
+    return { documents };
+  } catch (error) {
+    if (error instanceof Refused) return { refused: error.code };
+    throw error;
+  }
 }
 
 const doing = {
@@ -44,15 +55,14 @@ const doing = {
     draw: formats.draw(...given.draw),
   }),
   pack: () => pack(given.documents.map(encode)),
-  read: async () => {
-    try {
-      const documents = [];
-      for await (const each of read(await chosen())) documents.push(each);
-      return { documents };
-    } catch (error) {
-      if (error instanceof Refused) return { refused: error.code };
-      throw error;
+  read: () => documentsOf(given),
+  streams: async () => {
+    const found = [];
+    for (const set of given.sets) {
+      const { refused, documents } = await documentsOf(set);
+      found.push(refused ? { refused } : { stream: join(...documents.flatMap((each) => [encode(each), [10]])) });
     }
+    return found;
   },
   cid: () => cidOf(data),
   unpack: () => archives.unpack(data, given.key, given.contents),
