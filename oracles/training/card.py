@@ -139,6 +139,19 @@ def croissant(identity: Mapping[str, Any], told: Built) -> str:
             "Each provider committed to its data before it was scored; independent operators scored"
             " quality and impact; an auction chose the winners."
         ),
+        in_language=sorted(name for name in told.languages if name) or None,
+        data_collection_type=["Others"],
+        data_collection_missing_data=_missing(told),
+        data_preprocessing_protocol=[
+            "Texts are as their providers committed to them (RFC 8785 documents); nothing was"
+            " cleaned, cut or put in another order than auction, bid, document."
+        ],
+        data_manipulation_protocol=_gone(identity),
+        data_biases=_biases(identity, told),
+        data_use_cases=["Training language models, within the licences that the rows state."],
+        data_release_maintenance_plan=(
+            "Rows are taken out with `qmia buyer forget`; the set that is left names what is gone."
+        ),
         data_limitations=(
             "Licences and languages are the providers' own statements. Texts that several providers"
             " sold are left in."
@@ -148,6 +161,38 @@ def croissant(identity: Mapping[str, Any], told: Built) -> str:
     if metadata.ctx.issues.errors:
         raise InputError(f"the Croissant card is wrong: {sorted(metadata.ctx.issues.errors)}")
     return json.dumps(metadata.to_json(), indent=1, default=str) + "\n"
+
+
+def _missing(told: Built) -> str | None:
+    """What the rows do not say, in a sentence for each kind."""
+    found = [
+        f"{counter['']} of {told.documents} documents state no {what}."
+        for what, counter in (("licence", told.licenses), ("language", told.languages))
+        if counter.get("")
+    ]
+    found += [f"{sum(told.unfit.values())} documents do not fit and are left out."] * any(
+        told.unfit.values()
+    )
+    return " ".join(found) or None
+
+
+def _gone(identity: Mapping[str, Any]) -> str | None:
+    gone = [f"{each['auction']}-{each['index']}" for each in identity.get("forgotten", [])]
+    return f"The rows of winners {', '.join(gone)} were taken out." if gone else None
+
+
+def _biases(identity: Mapping[str, Any], told: Built) -> list[str]:
+    """How unevenly the rows come: by winner, and by repeated texts."""
+    winners = sorted(identity["winners"], key=lambda each: -int(each["rows"]))
+    rows = sum(int(each["rows"]) for each in winners)
+    largest = winners[0]
+    found = [
+        f"The largest of {len(winners)} winners, {largest['auction']}-{largest['index']}, has"
+        f" {largest['rows']} of {rows} rows."
+    ]
+    if told.repeated:
+        found.append(f"{told.repeated} rows repeat the text of another row.")
+    return found
 
 
 def _records(mlc: Any, file: str, columns: Sequence[str]) -> Any:

@@ -101,6 +101,8 @@ def test_build__cards__are_valid_and_say_what_was_bought(tmp_path: Path) -> None
     assert "not stated: 2 documents" in readme
     card = mlcroissant.Dataset(jsonld=str(tmp_path / "set/croissant.json"))
     assert not card.metadata.ctx.issues.errors
+    assert card.metadata.data_biases[1] == "1 rows repeat the text of another row."
+    assert "2 of 8 documents state no licence" in str(card.metadata.data_collection_missing_data)
     read = [record["train-00000/text"].decode() for record in card.records("train-00000")]
     assert read == [row["text"] for row in rows(tmp_path / "set")]
 
