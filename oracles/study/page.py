@@ -648,6 +648,12 @@ def _other_pictures(result: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _versions(found: Mapping[str, Any]) -> str:
+    text = f"Code of q: {found['q'][:16]}…; of φ̂: version {found['phi']}"
+    method = found.get("phi_parameters")
+    return f"{text}, order {method['order']:g}, m {method['m']:g}." if method else f"{text}."
+
+
 def _head(result: Mapping[str, Any]) -> list[str]:
     plan = result["plan"]
     run, planned = len(result["worlds"]), plan["worlds"]
@@ -664,8 +670,8 @@ def _head(result: Mapping[str, Any]) -> list[str]:
         f"{', '.join(_share(b) for b in plan['budgets'])} of all costs. A training at fixed "
         f"compute has {plan['steps']} steps; the outcome has {len(plan['truth_seeds'])} seed(s).",
         f"Plan (SHA-256) {result['hash']}, registered before anything was trained; purchases, "
-        f"frozen world by world before their outcomes were trained, {result['purchases']}. Code of "
-        f"q: {result['versions']['q'][:16]}…; of φ̂: version {result['versions']['phi']}.",
+        f"frozen world by world before their outcomes were trained, {result['purchases']}. "
+        f"{_versions(result['versions'])}",
         "Loss is that of a model retrained on the seed corpus and on what a rule bought, on part "
         "B of the held-out set. φ̂, V̂ and early stopping see part A only. A difference above 0 "
         "means that Q-MIA is better. Intervals are 95 % by Student's t over worlds (over cost "

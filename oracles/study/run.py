@@ -93,7 +93,11 @@ def run(
     registered = {
         "plan": plan.to_json(),
         "hash": plan.digest(),
-        "versions": {"phi": PHI_VERSION, "q": _quality_version()},
+        "versions": {
+            "phi": PHI_VERSION,
+            "phi_parameters": json.loads(json.dumps(parameters(plan, "fixed").to_json())),
+            "q": _quality_version(),
+        },
         "texts": {
             "seed": corpus_digest(d.text for d in texts.seed),
             "evaluation": corpus_digest(d.text for d in texts.evaluation),
