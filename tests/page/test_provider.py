@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from oracles.cli import main
 from oracles.dataset import EncryptionKey
@@ -14,16 +15,21 @@ from oracles.evidence import Cid
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
 from oracles.market.provider import Limits, Provider
-from tests.page.browser import REJECTED
+from tests.page.browser import REJECTED, Person, Served
 from tests.page.test_life import documents, offer
-from tests.support.market import WINDOW, signer
+from tests.support.market import COSTS, WINDOW, signer
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.page.browser import Person
+    from playwright.sync_api import Browser
+
     from tests.support.market import Market
+
+#: The event that a lying node leaves out.
+COMMITTED = "Committed(uint256,uint256,address,address,bytes32,(bytes32,bytes32,uint64,bytes32))"
 
 
 @pytest.fixture
@@ -114,6 +120,48 @@ def test_wallets__two_at_once__are_told_apart_and_the_wrong_chain_is_named(
     assert "wallet_switchEthereumChain" in someone.asked
 
 
+def test_node__that_hides_a_bid__is_found_out_and_named(
+    market: Market, auction: int, browser: Browser
+) -> None:
+    provider = market.provider("python")
+    provider.commit(provider.prepare(auction, market.data("python"), COSTS["cheap"]))
+    hidden = "0x" + keccak(text=COMMITTED).hex()
+
+    def hook(method: str, given: list[Any], forward: Callable[[], dict[str, Any]]) -> Any:
+        del given
+        if method != "eth_getLogs":
+            return None
+        answer = forward()
+        answer["result"] = [each for each in answer["result"] if each["topics"][0] != hidden]
+        return answer
+
+    node = Middleman(market.anvil.url)
+    node.hook = hook
+    served = Served(market, rpc=node.url)
+    someone = Person(browser, served.url, market)
+    someone.go(f"auction/{auction}")
+    alert = someone.page.get_by_role("alert")
+    alert.wait_for()
+    assert "the node shows 0 of 1 bids; ask another node" in alert.inner_text()
+    someone.close()
+    served.close()
+    node.close()
+
+
+def test_account__when_switched_before_a_step__sends_nothing(
+    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    someone = person("page")
+    offer(someone, auction, documents(tmp_path), "60")
+    someone.instead["eth_accounts"] = {"result": [signer("other").address]}
+    someone.button("Commit to this bid").click()
+    alert = someone.page.get_by_role("alert")
+    alert.wait_for()
+    assert "changed to another account" in alert.inner_text()
+    assert "eth_sendTransaction" not in someone.asked
+    assert market.deployment.auction(market.web3).bid_count(auction) == 0
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -142,10 +190,9 @@ VIEWS = ("", "auction/1", "bids", "buy", "create", "offer/1")
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_views__have_no_finding_of_axe(
-    auction: int, browser: Any, served: Any, market: Market, scheme: str
+    auction: int, browser: Browser, served: Served, market: Market, scheme: str
 ) -> None:
     from scripts.build import ROOT
-    from tests.page.browser import Person
 
     axe = ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not axe.is_file():
