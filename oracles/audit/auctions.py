@@ -59,8 +59,8 @@ _Later = (
     | Aborted
 )
 _Exchanged = Missed | Delivered | Refuted | Complained | VerdictSubmitted
-#: What the DataAuction's constructor makes, in order: rules, clearing, exchange, MUT.
-_EXCHANGE, _MUT = 3, 4
+#: What the DataAuction's constructor makes, in order: rules, exchange, MUT, settlement.
+_EXCHANGE, _MUT = 2, 3
 
 
 class AuctionReplay:

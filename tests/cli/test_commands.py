@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = commands()
-#: These print no data: two serve until they are stopped, one writes a card, one a settings file.
+#: These print no data: three serve until they are stopped, one writes a card, one a settings file.
 SILENT = {
     ("operator", "run"),
     ("meter", "serve"),
+    ("page", "serve"),
     ("buyer", "model-card"),
     ("study", "plan"),
 }

@@ -135,7 +135,10 @@ ELSEWHERE = {
     ("operator", "run"),  # tests/operator/test_faults.py
     ("audit", "scores"),
     ("audit", "usage"),
+    ("operator", "cosign"),
+    ("audit", "export"),
     ("provider", "run"),
+    ("provider", "share"),
 }
 
 

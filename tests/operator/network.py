@@ -522,7 +522,7 @@ class Network:
         node = Node(self.web3, self.deployment, block_tag="latest")
         state = replay(node)
         check_storage(state, self.web3)
-        assert state.findings() == []
+        assert state.findings() == [], state.findings()
         ledger = state.auctions.context.ledger
         for token, holder, amount in node.header.balances:
             assert token or amount == ledger.held[holder]
@@ -538,7 +538,7 @@ class Network:
         stores = [self.store, *(DirectoryStore(d.state / "evidence") for d in self.daemons)]
         samples = check_samples(state, view, stores)
         check_bundles(state, view, stores)
-        assert state.findings() == []
+        assert state.findings() == [], state.findings()
         assert frozenset(samples) == self.state(auction).roll
 
     def complete(self, auction: int, round_: int = 1) -> bool:
