@@ -34,6 +34,8 @@ CONTRACTS = (
     "DstToken",
     "DstFactory",
     "UsageLog",
+    "MetricRegistry",
+    "ThresholdGate",
 )
 
 

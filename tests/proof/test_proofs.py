@@ -3,15 +3,20 @@
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 
+import pyrevm
 import pytest
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 from typer.testing import CliRunner
 
 from oracles.cli.dataset import app
 from oracles.dataset import Binding, Manifest
 from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.proof import Claim, Facts, Proof, Thresholds, check_proof, holds, prove, tools
+from scripts.build import compile_sources
 from tests.proof.test_facts import documents
 from tests.support import crs
 
@@ -138,6 +143,47 @@ def test_commands__from_packing_to_a_checked_proof(tmp_path):
     assert run(app, ["check-proof", *asked, "101"]).exit_code == 1
     refused = run(app, ["prove", archive, *key, "--min-tokens", "10000000"])
     assert isinstance(refused.exception, InputError)
+
+
+@pytest.mark.slow
+@needs_tools
+def test_verifier__that_is_generated_for_the_chain__takes_the_proof_and_no_changed_input(
+    proof, tmp_path
+):
+    """Its four constants of the ceremony are replaced by those of the toy set-up, as in `bb`."""
+    source = tmp_path / "Verifier.sol"
+    command = [tools.program(tools.folder()), "write_solidity_verifier", "--optimized"]
+    key = tools.verification_key(6)
+    subprocess.run(
+        [*command, "-k", key, "-o", source, "-t", "evm"], check=True, capture_output=True
+    )
+    text, point = source.read_text(), crs.second_point()
+    for at in range(0, 128, 32):
+        real = crs.IGNITION[at : at + 32].hex()
+        assert real in text
+        text = text.replace(real, point[at : at + 32].hex())
+    settings = {
+        "optimizer": {"enabled": True, "runs": 1},
+        "outputSelection": {"*": {"*": ["evm.bytecode.object"]}},
+    }
+    asked = {"language": "Solidity", "sources": {"V.sol": {"content": text}}, "settings": settings}
+    made = compile_sources(asked)["contracts"]["V.sol"]["HonkVerifier"]["evm"]["bytecode"]["object"]
+    evm, me = pyrevm.EVM(), "0x" + "11" * 20
+    evm.set_balance(me, 10**24)
+    verifier = evm.deploy(me, bytes.fromhex(made))
+
+    def verify(inputs):
+        words = [value.to_bytes(32, "big") for value in inputs]
+        data = keccak(text="verify(bytes,bytes32[])")[:4]
+        data += encode(["bytes", "bytes32[]"], [proof.proof, words])
+        return int.from_bytes(evm.message_call(me, verifier, calldata=data), "big")
+
+    inputs = proof.claim.inputs
+    assert verify(inputs) == 1
+    assert evm.result.gas_used < 900_000
+    for place in range(len(inputs)):
+        with pytest.raises(RuntimeError):
+            verify([*inputs[:place], inputs[place] + 1, *inputs[place + 1 :]])
 
 
 def test_tools__that_are_missing__are_named_with_what_to_do(tmp_path, monkeypatch):
