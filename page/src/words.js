@@ -69,7 +69,12 @@ export function span(seconds) {
 export const size = (bytes) => {
   const unit = bytes >= 1e6 ? "megabyte" : bytes >= 1e3 ? "kilobyte" : "byte";
   const value = bytes / { megabyte: 1e6, kilobyte: 1e3, byte: 1 }[unit];
-  return new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
+  return new Intl.NumberFormat(language, {
+    style: "unit",
+    unit,
+    unitDisplay: bytes < 1e3 ? "long" : "short",
+    maximumFractionDigits: 1,
+  }).format(value);
 };
 export const percent = (share) =>
   new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
