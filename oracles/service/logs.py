@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
+
+
+class _Live:
+    """A standard stream as it is when something is written: programs around this may replace it."""
+
+    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
+        self._name = name
+
+    def _stream(self) -> TextIO:
+        return sys.stdout if self._name == "stdout" else sys.stderr
+
+    def write(self, text: str) -> int:
+        return self._stream().write(text)
+
+    def flush(self) -> None:
+        self._stream().flush()
+
+    def isatty(self) -> bool:
+        return self._stream().isatty()
 
 
 def configure(
@@ -19,7 +38,7 @@ def configure(
         verbose: also what happens every cycle.
         to_stdout: to standard output, where programs read.
     """
-    stream = sys.stdout if to_stdout else sys.stderr
+    stream = _Live("stdout" if to_stdout else "stderr")
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
@@ -36,6 +55,6 @@ def configure(
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.DEBUG if verbose else logging.INFO
         ),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )

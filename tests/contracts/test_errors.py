@@ -20,6 +20,7 @@ UNREACHABLE = {
     "FailedCall": "a settlement that fails says why, unless it has no gas left",
     "CloneArgumentsTooLong": "clones carry one or two words",
     "ExpOverflow": "exponents are below 18.45 and bases below 19.45: at most e^55",
+    "StringsInsufficientHexLength": "32 bytes are written with 64 digits",
     "LnWadUndefined": "a base of 0 is answered before",
 }
 

@@ -163,7 +163,11 @@ def test_unpack__when_key_is_wrong__then_said(packed):
         next(unpack(packed.path, b"short", packed.contents))
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Contents)])
+#: What is said of facts is checked by `oracles.proof`, which stands above.
+CHECKED = [field.name for field in dataclasses.fields(Contents) if field.name != "facts"]
+
+
+@pytest.mark.parametrize("field", CHECKED)
 def test_unpack__when_a_field_of_the_contents_is_changed__then_refused(packed, field):
     value = getattr(packed.contents, field)
     changes = [value + 1, value - 1] if isinstance(value, int) else [bytes(32)]

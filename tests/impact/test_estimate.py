@@ -145,7 +145,7 @@ def test_estimate__many_honest_providers__also_the_small_one_is_paid():
     assert found[0].tokens < 0.3 * found[1].tokens
     # Where everything has full weight there is next to nothing left to be better than.
     crowded = estimate(SEED_CORPUS, honest, EVALUATION, replace(TINY, share=1.0)).providers
-    assert sum(provider.phi == 0 for provider in crowded) >= 3
+    assert sum(provider.phi == 0 for provider in crowded) >= 2
 
 
 def test_estimate__random_characters__earn_nothing():
@@ -181,7 +181,7 @@ def test_describe__anything_about_the_method_changes__changes():
     base = describe(pool, TINY)
     assert describe(other_data, TINY) == base
     assert describe(other_seed, TINY) != base
-    for other in (replace(TINY, clip=5.0), replace(TINY, seeds=(2, 0)), replace(TINY, order=0.5)):
+    for other in (replace(TINY, clip=5.0), replace(TINY, seeds=(2, 0)), replace(TINY, order=0.6)):
         assert describe(pool, other) != base
 
 

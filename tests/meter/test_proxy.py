@@ -35,7 +35,7 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 def serving(app: Any) -> Iterator[str]:
     """An ASGI application on a port of this machine."""
     config = uvicorn.Config(
-        app, port=0, interface="asgi3", log_level="critical", lifespan="on", ws="none"
+        app, port=0, interface="asgi3", log_config=None, lifespan="on", ws="none"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

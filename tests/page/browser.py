@@ -52,7 +52,7 @@ class Served:
 
     def __init__(self, market: Market, folder: Path = PAGE, *, rpc: str = "") -> None:
         app = site(folder, market.deployment, rpc or market.anvil.url, market.store)
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:

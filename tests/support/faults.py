@@ -102,7 +102,7 @@ class Unruly:
             faults += [self._null]
         elif method in ("eth_call", "eth_getCode"):
             faults += [self._nothing]
-        return faults
+        return faults  # type: ignore[return-value]
 
     def _kept(self, method: str, answer: Json) -> Json:
         self._earlier.setdefault(method, []).append(answer)
