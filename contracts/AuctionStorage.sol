@@ -119,6 +119,7 @@ abstract contract AuctionStorage {
         if (block.timestamp < from || block.timestamp >= to) revert IDataAuction.OutOfPhase(block.timestamp, from, to);
     }
 
+    // slither-disable-next-line arbitrary-send-eth (each caller names who is owed it)
     function _sendNative(address to, uint256 amount) internal {
         if (amount == 0) return;
         (bool ok, ) = to.call{value: amount}("");

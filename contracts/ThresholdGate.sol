@@ -35,8 +35,10 @@ contract ThresholdGate is IThresholdGate {
         // In canonical JSON these letters, unescaped, can only be the member of this name.
         bytes memory manifest = bytes.concat(
             before,
+            // solhint-disable-next-line quotes
             '"facts":"',
             bytes(Strings.toHexString(uint256(facts), 32)),
+            // solhint-disable-next-line quotes
             '"',
             rest
         );
