@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "operators.md").read_text()
 
 
 def test_settings__as_the_page_shows_them__are_loaded(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.S)
+    text, more = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.S)
     (tmp_path / "passphrase").write_text("x")
     config = tmp_path / "operator.toml"
     config.write_text(text)
@@ -24,3 +24,6 @@ def test_settings__as_the_page_shows_them__are_loaded(tmp_path: Path) -> None:
     # What is commented out would do too.
     config.write_text(re.sub(r"^# (?=\w+ = )", "", text, flags=re.M))
     assert load(config).policy.sets == [7]
+    # What the page shows apart.
+    config.write_text(re.sub(r"(?ms)^\[scoring\]$.*?(?=^\[|\Z)", "", text) + more)
+    assert load(config).scoring.noise == 2.0
