@@ -111,6 +111,24 @@ def _replay_whole(source: Source, rpc: list[str] | None, *, storage: bool) -> Re
     return state
 
 
+def _whole_source(
+    archive: Path | None,
+    rpc: list[str] | None,
+    deployment: Path | None,
+    tag: str,
+    cache: Path | None,
+) -> Source:
+    """Logs for a command that passes them on.
+
+    Those of a node are replayed first, only so that what it left out is read again: whoever audits
+    the copy later has no node to ask.
+    """
+    source = _source(archive, rpc, deployment, tag, cache)
+    if archive is None:
+        _replay_whole(source, rpc, storage=source.header.auctions is not None)
+    return source
+
+
 @app.command()
 def archive(
     out: Annotated[Path, typer.Argument(help="File to write: out.qmia-archive.")],
@@ -123,7 +141,7 @@ def archive(
     """Write everything an audit needs into one file."""
     from oracles.audit.archive import write_archive
 
-    source = _source(None, rpc, deployment, block_tag, cache)
+    source = _whole_source(None, rpc, deployment, block_tag, cache)
     lines = write_archive(out, source)
     header = source.header
     if json:
@@ -353,7 +371,7 @@ def export_events(
     """
     from oracles.audit.export import export
 
-    source = _source(archive, rpc, deployment, block_tag, cache)
+    source = _whole_source(archive, rpc, deployment, block_tag, cache)
     first, last = source.header.from_block, source.header.to_block
     with bars() as advance:
         rows = export(source, out, progress=lambda at: advance("blocks", at - first, last - first))
