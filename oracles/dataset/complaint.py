@@ -13,7 +13,7 @@ import rfc8785
 
 from oracles.dataset.keys import WRAPPED_BYTES, WrapContext, unwrap_shared, wrap_all
 from oracles.dataset.manifest import MAX_BYTES
-from oracles.errors import InputError, IntegrityError
+from oracles.dataset.plain import reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Complaint:
         Raises:
             IntegrityError: it is not one, or not in its canonical form.
         """
-        try:
+        with reading("complaint"):
             if len(data) > MAX_BYTES:
                 raise ValueError(f"{len(data)} bytes")
             value = json.loads(data)
@@ -87,16 +87,6 @@ class Complaint:
                 or min(pages, default=0) < 0
             ):
                 raise ValueError("its pages are not a short ascending list")
-        except (
-            AttributeError,
-            InputError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-            rfc8785.CanonicalizationError,
-        ) as error:
-            raise IntegrityError(f"this is no complaint: {error}") from error
         return complaint
 
     def unwrap(

@@ -18,6 +18,7 @@ import rfc8785
 from oracles.dataset.keys import WRAPPED_BYTES, WrapContext, address_bytes, unwrap_shared, wrap_all
 from oracles.dataset.merkle import HASH_BYTES, level_sizes
 from oracles.dataset.pages import page_count
+from oracles.dataset.plain import reading
 from oracles.errors import InputError, IntegrityError
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Manifest:
         Raises:
             IntegrityError: it is not one, or not in its canonical form.
         """
-        try:
+        with reading("manifest of a data set"):
             if len(data) > MAX_BYTES:
                 raise ValueError(f"{len(data)} bytes")
             value: dict[str, Any] = json.loads(data)
@@ -232,16 +233,6 @@ class Manifest:
                 raise ValueError(f"a wrapped key is not {WRAPPED_BYTES} bytes long")
             if not all(0 < fields[name] < 1 << 63 for name in _NUMBERS):
                 raise ValueError("a size is out of range")
-        except (
-            AttributeError,
-            InputError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-            rfc8785.CanonicalizationError,
-        ) as error:
-            raise IntegrityError(f"this is no manifest of a data set: {error}") from error
         return manifest
 
     def expect(

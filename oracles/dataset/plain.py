@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import rfc8785
+
+from oracles.errors import InputError, IntegrityError
 
 #: Largest integer that every JSON reader keeps exact (RFC 7493, I-JSON).
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -99,3 +102,27 @@ def salvage(value: Any, lost: Callable[[str, str], None], field: str = "", depth
     except ValueError as error:
         lost(field, str(error))
         return None
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Read a canonical file of strangers: whatever its bytes make the reader raise means one thing.
+
+    Args:
+        what: the file should be: `manifest of a data set`.
+
+    Raises:
+        IntegrityError: it is none.
+    """
+    try:
+        yield
+    except (
+        AttributeError,
+        InputError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        rfc8785.CanonicalizationError,
+    ) as error:
+        raise IntegrityError(f"this is no {what}: {error}") from error

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rfc8785
 
-from oracles.errors import InputError, IntegrityError
+from oracles.dataset.plain import reading
+from oracles.errors import InputError
 
 if TYPE_CHECKING:
     from oracles.proof.facts import Facts
@@ -136,7 +137,7 @@ class Proof:
         Raises:
             IntegrityError: it is none, or not in its canonical form.
         """
-        try:
+        with reading("proof of a threshold"):
             if len(data) > MAX_BYTES:
                 raise ValueError(f"{len(data)} bytes")
             value: dict[str, Any] = json.loads(data)
@@ -146,14 +147,4 @@ class Proof:
             found = cls(claim, bytes.fromhex(value["proof"][2:]))
             if len(facts) != _ROOT_BYTES or found.encode() != data:
                 raise ValueError("not in canonical form")
-        except (
-            AttributeError,
-            InputError,
-            LookupError,
-            RecursionError,
-            TypeError,
-            ValueError,
-            rfc8785.CanonicalizationError,
-        ) as error:
-            raise IntegrityError(f"this is no proof of a threshold: {error}") from error
         return found
