@@ -19,7 +19,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
 
     from oracles.chain.signers import Signer
+
+T = TypeVar("T")
 
 _EVENTS: Final = "events.jsonl"
 _PERIODS: Final = "periods.jsonl"
@@ -519,8 +521,13 @@ class Entries:
         return read_lines(self._path)
 
 
-def read_receipts(path: Path, origin: str) -> tuple[list[Receipt], list[str]]:
-    """Receipts of customers, one a line, and what is wrong with lines that are none.
+def read_signed(path: Path, what: str, decode: Callable[[str], T]) -> tuple[list[T], list[str]]:
+    """Signed statements, one a line, and what is wrong with lines that are none.
+
+    Args:
+        path: text file.
+        what: it holds: `receipts`, `cosignatures`.
+        decode: reads one of them; raises an `InputError` for a line that is none.
 
     Raises:
         InputError: the file cannot be read.
@@ -528,12 +535,17 @@ def read_receipts(path: Path, origin: str) -> tuple[list[Receipt], list[str]]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read receipts from {path}: {error}") from error
-    receipts, wrong = [], []
+        raise InputError(f"cannot read {what} from {path}: {error}") from error
+    found, wrong = [], []
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                receipts.append(Receipt.decode(line, origin))
+                found.append(decode(line))
         except InputError as error:
             wrong.append(f"line {number} of {path.name}: {error}")
-    return receipts, wrong
+    return found, wrong
+
+
+def read_receipts(path: Path, origin: str) -> tuple[list[Receipt], list[str]]:
+    """Receipts of customers, as `read_signed` gives them."""
+    return read_signed(path, "receipts", lambda line: Receipt.decode(line, origin))

@@ -19,7 +19,7 @@ from eth_account.messages import encode_typed_data
 from oracles.dataset.merkle import HASH_BYTES
 from oracles.errors import InputError, IntegrityError
 from oracles.files import write_file
-from oracles.meter.log import receipt_message
+from oracles.meter.log import read_signed, receipt_message
 from oracles.meter.tree import consistent
 
 if TYPE_CHECKING:
@@ -249,20 +249,5 @@ def offered(plain: Any) -> tuple[Checkpoint, list[bytes]]:
 
 
 def read_cosigned(path: Path, origin: str) -> tuple[list[Cosigned], list[str]]:
-    """Cosignatures, one a line, and what is wrong with lines that are none.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read cosignatures from {path}: {error}") from error
-    found, wrong = [], []
-    for number, line in enumerate(lines, 1):
-        try:
-            if line.strip():
-                found.append(Cosigned.decode(line, origin))
-        except InputError as error:
-            wrong.append(f"line {number} of {path.name}: {error}")
-    return found, wrong
+    """Cosignatures, as `read_signed` gives them."""
+    return read_signed(path, "cosignatures", lambda line: Cosigned.decode(line, origin))
