@@ -600,7 +600,7 @@ class Companion(Loop):
                         **about,
                     )
         if made.step.verb == "done":
-            lost = "lost" in made.step.why or "no key was delivered" in made.step.why
+            lost = made.step.lost
             key = f"end:{view.id}:{bid.index}:{made.step.why}"
             if lost and key not in self._told and not self._journal.notices.known(key):
                 self._metrics.lost.inc()

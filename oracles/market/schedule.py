@@ -29,6 +29,7 @@ class Step:
         start: from when it can be done, unix seconds; None where that is not known yet.
         end: until when; None where there is no deadline.
         stake: what is lost by missing it; empty where nothing is.
+        lost: whether the bond is gone, or nothing can save it any more.
     """
 
     verb: Verb
@@ -36,6 +37,7 @@ class Step:
     start: int | None = None
     end: int | None = None
     stake: str = ""
+    lost: bool = False
 
 
 def next_step(view: AuctionState, index: int, now: int) -> Step:
@@ -53,7 +55,7 @@ def next_step(view: AuctionState, index: int, now: int) -> Step:
             return Step("done", "The auction was aborted, and the bond is back.")
         return Step("claim", "The auction was aborted: bond and entry fee can be taken back.")
     if index in view.struck_out:
-        return Step("done", "Struck out: bond and payment are lost.")
+        return Step("done", "Struck out: bond and payment are lost.", lost=True)
     if index not in view.revealed:
         return _before_reveal(view, index, now)
     if view.state is State.OPEN:
@@ -79,7 +81,7 @@ def _before_reveal(view: AuctionState, index: int, now: int) -> Step:
         return Step("wait", "It cannot be settled any more: anyone may abort, then bonds return.")
     if view.terms.scoring.samples and view.commitments[index].opening is None:
         if now >= phases.open_end:
-            return Step("done", "The sample was not opened in time: the bond is lost.")
+            return Step("done", "The sample was not opened in time: the bond is lost.", lost=True)
         return Step(
             "open",
             "Open the sample that was drawn of your data to the operators, and to nobody else.",
@@ -92,9 +94,10 @@ def _before_reveal(view: AuctionState, index: int, now: int) -> Step:
             "done",
             "The operators do not hold a right sample of it, so it does not take part and its bond"
             " is lost.",
+            lost=True,
         )
     if now >= phases.reveal_end:
-        return Step("done", "Not revealed in time: the bond is lost.")
+        return Step("done", "Not revealed in time: the bond is lost.", lost=True)
     why = "Open the sealed bid." if now >= phases.reveal_start else "The bid is sealed."
     return Step("reveal", why, phases.reveal_start, phases.reveal_end, "the bond")
 
@@ -106,7 +109,9 @@ def _after_win(view: AuctionState, index: int, now: int) -> Step:
             return Step("done", "Won, delivered and paid.")
         return Step("claim", "Won and delivered.", phases.dispute_end)
     if now >= phases.deliver_end:
-        return Step("done", "Won, but no key was delivered in time: anyone may strike it out.")
+        return Step(
+            "done", "Won, but no key was delivered in time: anyone may strike it out.", lost=True
+        )
     stake = "the bond and the payment"
     why = "The bid won: hand over the data key."
     if index in view.missing and now < phases.fetch_end:
