@@ -126,11 +126,17 @@ def _marginals(active: Sequence[int], value: Value) -> dict[int, int]:
     """Marginal value of each behind the ones before it in greedy order."""
     left, have, found = list(active), frozenset[int](), {}
     while left:
-        gains = [value(have | {index}) - value(have) for index in left]
-        place = max(range(len(left)), key=lambda k: (gains[k], -left[k]))
-        found[left[place]] = gains[place]
-        have |= {left.pop(place)}
+        index, gain = _next(left, have, value)
+        found[index] = gain
+        left.remove(index)
+        have |= {index}
     return found
+
+
+def _next(left: Sequence[int], have: frozenset[int], value: Value) -> tuple[int, int]:
+    """Who is next in greedy order, and its marginal value; the lowest index of equal ones."""
+    gains = {index: value(have | {index}) - value(have) for index in left}
+    return max(gains.items(), key=lambda each: (each[1], -each[0]))
 
 
 def guessing_clock(bids: Iterable[Bid], value: Value, *, budget: int) -> Mapping[int, int]:
@@ -157,12 +163,11 @@ def guessing_clock(bids: Iterable[Bid], value: Value, *, budget: int) -> Mapping
         have = frozenset[int]()
         left = sorted(active)
         while left:
-            gains = [value(have | {index}) - value(have) for index in left]
-            place = max(range(len(left)), key=lambda k: (gains[k], -left[k]))
-            if value(have) + gains[place] > guess:
+            index, gain = _next(left, have, value)
+            if value(have) + gain > guess:
                 break
-            index = left.pop(place)
-            offers[index] = min(offers[index], budget * gains[place] // guess)
+            left.remove(index)
+            offers[index] = min(offers[index], budget * gain // guess)
             if active[index] > offers[index]:
                 del active[index]
             else:
