@@ -79,7 +79,7 @@ function times(state, now) {
   return table(t("auction.phases"), [t("auction.phase"), t("auction.ends")], rows, (each) => each);
 }
 
-export function bidState(state, bid) {
+function bidState(state, bid) {
   if (bid.withdrawn) return "withdrawn";
   if (bid.struckOut) return bid.refuted ? "refuted" : "struck";
   if (bid.delivered) return "delivered";

@@ -1,12 +1,11 @@
 // What a provider does with one bid. Its secrets stand in a record of the bid book, in the form that `qmia provider`
 // reads and writes, so that either can go on where the other stopped.
 
-import { privateKeyToAccount } from "viem/accounts";
-
 import { equal, fromHex, join, keccak, must, random, sha, toHex, uint } from "./bytes.js";
 import { sealOf } from "./chain.js";
-import { cidOf, digestOf, rawCid } from "./cid.js";
+import { cidOf, digestOf } from "./cid.js";
 import * as formats from "./formats.js";
+import { signTyped, xy } from "./typed.js";
 
 const SCHEMA = "qmia/bid/2";
 const BYTES = ["salt", "data_key", "sealed_bid", "content_digest", "agreement"];
@@ -49,7 +48,7 @@ export function parseRecord(text) {
 
 export const fileName = (bid) => `${bid.sealed_bid.slice(2)}.json`;
 
-export const dataSetOf = (bid) => ({
+const dataSetOf = (bid) => ({
   manifest: toHex(digestOf(bid.manifest)),
   contentDigest: bid.content_digest,
   size: BigInt(bid.size),
@@ -101,30 +100,16 @@ export async function deliver(state, bid) {
   const { index, place } = onChain(state, bid);
   const e = formats.secret();
   const sent = formats.deliver(fromHex(bid.data_key), join(fromHex(keyX), fromHex(keyY)), state.where, index, e);
-  const delivery = {
-    wrapped: toHex(sent.wrapped),
-    x: toHex(sent.point.subarray(0, 32)),
-    y: toHex(sent.point.subarray(32)),
-  };
-  const signature = await privateKeyToAccount(toHex(uint(e, 32))).signTypedData({
-    domain: {
-      name: "Q-MIA Exchange",
-      version: "1",
-      chainId: state.chain.id,
-      verifyingContract: state.chain.address("Exchange"),
-    },
-    primaryType: "Delivery",
-    types: {
-      Delivery: [
-        { name: "auctionId", type: "uint256" },
-        { name: "index", type: "uint256" },
-        { name: "wrapped", type: "bytes32" },
-        { name: "x", type: "bytes32" },
-        { name: "y", type: "bytes32" },
-      ],
-    },
-    message: { auctionId: state.id, index: BigInt(index), ...delivery },
-  });
+  const delivery = { wrapped: toHex(sent.wrapped), ...xy(sent.point) };
+  const fields = [
+    ["auctionId", "uint256"],
+    ["index", "uint256"],
+    ["wrapped", "bytes32"],
+    ["x", "bytes32"],
+    ["y", "bytes32"],
+  ];
+  const message = { auctionId: state.id, index: BigInt(index), ...delivery };
+  const signature = await signTyped(state.chain, "Exchange", uint(e, 32), "Delivery", fields, message);
   return { contract: "Exchange", functionName: "deliver", args: [state.id, place, delivery, signature, "0x"] };
 }
 
@@ -174,5 +159,3 @@ export function next(state, bid, now) {
     return now < disputeEnd ? { ...done, step: "wait-claim", from: disputeEnd } : { ...done, step: "claim" };
   return phase("deliver", fetchEnd, deliverEnd, "both") ?? { ...done, step: "undelivered" };
 }
-
-export { rawCid };

@@ -28,8 +28,6 @@ export function keep(record) {
   if (localStorage.getItem(name) !== text) throw new Error("this browser does not keep the record");
 }
 
-export const forget = (record) => localStorage.removeItem(PREFIX + fileName(record));
-
 const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle("archives", { create: true });
 
 /** Keep a file of a bid by its CID, if the browser has room for it; whether it has. */

@@ -1,7 +1,5 @@
 // What a buyer sees of its auctions, and does: settle, fetch, decrypt, dispute, take back, pay revenue.
 
-import { erc20Abi } from "viem";
-
 import { must } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { cidOf } from "./cid.js";
@@ -46,7 +44,7 @@ async function own(app) {
 }
 
 /** What a buyer has to do now: the name of a sentence. */
-export function todo(state, now) {
+function todo(state, now) {
   const [, , , , revealEnd, settleEnd, fetchEnd, deliverEnd, disputeEnd] = state.ends;
   const taken = state.events.some((event) => event.name === "RefundWithdrawn");
   if (state.state === "aborted") return taken ? "done" : "refund";
@@ -270,17 +268,7 @@ function revenue({ app, id, state, unit }) {
           const paid = amount(field.value, unit);
           must(paid, "amount");
           const mut = await app.chain.read("DataAuction", "mutToken", [state.id]);
-          const token = state.terms.token;
-          const ask = (functionName, ...args) =>
-            app.chain.client.readContract({ address: token, abi: erc20Abi, functionName, args });
-          must((await ask("balanceOf", app.wallet.account)) >= paid, "balance");
-          if ((await ask("allowance", app.wallet.account, mut)) < paid) {
-            await app.wallet.send(
-              app.chain,
-              { address: token, abi: erc20Abi, functionName: "approve", args: [mut, paid] },
-              told,
-            );
-          }
+          await purchase.allow(app, state.terms.token, mut, paid, told);
           return app.wallet.send(
             app.chain,
             { address: mut, abi: ABI.MutToken, functionName: "deposit", args: [paid] },

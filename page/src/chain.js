@@ -245,7 +245,7 @@ const DATA_SET = [
 ];
 
 /** What calls name a bid by. */
-export const placeOf = (index, owner, payer, dataSet) => ({
+const placeOf = (index, owner, payer, dataSet) => ({
   index,
   owner,
   payer,

@@ -5,7 +5,7 @@ const PPB = 10n ** 9n;
 export const NONE = 2 ** 32 - 1;
 
 /** Whether a bid comes after another one: by cost per weight, then by the order of commitment. */
-export function comesAfter(bid, other) {
+function comesAfter(bid, other) {
   const [left, right] = [bid.cost * other.weight, other.cost * bid.weight];
   return left > right || (left === right && bid.index > other.index);
 }

@@ -1,9 +1,9 @@
 // Creating an auction: a form that explains each term, an example of the clock that follows it, and the two
 // transactions. What was typed is kept in this browser, so a reload loses nothing.
 
-import { BaseError, ContractFunctionRevertedError, erc20Abi, getAddress, isAddress, parseUnits } from "viem";
+import { BaseError, ContractFunctionRevertedError, getAddress, isAddress, parseUnits } from "viem";
 
-import { must, toHex, keccak } from "./bytes.js";
+import { toHex, keccak } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { supplyCurve } from "./chart.js";
 import * as clock from "./clock.js";
@@ -419,18 +419,7 @@ class Form {
     const receipt = await app.run(async (told) => {
       const call = await purchase.create(app.chain, terms, this.secret, app.wallet.account, values.bounty);
       await this.#tryTerms(call);
-      const { token, budget } = terms;
-      const spender = app.chain.address("DataAuction");
-      const ask = (functionName, ...args) =>
-        app.chain.client.readContract({ address: token, abi: erc20Abi, functionName, args });
-      must((await ask("balanceOf", app.wallet.account)) >= budget, "balance");
-      if ((await ask("allowance", app.wallet.account, spender)) < budget) {
-        await app.wallet.send(
-          app.chain,
-          { address: token, abi: erc20Abi, functionName: "approve", args: [spender, budget] },
-          told,
-        );
-      }
+      await purchase.allow(app, terms.token, app.chain.address("DataAuction"), terms.budget, told);
       return app.wallet.send(app.chain, call, told);
     });
     button.disabled = false;

@@ -145,7 +145,7 @@ const byBytes = (a, b) => {
 };
 
 /** Files in the order of a folder's walk: names of each level by their bytes. */
-export function inOrder(files) {
+function inOrder(files) {
   return [...files].sort((a, b) => {
     const [x, y] = [a.name.split("/"), b.name.split("/")];
     const place = x.findIndex((part, i) => part !== y[i]);

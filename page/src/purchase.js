@@ -1,14 +1,14 @@
 // What a buyer, or anybody who settles, does with one auction: calls, keys, and what was delivered.
 
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { decodeEventLog } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import { decodeEventLog, erc20Abi } from "viem";
 
 import { equal, fromHex, join, keccak, must, number, random, sha, toHex } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { cidOf, rawCid } from "./cid.js";
 import * as clock from "./clock.js";
 import * as formats from "./formats.js";
+import { signTyped, xy } from "./typed.js";
 
 const GWEI = 10n ** 9n;
 const WALK = 2000n;
@@ -32,7 +32,7 @@ export function parseKey(text) {
   return secret;
 }
 
-export const publicOf = (secret) => secp256k1.getPublicKey(secret, false).subarray(1);
+const publicOf = (secret) => secp256k1.getPublicKey(secret, false).subarray(1);
 
 /** Whether a secret is that of the key under which an auction was created. */
 export function isKeyOf(state, secret) {
@@ -44,28 +44,26 @@ export function isKeyOf(state, secret) {
 
 /** The call that creates an auction; the key signs that `owner` holds it. */
 export async function create(chain, terms, secret, owner, bounty) {
-  const key = publicOf(secret);
-  const words = { x: toHex(key.subarray(0, 32)), y: toHex(key.subarray(32)) };
-  const signature = await privateKeyToAccount(toHex(secret)).signTypedData({
-    domain: {
-      name: "Q-MIA DataAuction",
-      version: "1",
-      chainId: chain.id,
-      verifyingContract: chain.address("DataAuction"),
-    },
-    primaryType: "EncryptionKey",
-    types: {
-      EncryptionKey: [
-        { name: "owner", type: "address" },
-        { name: "x", type: "bytes32" },
-        { name: "y", type: "bytes32" },
-      ],
-    },
-    message: { owner, ...words },
-  });
+  const words = xy(publicOf(secret));
+  const fields = [
+    ["owner", "address"],
+    ["x", "bytes32"],
+    ["y", "bytes32"],
+  ];
+  const signature = await signTyped(chain, "DataAuction", secret, "EncryptionKey", fields, { owner, ...words });
   const args = [terms, { ...words, signature }];
   const value = BigInt(terms.scoring.feeGwei) * GWEI + bounty;
   return { contract: "DataAuction", functionName: "create", args, value };
+}
+
+/** Let a contract take an amount of a token from the wallet, unless it may already. */
+export async function allow({ chain, wallet }, token, spender, amount, told) {
+  const ask = (functionName, ...args) =>
+    chain.client.readContract({ address: token, abi: erc20Abi, functionName, args });
+  must((await ask("balanceOf", wallet.account)) >= amount, "balance");
+  if ((await ask("allowance", wallet.account, spender)) >= amount) return;
+  const call = { address: token, abi: erc20Abi, functionName: "approve", args: [spender, amount] };
+  await wallet.send(chain, call, told);
 }
 
 /** The number of the auction that a transaction created. */

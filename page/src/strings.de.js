@@ -10,7 +10,6 @@ export default {
   "wallet.none":
     "In diesem Browser wurde keine Wallet gefunden. Auktionen kann man ansehen; um Daten anzubieten, braucht man eine.",
   "wallet.connected": "{name}: {account}",
-  "wallet.choose": "Wallet wählen",
   "wallet.move": "Die Wallet auf dieses Netz umstellen",
   "busy.loading": "Die Kette wird gelesen …",
   "busy.wallet": "Bitte in der Wallet bestätigen …",
@@ -161,7 +160,6 @@ export default {
   "bids.title": "Meine Gebote",
   "bids.none": "Dieser Browser kennt kein Gebot.",
   "bids.load": "Eine gesicherte Datei laden",
-  "bids.loaded": "Geladen: das Gebot in Auktion {id}.",
   "bids.other": "Diese Datei gehört zu anderen Verträgen oder einem anderen Netz.",
   "bids.bid": "Auktion {id}, Preis {price}",
   "bids.file": "Geheimnisse noch einmal sichern",
