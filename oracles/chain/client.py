@@ -20,7 +20,6 @@ from oracles.chain.sending import (
     Sent,
     await_receipt,
     deliver,
-    known,
     look_at,
     same_call,
 )
@@ -185,7 +184,8 @@ class Sender:
         return max(
             rpc.nonce(self.web3, self.address),
             rpc.nonce(self.web3, self.address, "pending"),
-            *(sent.nonce + 1 for sent in self._desk.flight() if known(self.web3, sent)),
+            # What no node has keeps no nonce.
+            *(each.nonce + 1 for each in self._desk.flight() if rpc.known(self.web3, each.hash)),
         )
 
     @cached_property

@@ -335,15 +335,6 @@ def deliver(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def known(web3: Web3, sent: Sent) -> bool:
-    """Whether the node has what another program sent; what no node has keeps no nonce.
-
-    Raises:
-        NodeError: the node does not answer.
-    """
-    return rpc.known(web3, sent.hash)
-
-
 def await_receipt(
     web3: Web3,
     sender: ChecksumAddress,

@@ -101,6 +101,13 @@ def _new_key_file(path: Path) -> int:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def _read_manifest(archive: Path, manifest: Path | None) -> Manifest:
     path = manifest or _beside(archive, ".json")
     try:
@@ -208,10 +215,7 @@ def pack_(
     finally:
         os.close(handle)
     manifest = Manifest(binding, str(file_cid(out)), packed.contents)
-    try:
-        write_file(manifest_path, manifest.encode())
-    except OSError as error:
-        raise InputError(f"cannot write {manifest_path}: {error.strerror or error}") from error
+    _write(manifest_path, manifest.encode())
     result = {
         "archive": str(out),
         "documents": packed.documents,
@@ -324,10 +328,7 @@ def prove_(
     with stderr.status("proving; a large set takes minutes"):
         proof = prove(facts, keys, limits)
     path = out or _beside(archive, ".proof")
-    try:
-        write_file(path, proof.encode())
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    _write(path, proof.encode())
     result = {
         "proof": str(path),
         "bytes": len(proof.encode()),
