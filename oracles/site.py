@@ -18,12 +18,18 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import httpx
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from oracles.errors import ConfigError, InputError
@@ -31,7 +37,7 @@ from oracles.evidence import Cid, DirectoryStore, StoreError
 from oracles.evidence.cid import stream_cid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from starlette.requests import Request
@@ -76,6 +82,14 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 _LONGEST_QUESTION: Final = 1 << 20
+_BLOCK: Final = 1 << 20
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """A file bit by bit: one of some gigabytes is never in memory."""
+    with file:
+        while block := file.read(_BLOCK):
+            yield block
 
 
 def site(
@@ -136,7 +150,7 @@ def site(
             if isinstance(store, DirectoryStore):
                 return FileResponse(store.path(cid), media_type="application/octet-stream")
             file = await run_in_threadpool(store.open, cid, limit=most)
-            return Response(await run_in_threadpool(file.read))
+            return StreamingResponse(_blocks(file), media_type="application/octet-stream")
         except InputError as error:
             return PlainTextResponse(str(error), 400)
         except StoreError as error:
