@@ -20,7 +20,8 @@ from oracles.proof.poseidon import FIELD, permute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Depths of the circuits: 64, 1,024, 4,096 and 16,384 pages of 16 KiB.
+#: Depths of trees: 64, 1,024, 4,096 and 16,384 pages of 16 KiB. Circuits are in `zk/circuits.json`;
+#: there is none for the last yet, so such a set is committed with facts and cannot be proved.
 DEPTHS: Final = (6, 10, 12, 14)
 #: A page has fewer than 2^14 of anything that is counted.
 _BITS: Final = 14
