@@ -131,7 +131,16 @@ class DstTerms:
 
 @dataclass(frozen=True, slots=True)
 class WeightTerms:
-    """A weight rule: family 0 power, 1 sqrt, 2 log1p; the rest in 1e-18."""
+    """A weight rule as the contract takes it, which need not be a sound one.
+
+    `oracles.mechanism.WeightRule` has the same fields, refuses unsound ones and computes weights.
+
+    Attributes:
+        family: 0 power, 1 square root, 2 log1p.
+        eta: η, 1e-18, exponent of the quality.
+        kappa: κ, 1e-18, added to φ.
+        gamma: γ, 1e-18, exponent of the marginal utility.
+    """
 
     family: int = 0
     eta: int = WAD

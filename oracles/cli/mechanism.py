@@ -68,7 +68,7 @@ def _print_clearing(case: ClearingCase, clearing: Clearing) -> None:
         for name, clock in clearing.clocks.items()
     )
     table = Table(title=f"β = {clearing.beta}; price per unit of weight: {prices}")
-    for column in ("bid", "cost", "weight", "flagged", "reward", "cash", "MUT face"):
+    for column in ("bid", "cost", "weight", "flagged", "reward", "cash", "MUT"):
         table.add_column(column, justify="right")
     for bid in sorted(case.bids, key=lambda bid: (bid.index not in clearing.reward, bid.index)):
         table.add_row(
@@ -78,7 +78,7 @@ def _print_clearing(case: ClearingCase, clearing: Clearing) -> None:
             "yes" if bid.flagged else "",
             *(
                 str(amounts.get(bid.index, ""))
-                for amounts in (clearing.reward, clearing.cash, clearing.face)
+                for amounts in (clearing.reward, clearing.cash, clearing.mut)
             ),
         )
     stdout.print(table)

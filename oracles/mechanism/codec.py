@@ -121,7 +121,7 @@ def dump_clearing(clearing: Clearing) -> dict[str, Any]:
         "clocks": {name: _dump_clock(clock) for name, clock in clearing.clocks.items()},
         "reward": _dump_amounts(clearing.reward.items()),
         "cash": _dump_amounts(clearing.cash.items()),
-        "face": _dump_amounts(clearing.face.items()),
+        "face": _dump_amounts(clearing.mut.items()),
     }
 
 

@@ -25,9 +25,9 @@ class Clearing:
         beta: β, what the clock could spend: floor(min(B/ρ, U/(1−ρ))).
         reserve: floor(f·β), reserved for flagged bids.
         clocks: `all`; and when the tranche split off, also `flagged` and `unflagged`.
-        reward: floor(t·w) by winner's index, token units, cash and MUT at face together.
+        reward: floor(t·w) by winner's index, token units, cash and MUT at face value together.
         cash: floor(ρ·reward) by winner's index, token units.
-        face: reward − cash by winner's index, MUT units.
+        mut: reward − cash by winner's index, MUT units of face value.
     """
 
     beta: int
@@ -35,7 +35,7 @@ class Clearing:
     clocks: Mapping[BidClass, Clock]
     reward: Mapping[int, int]
     cash: Mapping[int, int]
-    face: Mapping[int, int]
+    mut: Mapping[int, int]
 
     @property
     def split(self) -> bool:
@@ -77,7 +77,7 @@ def spendable(budget: int, pool: int, rho: Fraction) -> int:
 
     Args:
         budget: B, cash, integer token units.
-        pool: U, utility pool, integer token units at face.
+        pool: U, utility pool, integer token units of MUT at face value.
         rho: ρ in [0, 1].
 
     Raises:
@@ -118,7 +118,7 @@ def clear(
         bids: revealed bids in any order, with unique indices. A bid with weight 0 or a cost above β
             takes no part and loses.
         budget: B, cash, integer token units.
-        pool: U, utility pool, integer token units at face.
+        pool: U, utility pool, integer token units of MUT at face value.
         rho: ρ, liquidity factor in [0, 1].
         tranche: f, share of β reserved for flagged bids, in [0, 1].
 
@@ -173,8 +173,8 @@ def assemble(
             reward.update((index, t * weights[index] // s) for index in clock.winners)
     numerator, denominator = rho.as_integer_ratio()
     cash = {index: numerator * amount // denominator for index, amount in reward.items()}
-    face = {index: amount - cash[index] for index, amount in reward.items()}
-    return Clearing(beta, outcome.reserve, clocks, reward, cash, face)
+    mut = {index: amount - cash[index] for index, amount in reward.items()}
+    return Clearing(beta, outcome.reserve, clocks, reward, cash, mut)
 
 
 def settlement_totals(clearing: Clearing, *, budget: int, pool: int, rho: Fraction) -> Totals:

@@ -156,8 +156,8 @@ class WeightRule:
     Attributes:
         family: shape; η, γ, κ matter to POWER only.
         eta: η, WAD, exponent of the quality.
-        gamma: γ, WAD, exponent of the marginal utility.
         kappa: κ, WAD, added to φ.
+        gamma: γ, WAD, exponent of the marginal utility.
 
     Raises:
         InputError: a parameter is outside uint64, or a weight could exceed uint64.
@@ -166,8 +166,8 @@ class WeightRule:
     family: Family = Family.POWER
     _: KW_ONLY
     eta: int = WAD
-    gamma: int = WAD
     kappa: int = 0
+    gamma: int = WAD
 
     def __post_init__(self) -> None:
         for name in ("eta", "gamma", "kappa"):

@@ -239,7 +239,7 @@ def test_starved_claim__at_every_allowance_of_gas__is_whole_or_nothing(protocol:
                 assert mine.chain.balance(entry.payer) - native == auction.bond
                 assert (
                     mine.chain.call(auction.mut(), "balanceOf", entry.owner)
-                    == model(auction).face[1]
+                    == model(auction).mut[1]
                 )
     assert whole
 

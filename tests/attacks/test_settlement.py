@@ -195,9 +195,9 @@ def check(auction: Auction, chunk: int = NONE) -> None:
         auction.claim(index)
         assert protocol.held(entry.owner) - before == outcome.cash.get(index, 0)
         assert protocol.chain.balance(entry.payer) - native == auction.bond
-        if token is not None and index in outcome.face:
-            face = protocol.chain.call(token, "balanceOf", entry.owner)
-            assert face == outcome.face[index]
+        if token is not None and index in outcome.mut:
+            held = protocol.chain.call(token, "balanceOf", entry.owner)
+            assert held == outcome.mut[index]
     auction.withdraw_refund()
     # Dust of cash: less than one unit a winner.
     assert 0 <= protocol.held(protocol.auction.address) <= len(outcome.winners)

@@ -53,8 +53,8 @@ def test_settle__any_bids__is_what_the_reference_clears(
     assert won == set(expected.winners)
     for bid in standing:
         if bid.index in won:
-            cash, face = recompute.reward(outcome.clock_of(bid.flagged), bid.weight, rho)
-            assert (cash, face) == (expected.cash[bid.index], expected.face[bid.index])
+            cash, mut = recompute.reward(outcome.clock_of(bid.flagged), bid.weight, rho)
+            assert (cash, mut) == (expected.cash[bid.index], expected.mut[bid.index])
     found = [
         NONE if index is None else index
         for index in propose(of(standing), beta=beta, tranche=tranche)

@@ -572,7 +572,7 @@ class AuctionModel:
         place = self.places[index]
         place.delivered, place.out = False, True
         self.refund += self.cleared.cash[index]
-        self.mut_supply -= self.cleared.face[index]
+        self.mut_supply -= self.cleared.mut[index]
         self.native -= self.bond  # burned
 
     def resolved(self, now: int) -> bool:
@@ -604,7 +604,7 @@ class AuctionModel:
         if due & CASH and self.cleared:
             self.cash -= self.cleared.cash[index]
         if due & MUT and self.cleared:
-            self.mut[place.entry.owner] += self.cleared.face[index]
+            self.mut[place.entry.owner] += self.cleared.mut[index]
         if due & BOND:
             self.native -= self.bond
         return None

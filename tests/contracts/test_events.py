@@ -137,7 +137,7 @@ class Replay:
 
     def on_struckout(self, args: Any) -> None:
         index = args["index"]
-        paid = self.cleared.cash[index], self.cleared.face[index]
+        paid = self.cleared.cash[index], self.cleared.mut[index]
         assert (args["cash"], args["mut"]) == paid
         self.forfeited.add(index)
         self.native["contract"] -= self.bond
@@ -190,7 +190,7 @@ def test_logs__of_any_auction__rebuild_its_bids_payments_and_balances(
     if unpaid is not None:
         won = set(replay.cleared.winners) - replay.forfeited
         for index, paid in replay.claimed.items():
-            due = replay.cleared.cash.get(index), replay.cleared.face.get(index)
+            due = replay.cleared.cash.get(index), replay.cleared.mut.get(index)
             assert paid == (due if index in won else (0, 0))
 
 

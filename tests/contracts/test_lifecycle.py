@@ -77,7 +77,7 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
         owner = auction.entries[index].owner
         auction.claim(index)
         assert protocol.held(owner) == cleared.cash[index]
-        assert chain.call(mut, "balanceOf", owner) == cleared.face[index]
+        assert chain.call(mut, "balanceOf", owner) == cleared.mut[index]
     for index in set(range(6)) - set(cleared.winners):
         auction.claim(index)
     protocol.do("claimBounty", auction.id, sender=SETTLER.address)
@@ -106,4 +106,4 @@ def test_auction__from_creation_to_the_last_claim__pays_what_the_model_says(chai
         owner = auction.entries[index].owner
         before = protocol.held(owner)
         chain.transact(mut, "claimFor", owner)
-        assert protocol.held(owner) - before == 777 * cleared.face[index] // supply
+        assert protocol.held(owner) - before == 777 * cleared.mut[index] // supply

@@ -176,9 +176,9 @@ def test_rewards__always__cover_costs_and_fit_the_budgets(market: Market) -> Non
     assert all(reward >= costs[index] for index, reward in cleared.reward.items())
     assert sum(cleared.reward.values()) <= cleared.beta
     assert sum(cleared.cash.values()) <= market.budget
-    assert sum(cleared.face.values()) <= market.pool + len(cleared.reward)
+    assert sum(cleared.mut.values()) <= market.pool + len(cleared.reward)
     for index, reward in cleared.reward.items():
-        assert cleared.cash[index] + cleared.face[index] == reward
+        assert cleared.cash[index] + cleared.mut[index] == reward
 
 
 @checked
@@ -187,7 +187,7 @@ def test_totals__always__cover_claims_and_leave_little_dust(market: Market) -> N
     cleared = market.clear()
     totals = settlement_totals(cleared, budget=market.budget, pool=market.pool, rho=market.rho)
     winners = len(cleared.reward)
-    claimed_cash, claimed_face = sum(cleared.cash.values()), sum(cleared.face.values())
+    claimed_cash, claimed_face = sum(cleared.cash.values()), sum(cleared.mut.values())
     assert claimed_cash <= totals.cash <= market.budget
     assert claimed_face <= totals.allotment <= market.pool + winners
     dust = totals.cash - claimed_cash + totals.allotment - claimed_face
@@ -357,7 +357,7 @@ def test_mixed__pool_binding__face_is_the_papers_share() -> None:
     """§6.1 and §8.1 to the letter where the pool binds and nobody loses (up to rounding)."""
     bids = [Bid(0, 10, 3), Bid(1, 20, 5)]
     cleared = clear(bids, budget=10**6, pool=800, rho=Fraction(1, 2))
-    assert cleared.face == {0: 300, 1: 500}
+    assert cleared.mut == {0: 300, 1: 500}
 
 
 @pytest.mark.parametrize(
