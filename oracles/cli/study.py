@@ -153,11 +153,12 @@ def _profile(name: str) -> Plan:
 
 def _show(result: dict[str, Any]) -> None:
     from oracles.study import page as pages
+    from oracles.study.sections import tables
 
     stdout.print(f"plan {result['hash']}, purchases {result['purchases']}", soft_wrap=True)
     for line in pages.summary(result):
         stdout.print(line, soft_wrap=True)
-    for title, header, rows in pages.tables(result):
+    for title, header, rows in tables(result):
         stdout.print(f"\n{title}", soft_wrap=True)
         show_rows(
             [dict(zip(header, row, strict=True)) for row in rows], json=False, empty="nothing"

@@ -9,7 +9,7 @@ how often either covers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -19,10 +19,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Rows = Sequence[Mapping[str, Any]]
     #: (world, draw) to the differences of its markets.
     Clusters = Mapping[tuple[int, int], Sequence[float]]
     #: Mean, low, high; no bounds where there is one unit only.
     Interval = tuple[float, float | None, float | None]
+
+
+def differences(markets: Rows, regime: str, rule: str, budgets: Sequence[float]) -> Clusters:
+    """Loss under a rule less that under Q-MIA, by (world, draw)."""
+    found: dict[tuple[int, int], list[float]] = {}
+    for row in markets:
+        if row["regime"] == regime and row["budget"] in budgets:
+            found.setdefault((row["world"], row["draw"]), []).append(
+                row["loss"][rule] - row["loss"]["qmia"]
+            )
+    return found
+
+
+def effort_differences(games: Rows, regime: str, rule: str) -> Clusters:
+    """Loss in equilibrium under a rule less that under Q-MIA, by (world, draw)."""
+    by_rule = {(g["world"], g["draw"], g["rule"]): g["loss"][regime] for g in games}
+    return {
+        (world, draw): [loss - by_rule[world, draw, "qmia"]]
+        for (world, draw, name), loss in by_rule.items()
+        if name == rule
+    }
 
 
 def units(clusters: Clusters) -> NDArray[np.float64]:

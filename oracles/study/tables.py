@@ -7,41 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oracles.study.plan import PRIMARIES, RULES, SECONDARIES, SMALLEST
-from oracles.study.statistics import holm, interval, p_value
+from oracles.study.hypotheses import primaries, secondaries
+from oracles.study.plan import RULES, SMALLEST
+from oracles.study.statistics import differences, effort_differences, interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from oracles.study.plan import Plan
+    from oracles.study.statistics import Rows
 
-    Rows = Sequence[dict[str, Any]]
     Differences = dict[tuple[int, int], list[float]]
 
 _REGIMES = ("fixed", "one pass")
 #: Parts of a result that tables are made from; pages need the tables alone.
 ROWS = ("markets", "games", "attacks")
-
-
-def differences(markets: Rows, regime: str, rule: str, budgets: Sequence[float]) -> Differences:
-    """Loss under a rule less that under Q-MIA, by (world, draw)."""
-    found: Differences = {}
-    for row in markets:
-        if row["regime"] == regime and row["budget"] in budgets:
-            found.setdefault((row["world"], row["draw"]), []).append(
-                row["loss"][rule] - row["loss"]["qmia"]
-            )
-    return found
-
-
-def effort_differences(games: Rows, regime: str, rule: str) -> Differences:
-    """Loss in equilibrium under a rule less that under Q-MIA, by (world, draw)."""
-    by_rule = {(g["world"], g["draw"], g["rule"]): g["loss"][regime] for g in games}
-    return {
-        (world, draw): [loss - by_rule[world, draw, "qmia"]]
-        for (world, draw, name), loss in by_rule.items()
-        if name == rule
-    }
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -274,167 +254,10 @@ def _attacks(rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
-def _primaries(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for name, regime, budgets, rule, margin in PRIMARIES:
-        if regime == "effort":
-            clusters = effort_differences(result["games"], "fixed", rule)
-        else:
-            clusters = differences(result["markets"], regime, rule, budgets or plan.budgets)
-        rows.append(
-            {
-                "hypothesis": name,
-                "difference": interval(clusters),
-                "margin": margin,
-                "worlds": len({world for world, _ in clusters}),
-                "p": p_value(clusters, margin),
-            }
-        )
-    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = adjusted
-        _, low, high = row["difference"]
-        row["verdict"] = (
-            "supported"
-            if adjusted <= 0.05
-            else "contradicted"
-            if high is not None and high < -row["margin"]
-            else "undecided"
-        )
-        row["larger_than_smallest"] = low is not None and low >= SMALLEST
-    return rows
-
-
-def _secondaries(result: dict[str, Any], plan: Plan) -> list[dict[str, Any]]:
-    """Each expectation with the figure that it is judged by: held, failed or undecided."""
-    made = result["tables"]
-    markets, games = result["markets"], result["games"]
-    simulated = result["simulations"]
-
-    def within(clusters: Differences) -> tuple[bool | None, str]:
-        mean, low, high = interval(clusters)
-        text = f"{mean:+.3f}"
-        if low is None or high is None:
-            return None, text
-        held = low > -SMALLEST and high < SMALLEST
-        outside = low > SMALLEST or high < -SMALLEST
-        return (True if held else False if outside else None), f"{text} ({low:+.3f} to {high:+.3f})"
-
-    def above(clusters: Differences, least: float) -> tuple[bool | None, str]:
-        mean, low, high = interval(clusters)
-        text = f"{mean:+.3f}"
-        if low is None or high is None:
-            return None, text
-        return (
-            True if low >= least else False if high < least else None
-        ), f"{text} ({low:+.3f} to {high:+.3f})"
-
-    effort = {row["rule"]: row["effort"] for row in made["effort"]}
-    lies = {row["rule"]: row["with_a_profitable_lie"] for row in simulated["cost_lies"]}
-    truthful = [
-        name
-        for name in lies
-        if name not in ("pay as bid", "pay by value", "price best in hindsight")
-    ]
-    averse = [row for row in simulated["aversion"] if row["aversion"] > 0]
-
-    def h8() -> tuple[bool | None, str]:
-        hit = sum(row["both"] for row in made["attacks"])
-        tried = sum(row["markets"] for row in made["attacks"])
-        return hit == 0, f"{hit} of {tried} attacked markets"
-
-    def h11() -> tuple[bool | None, str]:
-        by = {row["rule"]: row for row in made["tranche"]}
-        more = by["tranche"]["tokens"] - by["qmia"]["tokens"]
-        price = by["tranche"]["difference"]
-        return more > 0, f"{100 * more:+.0f} % of tokens, loss {price[0]:+.3f}"
-
-    def h12() -> tuple[bool | None, str]:
-        alone = [r["share"] for r in result["maps"]["noise"] if r["what"] == "one seed alone"]
-        return 1 - _mean(alone) <= 0.02, f"{100 * (1 - _mean(alone)):.1f} %"
-
-    def h13() -> tuple[bool | None, str]:
-        ahead = [(r["correlation"], r["ahead_by_world"]) for r in result["maps"]["correlation"]]
-        slopes = [
-            float(np.polyfit([c for c, _ in ahead], [by[w] for _, by in ahead], 1)[0])
-            for w in range(len(ahead[0][1]))
-        ]
-        held, text = above({(w, 0): [-slope] for w, slope in enumerate(slopes)}, 0.0)
-        return held, f"{text} nats for one unit of correlation"
-
-    def h14() -> tuple[bool | None, str]:
-        shares = {
-            r["providers"]: r["mean"]
-            for r in simulated["large_markets"]
-            if r["rule"] == "clock" and r["providers"] >= 16
-        }
-        low, high = min(shares.values()), max(shares.values())
-        return low >= 0.70 and high <= 0.79, f"{100 * low:.0f} to {100 * high:.0f} %"
-
-    judges: dict[str, Callable[[], tuple[bool | None, str]]] = {
-        "H1b": lambda: within(differences(markets, "fixed", "volume", (0.1,))),
-        "H2b": lambda: within(differences(markets, "fixed", "hindsight", plan.budgets)),
-        "H3b": lambda: (
-            effort["qmia"][0] >= 0.9 and effort["volume"][0] <= 0.1,
-            f"{effort['qmia'][0]:.2f} and {effort['volume'][0]:.2f}",
-        ),
-        "H3c": lambda: above(
-            {
-                k: [-v for v in vs]
-                for k, vs in effort_differences(games, "one pass", "volume").items()
-            },
-            0.0,
-        ),
-        "H5": lambda: (
-            simulated["overspending"]["share_over"] >= 0.85,
-            f"{100 * simulated['overspending']['share_over']:.0f} %",
-        ),
-        "H6a": lambda: above(differences(markets, "fixed", "quality", plan.budgets), SMALLEST),
-        "H6b": lambda: within(differences(markets, "fixed", "impact", plan.budgets)),
-        "H7": lambda: (
-            all(lies[name] == 0 for name in truthful)
-            and lies["pay as bid"] > 0
-            and lies["pay by value"] > 0,
-            f"{sum(lies[name] for name in truthful)} under {len(truthful)} truthful rules",
-        ),
-        "H8": h8,
-        "H9": lambda: (
-            all(row["all_gain"] == 0 for row in simulated["coalitions"])
-            and any(row["gain_together"] for row in simulated["coalitions"]),
-            f"{sum(r['all_gain'] for r in simulated['coalitions'])} and "
-            f"{sum(r['gain_together'] for r in simulated['coalitions'])} of "
-            f"{sum(r['coalitions'] for r in simulated['coalitions'])}",
-        ),
-        "H10": lambda: (
-            all(row["weight_bought"] <= 1 for row in averse)
-            and all(row["rate"] < 1 for row in averse if row["rho"] < 1),
-            f"{100 * min(row['weight_bought'] for row in averse):.0f} % bought at the least",
-        ),
-        "H11": h11,
-        "H12": h12,
-        "H13": h13,
-        "H14": h14,
-    }
-    asked = {
-        "H1b": plan.curve,
-        "H2b": "hindsight" in plan.rules,
-        "H8": made["attacks"],
-        "H11": made["tranche"],
-        "H12": len(plan.phi_seeds) > 1,
-    }
-    rows = []
-    for key, text in SECONDARIES.items():
-        held, figure = (
-            judges[key]() if asked.get(key, True) else (None, "not asked in this profile")
-        )
-        verdict = "undecided" if held is None else "held" if held else "failed"
-        rows.append({"key": key, "expectation": text, "figure": figure, "verdict": verdict})
-    return rows
-
-
 def make(result: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """All tables of the page; `result["maps"]` and the rows of all finished worlds are there."""
     made: dict[str, Any] = {
-        "primaries": _primaries(result, plan),
+        "primaries": primaries(result, plan),
         "rules": _compared(result["markets"], result["worlds"], plan),
         "budgets": _by_budget(result["markets"], plan),
         "costs": _by_cost(result["markets"], plan),
@@ -444,5 +267,5 @@ def make(result: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "tranche": _tranche(result, plan),
         "attacks": _attacks(result["attacks"]),
     }
-    made["secondaries"] = _secondaries({**result, "tables": made}, plan)
+    made["secondaries"] = secondaries({**result, "tables": made}, plan)
     return made
