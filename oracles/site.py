@@ -85,13 +85,6 @@ _LONGEST_QUESTION: Final = 1 << 20
 _BLOCK: Final = 1 << 20
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """A file bit by bit: one of some gigabytes is never in memory."""
-    with file:
-        while block := file.read(_BLOCK):
-            yield block
-
-
 def site(
     folder: Path, deployment: Deployment, rpc: str, store: Store, *, most: int = 4 << 30
 ) -> Starlette:
@@ -109,23 +102,53 @@ def site(
     """
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise ConfigError(f"{folder} has no {missing[0]}; build the page with `make page`")
-    node = httpx.AsyncClient(timeout=60)
+    page, node, files = _Page(folder, deployment), _Node(rpc), _Files(store, most)
+    return Starlette(
+        lifespan=node.running,
+        routes=[
+            Route("/deployment.json", page.contracts),
+            Route("/site.json", page.about),
+            Route("/rpc", node.ask, methods=["POST"]),
+            Route("/ipfs/{cid}", files.give, methods=["GET"]),
+            Route("/ipfs/{cid}", files.take, methods=["PUT"]),
+            Route("/", page.file),
+            Route("/{name}", page.file),
+        ],
+    )
 
-    async def page(request: Request) -> Response:
+
+class _Page:
+    """The page's own files, and what it is told about this site."""
+
+    def __init__(self, folder: Path, deployment: Deployment) -> None:
+        self._folder, self._deployment = folder, deployment
+
+    async def file(self, request: Request) -> Response:
         name = request.path_params.get("name") or "index.html"
         if name not in FILES:
             return PlainTextResponse("there is no such file", 404)
-        return FileResponse(folder / name, media_type=FILES[name], headers=_HEADERS)
+        return FileResponse(self._folder / name, media_type=FILES[name], headers=_HEADERS)
 
-    async def contracts(request: Request) -> Response:
-        del request
-        return JSONResponse(deployment.to_json(), headers=_HEADERS)
+    async def contracts(self, _: Request) -> Response:
+        return JSONResponse(self._deployment.to_json(), headers=_HEADERS)
 
-    async def about(request: Request) -> Response:
-        del request
+    async def about(self, _: Request) -> Response:
         return JSONResponse({"rpc": "rpc", "files": "ipfs/"}, headers=_HEADERS)
 
-    async def question(request: Request) -> Response:
+
+class _Node:
+    """Hands the page's questions to a node, and nothing else."""
+
+    def __init__(self, rpc: str) -> None:
+        self._rpc = rpc
+        self._client = httpx.AsyncClient(timeout=60)
+
+    @asynccontextmanager
+    async def running(self, _: Starlette) -> AsyncIterator[None]:
+        async with self._client:
+            yield
+
+    async def ask(self, request: Request) -> Response:
         body = b""
         async for part in request.stream():
             body += part
@@ -139,24 +162,31 @@ def site(
         if refused := [method for method in methods if method not in QUESTIONS]:
             return PlainTextResponse(f"{str(refused[0])[:80]} is not answered here", 403)
         try:
-            answer = await node.post(rpc, json=asked)
+            answer = await self._client.post(self._rpc, json=asked)
         except httpx.HTTPError:
             return PlainTextResponse("the node does not answer", 502)
         return Response(answer.content, answer.status_code, media_type="application/json")
 
-    async def give(request: Request) -> Response:
+
+class _Files:
+    """Gives files of a store, and takes those whose bytes have the name that they come under."""
+
+    def __init__(self, store: Store, most: int) -> None:
+        self._store, self._most = store, most
+
+    async def give(self, request: Request) -> Response:
         try:
             cid = Cid.parse(request.path_params["cid"])
-            if isinstance(store, DirectoryStore):
-                return FileResponse(store.path(cid), media_type="application/octet-stream")
-            file = await run_in_threadpool(store.open, cid, limit=most)
+            if isinstance(self._store, DirectoryStore):
+                return FileResponse(self._store.path(cid), media_type="application/octet-stream")
+            file = await run_in_threadpool(self._store.open, cid, limit=self._most)
             return StreamingResponse(_blocks(file), media_type="application/octet-stream")
         except InputError as error:
             return PlainTextResponse(str(error), 400)
         except StoreError as error:
             return PlainTextResponse(str(error), 404)
 
-    async def take(request: Request) -> Response:
+    async def take(self, request: Request) -> Response:
         try:
             cid = Cid.parse(request.path_params["cid"])
         except InputError as error:
@@ -165,33 +195,22 @@ def site(
             size = 0
             async for part in request.stream():
                 size += len(part)
-                if size > most:
-                    return PlainTextResponse(f"a file has at most {most} bytes here", 413)
+                if size > self._most:
+                    return PlainTextResponse(f"a file has at most {self._most} bytes here", 413)
                 await run_in_threadpool(file.write, part)
             file.seek(0)
             if await run_in_threadpool(stream_cid, file) != cid:
                 return PlainTextResponse("the bytes are not those of this name", 400)
             file.seek(0)
             try:
-                await run_in_threadpool(store.put, file)
+                await run_in_threadpool(self._store.put, file)
             except StoreError as error:
                 return PlainTextResponse(str(error), 507)
         return PlainTextResponse(str(cid), 201)
 
-    @asynccontextmanager
-    async def running(_: Starlette) -> AsyncIterator[None]:
-        async with node:
-            yield
 
-    return Starlette(
-        lifespan=running,
-        routes=[
-            Route("/deployment.json", contracts),
-            Route("/site.json", about),
-            Route("/rpc", question, methods=["POST"]),
-            Route("/ipfs/{cid}", give, methods=["GET"]),
-            Route("/ipfs/{cid}", take, methods=["PUT"]),
-            Route("/", page),
-            Route("/{name}", page),
-        ],
-    )
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """A file bit by bit: one of some gigabytes is never in memory."""
+    with file:
+        while block := file.read(_BLOCK):
+            yield block

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oracles.cli.bids import (
+    commitment,
+    hex_hash,
+    overview,
+    show_commitment,
+    show_done,
+    show_standings,
+    standing_of,
+)
 from oracles.cli.options import AuctionArgument, RegistryOption, Session, open_session
-from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout, table
+from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout
 from oracles.money import ETHER
 from oracles.when import duration, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oracles.chain.signers import Signer
+    from oracles.chain.state import AuctionState
     from oracles.dataset import Document, Finding
-    from oracles.market.bids import Bids, Done
+    from oracles.market.book import BidRecord
     from oracles.market.provider import Provider
-    from oracles.market.schedule import Step
-    from oracles.money import Currency
+    from oracles.market.share import Share
     from oracles.proof import Thresholds, Tree
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
@@ -131,19 +142,18 @@ def commit(
     from oracles.market.calendar import deadlines
     from oracles.market.provider import Limits
     from oracles.market.veto import check_version
-    from oracles.market.view import chain_time
 
     session: Session = context.obj
-    limits = Limits(ETHER.parse(max_bond), duration(min_window), max_exposed)
-    provider = _provider(context, book, limits)
+    provider = _provider(
+        context, book, Limits(ETHER.parse(max_bond), duration(min_window), max_exposed)
+    )
     view = session.auction(auction)
-    currency = session.currency(view.terms.token)
-    units = None if cost is None else currency.parse(cost)
+    units = None if cost is None else session.currency(view.terms.token).parse(cost)
+    version = view.terms.scoring.metric_version
+    thresholds = _entry(metric, version)
+    check_version(session.connect(), session.deployment(), registry, version, view.created)
     findings: list[Finding] = []
     documents = _documents(path, text_field, card, findings)
-    thresholds = _entry(metric, view.terms.scoring.metric_version)
-    web3, deployment = session.connect(), session.deployment()
-    check_version(web3, deployment, registry, view.terms.scoring.metric_version, view.created)
     if not accept_losses:
         documents = refuse_losses(documents, findings)
     try:
@@ -167,62 +177,15 @@ def commit(
             " and the same commit once more finishes it without paying twice."
         )
         raise
-    record = committed.record
-    phases, sampled = view.phases, view.terms.scoring.samples > 0
-    file = calendar or book / f"auction-{auction}-bid-{record.index}.ics"
-    index = record.place.index
-    file.write_bytes(deadlines(phases, auction, record.contract, index, sampled=sampled))
-    values = {
-        "auction": auction,
-        "index": record.index,
-        "owner": record.owner,
-        "documents": prepared.documents,
-        "bytes": record.size,
-        "cost": str(record.cost),
-        "bond": str(prepared.bond),
-        "entry_fee": str(prepared.entry_fee),
-        "exposed": prepared.exposed,
-        "content_digest": "0x" + record.content_digest.hex(),
-        "manifest": record.manifest,
-        "archive": record.archive,
-        "transaction": _hash(committed.transaction),
-        "open_start": phases.open_start if sampled else None,
-        "open_end": phases.open_end if sampled else None,
-        "reveal_start": phases.reveal_start,
-        "reveal_end": phases.reveal_end,
-        "calendar": str(file),
-    }
+    index, sampled = committed.record.place.index, view.terms.scoring.samples > 0
+    file = calendar or book / f"auction-{auction}-bid-{index}.ics"
+    contract = committed.record.contract
+    file.write_bytes(deadlines(view.phases, auction, contract, index, sampled=sampled))
+    values = commitment(prepared, committed, view) | {"calendar": str(file)}
     if json:
         print_json(values)
-        return
-    now = chain_time(session.connect())
-    start, end = moment(phases.reveal_start, now), moment(phases.reveal_end, now)
-    opens, closes = moment(phases.open_start, now), moment(phases.open_end, now)
-    show(
-        values
-        | {
-            "cost": currency.format(record.cost),
-            "bond": f"{ETHER.format(prepared.bond)}"
-            + ("" if committed.transaction else " (paid before: this bid was on chain already)"),
-            "entry_fee": f"{ETHER.format(prepared.entry_fee)}, which does not come back",
-            "exposed": f"{prepared.exposed:.1%} of it is shown to the operators",
-            "open_start": opens if sampled else "nothing has to be opened",
-            "open_end": closes if sampled else None,
-            "reveal_start": start,
-            "reveal_end": end,
-        },
-        json=False,
-    )
-    opening = f"Open the sample between {opens} and {closes}: qmia provider open {auction}\n"
-    stdout.print(
-        f"\n{opening if sampled else ''}"
-        f"Reveal between {start} and {end}: qmia provider reveal {auction}\n"
-        "Whoever misses one of them loses the bond. Operators must be able to fetch manifest and"
-        f" archive from {session.store_name} until claims begin. Keep a copy of the bid book"
-        f" {book}: without it the bid cannot be opened.",
-        soft_wrap=True,
-        highlight=False,
-    )
+    else:
+        show_commitment(values, session, view, book)
 
 
 def _entry(metric: Path | None, version: bytes) -> Thresholds | None:
@@ -259,7 +222,7 @@ def open_sample(
     bids = provider.bids(auction)
     with stderr.status("wrapping the keys of the drawn pages"):
         done = provider.open(bids)
-    _show_done(context, bids, "open", done, "All are open already.", json=json)
+    show_done(context, bids, "open", done, "All are open already.", json=json)
 
 
 @app.command()
@@ -271,7 +234,7 @@ def reveal(
 ) -> None:
     """Open your bids. Whoever does not loses the bond."""
     bids = _provider(context, book).bids(auction)
-    _show_done(context, bids, "reveal", bids.reveal(), "All are open already.", json=json)
+    show_done(context, bids, "reveal", bids.reveal(), "All are open already.", json=json)
 
 
 @app.command()
@@ -284,7 +247,7 @@ def deliver(
     """Hand the data key of every winning bid to the buyer, wrapped for its key."""
     bids = _provider(context, book).bids(auction)
     nothing = "No bid of yours has a key to deliver: they did not win, or have delivered."
-    _show_done(context, bids, "deliver", bids.deliver(), nothing, json=json)
+    show_done(context, bids, "deliver", bids.deliver(), nothing, json=json)
 
 
 @app.command()
@@ -296,7 +259,7 @@ def claim(
 ) -> None:
     """Claim cash, MUT and bond; after an abort, the bond."""
     bids = _provider(context, book).bids(auction)
-    _show_done(context, bids, "claim", bids.claim(), "Nothing is due.", json=json)
+    show_done(context, bids, "claim", bids.claim(), "Nothing is due.", json=json)
 
 
 @app.command()
@@ -310,7 +273,7 @@ def withdraw(
     """Take your commitments back before the deadline. Bonds come back by `reclaim` after it."""
     bids = _provider(context, book).bids(auction)
     done = bids.withdraw(index)
-    _show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
+    show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
 
 
 @app.command()
@@ -322,7 +285,7 @@ def reclaim(
 ) -> None:
     """Take the bonds of withdrawn bids back, once commitments have ended."""
     bids = _provider(context, book).bids(auction)
-    _show_done(context, bids, "reclaim", bids.reclaim(), "No withdrawn bid has a bond.", json=json)
+    show_done(context, bids, "reclaim", bids.reclaim(), "No withdrawn bid has a bond.", json=json)
 
 
 @app.command()
@@ -344,7 +307,7 @@ def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption =
             "auction": auction,
             "holder": sender.address,
             "revenue": shown,
-            "transaction": _hash(transaction),
+            "transaction": hex_hash(transaction),
         },
         json=json,
     )
@@ -375,17 +338,14 @@ def share(
     Cost and salt are in it: give it to somebody you trust not to tell them before the reveal, best
     after commitments have ended.
     """
-    from dataclasses import replace
-
     from oracles.errors import InputError
     from oracles.market import share as shares
     from oracles.market.bids import match
     from oracles.market.book import BidBook
-    from oracles.market.provider import publish_opening
-    from oracles.market.view import chain_time, draw, member_keys
+    from oracles.market.view import chain_time
 
     session: Session = context.obj
-    view, deployment, web3 = session.auction(auction), session.deployment(), session.connect()
+    view, deployment = session.auction(auction), session.deployment()
     records = BidBook(book).records(deployment.address("DataAuction"), auction)
     found = [r for r in match(view, records, None).placed if index in (None, r.index)]
     if not found:
@@ -394,19 +354,8 @@ def share(
     rows = []
     for record in found:
         made = shares.Share.of(record)
-        if signer is not None and signer.address != record.owner:
-            raise InputError(f"bid {record.index} is {record.owner}'s, who has to sign")
-        if signer is not None and opening and view.terms.scoring.samples:
-            members = [*member_keys(web3, deployment, view).values()]
-            with stderr.status("wrapping the keys of the drawn pages"):
-                digest = publish_opening(
-                    session.store(), record, draw(web3, deployment, view), members
-                )
-            domain = deployment.auction(web3).domain
-            made = replace(made, opening=shares.sign_opening(domain, signer, record, digest))
-        if signer is not None and delivery:
-            signed = shares.sign_delivery(deployment.exchange(web3), view, signer, record)
-            made = replace(made, delivery=signed)
+        if signer is not None:
+            made = _signed(made, session, view, record, signer, opening=opening, delivery=delivery)
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = out / f"{auction}-{record.index}.json"
         shares.write_share(path, made)
@@ -420,12 +369,47 @@ def share(
             }
         )
     show_rows(rows, json=json, empty="")
-    if chain_time(web3) < view.phases.commit_end:
+    if chain_time(session.connect()) < view.phases.commit_end:
         stderr.print(
             "[bold]Commitments have not ended:[/] whoever reads these files can still bid against"
             " your costs.",
             soft_wrap=True,
         )
+
+
+def _signed(
+    made: Share,
+    session: Session,
+    view: AuctionState,
+    record: BidRecord,
+    signer: Signer,
+    *,
+    opening: bool,
+    delivery: bool,
+) -> Share:
+    """A share with the opening and the delivery that its owner signs.
+
+    Raises:
+        InputError: the key is not that of the bid's owner.
+    """
+    from oracles.errors import InputError
+    from oracles.market import share as shares
+    from oracles.market.provider import publish_opening
+    from oracles.market.view import draw, member_keys
+
+    if signer.address != record.owner:
+        raise InputError(f"bid {record.index} is {record.owner}'s, who has to sign")
+    deployment, web3 = session.deployment(), session.connect()
+    if opening and view.terms.scoring.samples:
+        members = [*member_keys(web3, deployment, view).values()]
+        with stderr.status("wrapping the keys of the drawn pages"):
+            digest = publish_opening(session.store(), record, draw(web3, deployment, view), members)
+        domain = deployment.auction(web3).domain
+        made = replace(made, opening=shares.sign_opening(domain, signer, record, digest))
+    if delivery:
+        signed = shares.sign_delivery(deployment.exchange(web3), view, signer, record)
+        made = replace(made, delivery=signed)
+    return made
 
 
 @app.command()
@@ -506,57 +490,32 @@ def status(
     key that the book does not know.
     """
     if auction is None:
-        _overview(context.obj, book, json=json)
+        overview(context.obj, book, json=json)
         return
     from oracles.market.bids import match
     from oracles.market.book import BidBook
-    from oracles.market.schedule import next_step
-    from oracles.market.standing import standing
     from oracles.market.view import chain_time
 
     session: Session = context.obj
-    deployment, web3 = session.deployment(), session.connect()
+    contract, web3 = session.deployment().address("DataAuction"), session.connect()
     view = session.auction(auction)
     phases, now = view.phases, chain_time(web3)
-    currency = session.currency(view.terms.token)
-    records = BidBook(book).records(deployment.address("DataAuction"), auction)
+    records = BidBook(book).records(contract, auction)
     owner = session.address() or (records[0].owner if records else None)
     matched = match(view, records, owner)
     scores = view.scores(web3, view.accepted_round) if view.accepted_round else []
-    rows: list[dict[str, Any]] = []
-    steps: list[tuple[int, Step]] = []
-    for record in matched.placed:
-        index = record.place.index
-        fate = standing(view, index, scores[index]) if index < len(scores) else None
-        step = next_step(view, index, now)
-        steps.append((index, step))
-        rows.append(
-            {
-                "index": index,
-                "owner": record.owner,
-                "cost": str(record.cost),
-                "q": fate and fate.q,
-                "phi": fate and fate.phi,
-                "weight": None if fate is None or fate.weight is None else str(fate.weight),
-                "won": fate and fate.won,
-                "reward": None if fate is None or fate.reward is None else str(fate.reward),
-                "why": fate and fate.why,
-                "next": step.verb,
-                "next_why": step.why,
-                "from": step.start,
-                "until": step.end,
-                "at_stake": step.stake,
-            }
-        )
+    bids = [standing_of(view, record, scores, now) for record in matched.placed]
     if json:
         times = {**phases._asdict(), "state": view.state.name.lower()}
+        rows = [row for row, _ in bids]
         unknown = list(matched.unknown)
         print_json(
             {"auction": auction, "now": now, "phases": times, "bids": rows, "unknown": unknown}
         )
     else:
+        currency = session.currency(view.terms.token)
         stdout.print(f"Auction {auction} is {view.state.name.lower()}.")
-        _show_standings(rows, steps, now, currency, auction)
+        show_standings(bids, now, currency, auction)
         for record in matched.unsent:
             stdout.print(
                 f"Not on chain: the bid of {currency.format(record.cost)}"
@@ -571,140 +530,6 @@ def status(
             soft_wrap=True,
         )
         raise typer.Exit(1)
-
-
-def _overview(session: Session, book: Path, *, json: bool) -> None:
-    """The next step of every bid in the book, the most urgent first."""
-    from oracles.market.bids import match
-    from oracles.market.book import BidBook
-    from oracles.market.schedule import next_step
-    from oracles.market.view import chain_time
-
-    contract, now = session.deployment().address("DataAuction"), chain_time(session.connect())
-    records = [each for each in BidBook(book).all() if each.contract == contract]
-    found: list[tuple[int, int, Step]] = []
-    for auction in sorted({each.auction for each in records}):
-        view = session.auction(auction)
-        mine = [each for each in records if each.auction == auction]
-        indices = [record.place.index for record in match(view, mine, None).placed]
-        found += [(auction, index, next_step(view, index, now)) for index in indices]
-    found.sort(key=lambda each: (each[2].verb == "done", each[2].end or 2**63, each[:2]))
-    if json:
-        rows = [
-            {
-                "auction": auction,
-                "index": index,
-                "next": step.verb,
-                "next_why": step.why,
-                "from": step.start,
-                "until": step.end,
-                "at_stake": step.stake,
-            }
-            for auction, index, step in found
-        ]
-        print_json({"now": now, "bids": rows})
-        return
-    if not found:
-        stdout.print(f"The chain has no bid of the book {book}.", soft_wrap=True)
-    for auction, index, step in found:
-        stdout.print(
-            f"Auction {auction}, bid {index}: {_sentence(step, now, auction)}",
-            soft_wrap=True,
-            highlight=False,
-        )
-
-
-def _show_standings(
-    rows: list[dict[str, Any]],
-    steps: list[tuple[int, Step]],
-    now: int,
-    currency: Currency,
-    auction: int,
-) -> None:
-    from oracles.mechanism.weights import GRID, WAD
-
-    if not rows:
-        stdout.print("The chain has no bid of this book.")
-        return
-    shown = ("index", "owner", "cost", "q", "phi", "weight", "won", "reward")
-
-    def value(row: dict[str, Any], name: str) -> Any:
-        if row[name] is None:
-            return None
-        if name in ("cost", "reward"):
-            return currency.format(int(row[name]))
-        if name in ("q", "phi"):
-            return f"{row[name] / GRID:.4f}"
-        return f"{int(row[name]) / WAD:.6f}" if name == "weight" else row[name]
-
-    stdout.print(table([{name: value(row, name) for name in shown} for row in rows]))
-    for row, (index, step) in zip(rows, steps, strict=True):
-        if row["why"]:
-            stdout.print(f"Bid {index}: {row['why']}", soft_wrap=True, highlight=False)
-        stdout.print(f"Bid {index}: {_sentence(step, now, auction)}", soft_wrap=True)
-
-
-def _sentence(step: Step, now: int, auction: int) -> str:
-    """A step for people: what, from when, until when, and what is at stake."""
-    if step.verb in ("wait", "done"):
-        return step.why
-    parts = [f"qmia provider {step.verb} {auction}"]
-    if step.start is not None and step.start > now:
-        parts.append(f"from {moment(step.start, now)}")
-    if step.end is not None:
-        parts.append(f"until {moment(step.end, now)}")
-    if step.stake:
-        parts.append(f"or {step.stake} is lost")
-    return f"{step.why} Next: {' '.join(parts)}"
-
-
-def _show_done(
-    context: typer.Context,
-    bids: Bids,
-    verb: str,
-    done: list[Done],
-    nothing: str,
-    *,
-    json: bool,
-) -> None:
-    """What was done for each bid, with the money that came of it and the next step."""
-    if json:
-        rows = [
-            {
-                "index": each.index,
-                "transaction": _hash(each.transaction),
-                "cash": str(each.cash),
-                "mut": str(each.mut),
-                "bond": str(each.bond),
-            }
-            for each in done
-        ]
-        print_json({"auction": bids.view.id, "done": verb, "bids": rows})
-        return
-    currency = context.obj.currency(bids.view.terms.token)
-    money = verb in ("claim", "reclaim")
-    show_rows(
-        [
-            {"bid": each.index}
-            | (
-                {
-                    "cash": currency.format(each.cash),
-                    "mut": currency.format(each.mut).replace(currency.symbol, "MUT"),
-                    "bond": ETHER.format(each.bond),
-                }
-                if money
-                else {}
-            )
-            | {"transaction": _hash(each.transaction)}
-            for each in done
-        ],
-        json=False,
-        empty=nothing,
-    )
-
-
-def _hash(transaction: bytes | None) -> str | None:
-    return None if transaction is None else "0x" + transaction.hex()
 
 
 def _documents(
