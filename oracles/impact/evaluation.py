@@ -105,7 +105,12 @@ def pool_digest(pool: Pool) -> str:
 
 
 class Truth:
-    """Evaluation losses after retraining, by (seed, providers); cached in a file."""
+    """Evaluation losses after retraining, by (seed, providers); cached in a file.
+
+    Attributes:
+        parameters: model and recipe.
+        seconds: processor time of all retrainings.
+    """
 
     def __init__(
         self,
@@ -127,7 +132,7 @@ class Truth:
             stage: its name for `progress`.
             total: losses that will be asked for.
         """
-        self._pool, self._parameters = pool, parameters
+        self._pool, self.parameters = pool, parameters
         self._progress, self._stage, self._total, self._asked = progress, stage, total, 0
         cache.mkdir(parents=True, exist_ok=True)
         what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
@@ -151,7 +156,7 @@ class Truth:
         chosen = tuple(sorted(providers))
         if (seed, chosen) not in self._known:
             start = time.process_time()
-            pool, parameters = self._pool, self._parameters
+            pool, parameters = self._pool, self.parameters
             with pinned_kernels():
                 model = make_model(parameters.model, seed)
                 theta = retrain(
@@ -374,58 +379,25 @@ def evaluate(
     part_a, part_b = split(evaluation)
     pool = make_pool(seed_corpus, submissions, part_a, parameters.model, outcome=part_b)
     scores = predictors(pool, parameters, plan, cache, extra or {}, progress)
-    n = len(pool.providers)
-    halves = random_halves(n, plan.subsets)
-    truths: dict[str, dict[str, Any]] = {}
-    gains: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    eligible: list[dict[str, Any]] = []
+    halves = random_halves(len(pool.providers), plan.subsets)
+    truths = {}
     for name in plan.truths:
         seeds = plan.seeds if name == "same" else plan.transfer_seeds
-        method = TRUTHS[name](parameters)
         with_alone = name == "same" and plan.eligibility and "unrolled" in scores
-        sets = len(halves) + (1 + with_alone) * n + 2
+        n = len(pool.providers)
         truth = Truth(
             pool,
-            method,
+            TRUTHS[name](parameters),
             cache,
             progress=progress,
             stage=f"retraining, {name}",
-            total=len(seeds) * sets,
+            total=len(seeds) * (len(halves) + (1 + with_alone) * n + 2),
         )
-        on_halves = -truth.table(seeds, halves)
-        last, ends = truth.last(seeds)
-        gains[name] = on_halves[1], last[1]
-        if with_alone:
-            eligible = eligibility(scores["unrolled"], truth.first(seeds)[1], last[1])
-        truths[name] = {
-            "parameters": int(make_model(method.model, 0).theta.numel()),
-            "steps": method.recipe.steps,
-            "retrainings": len(truth),
-            "seconds": truth.seconds,
-            "loss": {"base": float(ends[1, :, 0].mean()), "all": float(ends[1, :, 1].mean())},
-            "lds": _limits(on_halves),
-            "leave_one_out": _limits(last),
-            "halves": on_halves[1].mean(0).tolist(),
-            "without": last[1].mean(0).tolist(),
-        }
-        if name != "same" and "same" in gains:
-            for kind, k in (("lds", 0), ("leave_one_out", 1)):
-                truths[name][kind]["agrees_with_same"] = correlation(
-                    gains["same"][k].mean(0), gains[name][k].mean(0)
-                )
-    rows = []
-    for name, score in scores.items():
-        predicted = np.array([score.values[half].sum() for half in halves])
-        row: dict[str, Any] = {"predictor": name, "seconds": score.seconds, "truths": {}}
-        for truth_name, (on_halves, alone) in gains.items():
-            row["truths"][truth_name] = {
-                "lds": interval(predicted, on_halves, plan.bootstrap),
-                "leave_one_out": interval(score.values, alone, plan.bootstrap),
-            }
-        row["scores"] = score.values.tolist()
-        row["errors"] = None if score.errors is None else score.errors.tolist()
-        row["halves"] = predicted.tolist()
-        rows.append(row)
+        truths[name] = _retrained(truth, seeds, halves, with_alone=with_alone)
+    same = truths.get("same")
+    eligible = []
+    if same is not None and same.alone is not None:
+        eligible = eligibility(scores["unrolled"], same.alone, same.last)
     return {
         "providers": {
             name: {
@@ -440,12 +412,88 @@ def evaluate(
             "part_a": int(pool.evaluation.sizes.sum()),
             "part_b": int(pool.outcome.sizes.sum()) if pool.outcome else 0,
         },
-        "truths": truths,
-        "rows": rows,
+        "truths": {name: _compared(name, truth, same) for name, truth in truths.items()},
+        "rows": [_row(name, each, halves, truths, plan) for name, each in scores.items()],
         "eligibility": eligible,
         "plan": asdict(plan),
         "parameters": parameters.to_json(),
         "code": CODE_VERSION,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What one truth says of all providers.
+
+    Attributes:
+        facts: of it, as values to keep.
+        halves: [R, K] gain of each random half under R seeds, on part B.
+        last: [R, n] loss gain of every provider over all others, on part B.
+        alone: [R, n] loss gain of every provider alone, on part B; None where it was not asked.
+    """
+
+    facts: dict[str, Any]
+    halves: NDArray[np.float64]
+    last: NDArray[np.float64]
+    alone: NDArray[np.float64] | None
+
+
+def _retrained(
+    truth: Truth, seeds: Sequence[int], halves: Sequence[Sequence[int]], *, with_alone: bool
+) -> Retrained:
+    on_halves = -truth.table(seeds, halves)
+    last, ends = truth.last(seeds)
+    alone = truth.first(seeds)[1] if with_alone else None
+    method = truth.parameters
+    facts = {
+        "parameters": int(make_model(method.model, 0).theta.numel()),
+        "steps": method.recipe.steps,
+        "retrainings": len(truth),
+        "seconds": truth.seconds,
+        "loss": {"base": float(ends[1, :, 0].mean()), "all": float(ends[1, :, 1].mean())},
+        "lds": _limits(on_halves),
+        "leave_one_out": _limits(last),
+        "halves": on_halves[1].mean(0).tolist(),
+        "without": last[1].mean(0).tolist(),
+    }
+    return Retrained(facts, on_halves[1], last[1], alone)
+
+
+def _compared(name: str, truth: Retrained, same: Retrained | None) -> dict[str, Any]:
+    """Facts of a truth; of another model or training also whether it agrees with the same one."""
+    if name == "same" or same is None:
+        return truth.facts
+    agrees = {
+        "lds": correlation(same.halves.mean(0), truth.halves.mean(0)),
+        "leave_one_out": correlation(same.last.mean(0), truth.last.mean(0)),
+    }
+    return truth.facts | {
+        kind: truth.facts[kind] | {"agrees_with_same": value} for kind, value in agrees.items()
+    }
+
+
+def _row(
+    name: str,
+    score: Scores,
+    halves: Sequence[Sequence[int]],
+    truths: Mapping[str, Retrained],
+    plan: Plan,
+) -> dict[str, Any]:
+    """How well one predictor's scores agree with each truth."""
+    predicted = np.array([score.values[list(half)].sum() for half in halves])
+    return {
+        "predictor": name,
+        "seconds": score.seconds,
+        "truths": {
+            truth_name: {
+                "lds": interval(predicted, truth.halves, plan.bootstrap),
+                "leave_one_out": interval(score.values, truth.last, plan.bootstrap),
+            }
+            for truth_name, truth in truths.items()
+        },
+        "scores": score.values.tolist(),
+        "errors": None if score.errors is None else score.errors.tolist(),
+        "halves": predicted.tolist(),
     }
 
 

@@ -40,6 +40,8 @@ from oracles.service.outbox import DryRun, Outbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from web3 import Web3
+
     from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
     from oracles.dataset import EncryptionKey
@@ -95,13 +97,13 @@ class Daemon(Loop):
     def _open(
         self, settings: Settings, signer: Signer | None, keys: Sequence[EncryptionKey]
     ) -> None:
+        """Open journal and connection, make the parts, and listen."""
         deployment = Deployment.load(settings.deployment)
         address = signer.address if signer else settings.address
         if not address:
             raise ConfigError("a dry run needs the `address` of the operator to follow")
         web3 = connect(settings.rpc, deployment.chain_id)
         oracle, auctions = deployment.oracle(web3), deployment.auction(web3)
-        exchange = deployment.exchange(web3)
         identity = {
             "chain": str(deployment.chain_id),
             "oracle": oracle.address,
@@ -110,18 +112,7 @@ class Daemon(Loop):
         }
         journal, metrics = Journal(settings.state, identity), Metrics()
         self._resources.callback(journal.close)
-        outbox = (
-            Outbox(
-                web3,
-                signer,
-                journal.transactions,
-                max_fee_gwei=settings.max_fee_gwei,
-                replace_seconds=settings.replace_seconds,
-            )
-            if signer
-            else DryRun()
-        )
-        self._context = Context(
+        self._context = context = Context(
             settings,
             signer,
             keys,
@@ -129,33 +120,15 @@ class Daemon(Loop):
             deployment.chain_id,
             oracle,
             auctions,
-            exchange,
+            deployment.exchange(web3),
             Contracts(oracle.domain, auctions.address),
             journal,
-            outbox,
+            _outbox(settings, web3, signer, journal),
             Failures(metrics.count_failure),
             metrics,
         )
-        super().__init__(self._context.failures, settings.poll_seconds, "operators'")
-        self._evidence = DirectoryStore(settings.state / "evidence")
-        self._index = ChainIndex(web3, deployment, journal.logs, settings.block)
-        self._peers = Peers(
-            settings.exchange, address, self._context.contracts, journal.messages, metrics
-        )
-        self._resources.callback(self._peers.close)
-        timeout = settings.exchange.timeout
-        self._pinner = Pinner(self._evidence, settings.stores, timeout, self._failures)
-        self._resources.callback(self._pinner.close)
-        self._monitor = Monitor(self._context, web3)
-        self._jobs = Jobs(metrics)
-        self._resources.callback(self._jobs.stop)
-        self._samples = Samples(self._context, self._jobs, self._index)
-        self._assessor = Assessor(
-            self._context, self._jobs, self._samples, self._evidence, self._pinner
-        )
-        self._reporting = Reporting(self._context, self._peers)
-        self._verdicts = Verdicts(self._context, self._peers, self._jobs, self._samples)
-        self._enforcement = Enforcement(self._context, self._index)
+        super().__init__(context.failures, settings.poll_seconds, "operators'")
+        self._index = ChainIndex(web3, deployment, context.journal.logs, settings.block)
         self._timing = Timing(
             settings.turn_seconds,
             settings.roll_share,
@@ -163,32 +136,54 @@ class Daemon(Loop):
             settings.slash,
             settings.housekeeping,
         )
-        rooms = (
-            self._samples,
-            RollCall(self._context),
-            self._assessor,
-            self._reporting,
-            self._verdicts,
-            self._enforcement,
-            Earnings(self._context),
-        )
-        self._handlers: dict[str, Handler] = {
-            kind: do for room in rooms for kind, do in room.handlers().items()
-        }
         self._seen: set[int] = set()
         self._abandoned: set[Duty] = set()
+        self._make_parts(web3)
         if settings.exchange.listen:
             server = Server(
                 settings.exchange.listen,
-                auctions.address,
-                journal.messages,
+                context.auctions.address,
+                context.journal.messages,
                 self._evidence,
                 self._samples.file,
-                metrics,
+                context.metrics,
                 problems=lambda: self.problems,
                 alive=self.alive,
             )
             self._resources.callback(server.close)
+
+    def _make_parts(self, web3: Web3) -> None:
+        """One part for each concern, and the table of who does which kind of duty."""
+        context, settings = self._context, self._context.settings
+        metrics, messages = context.metrics, context.journal.messages
+        self._evidence = DirectoryStore(settings.state / "evidence")
+        self._peers = Peers(
+            settings.exchange, context.address, context.contracts, messages, metrics
+        )
+        self._resources.callback(self._peers.close)
+        timeout = settings.exchange.timeout
+        self._pinner = Pinner(self._evidence, settings.stores, timeout, self._failures)
+        self._resources.callback(self._pinner.close)
+        self._monitor = Monitor(context, web3)
+        self._jobs = Jobs(metrics)
+        self._resources.callback(self._jobs.stop)
+        self._samples = Samples(context, self._jobs, self._index)
+        self._assessor = Assessor(context, self._jobs, self._samples, self._evidence, self._pinner)
+        self._reporting = Reporting(context, self._peers)
+        self._verdicts = Verdicts(context, self._peers, self._jobs, self._samples)
+        self._enforcement = Enforcement(context, self._index)
+        parts = (
+            self._samples,
+            RollCall(context),
+            self._assessor,
+            self._reporting,
+            self._verdicts,
+            self._enforcement,
+            Earnings(context),
+        )
+        self._handlers: dict[str, Handler] = {
+            kind: do for part in parts for kind, do in part.handlers().items()
+        }
 
     def started(self) -> None:
         """Say who runs, and with which settings."""
@@ -328,3 +323,17 @@ class Daemon(Loop):
         self._abandoned = {duty for duty in self._abandoned if duty.auction != auction.id}
         self._failures.forget(auction.id)
         log.info("finished", auction=auction.id, state=auction.state.name)
+
+
+def _outbox(
+    settings: Settings, web3: Web3, signer: Signer | None, journal: Journal
+) -> Outbox | DryRun:
+    if signer is None:
+        return DryRun()
+    return Outbox(
+        web3,
+        signer,
+        journal.transactions,
+        max_fee_gwei=settings.max_fee_gwei,
+        replace_seconds=settings.replace_seconds,
+    )
