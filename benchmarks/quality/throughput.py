@@ -1,4 +1,4 @@
-"""Documents a second per stage on one core, and datatrove's filters on the same documents.
+"""Documents per second and stage on one core, and datatrove's filters on the same documents.
 
     python benchmarks/quality/throughput.py [--json] [--documents 300] [--growth 1000 10000]
                                             [--peer-python PATH]
@@ -25,11 +25,11 @@ from oracles.quality import QualityParameters, score
 from oracles.quality import reference as references
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import read
+from oracles.quality.compared import Compared
 from oracles.quality.damage import well_described
 from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.metadata import valid_fields
 from oracles.quality.profile import profile
-from oracles.quality.score import Compared
 from oracles.quality.sources import SOURCES, passages
 
 if TYPE_CHECKING:

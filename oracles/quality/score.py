@@ -9,46 +9,38 @@ are rounded once, at the end, to a grid of 1e-4; `metrics` recomputes them from 
 from __future__ import annotations
 
 import hashlib
-import heapq
-import re
 import tempfile
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
 from itertools import islice, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import rfc8785
 
-from oracles.passages import Passages
 from oracles.progress import silent
 from oracles.quality import coherence, embed, novelty, source, web
 from oracles.quality import reference as references
 from oracles.quality import text as texts
-from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read
+from oracles.quality.cleanliness import KINDS, Counts, cleanliness
 from oracles.quality.diversity import (
-    assign,
     entropy,
-    fit,
     folded,
-    mean_vector,
-    overlap,
     simpson,
-    weights_of,
 )
 from oracles.quality.parameters import CODE_VERSION, GRID, QualityParameters, grid_margin, to_grid
-from oracles.quality.profile import Profile, profile, short
+from oracles.quality.profile import Profile, profile
 from oracles.quality.spool import Spool
+from oracles.quality.tally import Tallier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from oracles.dataset import Document
     from oracles.engine import Mapper
+    from oracles.passages import Passages
     from oracles.progress import Progress
     from oracles.quality.reference import Reference
 
@@ -64,32 +56,13 @@ _LIBRARIES = (
     *(f"tree-sitter-{language}" for language in source.LANGUAGES),
     "wordfreq",
 )
-#: Letters that make a token: English has 4.4 a WordPiece, and other languages must not count more.
+#: Letters that make a token: English has 4.4 per WordPiece, and other languages must not count more.
 LETTERS_PER_TOKEN = 5
-#: A document counts for diversity by at most as many letters as the model can read.
-_MAX_WEIGHT = 1280
-_SUMMED = ("letters", "words", "sentences")
-#: Characters of a text that are compared at once.
-_UNIT = 1500
-#: Letters of a line or sentence from which it counts once where it recurs.
-_LINE = 16
-_SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।۔])")
-#: Share of new letters from which a document counts as kept.
-_KEPT = Fraction(1, 2)
 #: Cleanliness, in 1e-4, below which a finding says so.
 _UNCLEAN = 5000
-#: Word pieces from which a document's passages are judged alone, and of a group of shorter ones.
-_ALONE, _TOGETHER = 48, 250
-#: Steps of a bar in the histogram of grades.
-_GRADES = 8
-_SAMPLED = ("documents", "letters", "duplication", "recency", "repeated_sentences")
-#: Languages that the embedding reads; what was detected as none may hide English.
-_EMBEDDED = ("en", "zxx", texts.UNKNOWN)
 #: Parts of a sample of pages; how q and volume differ between them gives the standard errors.
 PARTS = 8
 _BATCH = 64
-_EMBED_BATCH = 256
-_EXAMPLES = 20
 #: A value this close to a rounding point, in grid steps, may round the other way elsewhere.
 _CONTESTED = Fraction(1, 100)
 
@@ -278,16 +251,11 @@ def _score(
         try:
             function = partial(profile, parameters=parameters, pairs=reference.pairs, card=card)
             _collect(documents, function, mapper, spool, progress)
-            tally = _tally(spool, parameters, reference, embedder, earlier, progress)
-            report = _report(tally, parameters, digest)
+            tallier = Tallier(spool, parameters, reference, embedder, progress)
+            report = _report(tallier.tally(earlier), parameters, digest)
             if parts > 1:
                 alone = [
-                    _report(
-                        _tally(spool, parameters, reference, embedder, None, progress, part),
-                        parameters,
-                        digest,
-                    )
-                    for part in range(parts)
+                    _report(tallier.tally(None, part), parameters, digest) for part in range(parts)
                 ]
                 report = replace(report, parts=tuple((part.q, part.volume) for part in alone))
         finally:
@@ -312,304 +280,6 @@ def _collect(
             ((profile, part) for profiles, (_, part) in batch for profile in profiles), position
         )
         progress("read", position, None)
-
-
-def _tally(
-    spool: Spool,
-    parameters: QualityParameters,
-    reference: Reference,
-    embedder: embed.Embedder | None,
-    earlier: Passages | None,
-    progress: Progress,
-    part: int | None = None,
-) -> dict[str, Any]:
-    """Second pass: the integers that the metrics are made of, and what an auditor wants to see."""
-    own = Compared(earlier)
-    sample_key = bytes.fromhex(parameters.sample_key)
-    kept: Counter[str] = Counter(
-        dict.fromkeys(("documents", "described", "read", "new", "usable", *_SUMMED), 0)
-    )
-    dropped: Counter[str] = Counter(
-        dict.fromkeys(("copies", "near", "earlier", "letters", "earlier_letters"), 0)
-    )
-    errors: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
-    valid: Counter[str] = Counter(dict.fromkeys(parameters.required_fields, 0))
-    languages: Counter[str] = Counter()
-    told_of: Counter[str] = Counter()
-    histogram = [0] * 10
-    worst: list[tuple[Fraction, bytes, dict[str, Any]]] = []
-    drawn: list[tuple[int, bytes, int]] = []
-    groups = _groups(spool, reference, part)
-    for seen, (item, copies) in enumerate(spool.documents(part), 1):
-        progress("compare", seen, None)
-        item = item.lowered(groups[item.key]) if item.key in groups else item
-        dropped["copies"] += copies - 1
-        share = own.new(item.text)
-        new = int(share.of_all * item.letters)
-        dropped["letters"] += copies * item.letters - new
-        dropped["earlier_letters"] += int((share.of_set - share.of_all) * item.letters)
-        kept["read"] += item.letters
-        if share.of_all < _KEPT:
-            dropped["near" if share.of_set < _KEPT else "earlier"] += 1
-        if not new:
-            continue
-        kept["documents"] += 1
-        kept["described"] += item.described
-        kept.update({name: getattr(item, name) for name in _SUMMED})
-        clean = _own_cleanliness(item, parameters)
-        kept["new"] += new
-        kept["usable"] += int(new * clean * clean)
-        errors.update(item.errors)
-        told_of.update(item.personal)
-        valid.update(item.valid)
-        languages[item.language] += int(new * clean)
-        histogram[min(9, int(clean * 10))] += 1
-        heapq.heappush(worst, (-clean, item.key, _example(item, clean, parameters)))
-        if len(worst) > _EXAMPLES:
-            heapq.heappop(worst)
-        rank = hashlib.blake2b(item.key, digest_size=8, key=sample_key).digest()
-        heapq.heappush(drawn, (-int.from_bytes(rank), item.key, new))
-        if len(drawn) > (parameters.embedded_documents or len(drawn)):
-            heapq.heappop(drawn)
-    new_of = {key: new for _, key, new in drawn}
-    sample = [spool.document(key) for key in sorted(new_of)]
-    sample = [item.lowered(groups[item.key]) if item.key in groups else item for item in sample]
-    makes_sense = _read(sample, new_of, spool, parameters, progress)
-    worse = {}
-    for key, item in makes_sense.pop("lowered").items():
-        clean = _own_cleanliness(item, parameters)
-        worse[key] = (-clean, key, _example(item, clean, parameters))
-    worst = heapq.nlargest(
-        _EXAMPLES, [*(entry for entry in worst if entry[1] not in worse), *worse.values()]
-    )
-    left = kept["letters"] - sum(errors.values())
-    errors["senseless"] = left * makes_sense["lost"] // max(1, makes_sense["letters"])
-    kept["usable"] = kept["usable"] * makes_sense["usable_left"] // max(1, makes_sense["usable"])
-    return {
-        "read": spool.position,
-        "kept": dict(kept),
-        "dropped": dict(dropped),
-        "errors": dict(errors),
-        "valid_fields": dict(valid),
-        "languages": dict(sorted(languages.items())),
-        "personal": dict(sorted(told_of.items())),
-        "cleanliness_histogram": histogram,
-        "worst": [entry for _, _, entry in worst],
-        "coherence": makes_sense,
-        "overlap": overlap([item.text for item in sample]),
-        **_embedded(sample, spool, parameters, reference, embedder, progress),
-    }
-
-
-class Share(NamedTuple):
-    """Share of a text's letters that is new to its own set, and to all sets so far."""
-
-    of_set: Fraction
-    of_all: Fraction
-
-
-class Compared:
-    """What of each document was in none before it: by passages, lines and sentences.
-
-    Lines are compared without digits: page headers, log lines and forms recur with other numbers.
-
-    Args:
-        earlier: Passages of the sets that were committed before; this set's are added.
-    """
-
-    def __init__(self, earlier: Passages | None) -> None:
-        self._own = Passages()
-        self._earlier = earlier
-        self._lines: set[bytes] = set()
-
-    def new(self, text: str) -> Share:
-        """Share of a document that is new; remembers the document."""
-        pieces = self._unknown_pieces(text)
-        of_set = _new_letters(self._own, pieces)
-        whole = max(1, self._letters)
-        of_all = of_set
-        if self._earlier is not None:
-            of_all = min(of_set, _new_letters(self._earlier, pieces))
-        return Share(*(min(Fraction(1), Fraction(n, whole)) for n in (of_set, of_all)))
-
-    def _unknown_pieces(self, text: str) -> list[str]:
-        self._letters = sum(map(str.isalpha, text))
-        fresh = []
-        for line in (piece for row in text.split("\n") for piece in _SENTENCE.split(row)):
-            letters = "".join(filter(str.isalpha, line)).casefold()
-            if len(letters) >= _LINE:
-                name = texts.digest(letters)[:8]
-                if name in self._lines:
-                    continue
-                self._lines.add(name)
-            fresh.append(line)
-        return fresh
-
-
-def _new_letters(passages: Passages, pieces: Sequence[str]) -> int:
-    """New letters of a text, compared in units of one length: gluing documents changes little."""
-    new, unit = 0, list[str]()
-    for number, piece in enumerate(pieces, 1):
-        unit.append(piece)
-        if number == len(pieces) or sum(map(len, unit)) >= _UNIT:
-            new += sum(map(str.isalpha, passages.keep(" ".join(unit))))
-            unit = []
-    return new
-
-
-def _groups(spool: Spool, reference: Reference, part: int | None) -> dict[bytes, Counts]:
-    """Losses of documents too short to judge alone, read together by language."""
-    found: dict[bytes, Counts] = {}
-    groups: dict[str, list[Profile]] = {}
-
-    def judge(members: list[Profile]) -> None:
-        counts = read(" ".join(item.body for item in members), reference.pairs).counts
-        found.update((item.key, counts) for item in members if counts.letters)
-
-    for item, _ in spool.documents(part):
-        if item.body:
-            members = groups.setdefault(item.language, [])
-            members.append(item)
-            if sum(other.words for other in members) >= 2 * short(item.language):
-                judge(groups.pop(item.language))
-    for members in groups.values():
-        judge(members)
-    return found
-
-
-def _read(
-    sample: list[Profile],
-    new: Mapping[bytes, int],
-    spool: Spool,
-    parameters: QualityParameters,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Which share of the drawn documents makes no sense: per document, and in sums.
-
-    Documents with a few words each tell little alone; they are judged together. What evidence says
-    of a document is the share in no order or without sense, which no model is trained on.
-    """
-    missing = spool.ungraded(w for item in sample for passage in item.passages for w in passage)
-    for start in range(0, len(missing), _BATCH):
-        chunk = missing[start : start + _BATCH]
-        spool.store_grades(chunk, coherence.reader()(chunk))
-        progress("read passages", start + len(chunk), len(missing))
-    documents: dict[bytes, Fraction] = {}
-    histogram = [0] * 10
-    together: list[tuple[bytes, list[coherence.Grade]]] = []
-
-    def judge() -> None:
-        share = coherence.senseless([grade for _, grades in together for grade in grades])
-        documents.update((key, share) for key, _ in together)
-        together.clear()
-
-    for item in sample:
-        passages = [spool.grades(passage) for passage in item.passages]
-        for grade in (grade for grades in passages for grade in grades):
-            histogram[max(0, min(9, 5 + grade.steps // _GRADES))] += 1
-        sizes = [sum(grade.pieces for grade in grades) for grades in passages]
-        if sum(sizes) >= _ALONE:
-            shares = zip(sizes, map(coherence.senseless, passages), strict=True)
-            documents[item.key] = sum((n * share for n, share in shares), Fraction(0)) / sum(sizes)
-        elif sizes:
-            together.append((item.key, passages[0]))
-            if sum(grade.pieces for _, grades in together for grade in grades) >= _TOGETHER:
-                judge()
-    judge()
-    told: dict[str, int] = {}
-    sums: Counter[str] = Counter(dict.fromkeys(("letters", "lost", "usable", "usable_left"), 0))
-    read: dict[bytes, Profile] = {}
-    for item in sample:
-        result = item.without_sense(documents.get(item.key, Fraction(0)))
-        lost = result.errors["senseless"]
-        sums["letters"] += item.letters - item.counts.total
-        sums["lost"] += lost
-        for name, one in (("usable", item), ("usable_left", result)):
-            sums[name] += int(new[item.key] * _own_cleanliness(one, parameters) ** 2)
-        if without := item.errors["word_order"] + lost:
-            told[_name(item.key)] = to_grid(Fraction(without, item.letters))
-        if lost:
-            read[item.key] = result
-    return {"lowered": read, "documents": told, "windows": histogram, **sums}
-
-
-def _embedded(
-    sample: list[Profile],
-    spool: Spool,
-    parameters: QualityParameters,
-    reference: Reference,
-    embedder: embed.Embedder | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """What the drawn documents contribute: topic clusters, duplication and recency."""
-    missing = spool.missing(sentence for item in sample for sentence in item.sample)
-    if missing:
-        embedder = embedder or embed.Embedder()
-    for start in range(0, len(missing), _EMBED_BATCH):
-        chunk = missing[start : start + _EMBED_BATCH]
-        assert embedder is not None  # noqa: S101 - there is something to embed
-        spool.store_vectors(chunk, embedder(chunk))
-        progress("embed", start + len(chunk), len(missing))
-
-    means = np.zeros((len(sample), embed.WIDTH), np.int16)
-    seen = novelty.Seen(sum(len(item.sample) for item in sample))
-    sums: Counter[str] = Counter(dict.fromkeys(_SAMPLED, 0))
-    cosine_histogram, recency_histogram = [0] * 20, [0] * 10
-    closest: list[tuple[int, str]] = []
-    for start in range(0, len(sample), _BATCH):
-        batch = sample[start : start + _BATCH]
-        sentences = [sentence for item in batch for sentence in item.sample]
-        vectors = spool.vectors(sentences)
-        cosines = reference.nearest(vectors)
-        duplication = (
-            cosines
-            if parameters.novelty == "cosine"
-            else novelty.calibrate(cosines, reference.unrelated, reference.copied)
-        )
-        offset = 0
-        for row, item in enumerate(batch, start):
-            rows = range(offset, offset + len(item.sample))
-            offset = rows.stop
-            means[row] = mean_vector(vectors[rows.start : rows.stop])
-            repeated = seen.repeated(vectors[rows.start : rows.stop])
-            known = sum(
-                novelty.MICRO if again else int(duplication[i])
-                for i, again in zip(rows, repeated, strict=True)
-            ) // len(rows)
-            if item.language not in _EMBEDDED:
-                known = 0
-            sums["documents"] += 1
-            sums["letters"] += item.letters
-            sums["duplication"] += item.letters * known
-            # Text that is not new is not made recent by a date.
-            sums["recency"] += item.recency * (novelty.MICRO - known) // novelty.MICRO
-            sums["repeated_sentences"] += sum(repeated)
-            recency_histogram[min(9, item.recency * 10 // novelty.MICRO)] += 1
-            for i in rows:
-                cosine_histogram[min(19, int(cosines[i]) * 20 // novelty.MICRO)] += 1
-                heapq.heappush(closest, (int(cosines[i]), sentences[i]))
-                if len(closest) > _EXAMPLES:
-                    heapq.heappop(closest)
-        progress("compare with reference", start + len(batch), len(sample))
-
-    centroids = reference.centroids
-    if parameters.codebook == "fitted":
-        centroids = fit(means, parameters.clusters) if len(sample) else centroids[:0]
-    weights = [min(_MAX_WEIGHT, item.letters) for item in sample]
-    return {
-        "sample": dict(sums),
-        "cluster_weights": weights_of(assign(means, centroids), weights, len(centroids)),
-        "cosine_histogram": cosine_histogram,
-        "recency_histogram": recency_histogram,
-        "closest": [
-            {"cosine": cosine, "sentence": _shown(sentence, parameters)}
-            for cosine, sentence in sorted(closest, reverse=True)
-        ],
-    }
-
-
-def _own_cleanliness(item: Profile, parameters: QualityParameters) -> Fraction:
-    return cleanliness(item.counts, parameters.error_factor)
 
 
 def metrics(evidence: Mapping[str, Any]) -> dict[str, Fraction]:
@@ -763,24 +433,3 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
 
 def _documents(count: int) -> str:
     return "1 document" if count == 1 else f"{count} documents"
-
-
-def _example(item: Profile, clean: Fraction, parameters: QualityParameters) -> dict[str, Any]:
-    return {
-        "document": _name(item.key),
-        "text": _shown(item.excerpt, parameters),
-        "cleanliness": to_grid(clean),
-        "errors": {kind: n for kind, n in item.errors.items() if n},
-    }
-
-
-def _name(key: bytes) -> str:
-    """Documents are named by the hash of their text."""
-    return key[:32].hex()
-
-
-def _shown(sentence: str, parameters: QualityParameters) -> str:
-    """A passage, or its hash where the auction keeps texts out of evidence."""
-    if parameters.examples == "show":
-        return sentence.encode("utf-8", "replace").decode("utf-8")
-    return texts.digest(sentence).hex()
