@@ -301,7 +301,7 @@ def main() -> None:
                 growth = f", time x {row['seconds'] / rows[-2]['seconds']:.1f}"
             sys.stdout.write(
                 f"{bids:>7,} bids: {events:>8,} events in {seconds:7.2f} s,"
-                f" {row['events_per_second']:>6,} a second, peak {peak >> 20} MiB,"
+                f" {row['events_per_second']:>6,} per second, peak {peak >> 20} MiB,"
                 f" {findings} findings{growth}\n"
             )
             sys.stdout.flush()

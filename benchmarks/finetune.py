@@ -4,7 +4,7 @@
 
 `datasets` loads the set as `qmia buyer train-set` writes it. `trl` trains a small GPT from scratch,
 with and without what was bought, then adapters on it (LoRA, by `peft`), then preferences (DPO).
-`--large` trains adapters of SmolLM2-135M, too. Losses are nats a token on held-out text of every
+`--large` trains adapters of SmolLM2-135M, too. Losses are nats per token on held-out text of every
 source. Without `--set` the texts are those of five providers of the demonstration, as if bought.
 
 Each step is kept in the folder of `--out`, so a run that was interrupted goes on where it stopped.
@@ -224,7 +224,7 @@ def adapters(targets: Sequence[str], *, transposed: bool = False) -> Any:
 
 
 def loss(model: Any, tokenizer: Any, texts: Sequence[str], context: int) -> float:
-    """Mean loss on texts, nats a token."""
+    """Mean loss on texts, nats per token."""
     import torch
 
     model.eval()
@@ -241,7 +241,7 @@ def loss(model: Any, tokenizer: Any, texts: Sequence[str], context: int) -> floa
 
 
 def gain(model: Any, tokenizer: Any, pairs: Any) -> float:
-    """How much more likely good answers are than bad ones, nats a token, mean."""
+    """How much more likely good answers are than bad ones, nats per token, mean."""
     total = 0.0
     for pair in pairs:
         good, bad = (
@@ -375,7 +375,7 @@ def table(results: dict[str, Any]) -> str:
         lines += [
             "",
             f"DPO, {row['steps']} steps: good answers ahead of bad ones by"
-            f" {row['margin before']:.3f} nats a token before, {row['margin after']:.3f} after,"
+            f" {row['margin before']:.3f} nats per token before, {row['margin after']:.3f} after,"
             f" on pairs that were kept back; {row['processor_seconds']:.0f} processor seconds.",
         ]
     return "\n".join(lines)

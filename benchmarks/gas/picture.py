@@ -18,7 +18,7 @@ _SHOWN: Final = {
 
 
 def growth_svg(totals: list[dict[str, int]]) -> str:
-    """Draw one line a step; parts of a step (after a comma) count to it.
+    """Draw one line per step; parts of a step (after a comma) count to it.
 
     Args:
         totals: of each auction `n` and the gas by step.

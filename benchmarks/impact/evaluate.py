@@ -24,7 +24,7 @@ from oracles.impact.evaluation import TRUTHS, Plan, evaluate
 
 
 def note(stage: str, done: int, total: int | None) -> None:
-    """Progress, one line a step."""
+    """Progress, one line per step."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}\n")
 
 

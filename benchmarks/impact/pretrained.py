@@ -2,7 +2,7 @@
 
 SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on the last layers
 are trained, on a few pages of seven providers: on a processor this model reads about a hundred
-tokens a second.
+tokens per second.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main() -> None:
         [name, *(f"{1000 * row['influence'][name]:+.2f}" for row in found.values())]
         for name in submissions
     ]
-    text = "\n".join(markdown(["gain, millinats a token", *found], rows))
+    text = "\n".join(markdown(["gain, millinats per token", *found], rows))
     text += f"\n\nSpearman correlation of both columns: {agreement:.2f}; " + ", ".join(
         f"{name}: {row['seconds']:.0f} s" for name, row in found.items()
     )

@@ -200,7 +200,7 @@ def present(medians: bytes, first: int, on_roll: Callable[[int], bool]) -> bytes
     """Medians of a chunk as they count: who is not on the roll has no score, who is has one.
 
     Args:
-        medians: eight bytes a score.
+        medians: eight bytes per score.
         first: index of the first one.
         on_roll: whether an index takes part.
     """

@@ -390,11 +390,11 @@ def usage(
     rpc: RpcOption = None,
     deployment: DeploymentOption = None,
     receipts: Annotated[
-        Path | None, typer.Option(help="File with customers' receipts, one a line.")
+        Path | None, typer.Option(help="File with customers' receipts, one per line.")
     ] = None,
     cosigned: Annotated[
         Path | None,
-        typer.Option(help="What witnesses signed, one a line; by default the log folder's own."),
+        typer.Option(help="What witnesses signed, one per line; by default the log folder's own."),
     ] = None,
     report: Annotated[
         Path | None,

@@ -89,11 +89,11 @@ class Problem:
         return torch.stack([mean_gradient(self.model, theta, target) for target in self.targets])
 
     def losses(self, theta: Tensor) -> NDArray[np.float64]:
-        """Mean loss on each of the `targets`, nats a token, [K]."""
+        """Mean loss on each of the `targets`, nats per token, [K]."""
         return np.array([mean_loss(self.model, theta, target)[0] for target in self.targets])
 
     def evaluation_loss(self, theta: Tensor) -> float:
-        """Mean evaluation loss in nats a token; it decides when a training stops."""
+        """Mean evaluation loss in nats per token; it decides when a training stops."""
         return mean_loss(self.model, theta, self.pool.evaluation)[0]
 
     def part_of_words(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,7 +113,7 @@ class Influence:
     """What one run of an estimator found.
 
     Attributes:
-        providers: [n] gain in mean evaluation loss, nats a token.
+        providers: [n] gain in mean evaluation loss, nats per token.
         documents: [D] the same by training document (0 for the seed corpus), if the estimator has
             it; sums to `providers`.
         log: JSON-compatible intermediate values.

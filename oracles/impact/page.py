@@ -184,7 +184,7 @@ def page(result: dict[str, Any]) -> str:
         f"<p>{len(result['providers'])} providers, {result['tokens']['providers']:,} tokens. "
         f"Estimators see part A of the evaluation set ({result['tokens']['part_a']:,} tokens), "
         f"outcomes are losses on part B ({result['tokens']['part_b']:,} tokens): "
-        f"{truth['loss']['base']:.3f} nats a token after the seed corpus, "
+        f"{truth['loss']['base']:.3f} nats per token after the seed corpus, "
         f"{truth['loss']['all']:.3f} after all data. A correlation above the agreement of A and B "
         "means nothing.</p>"
         + table(predictor_header(result), predictor_rows(result))

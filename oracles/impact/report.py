@@ -27,7 +27,7 @@ class ProviderImpact:
     Attributes:
         name: as submitted.
         phi: φ̂ on the grid, 0 to 10,000; 0 means not eligible.
-        influence: estimated gain in mean evaluation loss, nats a token, before rescaling; may be
+        influence: estimated gain in mean evaluation loss, nats per token, before rescaling; may be
             negative.
         standard_error: of `influence`.
         tokens: training tokens after deduplication.

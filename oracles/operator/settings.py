@@ -44,7 +44,7 @@ class Exchange(BaseModel, extra="forbid"):
         peers: base URLs of other operators' servers.
         public_url: where others reach this server; announced on chain if `announce` is set.
         ipfs: IPFS node to publish on, and to read announced `ipfs://` locations with.
-        announce: send an announcement transaction a round (costs gas).
+        announce: send an announcement transaction in each round (costs gas).
         follow: fetch from locations that members of the set announced on chain.
         private_networks: announced locations may be on private or loopback addresses.
         timeout: seconds until one download is given up.

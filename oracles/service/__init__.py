@@ -10,5 +10,5 @@ web           /livez, /readyz, /metrics
 metrics       those that every program has
 settings      flags, environment, a TOML file; the signing key
 systemd       sd_notify
-logs          one event a line
+logs          one event per line
 """

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, on standard error unless told otherwise."""
+"""Structured logs: one event per line, on standard error unless told otherwise."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class ServiceSettings(BaseSettings):
     Attributes:
         rpc: JSON-RPC addresses; the first that answers is used.
         deployment: file that says where the contracts are.
-        state: folder of the journal. One a key; never share or restore it.
+        state: folder of the journal. One for each key; never share or restore it.
         block: the newest block that may be built on: `finalized`, `safe`, or `latest` (local nets).
         poll_seconds: pause between cycles.
         keystore, passphrase: encrypted signing key.

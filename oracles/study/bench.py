@@ -52,7 +52,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Losses of one retrained model, nats a token.
+    """Losses of one retrained model, nats per token.
 
     Attributes:
         a: on part A.

@@ -90,7 +90,7 @@ def forest(
     *,
     zero: bool = True,
 ) -> str:
-    """Estimates with intervals, one a row: name, estimate, low, high."""
+    """Estimates with intervals, one per row: name, estimate, low, high."""
     values = [v for row in rows for v in row[1:] if v is not None]
     low, high = _scale(values, zero=zero)
     bottom = 34 + 24 * len(rows)

@@ -53,7 +53,7 @@ def _weights(rule: WeightRule, market: Market, phi: Sequence[int]) -> list[int]:
 
 
 def exponents(mapped: Sequence[Mapped]) -> list[dict[str, Any]]:
-    """Mean gain of w = q^η · φ̂^γ, nats a token."""
+    """Mean gain of w = q^η · φ̂^γ, nats per token."""
     return [
         {
             "eta": eta,

@@ -32,7 +32,7 @@ def _trained_pictures(result: Mapping[str, Any]) -> Iterator[str]:
             ):
                 curves.setdefault(SHORT[row["rule"]], []).append((100 * row["budget"], row["loss"]))
         yield charts.lines(
-            f"Loss against budget, {name}", curves, "budget, % of all costs", "nats a token"
+            f"Loss against budget, {name}", curves, "budget, % of all costs", "nats per token"
         )
     for regime, name in REGIMES.items():
         yield charts.forest(
@@ -42,7 +42,7 @@ def _trained_pictures(result: Mapping[str, Any]) -> Iterator[str]:
                 for r in rules_in(result, regime)
                 if "difference" in r
             ],
-            "nats a token",
+            "nats per token",
         )
     for regime, name in REGIMES.items():
         yield charts.forest(
@@ -73,7 +73,7 @@ def _trained_pictures(result: Mapping[str, Any]) -> Iterator[str]:
                 for r in made["effort"]
                 if f"difference, {regime}" in r
             ],
-            "nats a token",
+            "nats per token",
         )
 
 
@@ -84,7 +84,7 @@ def _other_pictures(result: Mapping[str, Any]) -> Iterator[str]:
         {(r["gamma"], r["eta"]): r["gain"] for r in maps["exponents"]},
         "γ",
         "η",
-        "nats a token",
+        "nats per token",
     )
     yield charts.lines(
         "Estimated gain as good data become dearer",
@@ -93,7 +93,7 @@ def _other_pictures(result: Mapping[str, Any]) -> Iterator[str]:
             "raw tokens": [(r["correlation"], r["volume"]) for r in maps["correlation"]],
         },
         "correlation of cost and worth",
-        "nats a token",
+        "nats per token",
     )
     yield charts.histogram(
         "What Algorithm 1 spends, as a share of its budget",

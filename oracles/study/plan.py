@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Raise it with every change that may change a number.
 CODE_VERSION: Final = 2
-#: Differences below this many nats a token count as none.
+#: Differences below this many nats per token count as none.
 SMALLEST: Final = 0.02
 
 #: Rules by name, in the order of the tables. The first is the one that all others are held against.

@@ -97,7 +97,7 @@ def fit_surrogate(
         has: see `Surrogate`.
         worth: see `Surrogate`.
         sets: providers by place.
-        gains: saved loss of each set, nats a token.
+        gains: saved loss of each set, nats per token.
     """
     positive = np.maximum(0.0, np.asarray(influence, float))
     whole = float(positive.sum())
@@ -188,7 +188,7 @@ class Surface:
     r2: float
 
     def __call__(self, chosen: Iterable[int]) -> float:
-        """Estimated gain of a set, nats a token."""
+        """Estimated gain of a set, nats per token."""
         total = float(self.shares[list(chosen)].sum()) if chosen else 0.0
         return self.curve * math.log1p(max(-0.9, total))
 
