@@ -1,7 +1,7 @@
 """Write the real texts of `corpora.py` as files: `python benchmarks/impact/texts.py FOLDER`.
 
-One JSONL file for each provider in `FOLDER/providers`, and `seed.jsonl` and `evaluation.jsonl` beside
-them, as `qmia study run` and `qmia impact evaluate` read them.
+One JSONL file for each provider in `FOLDER/providers`, and `seed.jsonl` and `evaluation.jsonl`
+beside them, as `qmia study run` and `qmia impact evaluate` read them.
 """
 
 from __future__ import annotations

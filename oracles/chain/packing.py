@@ -205,7 +205,7 @@ def unpack_vector(vector: bytes) -> list[Score]:
         InputError: not a whole number of scores.
     """
     if len(vector) % SCORE_BYTES:
-        raise InputError(f"a vector has {SCORE_BYTES} bytes per score; {len(vector)} is no multiple")
+        raise InputError(f"{len(vector)} bytes are no vector: it has {SCORE_BYTES} per score")
     return [unpack_score(vector[i : i + SCORE_BYTES]) for i in range(0, len(vector), SCORE_BYTES)]
 
 

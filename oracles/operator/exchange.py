@@ -70,7 +70,7 @@ def limits(auction: AuctionState, members: int) -> tuple[int, int]:
 
 
 class DirectoryExchange:
-    """A shared folder, one subfolder for each operator, which only that operator should be able to write.
+    """A shared folder with a subfolder for each operator, which only it should be able to write.
 
     Args:
         root: the shared folder.

@@ -56,7 +56,7 @@ _LIBRARIES = (
     *(f"tree-sitter-{language}" for language in source.LANGUAGES),
     "wordfreq",
 )
-#: Letters that make a token: English has 4.4 per WordPiece, and other languages must not count more.
+#: Letters of a token: English has 4.4 per WordPiece, and other languages must not count more.
 LETTERS_PER_TOKEN = 5
 #: Cleanliness, in 1e-4, below which a finding says so.
 _UNCLEAN = 5000
