@@ -5,14 +5,15 @@ import { equal, fromHex, join, keccak, must, random, sha, toHex, uint } from "./
 import { sealOf } from "./chain.js";
 import { cidOf, digestOf } from "./cid.js";
 import * as formats from "./formats.js";
-import { signTyped, xy } from "./typed.js";
+import { once } from "./sent.js";
+import { signTyped, typed, xy } from "./typed.js";
 
 const SCHEMA = "qmia/bid/2";
 const BYTES = ["salt", "data_key", "sealed_bid", "content_digest", "agreement"];
 
-/** The record of a new bid; nothing of it is on chain before `commit`. */
+/** The record of a new bid; nothing of it is on chain before `commit`. In an enrolment there is no price to seal. */
 export function record(state, owner, cost, packed) {
-  const salt = toHex(random(32));
+  const salt = toHex(state.terms.enrolment ? new Uint8Array(32) : random(32));
   return {
     schema: SCHEMA,
     chain_id: state.chain.id,
@@ -48,7 +49,7 @@ export function parseRecord(text) {
 
 export const fileName = (bid) => `${bid.sealed_bid.slice(2)}.json`;
 
-const dataSetOf = (bid) => ({
+export const dataSetOf = (bid) => ({
   manifest: toHex(digestOf(bid.manifest)),
   contentDigest: bid.content_digest,
   size: BigInt(bid.size),
@@ -65,6 +66,22 @@ export function commit(state, bid) {
   return { contract: "DataAuction", functionName: "commit", args, value: state.bond + state.entryFee };
 }
 
+/** Keys of all members of both panels, for whom samples are wrapped, or the whole data set where nothing is sampled. */
+export async function memberKeys({ chain, terms, created }) {
+  const panels = await chain.panels(terms.scoring.operatorSet);
+  return chain.keysOf(
+    panels.flatMap((panel) => panel.members),
+    created,
+  );
+}
+
+/** Send the commitment of a record, unless it is on chain or on its way. */
+export function commitOnce({ chain, wallet }, state, bid, told) {
+  const done = async () => Boolean(onChain(await chain.auction(bid.auction), bid));
+  const call = commit(state, bid);
+  return once(chain, wallet.account, bid.sealed_bid, done, told, (tell) => wallet.send(chain, call, tell));
+}
+
 /**
  * The opening of the pages that were drawn, and the call that records it.
  * @param archive bytes or Blob; @param manifest bytes.
@@ -76,13 +93,9 @@ export async function open(state, bid, archive, manifest) {
   const { chain, terms, created, ends } = state;
   const own = onChain(state, bid);
   const key = await chain.randomness(created.block, ends[1]);
+  const keys = await memberKeys(state);
   const pages = formats.pagesOf(contents);
   const drawn = formats.draw(key, state.id, own.index, digestOf(bid.manifest), pages, terms.scoring.samples);
-  const panels = await chain.panels(terms.scoring.operatorSet);
-  const keys = await chain.keysOf(
-    panels.flatMap((panel) => panel.members),
-    created,
-  );
   const secret = fromHex(bid.data_key);
   const opening = await formats.open(archive, secret, contents, drawn, keys, state.where, own.index, random(32));
   const args = [state.id, bid.sealed_bid, own.place, toHex(digestOf(await cidOf(opening)))];
@@ -101,15 +114,8 @@ export async function deliver(state, bid) {
   const e = formats.secret();
   const sent = formats.deliver(fromHex(bid.data_key), join(fromHex(keyX), fromHex(keyY)), state.where, index, e);
   const delivery = { wrapped: toHex(sent.wrapped), ...xy(sent.point) };
-  const fields = [
-    ["auctionId", "uint256"],
-    ["index", "uint256"],
-    ["wrapped", "bytes32"],
-    ["x", "bytes32"],
-    ["y", "bytes32"],
-  ];
   const message = { auctionId: state.id, index: BigInt(index), ...delivery };
-  const signature = await signTyped(state.chain, "Exchange", uint(e, 32), "Delivery", fields, message);
+  const signature = await signTyped(uint(e, 32), typed(state.chain, "Exchange", "Delivery", message));
   return { contract: "Exchange", functionName: "deliver", args: [state.id, place, delivery, signature, "0x"] };
 }
 

@@ -1,55 +1,96 @@
-// Everything that a key holder must do next, with the time left, on one screen.
+// Everything that a key holder must do next, with the time left, on one screen: the most urgent first.
 
 import * as bids from "./bids.js";
 import * as book from "./book.js";
 import { calendar } from "./calendar.js";
-import { ABI } from "./chain.js";
-import { cidOf } from "./cid.js";
 import { must } from "./bytes.js";
+import { action, more } from "./duties.js";
 import { h, save } from "./dom.js";
-import { publishing } from "./publish.js";
-import { ether, money, short, span, t, when } from "./words.js";
+import { sentence } from "./errors.js";
+import { ether, money, span, t, when } from "./words.js";
 
 export async function bidsView(app) {
   const load = h("input", {
     type: "file",
     id: "load",
     accept: ".json",
+    multiple: true,
     onchange: async () => {
       const loaded = await app.run(async () => {
-        const bid = bids.parseRecord(await load.files[0].text());
-        must(isOurs(app, bid), t("bids.other"));
-        book.keep(bid);
+        for (const file of load.files) {
+          const bid = bids.parseRecord(await file.text());
+          must(isOurs(app, bid), t("bids.other"));
+          book.keep(bid);
+        }
       });
       if (loaded) await app.show();
     },
   });
   const known = book.all().filter((bid) => isOurs(app, bid));
+  const states = new Map();
+  const stateOf = (id) => states.get(id) ?? states.set(id, app.chain.auction(id)).get(id);
+  const now = await app.chain.now();
   const cards = [];
-  for (const bid of known) cards.push(await card(app, bid));
+  // What the node does not show of one auction must not hide the deadlines of the others.
+  for (const bid of known) {
+    cards.push(
+      await stateOf(bid.auction)
+        .then((state) => card(app, state, bid, now))
+        .catch((error) => ({ order: -1, node: unknown(bid, error) })),
+    );
+  }
+  cards.sort((a, b) => a.order - b.order);
   return [
     h("h1", {}, t("bids.title")),
-    cards.length ? h("ul", { className: "cards" }, cards) : h("p", {}, t("bids.none")),
+    book.damaged() > 0 && h("p", { className: "error" }, t("bids.damaged", { count: book.damaged() })),
+    cards.length
+      ? h(
+          "ul",
+          { className: "cards" },
+          cards.map(({ node }) => node),
+        )
+      : h("p", {}, t("bids.none")),
     h("p", {}, h("label", { className: "pick" }, t("bids.load"), " ", load)),
-  ];
+    h("p", {}, h("a", { href: "#/relay" }, t("relay.title"))),
+  ].filter(Boolean);
 }
 
 const isOurs = (app, bid) =>
   bid.chain_id === app.chain.id && bid.contract.toLowerCase() === app.chain.address("DataAuction").toLowerCase();
 
-async function card(app, bid) {
-  const [state, now] = await Promise.all([app.chain.auction(bid.auction), app.chain.now()]);
+function unknown(bid, error) {
+  return h(
+    "li",
+    { className: "card", "data-auction": bid.auction, "data-step": "unknown" },
+    h("h2", {}, t("list.auction", { id: bid.auction })),
+    h("p", { className: "error" }, sentence(error)),
+    secrets(bid),
+  );
+}
+
+const secrets = (bid) =>
+  h(
+    "button",
+    {
+      className: "plain",
+      onclick: () => save(bids.fileName(bid), JSON.stringify(bid, null, 2), "application/json"),
+    },
+    t("bids.file"),
+  );
+
+/** @returns `{node, order}`: what is due comes before what is waited for, and that before what is over. */
+async function card(app, state, bid, now) {
   const unit = await app.chain.token(state.terms.token);
   const next = bids.next(state, bid, now);
   const own = bids.onChain(state, bid);
   const loses = next.loses && t(`bids.loses.${next.loses}`, { bond: ether(state.bond) });
   const waiting = next.step.startsWith("wait-") && next.from;
   const until = waiting ? next.from : next.until;
-  const box = h("div", {});
   const reward = own?.revealed && own.revealed.weight && state.won(own) && !own.struckOut ? state.reward(own) : null;
-  if (DO[next.step]) box.append(await action(app, state, bid, next.step));
-  if (own && app.wallet?.account === bid.owner) box.append(...(await more(app, state, bid, own, now, unit)));
-  return h(
+  const mut = { ...unit, symbol: "MUT" };
+  const parts = [...(await action(app, state, bid, next.step)), ...(await more(app, state, bid, own, now, unit))];
+  const calendarOf = () => save(`auction-${bid.auction}.ics`, calendar(state, bid), "text/calendar");
+  const node = h(
     "li",
     { className: "card", "data-auction": bid.auction, "data-step": next.step },
     h(
@@ -58,7 +99,9 @@ async function card(app, bid) {
       h(
         "a",
         { href: `#/auction/${bid.auction}` },
-        t("bids.bid", { id: bid.auction, price: money(BigInt(bid.cost), unit) }),
+        state.terms.enrolment
+          ? t("list.auction", { id: bid.auction })
+          : t("bids.bid", { id: bid.auction, price: money(BigInt(bid.cost), unit) }),
       ),
     ),
     h("p", { className: "next" }, t(`step.${next.step}`)),
@@ -70,133 +113,18 @@ async function card(app, bid) {
         " ",
         waiting ? "" : loses,
       ),
-    reward &&
-      h(
-        "p",
-        {},
-        t("bids.paid", { cash: money(reward.cash, unit), mut: money(reward.mut, { ...unit, symbol: "MUT" }) }),
-      ),
-    box,
+    reward && h("p", {}, t("bids.paid", { cash: money(reward.cash, unit), mut: money(reward.mut, mut) })),
+    h("div", {}, parts),
     h(
       "p",
       { className: "small" },
-      h(
-        "button",
-        {
-          className: "plain",
-          onclick: () => save(bids.fileName(bid), JSON.stringify(bid, null, 2), "application/json"),
-        },
-        t("bids.file"),
-      ),
+      secrets(bid),
       " ",
-      h(
-        "button",
-        {
-          className: "plain",
-          onclick: () => save(`auction-${bid.auction}.ics`, calendar(state, bid), "text/calendar"),
-        },
-        t("bids.calendar"),
-      ),
+      h("button", { className: "plain", onclick: calendarOf }, t("bids.calendar")),
+      " ",
+      !own && h("button", { className: "plain", onclick: () => (book.forget(bid), app.show()) }, t("bids.forget")),
     ),
   );
-}
-
-const call = (name, make) => async (app, state, bid) => {
-  const button = h(
-    "button",
-    {
-      onclick: async () => {
-        button.disabled = true;
-        const sent = await app.run(async (told) => app.wallet.send(app.chain, await make(state, bid), told));
-        if (sent) await app.show();
-        else button.disabled = false;
-      },
-    },
-    t(`do.${name}`),
-  );
-  return button;
-};
-
-const DO = {
-  commit: call("commit", bids.commit),
-  open: openSample,
-  reveal: call("reveal", bids.reveal),
-  deliver: call("deliver", bids.deliver),
-  claim: call("claim", bids.claim),
-  reclaim: call("reclaim", bids.reclaim),
-};
-
-async function action(app, state, bid, step) {
-  if (app.wallet?.account !== bid.owner) return h("p", {}, t("bids.account", { account: short(bid.owner) }));
-  return DO[step](app, state, bid);
-}
-
-/** What an owner may do besides: withdraw while bids are taken, and collect what the buyer's model earned. */
-async function more(app, state, bid, own, now, unit) {
-  if (state.state === "open" && now < state.ends[0] && !own.withdrawn) {
-    const button = await call("withdraw", bids.withdraw)(app, state, bid);
-    button.className = "plain";
-    return [h("p", {}, button, " ", t("bids.withdraw", { fee: ether(state.entryFee) }))];
-  }
-  if (!own.claims || !state.outcome?.outcome.mutSupply) return [];
-  const address = await app.chain.read("DataAuction", "mutToken", [state.id]);
-  const ask = (functionName) =>
-    app.chain.client.readContract({ address, abi: ABI.MutToken, functionName, args: [bid.owner] });
-  const [held, due] = await Promise.all([ask("balanceOf"), ask("revenueOf")]);
-  if (!held && !due) return [];
-  const sums = { held: money(held, { ...unit, symbol: "MUT" }), due: money(due, unit) };
-  const collect = call("collect", () => ({ address, abi: ABI.MutToken, functionName: "claimFor", args: [bid.owner] }));
-  return [h("p", { "data-revenue": "" }, t("bids.revenue", sums)), due > 0n && (await collect(app, state, bid))].filter(
-    Boolean,
-  );
-}
-
-/** A file of the bid, kept in this browser or chosen again. */
-async function fileOf(cid, key, ready) {
-  const kept = await book.keptFile(cid);
-  if (kept) return ready(kept);
-  const problem = h("p", { className: "error", role: "alert", hidden: true });
-  const input = h("input", {
-    type: "file",
-    onchange: async () => {
-      const right = (await cidOf(input.files[0])) === cid;
-      problem.textContent = right ? "" : t("bids.wrong");
-      problem.hidden = right;
-      if (right) {
-        await book.keepFile(cid, input.files[0]);
-        box.replaceChildren(await ready(input.files[0]));
-      }
-    },
-  });
-  const box = h("div", {}, h("label", { className: "pick" }, t(key, { name: cid }), " ", input), problem);
-  return box;
-}
-
-function openSample(app, state, bid) {
-  return fileOf(bid.archive, "bids.archive", (archive) =>
-    fileOf(bid.manifest, "bids.manifest", (manifest) => {
-      const box = h("div", {});
-      const button = h(
-        "button",
-        {
-          onclick: () =>
-            app.run(async () => {
-              const bytes = new Uint8Array(await manifest.arrayBuffer());
-              const made = await bids.open(state, bid, archive, bytes);
-              const name = await cidOf(made.opening);
-              button.disabled = true;
-              const files = [{ name, data: new Blob([made.opening]) }];
-              const send = async () => {
-                const sent = await app.run((told) => app.wallet.send(app.chain, made.call, told));
-                if (sent) await app.show();
-              };
-              box.append(h("p", {}, t("bids.opening")), publishing(app, files, send));
-            }),
-        },
-        t("do.open"),
-      );
-      box.append(button);
-      return box;
-    }),
-  );
+  const order = waiting ? until + 1e11 : (until ?? (["claim", "reclaim"].includes(next.step) ? 1e10 : 1e13));
+  return { node, order };
 }

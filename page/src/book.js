@@ -6,6 +6,9 @@ import { fileName, parseRecord } from "./bids.js";
 
 const PREFIX = "qmia.bid.";
 
+/** How many records of this browser cannot be read any more; their saved files can. */
+export const damaged = () => Object.keys(localStorage).filter((name) => name.startsWith(PREFIX)).length - all().length;
+
 export function all() {
   const found = [];
   for (let i = 0; i < localStorage.length; i++) {
@@ -27,6 +30,9 @@ export function keep(record) {
   localStorage.setItem(name, text);
   if (localStorage.getItem(name) !== text) throw new Error("this browser does not keep the record");
 }
+
+/** Drop a record here; its saved file still has it. */
+export const forget = (record) => localStorage.removeItem(PREFIX + fileName(record));
 
 const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle("archives", { create: true });
 

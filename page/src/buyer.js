@@ -3,7 +3,7 @@
 import { must } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { cidOf } from "./cid.js";
-import { h, save } from "./dom.js";
+import { h, press, save } from "./dom.js";
 import { phaseText } from "./list.js";
 import * as purchase from "./purchase.js";
 import { row, table } from "./table.js";
@@ -74,23 +74,13 @@ async function one(app, id) {
   ].filter(Boolean);
 }
 
-/** A button that makes calls one after another, and shows the auction anew when all are in. */
+/** A button that makes calls, together where the wallet can, and shows the auction anew when all are in. */
 function act({ app }, key, calls, values) {
-  const button = h(
-    "button",
-    {
-      "data-act": key,
-      onclick: async () => {
-        button.disabled = true;
-        let sent;
-        for (const call of await calls())
-          if (!(sent = await app.run((told) => app.wallet.send(app.chain, call, told)))) break;
-        button.disabled = false;
-        if (sent) await app.show();
-      },
-    },
-    t(`buy.do.${key}`, values),
-  );
+  const button = press({ "data-act": key }, t(`buy.do.${key}`, values), async () => {
+    const sent = await app.run(async (told) => app.wallet.sendAll(app.chain, await calls(), told));
+    if (sent) await app.show();
+    return sent;
+  });
   return h("p", {}, button);
 }
 
@@ -259,24 +249,18 @@ function inWorker(message) {
 function revenue({ app, id, state, unit }) {
   if (!state.outcome?.outcome.mutSupply) return null;
   const field = h("input", { id: "revenue", inputmode: "decimal", autocomplete: "off" });
-  const button = h(
-    "button",
-    {
-      "data-act": "deposit",
-      onclick: () =>
-        app.run(async (told) => {
-          const paid = amount(field.value, unit);
-          must(paid, "amount");
-          const mut = await app.chain.read("DataAuction", "mutToken", [state.id]);
-          await purchase.allow(app, state.terms.token, mut, paid, told);
-          return app.wallet.send(
-            app.chain,
-            { address: mut, abi: ABI.MutToken, functionName: "deposit", args: [paid] },
-            told,
-          );
-        }),
-    },
-    t("buy.do.deposit"),
+  const button = press({ "data-act": "deposit" }, t("buy.do.deposit"), () =>
+    app
+      .run(async (told) => {
+        const paid = amount(field.value, unit);
+        must(paid, "amount");
+        const mut = await app.chain.read("DataAuction", "mutToken", [state.id]);
+        const call = { address: mut, abi: ABI.MutToken, functionName: "deposit", args: [paid] };
+        const sent = await purchase.payOnce(app, "deposit", state.terms.token, paid, call, told);
+        field.value = "";
+        return sent;
+      })
+      .then(() => false),
   );
   return h(
     "section",

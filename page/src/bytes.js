@@ -38,18 +38,17 @@ export function fromHex(text) {
   return Uint8Array.from({ length: digits.length / 2 }, (_, i) => parseInt(digits.slice(2 * i, 2 * i + 2), 16));
 }
 
+export const fromBase64 = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 export const number = (bytes) => BigInt(bytes.length ? toHex(bytes) : 0);
 export const equal = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
-export const sha = (data) => sha256(data);
 export const derive = (secret, info, size = 32) => hkdf(sha256, secret, undefined, bytesOf(info), size);
 export const random = (size) => crypto.getRandomValues(new Uint8Array(size));
 
-// Archives of some hundred megabytes are hashed twice, so the worker puts a faster Keccak here.
-let hash = keccak_256;
-export const useKeccak = (faster) => {
-  hash = faster;
-};
-export const keccak = (...parts) => hash(parts.length === 1 ? bytesOf(parts[0]) : join(...parts));
+// Archives of some hundred megabytes are hashed three times, so the worker puts faster functions here.
+let [keccak256, sha2] = [keccak_256, sha256];
+export const useHashes = (faster) => ([keccak256, sha2] = faster);
+export const keccak = (...parts) => keccak256(parts.length === 1 ? bytesOf(parts[0]) : join(...parts));
+export const sha = (data) => sha2(data);
 
 export function must(condition, message) {
   if (!condition) throw new Error(message);

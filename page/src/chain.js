@@ -1,7 +1,7 @@
 // What the chain says, read with distrust: a node may be late, cut a range short, or be on another chain.
 
 import {
-  createPublicClient,
+  createClient,
   decodeEventLog,
   encodeAbiParameters,
   erc20Abi,
@@ -11,8 +11,20 @@ import {
   pad,
   toEventSelector,
 } from "viem";
+import {
+  getBlock,
+  getChainId,
+  getCode,
+  getTransaction,
+  getTransactionCount,
+  readContract,
+  simulateContract,
+  waitForTransactionReceipt,
+} from "viem/actions";
 
 import dataAuction from "../../oracles/chain/artifacts/DataAuction.json" with { type: "json" };
+import dstFactory from "../../oracles/chain/artifacts/DstFactory.json" with { type: "json" };
+import dstToken from "../../oracles/chain/artifacts/DstToken.json" with { type: "json" };
 import exchange from "../../oracles/chain/artifacts/Exchange.json" with { type: "json" };
 import mutToken from "../../oracles/chain/artifacts/MutToken.json" with { type: "json" };
 import scoreOracle from "../../oracles/chain/artifacts/ScoreOracle.json" with { type: "json" };
@@ -23,6 +35,8 @@ export const ABI = {
   Exchange: exchange.abi,
   ScoreOracle: scoreOracle.abi,
   MutToken: mutToken.abi,
+  DstFactory: dstFactory.abi,
+  DstToken: dstToken.abi,
 };
 /** Events by topic: to look through the whole ABI for each log would take most of the time. */
 const EVENTS = new Map(
@@ -40,6 +54,20 @@ export const pause = () => new Promise((done) => setTimeout(done));
 
 const PHASES = ["commit", "draw", "open", "score", "reveal", "settle", "fetch", "deliver", "dispute"];
 
+// What the page asks a node; viem's own client would bring all that it could ask, too.
+const ACTIONS = {
+  getBlock,
+  getChainId,
+  getCode,
+  getTransaction,
+  getTransactionCount,
+  readContract,
+  simulateContract,
+  waitForTransactionReceipt,
+};
+const asking = (client) =>
+  Object.fromEntries(Object.entries(ACTIONS).map(([name, ask]) => [name, (given) => ask(client, given)]));
+
 /** The contracts of one deployment, as one node shows them. */
 export class Chain {
   /**
@@ -49,7 +77,7 @@ export class Chain {
   constructor(transport, deployment) {
     must(deployment.schema === "qmia/deployment/2", "deployment.json is of another version");
     this.deployment = deployment;
-    this.client = createPublicClient({ transport, batch: { multicall: false } });
+    this.client = createClient({ transport }).extend(asking);
     this.id = deployment.chain_id;
     this.sources = new Map();
   }

@@ -3,7 +3,7 @@
 
 import { BaseError, ContractFunctionRevertedError, getAddress, isAddress, parseUnits } from "viem";
 
-import { toHex, keccak } from "./bytes.js";
+import { sha, toHex } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { supplyCurve } from "./chart.js";
 import * as clock from "./clock.js";
@@ -162,7 +162,7 @@ class Form {
       id: "agreement",
       onchange: async () => {
         const [file] = input.files;
-        this.agreement = file ? toHex(keccak(new Uint8Array(await file.arrayBuffer()))) : ZERO;
+        this.agreement = file ? toHex(sha(new Uint8Array(await file.arrayBuffer()))) : ZERO;
         shown.textContent = file ? this.agreement : "";
       },
     });
@@ -418,12 +418,10 @@ class Form {
     button.disabled = true;
     const receipt = await app.run(async (told) => {
       const call = await purchase.create(app.chain, terms, this.secret, app.wallet.account, values.bounty);
-      await this.#tryTerms(call);
-      await purchase.allow(app, terms.token, app.chain.address("DataAuction"), terms.budget, told);
-      return app.wallet.send(app.chain, call, told);
+      return purchase.payOnce(app, "create", terms.token, terms.budget, call, told, () => this.#tryTerms(call));
     });
     button.disabled = false;
-    if (!receipt) return;
+    if (!receipt?.logs) return;
     sessionStorage.removeItem(DRAFT);
     const id = purchase.createdIn(app.chain, receipt);
     this.checked.replaceChildren(

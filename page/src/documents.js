@@ -2,10 +2,12 @@
 // here by name, before anything is sealed: two readers with two digests would cost the provider its bond.
 
 import { bytesOf } from "./bytes.js";
+import { gunzip, members } from "./packed.js";
+import { canonical, isBlank, RECORD, records, Refused } from "./records.js";
+import { rows } from "./rows.js";
 
-const RECORD = 16 << 20;
-const DEPTH = 30;
-const BLANK = /^[\s\u001c-\u001f\u0085]*$/u;
+export { canonical, Refused };
+
 const BINARY = [
   [[0x1f, 0x8b], "gzip"],
   [[0x42, 0x5a, 0x68], "bzip2"],
@@ -19,103 +21,23 @@ const BINARY = [
   [[0xff, 0xfe], "UTF-16"],
   [[0xfe, 0xff], "UTF-16"],
 ];
+/** What the tools read in a way that this page has not, or do not read at all. All other endings are plain text. */
+const OTHERS = new Set(
+  (
+    "json parquet pq html htm xhtml warc wet pdf docx bz2 xz zst tar tgz tbz2 txz tzst doc rtf odt pages xls xlsx ods " +
+    "ppt pptx odp epub djvu arc wacz mht 7z rar lz4 br lzma z arrow feather avro orc pkl npy tfrecord h5 db"
+  ).split(" "),
+);
+/** What file managers, version control and notebooks leave beside data. */
+const LITTER = new Set(
+  (
+    ".DS_Store .Spotlight-V100 .Trashes .fseventsd __MACOSX Thumbs.db desktop.ini .directory .git .gitattributes " +
+    ".gitignore .gitkeep .hg .svn .ipynb_checkpoints __pycache__ .idea .vscode"
+  ).split(" "),
+);
+const isLitter = (name) => name.split("/").some((part) => LITTER.has(part) || part.startsWith("._"));
 
-/** Canonical JSON (RFC 8785). */
-export function canonical(value) {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const members = Object.keys(value).sort(); // by UTF-16 units, as RFC 8785 asks for
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
-}
-
-/** A file, record or value that this page does not read; `code` names the sentence for people. */
-export class Refused extends Error {
-  constructor(code, file, line, detail = "") {
-    super(`${code} in ${file}${line ? `, line ${line}` : ""}${detail ? `: ${detail}` : ""}`);
-    Object.assign(this, { code, file, line, detail });
-  }
-}
-
-const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gu;
-
-// JSON.parse keeps the last of two keys and rounds long numbers without a word, so the source is read as well.
-function strict(text, value, refuse) {
-  let keys = 0;
-  for (const [token, colon] of text.matchAll(TOKEN)) {
-    if (token[0] === '"') keys += colon ? 1 : 0;
-    else if (/^-?\d+$/.test(token) ? !Number.isSafeInteger(Number(token)) : !Number.isFinite(Number(token))) {
-      refuse("number", token.slice(0, 40));
-    }
-  }
-  const count = (each, depth) => {
-    if (typeof each === "string" && !each.isWellFormed()) refuse("surrogate");
-    if (each === null || typeof each !== "object") return 0;
-    if (depth > DEPTH) refuse("depth");
-    if (Array.isArray(each)) return each.reduce((sum, item) => sum + count(item, depth + 1), 0);
-    return Object.keys(each).reduce((sum, name) => {
-      if (!name.isWellFormed()) refuse("surrogate");
-      return sum + 1 + count(each[name], depth + 1);
-    }, 0);
-  };
-  if (count(value, 0) !== keys) refuse("twice");
-}
-
-/** A document of one record, or null of an empty one. */
-function ofRecord(text, refuse) {
-  let record;
-  try {
-    record = JSON.parse(text);
-  } catch (error) {
-    refuse("json", error.message);
-  }
-  strict(text, record, refuse);
-  if (record === null || typeof record !== "object" || Array.isArray(record)) refuse("object");
-  if (typeof record.text !== "string") refuse("field", Object.keys(record).slice(0, 8).join(", "));
-  if (BLANK.test(record.text)) refuse("blank");
-  const { text: body, ...others } = record;
-  const { metadata: inner, ...outer } = others;
-  if (typeof inner === "string" && inner.startsWith("{")) refuse("nested");
-  const opens = inner !== null && typeof inner === "object" && !Array.isArray(inner);
-  const lifted = opens && !Object.keys(inner).some((name) => Object.hasOwn(outer, name));
-  return { text: body, metadata: lifted ? { ...outer, ...inner } : others };
-}
-
-async function* lines(file, name) {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const reader = file.stream().getReader();
-  let [rest, number] = ["", 1];
-  const decode = (bytes) => {
-    try {
-      return decoder.decode(bytes, { stream: bytes !== undefined });
-    } catch {
-      throw new Refused("encoding", name, number);
-    }
-  };
-  for (;;) {
-    const { done, value } = await reader.read();
-    rest += decode(value);
-    const found = rest.split("\n");
-    rest = done ? "" : found.pop();
-    if (rest.length > RECORD) throw new Refused("long", name, number);
-    for (const line of found) yield [line, number++];
-    if (done) return;
-  }
-}
-
-async function* records(file, name) {
-  for await (const [line, number] of lines(file, name)) {
-    const refuse = (code, detail) => {
-      throw new Refused(code, name, number, detail);
-    };
-    const text = number === 1 ? line.replace(/^\ufeff/, "") : line;
-    if (text.startsWith("\ufeff")) refuse("mark");
-    if (bytesOf(line).length > RECORD) refuse("long");
-    if (/^[ \t\r]*$/.test(text)) continue;
-    yield ofRecord(text, refuse);
-  }
-}
-
-async function* plain(file, name) {
+async function* plain(file, name, front) {
   if (file.size > RECORD) throw new Refused("long", name);
   const bytes = new Uint8Array(await file.arrayBuffer());
   let text;
@@ -124,7 +46,11 @@ async function* plain(file, name) {
   } catch {
     throw new Refused("encoding", name);
   }
-  if (BLANK.test(text)) throw new Refused("blank", name);
+  if (isBlank(text)) throw new Refused("blank", name);
+  // YAML at the beginning becomes metadata to the tools; without its end it is text to them, too.
+  if (front && /^---[ \t]*\r?\n/.test(text) && /\n(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/.test(text)) {
+    throw new Refused("front", name);
+  }
   yield { text, metadata: { file: name } };
 }
 
@@ -153,18 +79,38 @@ function inOrder(files) {
   });
 }
 
+const endOf = (name) => /\.([^./]+)$/.exec(name)?.[1].toLowerCase() ?? "";
+
+/** Documents of one file; `form` is its name without what is unpacked already. */
+async function* one(name, file, form = name) {
+  const end = endOf(form);
+  if (end === "gz") {
+    yield* one(name, await gunzip(file, name), form.slice(0, -3));
+    return;
+  }
+  if (end === "zip" || OTHERS.has(end)) throw new Refused("form", name, 0, end);
+  await checkBeginning(file, name);
+  if (end === "jsonl" || end === "ndjson") yield* records(file, name);
+  else if (end === "csv" || end === "tsv") yield* rows(file, name, end === "tsv");
+  else yield* plain(file, name, end === "md" || end === "markdown");
+}
+
 /**
  * Documents of files, one by one.
  * @param files `{name, file}`; `name` is the path below the folder that was chosen.
+ * @param left takes the names of what is left out: what programs leave beside data.
  */
-export async function* read(files) {
+export async function* read(files, left = []) {
+  const skip = (inside, name) => {
+    if (isLitter(inside)) return left.push(name) > 0;
+    if (inside.split("/").some((part) => part.startsWith("."))) throw new Refused("hidden", name);
+    if (!inside.isWellFormed()) throw new Refused("name", name);
+    return false;
+  };
   for (const { name, file } of inOrder(files)) {
-    if (name.split("/").some((part) => part.startsWith("."))) throw new Refused("hidden", name);
-    if (!name.isWellFormed()) throw new Refused("name", name);
-    const form = /\.([^./]+)$/.exec(name)?.[1].toLowerCase() ?? "";
-    if (!["jsonl", "ndjson", "txt"].includes(form)) throw new Refused("form", name, 0, form);
-    await checkBeginning(file, name);
-    yield* form === "txt" ? plain(file, name) : records(file, name);
+    if (skip(name, name)) continue;
+    if (endOf(name) !== "zip") yield* one(name, file);
+    else for await (const member of members(file, name, skip)) yield* one(member.name, member.file);
   }
 }
 

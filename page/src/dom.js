@@ -22,6 +22,23 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
+/** A button that takes no second click while its action runs, and none at all once that gave something. */
+export function press(properties, text, action) {
+  const button = h(
+    "button",
+    {
+      ...properties,
+      onclick: async () => {
+        button.disabled = true;
+        const done = await action();
+        button.disabled = Boolean(done);
+      },
+    },
+    text,
+  );
+  return button;
+}
+
 /** Offer bytes or a Blob as a file. */
 export function save(name, data, type = "application/octet-stream") {
   const url = URL.createObjectURL(data instanceof Blob ? data : new Blob([data], { type }));

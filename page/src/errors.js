@@ -2,7 +2,7 @@
 
 import { BaseError, ContractFunctionRevertedError } from "viem";
 
-import { Refused } from "./documents.js";
+import { Refused } from "./records.js";
 import { has, t } from "./words.js";
 
 const codeOf = (error) => {
@@ -16,11 +16,17 @@ export function sentence(error) {
     return `${place ?? ""}: ${t(`refused.${error.code}`, { detail: error.detail ?? "" })}`;
   }
   if (codeOf(error) === 4001) return t("error.rejected");
+  if (error.message === "wallet") return t("error.wallet", { detail: error.detail });
   const [kind, detail] = error.message.split(":");
   if (["chain", "contract"].includes(kind) && detail && !/\s/.test(detail)) return t(`error.${kind}`, { detail });
+  if (kind === "revert") return has(`revert.${detail}`) ? t(`revert.${detail}`) : t("error.revert", { name: detail });
   if (kind === "key") return t(`error.key.${detail}`);
   if (kind === "missing") return t("error.missing", { detail });
-  if (["account", "reverted", "balance", "amount", "manifest"].includes(error.message))
+  if (
+    ["account", "reverted", "balance", "amount", "manifest", "asked", "elsewhere", "relay", "address"].includes(
+      error.message,
+    )
+  )
     return t(`error.${error.message}`);
   if (error instanceof BaseError) {
     const reverted = error.walk((each) => each instanceof ContractFunctionRevertedError);

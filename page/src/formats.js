@@ -5,7 +5,7 @@ import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { decompress } from "fzstd";
 
 import { derive, equal, fromHex, join, keccak, must, number, random, sha, toHex, uint } from "./bytes.js";
-import { canonical } from "./documents.js";
+import { canonical } from "./records.js";
 import { sizes } from "./tree.js";
 
 export const PAGE = 16384;
@@ -90,19 +90,22 @@ export async function wrongPages(file, key, contents) {
 const NUMBERS = ["size", "pages_end", "sketch_size"];
 const DIGESTS = ["content_digest", "root", "key_commitment", "sketch_hash", "sketch_key_hash"];
 
-export function manifestOf(contents, archive, auction, provider) {
-  const members = {
+/** @param members keys of those who may open all of it at once, where the auction takes no samples. */
+export function manifestOf(contents, archive, auction, provider, key, members = []) {
+  const where = context("manifest", auction, BigInt(provider));
+  const wraps = members.map((member) => toHex(wrap(key, member, where)));
+  const said = {
     schema: "qmia/manifest/2",
     chain_id: String(auction.chain_id),
     contract: auction.contract.toLowerCase(),
     auction_id: String(auction.auction_id),
     provider: provider.toLowerCase(),
     archive,
-    wraps: [],
+    wraps,
   };
-  for (const name of NUMBERS) members[name] = String(contents[name]);
-  for (const name of DIGESTS) members[name] = toHex(contents[name]);
-  return join(canonical(members));
+  for (const name of NUMBERS) said[name] = String(contents[name]);
+  for (const name of DIGESTS) said[name] = toHex(contents[name]);
+  return join(canonical(said));
 }
 
 export function contentsOf(manifest) {

@@ -11,6 +11,7 @@ import { h } from "./dom.js";
 import { sentence } from "./errors.js";
 import { listView } from "./list.js";
 import { offerView } from "./offer.js";
+import { relayView } from "./relayview.js";
 import { accountView } from "./story.js";
 import { onWallets, Wallet, wallets } from "./wallets.js";
 import { language, languages, setLanguage, short, t } from "./words.js";
@@ -23,6 +24,7 @@ const VIEWS = {
   bids: bidsView,
   buy: buyView,
   create: createView,
+  relay: relayView,
 };
 
 /** What all views share. `files` is where this site takes and gives files, or null. */
@@ -63,10 +65,11 @@ async function connectChain() {
 async function connect(detail) {
   const wallet = await run(() => Wallet.connect(detail));
   if (!wallet) return;
-  wallet.onChange(() => {
+  // What was typed and packed stays where it is: a wallet that has moved is refused when it is asked to send.
+  wallet.onChange(app.deployment.chain_id, (moved) => {
     if (app.wallet !== wallet) return;
-    app.wallet = null;
-    show();
+    if (moved === "back") say();
+    else fail(new Error(moved), moved === "account" ? detail : null);
   });
   app.wallet = wallet;
   await show();
@@ -99,12 +102,18 @@ function header() {
   document
     .querySelector("header")
     .replaceChildren(
-      h("a", { className: "skip", href: "#content" }, t("nav.skip")),
+      h("a", { className: "skip", href: "#content", onclick: skip }, t("nav.skip")),
       h("strong", {}, "Q-MIA"),
       h("nav", {}, link("#/", "nav.auctions"), link("#/bids", "nav.bids"), link("#/buy", "nav.buy")),
       h("div", { className: "wallets" }, connected, choose),
     );
   document.title = t("title");
+}
+
+// The address names the view, so the link must not change it.
+function skip(event) {
+  event.preventDefault();
+  content().focus();
 }
 
 const content = () => document.querySelector("main");
@@ -115,7 +124,8 @@ function say(...children) {
   notice().replaceChildren(...children);
 }
 
-function fail(error) {
+/** @param again a wallet that may be connected once more to get over it. */
+function fail(error, again = null) {
   console.error(error);
   const move = error.message?.startsWith("chain:") && app.wallet;
   say(
@@ -127,19 +137,26 @@ function fail(error) {
       move &&
         h(
           "button",
-          { onclick: async () => (await run(() => app.wallet.move(app.deployment.chain_id))) && show() },
+          {
+            onclick: async () => {
+              const moved = await run(() => app.wallet.move(app.deployment.chain_id));
+              if (moved && !app.chain) await show();
+            },
+          },
           t("wallet.move"),
         ),
+      again && h("button", { onclick: () => connect(again) }, t("wallet.connect", { name: again.info.name })),
     ),
   );
 }
 
 /** Do something for a button: say what is going on, and leave everything as it is if it fails. */
 async function run(action) {
-  say(h("p", { className: "busy", role: "status" }, t("busy.wallet")));
+  const busy = (text) => say(h("p", { className: "busy", role: "status" }, text));
+  busy(t("busy.working"));
   try {
     const receipt = await action((hash) =>
-      say(h("p", { className: "busy", role: "status" }, t("busy.mined", { hash: short(hash) }))),
+      busy(hash === null ? t("busy.wallet") : t("busy.mined", { hash: short(hash) })),
     );
     if (receipt?.blockNumber) {
       say(h("p", { className: "done", role: "status" }, t("done.sent", { block: receipt.blockNumber })));

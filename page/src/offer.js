@@ -1,28 +1,84 @@
 // Offering data in one auction, step by step. Nothing is sent before the secrets are saved.
 
+import { getAddress, isAddress } from "viem";
+
+import * as advice from "./advice.js";
 import * as bids from "./bids.js";
 import * as book from "./book.js";
-import { h, save } from "./dom.js";
+import { equal, fromHex, must, sha } from "./bytes.js";
+import { h, press, save } from "./dom.js";
 import { sentence } from "./errors.js";
 import { pagesOf } from "./formats.js";
+import { others } from "./others.js";
 import { publishing } from "./publish.js";
-import { amount, ether, money, percent, size, t } from "./words.js";
+import { amount, ether, money, percent, short, size, span, t } from "./words.js";
+
+const ZERO = /^0x0+$/;
+const SHORT = 3600; // seconds; a window below that is easily missed
+const MUCH = 0.2; // share of the data that operators see
+const LATER = ["price", "save", "publish", "commit"];
 
 export async function offerView(app, id) {
   const state = await app.chain.auction(id);
   const now = await app.chain.now();
   const title = h("h1", {}, t("offer.title", { id }));
   if (state.state !== "open" || now >= state.ends[0]) return [title, h("p", {}, t("offer.closed"))];
-  if (!app.wallet) return [title, h("p", {}, t("offer.connect"))];
   const unit = await app.chain.token(state.terms.token);
   const steps = h("div", { className: "steps" });
-  new Offer(app, state, unit, steps).choose();
-  return [title, steps];
+  const begin = (owner) => {
+    steps.replaceChildren();
+    new Offer(app, state, unit, steps, owner).begin();
+  };
+  if (app.wallet) begin(app.wallet.account);
+  else steps.append(h("p", {}, t("offer.connect")));
+  return [title, warning(state, now), steps, contractWallet(app, begin)].filter(Boolean);
+}
+
+/** Says that a step of the auction is so short that it is easily missed. */
+function warning(state, now) {
+  const { open, reveal, deliver } = state.terms.durations;
+  const shortest = Math.min(...[state.terms.scoring.samples ? open : reveal, reveal, deliver].map(Number));
+  if (shortest >= SHORT) return null;
+  const left = span(state.ends[0] - now);
+  return h("p", { className: "warn" }, t("offer.short", { span: span(shortest), left }));
+}
+
+/** A bid may belong to a contract (a Safe, say), whose transactions are made elsewhere. */
+function contractWallet(app, begin) {
+  const problem = h("p", { className: "error", role: "alert", hidden: true });
+  const field = h("input", { id: "safe", autocomplete: "off", spellcheck: "false" });
+  const button = press({ className: "plain" }, t("offer.safe.button"), async () => {
+    const right = isAddress(field.value.trim());
+    const code = right && (await app.chain.client.getCode({ address: field.value.trim() }));
+    problem.textContent = !right ? t("create.bad.address") : t("offer.safe.none");
+    problem.hidden = Boolean(code);
+    if (code) begin(getAddress(field.value.trim()));
+  });
+  return h(
+    "details",
+    {},
+    h("summary", {}, t("offer.safe")),
+    h("p", {}, t("offer.safe.text")),
+    h("label", { for: "safe" }, t("offer.safe.label")),
+    field,
+    " ",
+    button,
+    problem,
+  );
 }
 
 class Offer {
-  constructor(app, state, unit, place) {
-    Object.assign(this, { app, state, unit, place });
+  constructor(app, state, unit, place, owner) {
+    Object.assign(this, { app, state, unit, place, owner, foreign: owner !== app.wallet?.account });
+  }
+
+  /** The first step; an auction under a contract text begins with that text. */
+  begin() {
+    if (this.foreign) {
+      this.place.append(h("p", { className: "done" }, t("offer.safe.owner", { owner: short(this.owner) })));
+    }
+    if (ZERO.test(this.state.terms.agreement)) this.#choose();
+    else this.#agree();
   }
 
   #step(name, text, ...children) {
@@ -38,31 +94,57 @@ class Offer {
     return section;
   }
 
-  choose() {
+  #drop(names) {
+    for (const name of names) this.place.querySelector(`#step-${name}`)?.remove();
+  }
+
+  #agree() {
+    const { agreement } = this.state.terms;
+    const problem = h("p", { className: "error", role: "alert", hidden: true });
+    const input = h("input", {
+      type: "file",
+      id: "agreement",
+      onchange: async () => {
+        this.#drop(["files", ...LATER]);
+        const bytes = input.files[0] && new Uint8Array(await input.files[0].arrayBuffer());
+        const right = bytes && equal(sha(bytes), fromHex(agreement));
+        problem.textContent = right ? "" : t("offer.agree.other");
+        problem.hidden = right;
+        if (right) this.#choose();
+      },
+    });
+    const label = h("label", { className: "pick" }, t("offer.agree.label"), " ", input);
+    this.#step("agree", t("offer.agree.text", { digest: agreement }), label, problem);
+  }
+
+  #choose() {
     const status = h("div", { role: "status" });
     const pick = (properties, key) => {
       const input = h("input", {
         type: "file",
         multiple: true,
         ...properties,
-        onchange: () => this.#pack(input.files, status),
+        onchange: () => this.app.run(() => this.#pack(input.files, status)),
       });
       return h("label", { className: "pick" }, t(key), " ", input);
     };
-    const one = pick({ accept: ".jsonl,.ndjson,.txt", id: "files" }, "offer.choose");
+    const one = pick({ id: "files" }, "offer.choose");
     const folder = pick({ webkitdirectory: true, id: "folder" }, "offer.folder");
     this.#step("files", t("offer.files.text"), one, folder, status);
   }
 
-  #pack(list, status) {
+  async #pack(list, status) {
     this.worker?.terminate();
-    for (const name of ["price", "save", "publish", "commit"]) this.place.querySelector(`#step-${name}`)?.remove();
+    this.#drop(LATER);
+    status.replaceChildren();
     if (!list.length) return;
     const files = [...list].map((file) => {
       // Below the folder that was chosen, as the tools name them.
       const path = file.webkitRelativePath ? file.webkitRelativePath.split("/").slice(1).join("/") : file.name;
       return { name: path, file };
     });
+    const sampled = this.state.terms.scoring.samples > 0;
+    const members = sampled ? [] : await bids.memberKeys(this.state);
     const bar = h("progress", { max: 1, value: 0, "aria-label": t("offer.files") });
     const count = h("span", {});
     const cancel = h(
@@ -72,28 +154,29 @@ class Offer {
     );
     status.replaceChildren(bar, " ", count, " ", cancel);
     this.worker = new Worker("worker.js");
-    this.worker.onerror = (event) => status.replaceChildren(h("p", { className: "error" }, event.message));
+    const failed = (text) => {
+      this.worker.terminate();
+      status.replaceChildren(h("p", { className: "error", role: "alert" }, text));
+    };
+    this.worker.onerror = (event) => failed(event.message);
     this.worker.onmessage = ({ data }) => {
       if (data.progress) {
         bar.value = data.progress.share;
         count.textContent = t("offer.packing", { documents: data.progress.documents });
         return;
       }
+      if (data.failed) return failed(sentence(Object.assign(new Error(data.failed.detail), data.failed)));
       this.worker.terminate();
-      if (data.failed) {
-        const error = Object.assign(new Error(data.failed.detail), data.failed);
-        status.replaceChildren(h("p", { className: "error", role: "alert" }, sentence(error)));
-        return;
-      }
       this.packed = data.packed;
       status.replaceChildren(...this.#preview());
-      this.#price();
+      if (this.state.terms.enrolment) this.#save(0n);
+      else this.#price();
     };
-    this.worker.postMessage({ files, where: this.state.where, provider: this.app.wallet.account });
+    this.worker.postMessage({ files, where: this.state.where, provider: this.owner, members });
   }
 
   #preview() {
-    const { contents, documents, shown } = this.packed;
+    const { contents, documents, shown, left } = this.packed;
     const pages = pagesOf(contents);
     const { samples } = this.state.terms.scoring;
     const seen = samples ? Math.min(samples, pages) : pages;
@@ -101,10 +184,23 @@ class Offer {
     const list = shown.map(({ text, metadata }) =>
       h("li", {}, h("blockquote", {}, text), h("code", {}, JSON.stringify(metadata).slice(0, 300))),
     );
+    const exposed = this.#exposed(contents, pages);
     return [
       h("p", { id: "packed" }, t("offer.packed", facts)),
+      left.length > 0 && h("p", { className: "small" }, t("offer.left", { files: left.join(", ") })),
+      samples > 0 && exposed > MUCH && h("p", { className: "warn" }, t("offer.exposed", { share: percent(exposed) })),
       h("details", {}, h("summary", {}, t("offer.preview")), h("ol", {}, list)),
-    ];
+    ].filter(Boolean);
+  }
+
+  /** Share of the data that operators see, by independent draws of this auction and of those before it. */
+  #exposed({ content_digest }, pages) {
+    const share = (samples) => (samples ? Math.min(1, samples / pages) : 1);
+    const before = book
+      .all()
+      .filter((bid) => equal(fromHex(bid.content_digest), content_digest) && bid.auction !== Number(this.state.id));
+    const unseen = before.reduce((rest, bid) => rest * (1 - share(bid.samples)), 1);
+    return 1 - unseen * (1 - share(this.state.terms.scoring.samples));
   }
 
   #price() {
@@ -120,33 +216,28 @@ class Offer {
           : "";
       problem.textContent = bad;
       problem.hidden = !bad;
-      for (const name of ["save", "publish", "commit"]) this.place.querySelector(`#step-${name}`)?.remove();
+      this.#drop(LATER.slice(1));
       if (!bad) this.#save(cost);
     };
     field.addEventListener("change", next);
     const label = h("label", { for: "price" }, t("offer.price.label", this.unit));
-    this.#step("price", t("offer.price.text"), label, field, problem);
+    const mixed = this.state.terms.rho < 1e9 ? advice.form(this.state.terms.rho, this.unit) : null;
+    this.#step("price", t("offer.price.text"), label, field, problem, mixed);
   }
 
   #save(cost) {
     const saved = h("p", { role: "status" });
-    const button = h(
-      "button",
-      {
-        id: "save",
-        onclick: () =>
-          this.app.run(async () => {
-            const bid = bids.record(this.state, this.app.wallet.account, cost, this.packed);
-            book.keep(bid);
-            save(bids.fileName(bid), JSON.stringify(bid, null, 2), "application/json");
-            button.disabled = true;
-            saved.textContent = t("offer.saved", { name: bids.fileName(bid) });
-            await book.keepFile(bid.archive, this.packed.archive);
-            await book.keepFile(bid.manifest, new Blob([this.packed.manifest]));
-            this.#publish(bid);
-          }),
-      },
-      t("offer.save.button"),
+    const button = press({ id: "save" }, t("offer.save.button"), () =>
+      this.app.run(async () => {
+        must(this.foreign || this.app.wallet?.account === this.owner, "account");
+        const bid = bids.record(this.state, this.owner, cost, this.packed);
+        await book.keepFile(bid.archive, this.packed.archive);
+        await book.keepFile(bid.manifest, new Blob([this.packed.manifest]));
+        book.keep(bid);
+        save(bids.fileName(bid), JSON.stringify(bid, null, 2), "application/json");
+        saved.textContent = t("offer.saved", { name: bids.fileName(bid) });
+        this.#publish(bid);
+      }),
     );
     this.#step("save", t("offer.save.text"), button, saved);
   }
@@ -166,22 +257,15 @@ class Offer {
   #commit(bid) {
     const { bond, entryFee } = this.state;
     const done = h("p", { role: "status" });
-    const button = h(
-      "button",
-      {
-        id: "commit",
-        onclick: async () => {
-          button.disabled = true;
-          const receipt = await this.app.run((told) =>
-            this.app.wallet.send(this.app.chain, bids.commit(this.state, bid), told),
-          );
-          if (receipt) done.append(t("offer.committed"), " ", h("a", { href: "#/bids" }, t("nav.bids")));
-          else button.disabled = false;
-        },
-      },
-      t("offer.commit.button"),
-    );
     const costs = { bond: ether(bond), fee: ether(entryFee), total: ether(bond + entryFee) };
-    this.#step("commit", t("offer.commit.text", costs), button, done);
+    const button =
+      this.app.wallet?.account === this.owner &&
+      press({ id: "commit" }, t("offer.commit.button"), async () => {
+        const sent = await this.app.run((told) => bids.commitOnce(this.app, this.state, bid, told));
+        if (sent) done.append(t("offer.committed"), " ", h("a", { href: "#/bids" }, t("nav.bids")));
+        return sent;
+      });
+    const section = this.#step("commit", t("offer.commit.text", costs), button || null, done);
+    section.append(others(this.app, this.state, bid, "commit"));
   }
 }

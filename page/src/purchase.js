@@ -8,7 +8,8 @@ import { ABI } from "./chain.js";
 import { cidOf, rawCid } from "./cid.js";
 import * as clock from "./clock.js";
 import * as formats from "./formats.js";
-import { signTyped, xy } from "./typed.js";
+import { once } from "./sent.js";
+import { signTyped, typed, xy } from "./typed.js";
 
 const GWEI = 10n ** 9n;
 const WALK = 2000n;
@@ -45,25 +46,42 @@ export function isKeyOf(state, secret) {
 /** The call that creates an auction; the key signs that `owner` holds it. */
 export async function create(chain, terms, secret, owner, bounty) {
   const words = xy(publicOf(secret));
-  const fields = [
-    ["owner", "address"],
-    ["x", "bytes32"],
-    ["y", "bytes32"],
-  ];
-  const signature = await signTyped(chain, "DataAuction", secret, "EncryptionKey", fields, { owner, ...words });
+  const signature = await signTyped(secret, typed(chain, "DataAuction", "EncryptionKey", { owner, ...words }));
   const args = [terms, { ...words, signature }];
   const value = BigInt(terms.scoring.feeGwei) * GWEI + bounty;
   return { contract: "DataAuction", functionName: "create", args, value };
 }
 
-/** Let a contract take an amount of a token from the wallet, unless it may already. */
-export async function allow({ chain, wallet }, token, spender, amount, told) {
+/** The calls that let a contract take an amount of a token from the wallet; none where it may already. */
+async function allowing({ chain, wallet }, token, spender, amount) {
   const ask = (functionName, ...args) =>
     chain.client.readContract({ address: token, abi: erc20Abi, functionName, args });
   must((await ask("balanceOf", wallet.account)) >= amount, "balance");
-  if ((await ask("allowance", wallet.account, spender)) >= amount) return;
-  const call = { address: token, abi: erc20Abi, functionName: "approve", args: [spender, amount] };
-  await wallet.send(chain, call, told);
+  const allowed = await ask("allowance", wallet.account, spender);
+  if (allowed >= amount) return [];
+  // Some tokens refuse to change an allowance that is not zero.
+  const steps = allowed ? [0n, amount] : [amount];
+  return steps.map((sum) => ({ address: token, abi: erc20Abi, functionName: "approve", args: [spender, sum] }));
+}
+
+/**
+ * A call that takes tokens, with the approval that it needs; not twice, whatever happens to the page in between.
+ * @param check is awaited before anything is sent.
+ */
+export async function payOnce(app, name, token, amount, call, told, check = async () => {}) {
+  const { chain, wallet } = app;
+  const address = call.address ?? chain.address(call.contract);
+  const plain = (_, value) => (typeof value === "bigint" ? String(value) : value);
+  const what = JSON.stringify([wallet.account, address, call.functionName, call.args[0]], plain);
+  const key = `${name}.${toHex(keccak(what)).slice(0, 18)}`;
+  await check();
+  let before = await allowing(app, token, address, amount);
+  if (before.length && !(await wallet.joins(chain))) {
+    for (const each of before) await wallet.send(chain, each, told);
+    before = [];
+  }
+  const never = async () => false;
+  return once(chain, wallet.account, key, never, told, (tell) => wallet.sendAll(chain, [...before, call], tell));
 }
 
 /** The number of the auction that a transaction created. */

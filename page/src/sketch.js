@@ -1,9 +1,9 @@
 // What a page shows when it is read alone, and the sketch of a data set (docs/formats.md, "Pages", "Sketch").
 
 import TABLE from "../../oracles/dataset/letters.json" with { type: "json" };
-import { join, uint } from "./bytes.js";
+import { fromBase64, join, uint } from "./bytes.js";
+import { CODE } from "./runs.js";
 
-const RUN = 20;
 const MOST = 100_000;
 
 // One table of the code points' kinds: 0 nothing, 1 a space, 2 a digit, 3 a letter, 4 another form of letters.
@@ -18,83 +18,66 @@ const FOLDED = new Map(
   ]),
 );
 for (const code of FOLDED.keys()) KIND[code] = 4;
+const LONGEST = Math.max(...[...FOLDED.values()].map((letters) => letters.length));
 
-/** Code points of a text as letters; words that hold a letter lose their digits. */
+// The letters of a text, where the machine code of `runs.wat` finds them.
+const { memory, runs: hashes } = new WebAssembly.Instance(new WebAssembly.Module(fromBase64(CODE))).exports;
+let letters = new Uint32Array(memory.buffer);
+
+/** Make room for so many letters, and for as many hashes behind them. */
+function room(count) {
+  const missing = 12 * count + 8 - memory.buffer.byteLength;
+  if (missing <= 0) return;
+  memory.grow(Math.ceil(missing / 65536));
+  letters = new Uint32Array(memory.buffer);
+}
+
+/** Code points of a text as letters; words that hold a letter lose their digits. Valid until the next call. */
 export function fold(text) {
-  const found = [];
-  let [start, letters] = [0, false]; // of the word at hand
+  room(LONGEST * text.length);
+  let [found, start, lettered] = [0, 0, false]; // of the word at hand
   const finish = () => {
-    if (letters) {
+    if (lettered) {
       let kept = start;
-      for (let i = start; i < found.length; i++) if (KIND[found[i]] !== 2) found[kept++] = found[i];
-      found.length = kept;
+      for (let i = start; i < found; i++) if (KIND[letters[i]] !== 2) letters[kept++] = letters[i];
+      found = kept;
     }
-    start = found.length;
-    letters = false;
+    start = found;
+    lettered = false;
   };
   for (let i = 0; i < text.length; i++) {
     const c = text.codePointAt(i);
     if (c > 0xffff) i++;
     const kind = KIND[c];
-    if (kind === 1) finish();
+    if (kind === 3) {
+      letters[found++] = c;
+      lettered = true;
+    } else if (kind === 1) finish();
+    else if (kind === 2) letters[found++] = c;
     else if (kind === 4) {
       for (const each of FOLDED.get(c)) {
-        found.push(each);
-        letters ||= KIND[each] !== 2;
+        letters[found++] = each;
+        lettered ||= KIND[each] !== 2;
       }
-    } else if (kind) {
-      found.push(c);
-      letters ||= kind === 3;
     }
   }
   finish();
-  return found;
+  return letters.subarray(0, found);
 }
 
-// 64-bit words as two halves, since BigInt is a hundred times slower: `high` holds the upper half of the last product.
-let high = 0;
-function multiply(ah, al, bh, bl) {
-  const [a0, a1, b0, b1] = [al & 0xffff, al >>> 16, bl & 0xffff, bl >>> 16];
-  const [p00, p01, p10] = [a0 * b0, a0 * b1, a1 * b0];
-  const middle = (p00 >>> 16) + (p01 & 0xffff) + (p10 & 0xffff);
-  high = (a1 * b1 + (p01 >>> 16) + (p10 >>> 16) + (middle >>> 16) + Math.imul(ah, bl) + Math.imul(al, bh)) >>> 0;
-  return ((p00 & 0xffff) | (middle << 16)) >>> 0;
-}
-
-const [MH, ML] = [0x5851f42d, 0x4c957f2d];
-const [PH, PL] = (() => {
-  const power = (6364136223846793005n ** BigInt(RUN)) & ((1n << 64n) - 1n);
-  return [Number(power >> 32n), Number(power & 0xffffffffn)];
-})();
-
-/** Hashes of all runs of 20 code points that are below 2^(64 − shift). */
+/** Hashes of all runs of 20 letters that are below 2^(64 − shift), ascending, each once. */
 export function runs(codes, shift = 0) {
-  const found = [];
-  const bound = 2 ** (32 - shift);
-  let [h, l] = [0, 0];
-  for (let i = 0; i < codes.length; i++) {
-    let low = multiply(h, l, MH, ML);
-    let up = high;
-    low += codes[i];
-    if (low > 0xffffffff) {
-      low -= 0x100000000;
-      up = (up + 1) >>> 0;
-    }
-    if (i >= RUN) {
-      const gone = multiply(0, codes[i - RUN], PH, PL);
-      up = (up - high - (low < gone ? 1 : 0)) >>> 0;
-      low = (low - gone) >>> 0;
-    }
-    [h, l] = [up, low];
-    if (i < RUN - 1) continue;
-    let x = multiply((h ^ (h >>> 30)) >>> 0, (l ^ ((l >>> 30) | (h << 2))) >>> 0, 0xbf58476d, 0x1ce4e5b9);
-    let y = high;
-    x = multiply((y ^ (y >>> 27)) >>> 0, (x ^ ((x >>> 27) | (y << 5))) >>> 0, 0x94d049bb, 0x133111eb);
-    y = high;
-    const top = (y ^ (y >>> 31)) >>> 0;
-    if (top < bound) found.push((BigInt(top) << 32n) | BigInt((x ^ ((x >>> 31) | (y << 1))) >>> 0));
+  const { length } = codes;
+  if (codes.buffer !== memory.buffer) {
+    room(length);
+    letters.set(codes);
   }
-  return found;
+  const out = 8 * Math.ceil(length / 2);
+  const count = hashes(length, out, (1n << BigInt(64 - shift)) - 1n);
+  const found = new BigUint64Array(memory.buffer, out, count).slice().sort();
+  let kept = 0;
+  for (let i = 0; i < count; i++) if (!i || found[i] !== found[i - 1]) found[kept++] = found[i];
+  return found.slice(0, kept);
 }
 
 const [START, TEXT] = ['{"metadata":', '},"text":"'];
@@ -132,7 +115,9 @@ function textOf(line) {
   for (const end of ['"}', '"']) {
     if (!text.endsWith(end)) continue;
     const kept = text.slice(0, -end.length);
-    if (/\\*$/.exec(kept)[0].length % 2 === 0) text = kept;
+    let slashes = 0;
+    while (kept[kept.length - 1 - slashes] === "\\") slashes++;
+    if (slashes % 2 === 0) text = kept;
     break;
   }
   const parts = text.split("\\\\");
@@ -154,7 +139,7 @@ export class Sketch {
   #shift = 4;
 
   add(page) {
-    const hashes = [...new Set(runs(fold(lines(page).join("\n")), this.#shift))];
+    const hashes = runs(fold(lines(page).join("\n")), this.#shift);
     if (hashes.length) this.#pages.push({ number: this.#count, hashes });
     this.#count++;
     this.#kept += hashes.length;
@@ -167,7 +152,8 @@ export class Sketch {
     const bound = 1n << BigInt(64 - this.#shift);
     this.#kept = 0;
     for (const page of this.#pages) {
-      page.hashes = page.hashes.filter((hash) => hash < bound);
+      const end = page.hashes.findIndex((hash) => hash >= bound);
+      if (end >= 0) page.hashes = page.hashes.slice(0, end);
       this.#kept += page.hashes.length;
     }
     this.#pages = this.#pages.filter((page) => page.hashes.length);
@@ -175,12 +161,11 @@ export class Sketch {
 
   encode() {
     const parts = this.#pages.map(({ number, hashes }) => {
-      const sorted = BigUint64Array.from(hashes).sort();
-      const out = new Uint8Array(12 + 8 * sorted.length);
+      const out = new Uint8Array(12 + 8 * hashes.length);
       const view = new DataView(out.buffer);
       view.setBigUint64(0, BigInt(number));
-      view.setUint32(8, sorted.length);
-      sorted.forEach((hash, i) => view.setBigUint64(12 + 8 * i, hash));
+      view.setUint32(8, hashes.length);
+      hashes.forEach((hash, i) => view.setBigUint64(12 + 8 * i, hash));
       return out;
     });
     return join(uint(this.#shift, 1), ...parts);

@@ -13,6 +13,7 @@ export default {
   "wallet.move": "Die Wallet auf dieses Netz umstellen",
   "busy.loading": "Die Kette wird gelesen …",
   "busy.wallet": "Bitte in der Wallet bestätigen …",
+  "busy.working": "Einen Augenblick …",
   "busy.mined": "Gesendet als {hash}. Es wird gewartet, bis das in einem Block steht …",
   "done.sent": "Erledigt: es steht in Block {block}.",
   "error.title": "Das ging nicht",
@@ -126,7 +127,7 @@ export default {
   "offer.connect": "Verbinden Sie zuerst eine Wallet: das Gebot gehört ihrem Konto.",
   "offer.files": "1. Daten wählen",
   "offer.files.text":
-    "JSON Lines mit einem Feld `text` (.jsonl) oder reiner Text in UTF-8 (.txt). Die Dateien verlassen diesen Rechner nicht: sie werden hier verschlüsselt. Für andere Formen (CSV, Parquet, PDF, Archive) gibt es den Befehl `qmia provider commit`.",
+    "Ein Ordner, oder Dateien: Text (.txt, .md, jede Datei mit reinem Text), JSON Lines (.jsonl) oder Tabellen (.csv, .tsv) mit einem Feld `text`, auch in .zip oder .gz. Sie verlassen diesen Rechner nicht: sie werden hier verschlüsselt. Für andere Formen (Parquet, PDF, Word, HTML) gibt es den Befehl `qmia provider commit`.",
   "offer.choose": "Dateien",
   "offer.folder": "Ein Ordner",
   "offer.packing": "Wird verschlüsselt: {documents} Dokumente",
@@ -451,7 +452,7 @@ export default {
   "create.bad.address": "Das ist keine Adresse, oder eine ihrer Ziffern ist falsch.",
   "create.bad.token": "An dieser Adresse ist kein ERC-20-Token.",
   "refused.line": "{file}, Zeile {line}",
-  "refused.form": "diese Seite liest nur .jsonl und .txt. Für .{detail} gibt es den Befehl `qmia provider commit`.",
+  "refused.form": "diese Seite liest keine .{detail}-Dateien. Dafür gibt es den Befehl `qmia provider commit`.",
   "refused.binary": "das ist kein reiner Text ({detail}).",
   "refused.empty": "es steht nichts darin.",
   "refused.blank": "der Text ist leer. Lassen Sie diesen Satz weg.",
@@ -469,4 +470,92 @@ export default {
   "refused.hidden": "der Name beginnt mit einem Punkt. Lassen Sie versteckte Dateien weg oder benennen Sie sie um.",
   "refused.name": "der Name dieser Datei kann nicht genau behalten werden. Benennen Sie sie um.",
   "refused.other": "{detail}",
+  "error.wallet":
+    "Die Wallet antwortet: {detail}. Zeigt sie die Transaktion als gesendet, warten Sie ab und laden neu; was unterwegs ist, wird nicht zweimal gesendet.",
+  "error.asked":
+    "Ihre Wallet wurde das schon einmal gefragt, und es steht noch nicht auf der Kette. Fragt sie noch, oder zeigt sie es als unterwegs, dann schließen Sie es dort ab, warten und laden neu. Zeigt sie keines von beiden, drücken Sie den Knopf noch einmal.",
+  "error.elsewhere": "Ein anderes Fenster dieser Seite sendet das gerade. Schließen Sie es dort ab.",
+  "error.relay":
+    "Diese Datei ist weder ein unterschriebenes Gebot noch ein Anteil an einem Gebot, das hier auf der Kette steht, oder sie ist beschädigt.",
+  "error.address": "Das ist keine Adresse, oder eine ihrer Ziffern ist falsch.",
+  "offer.short":
+    "Ein Schritt dieser Auktion dauert nur {span}. Darin müssen Sie handeln, oder der Befehl `qmia provider run`, sonst ist die Kaution verloren. Gebote werden noch {left} angenommen.",
+  "offer.safe": "Die Daten gehören einem Safe oder einem anderen Vertrag",
+  "offer.safe.text":
+    "Dann ist es das Gebot des Vertrags, und jeder Schritt ergibt eine Datei für den Transaction Builder von Safe. Wem der Safe gehört, der unterschreibt dort; hier ist keine Wallet nötig.",
+  "offer.safe.label": "Adresse des Vertrags",
+  "offer.safe.button": "Für diesen Vertrag anbieten",
+  "offer.safe.none": "An dieser Adresse ist kein Vertrag.",
+  "offer.safe.owner": "Dieses Gebot wird dem Vertrag {owner} gehören.",
+  "offer.agree": "Die Vereinbarung",
+  "offer.agree.text":
+    "Diese Auktion steht unter einem Vertragstext, dem ein Gebot zustimmt. Lesen Sie ihn; der Käufer veröffentlicht ihn. Wählen Sie hier seine Datei, und die Seite vergleicht ihren Digest mit dem der Auktion: {digest}",
+  "offer.agree.label": "Der Vertragstext, den Sie gelesen haben:",
+  "offer.agree.other": "Das ist ein anderer Text als der der Auktion.",
+  "offer.left": "Ausgelassen, weil Programme es neben Daten hinterlassen: {files}",
+  "offer.exposed":
+    "Mit den Stichproben früherer Auktionen sähen die Prüfer {share} dieser Daten, bevor sie gekauft sind. Bieten Sie mehr Daten an, oder in einer Auktion mit kleineren Stichproben, wenn das zu viel ist.",
+  "advice.title": "Was Sie verlangen sollten, wenn Ihnen Ertragsanteile weniger wert sind als Geld",
+  "advice.text":
+    "Ein Teil der Belohnung besteht aus Anteilen am Ertrag des Modells. Ist Ihnen einer weniger wert als sein Nennwert, kann es Geld kosten, nur die eigenen Kosten zu verlangen. Hier steht, was Sie stattdessen verlangen sollten.",
+  "advice.cost": "Ihre wahren Kosten in {symbol}",
+  "advice.discount": "Um wie viel weniger als sein Nennwert Ihnen ein Anteil wert ist, in Prozent",
+  "advice.bid":
+    "Jede Einheit der Belohnung ist Ihnen {k} wert. Verlangen Sie {bid}. Nur die Kosten zu verlangen könnte bis zu {loss} kosten.",
+  "advice.never": "Die Belohnung ist Ihnen nichts wert, also deckt kein Preis Ihre Kosten.",
+  "others.title": "Ohne diese Wallet: ein Safe, oder jemand anders, der sendet",
+  "others.safe.text": "Eine Datei für den Transaction Builder von Safe, für ein Gebot, das einem Safe gehört.",
+  "others.safe.button": "Die Transaktion für einen Safe sichern",
+  "others.commit.text":
+    "Jemand anders kann Kaution, Teilnahmegebühr und Netzgebühr zahlen; die Kaution kommt zu ihm zurück. Sie unterschreiben, er sendet die Datei unter „Für jemand anderen senden“, und niemand sonst kann das.",
+  "others.payer": "Adresse dessen, der zahlt",
+  "others.commit.button": "Unterschreiben, und die Datei für ihn sichern",
+  "others.share.open": "Jemand anders kann diese Öffnung festhalten. Seine Datei enthält auch Ihren Preis.",
+  "others.share.reveal":
+    "Wer Ihren Preis und dessen Salz kennt, kann ihn für Sie aufdecken. Diese Datei enthält beides und keinen Schlüssel Ihrer Daten.",
+  "others.share.deliver":
+    "Jemand anders kann den Schlüssel übergeben. Wer diese Datei hat und mit dem Käufer im Bunde ist, kann ihm Ihre Daten geben, bevor Sie bezahlt sind.",
+  "others.share.button": "Die Datei für jemand anderen sichern",
+  "relay.title": "Für jemand anderen senden",
+  "relay.intro":
+    "Der Eigentümer eines Gebots gibt Ihnen eine Datei; Sie zahlen die Netzgebühr. Was darin steht, können Sie nicht ändern, und die Daten sehen Sie nie.",
+  "relay.load": "Die Datei:",
+  "relay.bid": "Auktion {id}, Gebot von {owner}",
+  "relay.commit": "Dieses Gebot hinterlegen. Sie zahlen dafür.",
+  "relay.open": "Die Öffnung seiner Stichprobe festhalten.",
+  "relay.reveal": "Seinen Preis aufdecken.",
+  "relay.deliver": "Seinen Schlüssel dem Käufer übergeben.",
+  "relay.claim": "Für den Eigentümer abholen: Geld und Anteile gehen an ihn, die Kaution an den, der sie zahlte.",
+  "relay.pays":
+    "Sie zahlen {total}; davon sind {bond} die Kaution. Sie kommt zu Ihnen zurück, es sei denn, der Eigentümer deckt nicht auf, oder gewinnt und liefert nicht.",
+  "relay.payer": "Nur {payer} darf das senden. Verbinden Sie dieses Konto.",
+  "relay.connect": "Verbinden Sie eine Wallet, um es zu senden.",
+  "relay.send": "Senden",
+  "bids.damaged": "{count} Datensätze in diesem Browser sind beschädigt. Laden Sie ihre gesicherten Dateien neu.",
+  "bids.forget": "In diesem Browser vergessen",
+  "bids.transfer": "Ertragsanteile weggeben oder verkaufen",
+  "bids.transfer.text":
+    "Ertrag, der bis jetzt gezahlt wurde, bleibt Ihrer; was später gezahlt wird, geht an den neuen Inhaber.",
+  "bids.transfer.to": "An die Adresse",
+  "bids.transfer.sum": "Wie viele",
+  "bids.transfer.bad": "Geben Sie einen Betrag über 0 und bis {most} ein.",
+  "bids.dst": "Ihren Anteil an dieser Auktion halten {sum} fest.",
+  "bids.dst.later":
+    "Diese Auktion hält durch Token fest, wer teilnahm. Sie sind noch nicht gezählt; das darf jeder mit `qmia buyer dst`.",
+  "do.transfer": "Übertragen",
+  "do.dst": "Die Teilnahme-Token nehmen",
+  "refused.large": "diese Auktion wird als Ganzes bewertet; dafür darf ein Datensatz bis zu 64 MiB haben.",
+  "refused.return": "ein Wagenrücklauf mitten in einer Zeile. Sichern Sie die Tabelle neu.",
+  "refused.quote": "ein Anführungszeichen ist nicht so, wie CSV es hat, oder wird nie geschlossen.",
+  "refused.header": "die Zeile der Namen ist leer, kommt zweimal vor oder enthält seltsame Zeichen.",
+  "refused.columns": "diese Zeile hat eine andere Zahl von Feldern, als es Spalten gibt ({detail}).",
+  "refused.damaged": "sie ist beschädigt oder nicht bis zum Ende das, was ihr Name sagt ({detail}).",
+  "refused.bomb": "sie entpackt sich zu mehr als dem 200-Fachen ihrer Größe. Entpacken Sie sie vorher.",
+  "refused.zip":
+    "dieses Archiv lässt sich auf mehr als eine Art lesen, oder nur durch ein Verfahren, das diese Seite nicht kennt. Entpacken Sie es und wählen Sie den Ordner.",
+  "refused.link": "das Archiv enthält einen Verweis oder ein Gerät: {detail}.",
+  "refused.encrypted": "das Archiv ist verschlüsselt. Entpacken Sie es vorher.",
+  "refused.same": "das Archiv hat zwei Dateien eines Namens: {detail}.",
+  "refused.front":
+    "sie beginnt mit YAML zwischen zwei Zeilen aus Bindestrichen. Nehmen Sie den Befehl `qmia provider commit`, oder nehmen Sie diesen Teil heraus.",
 };

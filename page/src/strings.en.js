@@ -12,6 +12,7 @@ export default {
   "wallet.move": "Switch the wallet to this network",
   "busy.loading": "Reading the chain …",
   "busy.wallet": "Confirm in your wallet …",
+  "busy.working": "One moment …",
   "busy.mined": "Sent as {hash}. Waiting until it is in a block …",
   "done.sent": "Done: it is in block {block}.",
   "error.title": "That did not work",
@@ -120,7 +121,7 @@ export default {
   "offer.connect": "Connect a wallet first: your bid belongs to its account.",
   "offer.files": "1. Choose your data",
   "offer.files.text":
-    "JSON Lines with a field `text` (.jsonl), or plain text in UTF-8 (.txt). The files do not leave this computer: they are encrypted here. For other forms (CSV, Parquet, PDF, archives) use the command `qmia provider commit`.",
+    "A folder, or files: text (.txt, .md, any file of plain text), JSON Lines (.jsonl) or tables (.csv, .tsv) with a field `text`, also in .zip or .gz. They do not leave this computer: they are encrypted here. For other forms (Parquet, PDF, Word, HTML) use the command `qmia provider commit`.",
   "offer.choose": "Files",
   "offer.folder": "A folder",
   "offer.packing": "Encrypting: {documents} documents",
@@ -433,7 +434,7 @@ export default {
   "create.bad.address": "This is no address, or one of its digits is wrong.",
   "create.bad.token": "There is no ERC-20 token at this address.",
   "refused.line": "{file}, line {line}",
-  "refused.form": "this page reads .jsonl and .txt only. Use the command `qmia provider commit` for .{detail} files.",
+  "refused.form": "this page does not read .{detail} files. Use the command `qmia provider commit`.",
   "refused.binary": "this is not plain text ({detail}).",
   "refused.empty": "there is nothing in it.",
   "refused.blank": "the text is blank. Leave this record out.",
@@ -451,4 +452,91 @@ export default {
   "refused.hidden": "the name begins with a point. Leave hidden files out, or rename them.",
   "refused.name": "the name of this file cannot be kept exactly. Rename it.",
   "refused.other": "{detail}",
+  "error.wallet":
+    "The wallet answered: {detail}. If it shows the transaction as sent, wait until it is done and reload; what is on its way is not sent twice.",
+  "error.asked":
+    "Your wallet was asked for this before, and it is not on chain yet. If the wallet still asks, or shows it as on its way, finish it there, wait, and reload. If it shows neither, press the button once more.",
+  "error.elsewhere": "Another window of this page is sending this. Finish it there.",
+  "error.relay":
+    "This file is neither a signed commitment nor a share of a bid that is on chain here, or it is damaged.",
+  "error.address": "This is no address, or one of its digits is wrong.",
+  "offer.short":
+    "A step of this auction lasts only {span}. You, or the command `qmia provider run`, must act within it, or the deposit is lost. Bids are taken for another {left}.",
+  "offer.safe": "The data belong to a Safe or another contract",
+  "offer.safe.text":
+    "Then the bid is the contract's, and each step makes a file for Safe's Transaction Builder. Whoever owns the Safe signs there; no wallet is needed here.",
+  "offer.safe.label": "Address of the contract",
+  "offer.safe.button": "Offer for this contract",
+  "offer.safe.none": "There is no contract at this address.",
+  "offer.safe.owner": "This bid will belong to the contract {owner}.",
+  "offer.agree": "The agreement",
+  "offer.agree.text":
+    "This auction is under a contract text, to which a bid agrees. Read it; the buyer publishes it. Choose its file here, and the page compares its digest with the auction's: {digest}",
+  "offer.agree.label": "The contract text that you have read:",
+  "offer.agree.other": "This is another text than the auction's.",
+  "offer.left": "Left out, since programs leave it beside data: {files}",
+  "offer.exposed":
+    "With the samples of earlier auctions, operators would see {share} of these data before they are bought. Offer more data, or an auction with smaller samples, if that is too much.",
+  "advice.title": "What to ask, if revenue shares are worth less to you than money",
+  "advice.text":
+    "Part of the reward is paid in shares of the model's revenue. If one of them is worth less to you than its face, asking for your cost alone can lose money. This says what to ask instead.",
+  "advice.cost": "Your true cost in {symbol}",
+  "advice.discount": "How much less than its face a share is worth to you, per cent",
+  "advice.bid":
+    "Each unit of reward is worth {k} to you. Ask for {bid}. Asking for your cost alone could lose up to {loss}.",
+  "advice.never": "The reward is worth nothing to you, so no price covers your cost.",
+  "others.title": "Without this wallet: a Safe, or somebody else who sends it",
+  "others.safe.text": "A file for Safe's Transaction Builder, for a bid that belongs to a Safe.",
+  "others.safe.button": "Save the transaction for a Safe",
+  "others.commit.text":
+    "Somebody else can pay deposit, entry fee and network fee; the deposit comes back to it. You sign, it sends the file under “Send for somebody else”, and nobody else can.",
+  "others.payer": "Address of who pays",
+  "others.commit.button": "Sign, and save the file for it",
+  "others.share.open": "Somebody else can record this opening. Its file also holds your price.",
+  "others.share.reveal":
+    "Anybody who knows your price and its salt can reveal it for you. This file holds both, and no key of your data.",
+  "others.share.deliver":
+    "Somebody else can hand the key over. Whoever holds this file and is in league with the buyer can give it your data before you are paid.",
+  "others.share.button": "Save the file for somebody else",
+  "relay.title": "Send for somebody else",
+  "relay.intro":
+    "The owner of a bid gives you a file; you pay the network's fee. You cannot change what it says, and you never see the data.",
+  "relay.load": "The file:",
+  "relay.bid": "Auction {id}, bid of {owner}",
+  "relay.commit": "Commit to this bid. You pay for it.",
+  "relay.open": "Record the opening of its sample.",
+  "relay.reveal": "Reveal its price.",
+  "relay.deliver": "Hand its key over to the buyer.",
+  "relay.claim": "Claim for its owner: money and shares go to it, the deposit goes to who paid it.",
+  "relay.pays":
+    "You pay {total}; {bond} of it is the deposit. It comes back to you, unless the owner does not reveal, or wins and does not deliver.",
+  "relay.payer": "Only {payer} may send this. Connect that account.",
+  "relay.connect": "Connect a wallet to send it.",
+  "relay.send": "Send",
+  "bids.damaged": "{count} records in this browser are damaged. Load their saved files again.",
+  "bids.forget": "Forget it in this browser",
+  "bids.transfer": "Give revenue shares away, or sell them",
+  "bids.transfer.text": "Revenue that was paid until now stays yours; what is paid later goes to the new holder.",
+  "bids.transfer.to": "To the address",
+  "bids.transfer.sum": "How many",
+  "bids.transfer.bad": "Type an amount above 0 and up to {most}.",
+  "bids.dst": "Your part in this auction is recorded by {sum}.",
+  "bids.dst.later":
+    "This auction records who took part by tokens. They are not counted yet; anybody may do that with `qmia buyer dst`.",
+  "do.transfer": "Transfer",
+  "do.dst": "Take the participation tokens",
+  "refused.large": "this auction is scored as a whole, which takes data sets of up to 64 MiB.",
+  "refused.return": "a carriage return within a line. Save the table anew.",
+  "refused.quote": "a quotation mark is not as CSV has it, or is never closed.",
+  "refused.header": "the row of names is empty, comes twice, or holds odd characters.",
+  "refused.columns": "this row has another number of fields than there are columns ({detail}).",
+  "refused.damaged": "it is damaged, or not to its end what its name says ({detail}).",
+  "refused.bomb": "it unpacks to more than 200 times its size. Unpack it first.",
+  "refused.zip":
+    "this archive can be read in more than one way, or by a method that this page does not know. Unpack it and choose the folder.",
+  "refused.link": "the archive holds a link or device: {detail}.",
+  "refused.encrypted": "the archive is encrypted. Unpack it first.",
+  "refused.same": "the archive has two files of one name: {detail}.",
+  "refused.front":
+    "it begins with YAML between two lines of hyphens. Use the command `qmia provider commit`, or take that part out.",
 };

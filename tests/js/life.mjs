@@ -57,7 +57,7 @@ async function commit() {
   const archive = join(...parts);
   if (ask.spoil) archive[20] ^= 1; // A page that is not what the manifest commits to.
   const archiveCid = await publish(archive);
-  const manifest = formats.manifestOf(contents, archiveCid, state.where, account.address);
+  const manifest = formats.manifestOf(contents, archiveCid, state.where, account.address, key);
   const packed = { key, contents, archiveCid, manifestCid: await publish(manifest) };
   const bid = bids.record(state, account.address, ask.cost, packed);
   writeFileSync(ask.bid, JSON.stringify(bid)); // What opens it is on disk before anything is sent.

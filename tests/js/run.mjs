@@ -51,7 +51,7 @@ async function documentsOf(set) {
 const doing = {
   vectors: () => ({
     fold: Object.fromEntries(given.texts.map((t) => [t, String.fromCodePoint(...fold(t))])),
-    runs: Object.fromEntries(given.texts.map((t) => [t, runs(fold(t))])),
+    runs: Object.fromEntries(given.texts.map((t) => [t, [...runs(fold(t))]])),
     draw: formats.draw(...given.draw),
   }),
   pack: () => pack(given.documents.map(encode)),

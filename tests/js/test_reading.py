@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import random
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,18 +92,89 @@ def _record(chance: random.Random) -> str:
     return f"{{{', '.join(names)}}}"
 
 
+def _cell(chance: random.Random) -> str:
+    kind = chance.random()
+    if kind < 0.15:
+        return ""
+    if kind < 0.6:
+        return chance.choice(("word", "two words", " x ", "Zoë", "5", 'a "b"', "\u00a0", "a;b"))
+    quoted = chance.choice(("a, b", 'say ""so""', "one\ntwo", "one\r\ntwo", "", "\t", "|")) + _text(
+        chance
+    ).replace('"', '""')
+    return f'"{quoted}"' + (" " if chance.random() < 0.02 else "")
+
+
+def _rows(chance: random.Random, delimiter: str) -> str:
+    names = chance.sample(("text", "Text ", "title", "metadata", "n", "body", "é"), 3)
+    rows = [delimiter.join(names)]
+    for _ in range(chance.randrange(1, 5)):
+        cells = [_cell(chance) for _ in names]
+        if chance.random() < 0.7:
+            cells = [cell or "some words" for cell in cells]
+        rows.append(delimiter.join(cells) + (delimiter if chance.random() < 0.03 else ""))
+        if chance.random() < 0.1:
+            rows.append(chance.choice(("", delimiter * 2, delimiter.join(names))))
+    return chance.choice(("\n", "\n", "\r\n")).join(rows) + chance.choice(("", "\n"))
+
+
+def _content(chance: random.Random, form: str) -> bytes:
+    if form in ("jsonl", "ndjson", "JSONL"):
+        end = chance.choice(("\n", "\n", "\r\n"))
+        content = end.join(_record(chance) for _ in range(chance.randrange(1, 4)))
+    elif form in ("csv", "CSV"):
+        content = _rows(chance, chance.choice(",,,;|\t"))
+    elif form == "tsv":
+        content = _rows(chance, "\t")
+    else:
+        content = "some words " + _text(chance) + chance.choice(("", "\n", "\r\n"))
+    if form == "md" and chance.random() < 0.3:
+        content = chance.choice(("---\n", "--- \r\na: b\n---\n", "---\n---\n", "----\n")) + content
+    mark = "\ufeff" if chance.random() < 0.1 else ""
+    return (mark + content).encode("utf-8")
+
+
+FORMS = ("jsonl", "jsonl", "ndjson", "JSONL", "csv", "csv", "CSV", "tsv", "txt", "md", "log")
+
+
+def _zip(chance: random.Random) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for i in range(chance.randrange(1, 4)):
+            form = chance.choice((*FORMS, "html", "gz"))
+            place = chance.choice(("", "", "in/", "__MACOSX/", "é/", ".hidden/"))
+            info = zipfile.ZipInfo(f"{place}{chance.choice('aBé')}{i}.{form}")
+            info.compress_type = chance.choice((zipfile.ZIP_STORED, *[zipfile.ZIP_DEFLATED] * 4))
+            with archive.open(info, "w") as member:
+                # Written as a stream, a member has its sizes behind it, as macOS writes them.
+                member.write(_content(chance, form))
+            if chance.random() < 0.2:
+                archive.mkdir(f"folder{i}")
+    data = bytearray(file.getvalue())
+    if chance.random() < 0.1:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.03:
+        data += b"more"
+    return bytes(data)
+
+
 def _write(chance: random.Random, folder: Path) -> list[str]:
     names = []
-    for i in range(chance.randrange(1, 3)):
-        if chance.random() < 0.8:
-            name = f"{chance.choice('aBé')}{i}.{chance.choice(('jsonl', 'ndjson', 'JSONL'))}"
-            end = chance.choice(("\n", "\n", "\r\n"))
-            content = end.join(_record(chance) for _ in range(chance.randrange(1, 4)))
+    for i in range(chance.randrange(1, 4)):
+        form = chance.choice((*FORMS, *("zip", "zip", "gz", "")))
+        name = f"{chance.choice(('', '', 'sub/', 'a/b/'))}{chance.choice('aBé')}{i}.{form}"
+        if form == "zip":
+            content = _zip(chance)
+        elif form == "gz":
+            inner = chance.choice(FORMS)
+            name = name.removesuffix("gz") + f"{inner}.gz"
+            content = gzip.compress(_content(chance, inner))
+        elif form:
+            content = _content(chance, form)
         else:
-            name = f"{chance.choice('aBé')}{i}.txt"
-            content = "some words " + _text(chance) + chance.choice(("", "\n", "\r\n"))
-        mark = "\ufeff" if chance.random() < 0.1 else ""
-        (folder / name).write_bytes((mark + content).encode("utf-8"))
+            name, content = f"{name.rpartition('/')[0]}/.DS_Store".lstrip("/"), b"litter"
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
         names.append(name)
     return names
 

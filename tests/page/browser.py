@@ -15,11 +15,15 @@ from oracles.cli.page import PAGE
 from oracles.site import site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
 
+    from oracles.chain.signers import LocalSigner
     from tests.support.market import Market
+
+    Answer = dict[str, Any] | Callable[[str, list[Any]], dict[str, Any]]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: A wallet's answer when the person says no.
@@ -34,7 +38,12 @@ for (const [name, account] of WALLETS) {
       if (answer.error) throw Object.assign(new Error(answer.error.message), answer.error);
       return answer.result;
     },
-    on() {}, removeListener() {},
+    on(event, listener) { (listeners[event] ??= []).push(listener); },
+    removeListener() {},
+  };
+  const listeners = {};
+  (window.__emit ??= {})[name] = (event, value) => {
+    for (const listener of listeners[event] ?? []) listener(value);
   };
   const detail = Object.freeze({
     info: { uuid: name, name, icon: "data:,", rdns: `test.${name}` }, provider,
@@ -70,8 +79,9 @@ class Person:
 
     Attributes:
         asked: methods that the wallets were asked, in order.
-        instead: what a wallet answers to a method (`{"error": …}`, `{"result": …}`), where it is
-            not the node that answers.
+        instead: what a wallet answers to a method (`{"error": …}`, `{"result": …}`, or a function
+            of account and parameters that gives one), where it is not the node that answers.
+        signers: keys of accounts, for typed messages.
         foreign: requests to other hosts than the page's.
     """
 
@@ -88,7 +98,8 @@ class Person:
         self._node = httpx.Client(base_url=market.anvil.url, timeout=30)
         self.asked: list[str] = []
         self.foreign: list[str] = []
-        self.instead: dict[str, dict[str, Any]] = {}
+        self.instead: dict[str, Answer] = {}
+        self.signers: dict[str, LocalSigner] = {}
         self.context: BrowserContext = browser.new_context(
             **{"accept_downloads": True, "locale": "en-US", **(looks or {})}
         )
@@ -109,11 +120,24 @@ class Person:
         given = json.loads(params)
         self.asked.append(method)
         if method in self.instead:
-            return json.dumps(self.instead[method])
+            answer = self.instead[method]
+            return json.dumps(answer(account, given) if callable(answer) else answer)
+        if method == "eth_signTypedData_v4":
+            signature = self.signers[account].sign_typed(json.loads(given[1]))
+            return json.dumps({"result": "0x" + signature.hex()})
         if method in ("eth_requestAccounts", "eth_accounts"):
             return json.dumps({"result": [account]})
+        return json.dumps(self.ask(method, given))
+
+    def ask(self, method: str, given: Any) -> dict[str, Any]:
+        """The node's answer."""
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": given}
-        return self._node.post("", json=question).text
+        answer: dict[str, Any] = self._node.post("", json=question).json()
+        return answer
+
+    def emit(self, wallet: str, event: str, value: object) -> None:
+        """What a wallet tells the page by itself."""
+        self.page.evaluate("([w, e, v]) => window.__emit[w](e, v)", [wallet, event, value])
 
     def go(self, view: str = "") -> Self:
         """Open a view in a page that is loaded anew."""
@@ -137,7 +161,6 @@ class Person:
 
     def close(self) -> None:
         self.context.close()
-        self._node.close()
         self._node.close()
         assert not self.problems, self.problems
         assert not self.foreign, self.foreign

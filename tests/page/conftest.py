@@ -52,6 +52,7 @@ def person(browser: Browser, served: Served, market: Market) -> Iterator[Callabl
         someone = Person(
             browser, served.url, market, **(wallets or {"wallet": signer(name).address})
         )
+        someone.signers = {signer(each).address: signer(each) for each in (name, *wallets)}
         made.append(someone)
         return someone
 

@@ -166,7 +166,7 @@ def test_account__when_switched_before_a_step__sends_nothing(
     ("line", "sentence"),
     [
         ({"text": "fine", "n": 2**53 + 1}, "cannot be kept exactly"),
-        ({"txt": "no text"}, "there is no field text with a text in it"),
+        ({"txt": "no text", "n": 1}, "there is no field text with a text in it"),
         ([1], "a line must be an object with a field text"),
     ],
 )

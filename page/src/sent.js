@@ -1,0 +1,78 @@
+// What a wallet must not be asked for twice: a commitment or an auction that is made once more is paid once more.
+//
+// A note is written before the wallet is asked, so that a page which was closed in the middle, or another window of
+// it, finds what is on its way.
+
+const PREFIX = "qmia.sent.";
+const warned = new Set();
+
+const noteOf = (key) => JSON.parse(localStorage.getItem(PREFIX + key) ?? "null");
+const keep = (key, note) => localStorage.setItem(PREFIX + key, JSON.stringify(note));
+const forget = (key) => localStorage.removeItem(PREFIX + key);
+
+/** Whether an error says that nothing was sent, or that what was sent had no effect. */
+function isOver(error) {
+  for (let each = error; each; each = each.cause) if (each.code === 4001) return true;
+  return error.message === "reverted";
+}
+
+/** The receipt of what was sent before under this key, or null if it may be sent. Throws `asked` if that is unsure. */
+async function earlier({ client }, address, key) {
+  const note = noteOf(key);
+  if (!note) return null;
+  if (note.hash) {
+    const { hash } = note;
+    const known = await client.getTransaction({ hash }).catch(() => null);
+    const receipt = known && (await client.waitForTransactionReceipt({ hash, timeout: 600_000 }));
+    if (receipt?.status === "success") return receipt;
+    if (receipt) return null;
+  }
+  const [mined, all] = await Promise.all([
+    client.getTransactionCount({ address }),
+    client.getTransactionCount({ address, blockTag: "pending" }),
+  ]);
+  // What took its place in the account's order was not it: its effect would be on chain.
+  if (mined > note.nonce) return null;
+  if (all > mined || !warned.has(key)) {
+    warned.add(key);
+    throw new Error("asked");
+  }
+  return null;
+}
+
+/**
+ * Send something that costs again if it is sent again.
+ * @param done tells whether its effect is on chain already.
+ * @param told as for `Wallet.send`; @param send sends it, and is given what to tell.
+ * @returns its receipt, or true if it was done before.
+ */
+export function once(chain, account, key, done, told, send) {
+  const guarded = async () => {
+    if (await done()) {
+      forget(key);
+      return true;
+    }
+    const before = await earlier(chain, account, key);
+    if (before) {
+      forget(key);
+      return before;
+    }
+    const nonce = await chain.client.getTransactionCount({ address: account });
+    try {
+      const receipt = await send((hash, last = true) => {
+        if (last) keep(key, { nonce, hash });
+        told(hash);
+      });
+      forget(key);
+      return receipt;
+    } catch (error) {
+      if (isOver(error)) forget(key);
+      throw error;
+    }
+  };
+  if (!navigator.locks) return guarded(); // Browsers have locks where the page comes by https, or from this computer.
+  return navigator.locks.request(PREFIX + key, { ifAvailable: true }, (lock) => {
+    if (!lock) throw new Error("elsewhere");
+    return guarded();
+  });
+}
