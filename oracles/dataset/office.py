@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ import docx
 import pypdf
 from docx.opc.exceptions import OpcError
 from docx.oxml.parser import parse_xml
-from lxml.etree import LxmlError
+from lxml.etree import Entity, LxmlError
 from pypdf.errors import DependencyError, PyPdfError
 
 from oracles.dataset.document import Document
@@ -28,8 +29,19 @@ if TYPE_CHECKING:
 
 #: A file with pictures is far larger than its text.
 _LARGEST: Final = 1 << 28
+_HEAD: Final = 1 << 12
 _WORD: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_MATH: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_STRICT: Final = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+#: Of alternatives all but the first, and what was moved elsewhere under tracked changes.
+_LEFT_OUT: Final = frozenset(
+    {
+        "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
+        _WORD + "moveFrom",
+    }
+)
+#: One PDF behind another: readers see one of them.
+_JOINED: Final = re.compile(rb"%%EOF\s*%PDF-\d")
 #: Parts of a Word file whose text is its own, and those whose text is about it.
 _NOTES: Final = ("footnotes", "endnotes")
 _BESIDE: Final = ("header", "footer", "comments")
@@ -101,12 +113,16 @@ def pdf(source: Source) -> Records:
     data = _whole(source)
     if data is None:
         return
+    if joined := len(_JOINED.findall(data)):
+        detail = f"{joined + 1} PDF files are joined in it, and one is read; store them apart"
+        source.note("ignored", detail, count=joined, about="joined")
     with _mended() as mended:
         try:
             reader = pypdf.PdfReader(io.BytesIO(data))
             if reader.is_encrypted and not reader.decrypt(""):
                 raise NotReadError("encrypted; decrypt it first")
             metadata = {"file": source.name, **_described(reader)}
+            _beside(reader, source)
             yield from _documents(source, _pages(reader, source), metadata)
         except DependencyError as error:
             raise NotReadError(f"encrypted by a method that is not read ({error})") from error
@@ -122,6 +138,31 @@ def _described(reader: pypdf.PdfReader) -> dict[str, Any]:
     except (PyPdfError, ValueError, TypeError, AttributeError):
         return {}
     return {"title": title.strip()} if isinstance(title, str) and title.strip() else {}
+
+
+def _beside(reader: pypdf.PdfReader, source: Source) -> None:
+    """Say what else is in the file: attachments, fields that were filled in, notes."""
+    try:
+        root = reader.root_object
+        names = root.get("/Names")
+        attached = names is not None and "/EmbeddedFiles" in names.get_object()
+        filled = [each for each in (reader.get_form_text_fields() or {}).values() if each]
+        notes = [
+            str(each.get_object().get("/Contents", ""))
+            for page in reader.pages
+            for each in page.get("/Annots") or ()
+            if each.get_object().get("/Subtype") in ("/FreeText", "/Text")
+        ]
+    except (PyPdfError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return  # The pages tell what is damaged.
+    for what, count in (
+        ("files attached to it", int(attached)),
+        ("characters in fields that were filled in", sum(map(len, filled))),
+        ("characters of notes", sum(map(len, notes))),
+    ):
+        if count:
+            number = "" if what.startswith("files") else f"{count} "
+            source.note("left_out", f"{number}{what} are not of the text itself", about=what)
 
 
 def _pages(reader: pypdf.PdfReader, source: Source) -> Iterator[str]:
@@ -171,6 +212,9 @@ def word(source: Source) -> Records:
                     if i.filename.endswith((".xml", ".rels"))
                 )
             )
+            main = [i for i in archive.infolist() if i.filename == "word/document.xml"]
+            if main and _STRICT in archive.open(main[0]).read(_HEAD):
+                raise NotReadError("of the form called strict; save it as the usual .docx")
         document = docx.Document(io.BytesIO(data))
         title = (document.core_properties.title or "").strip()
         metadata = {"file": source.name, **({"title": title} if title else {})}
@@ -180,13 +224,13 @@ def word(source: Source) -> Records:
 
 
 def _blocks(document: Any, source: Source) -> Iterator[str]:
-    yield from _paragraphs(document.element.body)
+    yield from _paragraphs(document.element.body, source)
     for part in document.part.package.iter_parts():
         name = str(part.partname).rsplit("/", 1)[-1].removesuffix(".xml")
         kind = name.rstrip("0123456789")
         if kind not in _NOTES + _BESIDE:
             continue
-        texts = list(_paragraphs(parse_xml(part.blob)))
+        texts = list(_paragraphs(parse_xml(part.blob), source))
         if kind in _NOTES:
             yield from texts
         elif texts:
@@ -194,16 +238,32 @@ def _blocks(document: Any, source: Source) -> Iterator[str]:
             source.note("left_out", detail, about=kind)
 
 
-def _paragraphs(root: Any) -> Iterator[str]:
+def _symbol(element: Any, source: Source) -> str:
+    """A character by its number; those of a font's own have no number in Unicode."""
+    digits, font = element.get(_WORD + "char") or "", element.get(_WORD + "font") or ""
+    number = int(digits, 16) if re.fullmatch("[0-9A-Fa-f]{1,5}", digits) else 0
+    if not number or 0xE000 <= number <= 0xF8FF or 0xD800 <= number <= 0xDFFF:
+        detail = f"a symbol of the font {font[:40]!r} that Unicode lacks, replaced by U+FFFD"
+        source.note("invalid_text", detail, about="symbol")
+        return "\ufffd"
+    return chr(number)
+
+
+def _paragraphs(root: Any, source: Source) -> Iterator[str]:
     """Texts of all paragraphs, those in boxes and fields among them; a row of a table is one."""
     held: list[str] = []
     cells = 0
     for event, element in _walk(root):
-        match event, element.tag.removeprefix(_WORD):
+        match event, element.tag.removeprefix(_WORD).removeprefix(_MATH):
             case "start", "t":
-                held.append(element.text or "")
+                held += [element.text or "", *(child.tail or "" for child in element)]
             case "start", "tab":
                 held.append("\t")
+            case "start", "sym":
+                held.append(_symbol(element, source))
+            case "start", "altChunk":
+                detail = "a piece in another form (altChunk): open the file in Word and save it"
+                source.note("unsupported", detail, about="piece")
             case "start", "br" | "cr":
                 held.append("\n")
             case "start", "noBreakHyphen":
@@ -230,8 +290,10 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
     pending: list[tuple[str, Any]] = [("start", root)]
     while pending:
         event, element = pending.pop()
-        if event == "start" and element.tag == _FALLBACK:
-            continue
+        if element.tag is Entity:
+            raise OfficeError("the Word file has entities, which no program writes there")
+        if event == "start" and (element.tag in _LEFT_OUT or not isinstance(element.tag, str)):
+            continue  # The last are comments and the like.
         yield event, element
         if event == "start":
             pending.append(("end", element))

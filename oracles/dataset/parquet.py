@@ -8,12 +8,13 @@ its scalars here.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
-from oracles.dataset.streams import seekable
+from oracles.dataset.streams import NotReadError, seekable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,12 @@ def parquet(source: Source) -> Iterator[tuple[Any, int | None]]:
     """Columns become fields; null is an absent field."""
     pq: Any = importlib.import_module("pyarrow.parquet")  # loaded when needed, and untyped
     with seekable(source.stream) as stream:
-        schema = pq.read_schema(stream)
+        try:
+            schema = pq.read_schema(stream)
+        except OSError as error:
+            if "ncrypted" in str(error):
+                raise NotReadError("encrypted; decrypt it first") from error
+            raise
         names: list[str] = schema.names
         for name in dict.fromkeys(names):
             if names.count(name) > 1:
@@ -43,22 +49,30 @@ def parquet(source: Source) -> Iterator[tuple[Any, int | None]]:
         if key is None:
             source.no_text(f"the columns are: {', '.join(names)[:200]}")
             return
-        file = pq.ParquetFile(stream, buffer_size=1 << 20)
+        options = {"buffer_size": 1 << 20, "page_checksum_verification": True}
+        file = pq.ParquetFile(stream, **options)
         _check_extent(stream, file.metadata)
         strings = _dictionaries(file)
         if strings:
-            file = pq.ParquetFile(stream, read_dictionary=strings, buffer_size=1 << 20)
+            file = pq.ParquetFile(stream, read_dictionary=strings, **options)
+        old = _old_times(file)
+        coarse = (
+            pq.ParquetFile(stream, coerce_int96_timestamp_unit="us", **options) if old else None
+        )
         nested = any(column.max_repetition_level for column in _columns(file))
         rows = _ROWS if len(strings) == len(_texts(file)) and not nested else _FEW_ROWS
         number = 0
         for group in range(file.metadata.num_row_groups):
             source.budget.spend(file.metadata.row_group(group).total_byte_size)
-            for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
+            wanted = {"batch_size": rows, "row_groups": [group]}
+            again = coarse.iter_batches(columns=old, **wanted) if coarse else itertools.repeat({})
+            for batch, micro in zip(file.iter_batches(**wanted), again, strict=False):
+                times = {name: micro[name] for name in old}
                 for row in range(batch.num_rows):
                     number += 1
                     # Without the text, another field must not stand in for it.
                     record: dict[str, Any] = {key: None}
-                    record |= _record(names, batch, row, source, number)
+                    record |= _record(names, batch, times, row, source, number)
                     source.budget.spend(sum(len(v) for v in record.values() if isinstance(v, str)))
                     yield record, number
         if number != file.metadata.num_rows:
@@ -113,11 +127,27 @@ def _check_extent(stream: BinaryIO, metadata: Any) -> None:
     stream.seek(0)
 
 
-def _record(names: list[str], batch: Any, row: int, source: Source, line: int) -> dict[str, Any]:
+def _old_times(file: Any) -> list[str]:
+    """Columns with times in the old form of 96 bits.
+
+    It holds any year, in nanoseconds; 64 bits of nanoseconds hold those from 1677 to 2262, and
+    others come out as wrong ones without a word.
+    """
+    found = [
+        each.path.partition(".")[0] for each in _columns(file) if each.physical_type == "INT96"
+    ]
+    return list(dict.fromkeys(name for name in found if name in file.schema_arrow.names))
+
+
+def _record(
+    names: list[str], batch: Any, times: dict[str, Any], row: int, source: Source, line: int
+) -> dict[str, Any]:
     record: dict[str, Any] = {}
     for name, column in zip(names, batch.columns, strict=True):
         try:
             value = _value(column[row], source, line)
+            if name in times:
+                value = _right(value, _value(times[name][row], source, line))
         except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
             detail = f"field {name!r} dropped: {error}"
             source.note("metadata", detail, line, about=name)
@@ -125,6 +155,18 @@ def _record(names: list[str], batch: Any, row: int, source: Source, line: int) -
         if value is not None:
             record[name] = value
     return record
+
+
+def _right(nano: Any, micro: Any) -> Any:
+    """Times to the nanosecond, where these say the same as those to the microsecond."""
+    match nano, micro:
+        case str(), str():
+            return nano if nano.startswith(micro) else micro
+        case list(), list():
+            return [_right(*each) for each in zip(nano, micro, strict=True)]
+        case dict(), dict():
+            return {name: _right(value, micro[name]) for name, value in nano.items()}
+    return nano
 
 
 def _value(scalar: Any, source: Source, line: int) -> Any:

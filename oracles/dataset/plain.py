@@ -90,7 +90,7 @@ def salvage(value: Any, lost: Callable[[str, str], None], field: str = "", depth
             if name in result:
                 lost(path, "two keys have one form; one is kept")
             elif name != key:
-                lost(path, "the key is no Unicode text, and was changed")
+                lost(path, "its name has half a surrogate pair, replaced by U+FFFD")
             part = salvage(item, lost, path, depth + 1)
             if part is not None or item is None:
                 result[name] = part

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from oracles.dataset.document import Document
@@ -26,6 +27,9 @@ TEXT_FIELDS: Final = (
     "raw_content",
     "transcript",
 )
+#: Longest integer that is worth parsing, and digits that tell every double from its neighbours.
+_LONGEST_INTEGER: Final = 4000
+_DOUBLE_DIGITS: Final = 17
 #: Kept as they are, but some readers stop at them or refuse them: NUL and noncharacters.
 _DOUBTFUL: Final = re.compile(
     "[\0\ufdd0-\ufdef\ufffe\uffff"
@@ -53,6 +57,7 @@ class Source:
     budget: Budget
     log: FindingLog
     text_fields: tuple[str, ...]
+    _first: list[str] = field(default_factory=list)  # the field that was the text first
 
     def note(
         self,
@@ -80,13 +85,37 @@ class Source:
         names = list(fields)
         if len(names) == 1 and self.text_fields is TEXT_FIELDS:
             return names[0]
-        by_name = {str(key).strip().lower(): key for key in reversed(names)}
         for name in self.text_fields:
             if name in names:
                 return name
-            if name.lower() in by_name:
-                return by_name[name.lower()]
+            alike = [key for key in names if str(key).strip().lower() == name.lower()]
+            if len(alike) > 1:
+                detail = f"several fields are called {name!r} in some case; {alike[0]!r} is taken"
+                self.note("ambiguous", detail, about="case")
+            if alike:
+                return alike[0]
         return None
+
+    def named(self, key: str) -> bool:
+        """Whether a field is the text by its name, and not for want of another."""
+        return key.strip().lower() in {name.lower() for name in self.text_fields}
+
+    def record_key(self, record: Mapping[str, Any], line: int | None) -> str | None:
+        """The field of a record that is the text, or None.
+
+        A field that is a record's only one is its text only as long as no other was.
+        """
+        key = self.text_key(record)
+        if key is None:
+            return None
+        if not self._first:
+            self._first.append(key)
+        elif key != self._first[0]:
+            if not self.named(key):
+                return None
+            detail = f"the text is the field {key!r} here, and was {self._first[0]!r} before"
+            self.note("ambiguous", detail, line, about="fields")
+        return key
 
     def no_text(self, why: str, line: int | None = None) -> None:
         """Say that no field is the text."""
@@ -100,24 +129,56 @@ class Source:
             ValueError: it is not JSON.
             RecursionError: it is nested too deep.
         """
+        twice: list[str] = []
 
         def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
             record = dict(items)
             if len(record) < len(items):
                 keys = [key for key, _ in items]
-                twice = next(key for key in keys if keys.count(key) > 1)
-                self.note(
-                    "duplicate_key",
-                    f"a record has the key {twice!r} twice; the last value is kept",
-                    line,
-                    about=twice,
-                )
+                twice.append(next(key for key in keys if keys.count(key) > 1))
             return record
 
-        # A number of any length is kept: `plain` writes what is beyond 2^53 as text anyway.
-        return json.loads(
-            text, object_pairs_hook=pairs, parse_int=lambda n: n if len(n) > 4000 else int(n)
-        )
+        def parsed(*, strict: bool) -> Any:
+            twice.clear()
+            return json.loads(
+                text,
+                object_pairs_hook=pairs,
+                parse_int=_integer,
+                parse_float=_number,
+                strict=strict,
+            )
+
+        try:
+            value = parsed(strict=True)
+        except json.JSONDecodeError as error:
+            if not error.msg.startswith("Invalid control character"):
+                raise
+            value = parsed(strict=False)
+            detail = "a string holds control characters as they are; other readers refuse it"
+            self.note("ambiguous", detail, line, about="control")
+        for key in twice:
+            detail = f"a record has the key {key!r} twice; the last value is kept"
+            self.note("duplicate_key", detail, line, about=key)
+        return value
+
+
+class Digits(str):
+    """A number that no double holds: kept as it is written, but no text for that."""
+
+    __slots__ = ()
+
+
+def _integer(digits: str) -> int | Digits:
+    """A number of any length is kept: `plain` writes what is beyond 2^53 as text anyway."""
+    return Digits(digits) if len(digits) > _LONGEST_INTEGER else int(digits)
+
+
+def _number(digits: str) -> float | Digits:
+    """A double; as text if it is beyond every double, or has more digits than any needs."""
+    value = float(digits)
+    mantissa = re.sub("[eE].*|[-.]", "", digits).lstrip("0")
+    beyond = math.isinf(value) or (not value and mantissa)
+    return Digits(digits) if beyond or len(mantissa.rstrip("0")) > _DOUBLE_DIGITS else value
 
 
 class Reader(Protocol):
@@ -130,12 +191,13 @@ def to_document(record: Any, line: int | None, source: Source) -> Document | Non
     """Make a record a document; None, and a finding, if it has no text."""
     if isinstance(record, Document):
         return _document(record.text, record.metadata, line, source)
-    if isinstance(record, str):
+    if isinstance(record, str) and not isinstance(record, Digits):
         return _document(record, {}, line, source)
     if not isinstance(record, dict):
-        source.no_text(f"a record is an object, this is {type(record).__name__}", line)
+        kind = "a number" if isinstance(record, Digits) else type(record).__name__
+        source.no_text(f"a record is an object, this is {kind}", line)
         return None
-    key = source.text_key(record)
+    key = source.record_key(record, line)
     text = record.get(key) if key is not None else None
     if isinstance(text, bytes):
         text = source.decode(text, line)
@@ -144,7 +206,7 @@ def to_document(record: Any, line: int | None, source: Source) -> Document | Non
     if blank and not any(value not in (None, "") for value in others.values()):
         source.note("empty", "the record is empty", line)
         return None
-    if not isinstance(text, str) or blank:
+    if not isinstance(text, str) or isinstance(text, Digits) or blank:
         source.no_text(f"fields: {', '.join(map(str, record))[:200]}", line)
         return None
     return _document(text, _opened(others, line, source), line, source)

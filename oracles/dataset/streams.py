@@ -94,11 +94,15 @@ class NotReadError(Exception):
     """The data are whole, but are not read. Internal: becomes a finding."""
 
 
-class _Gzip:
-    """One gzip member; `zlib` has the parts of this, under other names."""
+class _Zlib:
+    """One stream of `zlib`, which has the parts of a decoder under other names.
 
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
+    Args:
+        wbits: of the form: 31 for gzip.
+    """
+
+    def __init__(self, wbits: int) -> None:
+        self._inner = zlib.decompressobj(wbits=wbits)
 
     @property
     def eof(self) -> bool:
@@ -114,6 +118,31 @@ class _Gzip:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+
+
+class _Deflate(_Zlib):
+    """HTTP's `deflate`: a zlib stream, or one without its frame, as some servers send it."""
+
+    def __init__(self) -> None:
+        super().__init__(15)
+        self._begun = False
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if not self._begun and data:
+            self._begun = True
+            if data[0] & 0x0F != 8 or int.from_bytes(data[:2], "big") % 31:
+                self._inner = zlib.decompressobj(wbits=-15)
+        return super().decompress(data, max_length)
+
+
+def gzip_decoder() -> _Decoder:
+    """A decoder for `Frames`."""
+    return _Zlib(31)
+
+
+def deflate_decoder() -> _Decoder:
+    """A decoder for `Frames` of what HTTP calls deflate."""
+    return _Deflate()
 
 
 def _xz_decoder() -> _Decoder:
@@ -140,7 +169,7 @@ def _zstd_window(frame: bytes) -> int:
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 #: What a frame begins with: a later one that does not is no frame but something else.
 _FRAME: Final[dict[str, tuple[re.Pattern[bytes], Callable[[], _Decoder]]]] = {
-    ".gz": (re.compile(rb"\x1f\x8b"), _Gzip),
+    ".gz": (re.compile(rb"\x1f\x8b"), gzip_decoder),
     ".bz2": (re.compile(rb"BZh"), bz2.BZ2Decompressor),
     ".xz": (re.compile(rb"\xfd7zXZ\0"), _xz_decoder),
     ".zst": (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_decoder),
@@ -298,12 +327,48 @@ class Guarded:
         self.seek = inner.seek
         self.tell = inner.tell
         self.seekable = inner.seekable
+        #: Whether the directory is still to be read.
+        self.opening = True
+        #: Whether the name before the member that is opened now is UTF-8, by the directory.
+        self.utf8: bool | None = None
 
     def read(self, size: int = -1) -> bytes:
         """Read, but not more than any honest archive asks for."""
         if size > _SINGLE_READ:
             raise OSError(f"the archive asks to read {size} bytes at once")
-        return self._inner.read(size)
+        data = self._inner.read(size)
+        if self.opening and data.startswith(_DIRECTORY):
+            return _without_wrong_flags(data)
+        if self.utf8 is not None and data.startswith(_MEMBER) and len(data) == size:
+            # `zipfile` compares the two names, and takes different flags for different names.
+            flags = data[7] | 0x08 if self.utf8 else data[7] & ~0x08
+            data = data[:7] + bytes([flags]) + data[8:]
+            self.utf8 = None
+        return data
+
+
+_DIRECTORY: Final = b"PK\1\2"
+_MEMBER: Final = b"PK\3\4"
+
+
+def _without_wrong_flags(directory: bytes) -> bytes:
+    """A zip's directory in which no name says that it is UTF-8 without being so.
+
+    `zipfile` gives the whole archive up for one such name.
+    """
+    changed = bytearray(directory)
+    place = 0
+    while changed[place : place + 4] == _DIRECTORY and len(changed) >= place + 46:
+        lengths = [
+            int.from_bytes(changed[place + at : place + at + 2], "little") for at in (28, 30, 32)
+        ]
+        if changed[place + 9] & 0x08:
+            try:
+                changed[place + 46 : place + 46 + lengths[0]].decode()
+            except UnicodeDecodeError:
+                changed[place + 9] &= ~0x08
+        place += 46 + sum(lengths)
+    return bytes(changed)
 
 
 class Forward:
@@ -367,9 +432,23 @@ _LITTER: Final = frozenset(
 )
 
 
+#: Beginnings and endings of what programs leave: forks of macOS, locks and backups of editors.
+_LEFT: Final = (("._", "~$", ".~lock."), ("~", ".swp", ".swo", ":Zone.Identifier"))
+#: Endings of what a program has not written to its end.
+_UNFINISHED: Final = (".part", ".partial", ".crdownload", ".download", ".tmp", ".filepart")
+
+
 def litter(name: str) -> bool:
     """Whether a path is, or is inside, what programs leave behind and nobody means as data."""
-    return any(part in _LITTER or part.startswith("._") for part in PurePosixPath(name).parts)
+    return any(
+        part in _LITTER or part.startswith(_LEFT[0]) or part.endswith(_LEFT[1])
+        for part in PurePosixPath(name).parts
+    )
+
+
+def unfinished(name: str) -> bool:
+    """Whether a path says that its file is not whole yet."""
+    return name.lower().endswith(_UNFINISHED)
 
 
 def hidden_name(name: str) -> bool:

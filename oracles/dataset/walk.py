@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tarfile
 import unicodedata
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 
+from oracles.dataset.magic import HEAD, fetched_by, form_of, markup_of
 from oracles.dataset.plain import unicode
 from oracles.dataset.streams import (
     CHUNK,
@@ -28,9 +30,10 @@ from oracles.dataset.streams import (
     litter,
     metered,
     seekable,
+    unfinished,
     unsafe_name,
 )
-from oracles.dataset.zips import zip_gaps
+from oracles.dataset.zips import local_name, zip_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +41,22 @@ if TYPE_CHECKING:
     from oracles.dataset.findings import FindingLog
 
 _SHORT_TAR: Final = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
+#: What a name says that its file is. Bytes may come before some; then only another form is told.
+_NAMED: Final = {
+    ".gz": "gzip",
+    ".bz2": "bzip2",
+    ".xz": "xz",
+    ".zst": "zstd",
+    ".zip": "zip",
+    ".tar": "tar",
+    ".parquet": "Parquet",
+    ".pq": "Parquet",
+    ".pdf": "PDF",
+    ".docx": "zip",
+}
+_SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_AFTER_OTHERS: Final = frozenset({"zip", "tar", "PDF"})
+_UNFINISHED: Final = "by its name it is unfinished; fetch or write it to the end, or rename it"
 #: Names of members that are compared with those that follow; bounds memory.
 _NAMES: Final = 1 << 16
 
@@ -87,6 +106,8 @@ class Walk:
                     self._log.add("left_out", name, "a program's litter, not data")
                 elif path != root and path.name.startswith("."):
                     self._log.add("skipped", name, "hidden; rename it if it is data")
+                elif path != root and unfinished(path.name):
+                    self._log.add("skipped", name, _UNFINISHED)
                 elif stat.S_ISDIR(mode):
                     # By bytes: the order must not depend on the locale.
                     entries = sorted(path.iterdir(), key=lambda p: os.fsencode(p.name))
@@ -127,6 +148,8 @@ class Walk:
         `form` is the name without what is unpacked already.
         """
         suffix = PurePosixPath(form).suffix.lower()
+        if self._misnamed(stream, name, suffix):
+            return
         packed = suffix in COMPRESSED or suffix in _SHORT_TAR
         if not packed and suffix not in {".zip", ".tar"}:
             yield Found(stream, name, suffix, budget)
@@ -153,6 +176,36 @@ class Walk:
         except self._errors as error:
             self.failed(name, error)
 
+    def _misnamed(self, stream: BinaryIO, name: str, suffix: str) -> bool:
+        """Say that a file is not what its name says, or not here at all; whether it is so."""
+        head = b""
+        with contextlib.suppress(*self._errors):  # Whoever reads it on meets the error again.
+            head = cast("Any", stream).peek(HEAD)[:HEAD]
+        if how := fetched_by(head):
+            detail = f"this only stands for data that are kept elsewhere; fetch them: {how}"
+            self._log.add("unreadable", name, detail)
+            return True
+        named = _NAMED.get(_SHORT_TAR.get(suffix, suffix))
+        found = form_of(head) or markup_of(head)
+        if found is None and named == "zstd" and _SKIPPABLE.match(head):
+            found = named
+        if named is None or not head or found == named:
+            return False
+        if found is None:
+            if named in _AFTER_OTHERS:
+                return False
+            detail = (
+                f"by its name this is {named}, but not by its bytes; rename it or fetch it anew"
+            )
+            self._log.add("corrupt", name, detail)
+        elif found == "encrypted Parquet":
+            self._log.add("unreadable", name, "encrypted; decrypt it first")
+        else:
+            self._log.add(
+                "binary", name, f"this is {found}, which its name does not say; rename it"
+            )
+        return True
+
     def failed(self, name: str, error: Exception) -> None:
         """Say that a stream could not be read to its end."""
         if isinstance(error, NotReadError):
@@ -166,8 +219,9 @@ class Walk:
     def _zip(self, stream: BinaryIO, name: str, budget: Budget, depth: int) -> Iterator[Found]:
         with (
             seekable(stream) as source,
-            zipfile.ZipFile(cast("BinaryIO", Guarded(source))) as archive,
+            zipfile.ZipFile(cast("BinaryIO", guarded := Guarded(source))) as archive,
         ):
+            guarded.opening = False
 
             def ignored(detail: str, where: str) -> None:
                 self._log.add("ignored", name, detail, about=where)
@@ -175,10 +229,13 @@ class Walk:
             overlapping = zip_gaps(source, archive, ignored)
             seen: set[int] = set()
             for info in archive.infolist():
-                if info.is_dir():
-                    continue
                 inside, certain = _zip_name(info)
                 member = f"{name}/{inside}"
+                if info.is_dir():
+                    if info.file_size:
+                        detail = f"a folder that holds {info.file_size} bytes, which are not read"
+                        self._log.add("ignored", member, detail)
+                    continue
                 mode = info.external_attr >> 16
                 regular = stat.S_IFMT(mode) in {0, stat.S_IFREG}
                 if self._skip(info.filename, member, certain=certain, regular=regular):
@@ -190,6 +247,11 @@ class Walk:
                 if info.header_offset in overlapping:
                     self._log.add("corrupt", member, "shares its bytes with another member")
                     continue
+                if local := local_name(source, info):
+                    detail = "it has another name at its own place; other programs refuse it"
+                    self._log.add("ambiguous", member, detail, about="names")
+                    info.orig_filename = local  # What the library compares it with.
+                guarded.utf8 = bool(info.flag_bits & 0x800)
                 try:
                     with archive.open(info) as inner:
                         yield from self._open(metered(inner, budget), member, member, budget, depth)
@@ -250,6 +312,8 @@ class Walk:
             self._log.add("left_out", member, "a program's litter, not data")
         elif hidden_name(inside):
             self._log.add("skipped", member, "hidden; rename it if it is data")
+        elif unfinished(inside):
+            self._log.add("skipped", member, _UNFINISHED)
         else:
             if not certain:
                 detail = "its name is in an unknown encoding; rename it"

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Any, Final
 
+from backports import zstd
 from selectolax.lexbor import LexborHTMLParser
-from warcio.bufferedreaders import BufferedReader, ChunkedDataException, ChunkedDataReader
 from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersParserException
 
 from oracles.dataset.document import Document
+from oracles.dataset.magic import HEAD, markup_of
+from oracles.dataset.streams import (
+    Frames,
+    NotReadError,
+    deflate_decoder,
+    gzip_decoder,
+    zstd_decoder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +45,13 @@ _BOMS: Final = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_XML_DECLARED: Final = re.compile(rb"\s*<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([\w:.\-]+)")
+#: What pages of the web may be in (Encoding standard, section 4.2), by Python's names. Python has
+#: more codecs, some of which are no encodings of text.
+_OF_THE_WEB: Final = re.compile(
+    r"utf-8|utf-16(-le|-be)?|ascii|cp(866|874|932|949|125\d)|iso8859-\d+|koi8-[ru]|mac-(roman|cyrillic)"
+    r"|tis-620|gb2312|gbk|gb18030|big5(hkscs)?|euc_jp|euc_kr|iso2022_jp|shift_jis"
+)
 #: Names that browsers read as another encoding than they say (Encoding standard, section 4.2).
 _AS_BROWSERS_DO: Final = {
     "iso8859-1": "cp1252",
@@ -51,6 +66,8 @@ _AS_BROWSERS_DO: Final = {
     "utf-16-le": "utf-8",
     "utf-16-be": "utf-8",
 }
+_PAGE_BEGINS: Final = re.compile(r"<html[\s>]", re.IGNORECASE)
+_COMMENTS: Final = re.compile(r"<!--.*?-->|<(script|style|textarea|iframe)\b.*?</\1", re.I | re.S)
 #: Elements that hold no text that a reader of the page sees.
 _UNSEEN: Final = frozenset(
     {"head", "script", "style", "template", "noscript", "svg", "object", "-comment"}
@@ -66,14 +83,21 @@ _PARAGRAPH: Final = re.compile("article|blockquote|dl|figure|h[1-6]|ol|p|pre|sec
 _CELLS: Final = frozenset({"td", "th"})
 _SPACE: Final = re.compile(r"[ \t\n\r\f]+")
 #: Kinds of WARC records that are no page: of the file's own, or the other half of a page.
-_BOOKKEEPING: Final = frozenset({"warcinfo", "request", "metadata", "revisit", "continuation"})
+_BOOKKEEPING: Final = frozenset({"warcinfo", "request", "metadata", "revisit"})
 _PAGES: Final = frozenset({"response", "resource", "conversion"})
+#: Types that hold text, which is not read.
+_OTHER_TEXT: Final = re.compile("application/(pdf|msword|rtf|epub|vnd\\.(openxml|oasis|ms-))")
 #: Types that hold no text of a page.
 _NO_TEXT: Final = re.compile(
     "(image|audio|video|font|application)/|text/(css|javascript|x-component)$"
 )
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
-_OK: Final = "200"
+#: Answers of the machinery behind pages.
+_OTHER_ANSWERS: Final = ("text/dns", "text/whois")
+#: Answers that hold a page: as it is, and as somebody on the way changed it.
+_OK: Final = frozenset({"200", "203"})
+#: Of an answer that holds a part of a page.
+_PART: Final = "206"
 #: Fields of a WARC record that become metadata.
 _KEPT: Final = (
     ("url", "warc-target-uri"),
@@ -82,8 +106,15 @@ _KEPT: Final = (
     ("language", "warc-identified-content-language"),
 )
 _DIGESTS: Final = frozenset({"sha1", "sha256", "sha512", "md5"})
-#: How bodies are packed → what the library calls it.
-_CODINGS: Final = {"identity": None, "gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+#: How bodies are packed → their decoder.
+_CODINGS: Final = {
+    "identity": None,
+    "gzip": gzip_decoder,
+    "x-gzip": gzip_decoder,
+    "deflate": deflate_decoder,
+    "zstd": zstd_decoder,
+}
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LONGEST_LINE: Final = 1 << 16
 _MOST_FIELDS: Final = 100
 _PASSED: Final = 1 << 16
@@ -112,6 +143,9 @@ def _page(
     markup = _decoded(data, charset, source, line)
     if markup is None:
         return None
+    if len(_PAGE_BEGINS.findall(_COMMENTS.sub("", markup))) > 1:
+        detail = "several pages are joined in it; they are read as one"
+        source.note("ambiguous", detail, line, about="pages")
     tree = LexborHTMLParser(markup)
     metadata: dict[str, Any] = {}
     title = tree.css_first("title")
@@ -128,11 +162,12 @@ def _decoded(data: bytes, charset: str | None, source: Source, line: int | None)
     for mark, encoding in _BOMS.items():
         if data.startswith(mark):
             return _replaced(data[len(mark) :], encoding, source, line)
-    declared = _DECLARED.search(data[:_PRESCAN])
+    declared = _XML_DECLARED.match(data) or _DECLARED.search(data[:_PRESCAN])
     name = charset or (declared[1].decode("ascii", "replace") if declared else "utf-8")
     try:
         encoding = codecs.lookup(name).name
-        "".encode(encoding)  # some names are of codecs that are no text's
+        if not _OF_THE_WEB.fullmatch(encoding):
+            raise LookupError(name)
     except (LookupError, ValueError):
         source.note("encoding", f"the page says it is in {name!r}, which is not known", line)
         return None
@@ -303,19 +338,28 @@ def _document(record: _Record, source: Source, number: int) -> Document | None:
     if not record.block:
         return None
     content_type, data = record.field("content-type"), record.block
+    if kind == "response" and content_type.lower().startswith(_OTHER_ANSWERS):
+        left_out(f"answers of type {content_type}")
+        return None
     if kind == "response":
         answer = _http(record.block, source, number)
         if answer is None:
             return None
         status, content_type, data = answer
-        if status != _OK:
+        if status == _PART:
+            detail = "an answer with a part of a page"
+            source.note("unsupported", detail, number, about="part")
+            return None
+        if status not in _OK:
             left_out(f"answers with status {status}")
             return None
     header = Message()
     header["content-type"] = content_type
     media = header.get_content_type() if content_type else "unknown"
+    if media == "unknown" and markup_of(data[:HEAD]) == "HTML":
+        media = "text/html"
     if media not in _HTML | {"text/plain"}:
-        if _NO_TEXT.match(media):
+        if _NO_TEXT.match(media) and not _OTHER_TEXT.match(media):
             left_out(f"records of type {media}")
         else:
             detail = f"a record of type {media}, which is not read"
@@ -347,27 +391,66 @@ def _http(block: bytes, source: Source, number: int) -> tuple[str, str, bytes] |
         reason = str(error) or type(error).__name__
         source.note("malformed", f"a record holds no HTTP answer: {reason}", number)
         return None
+    status = head.get_statuscode()
+    if not (head.protocol.startswith("HTTP/") and status.isdecimal() and len(status) == 3):
+        source.note("malformed", "a record holds no HTTP answer", number)
+        return None
+    data = stream.read()
+    if (head.get_header("transfer-encoding") or "").strip().lower() == "chunked":
+        chunks = _CHUNK.match(data)
+        if chunks is None and data:  # Many programs unpack the body and keep the header.
+            source.note("ambiguous", "a body that is said to be in chunks is not", number)
+        else:
+            data, whole = _unchunked(data)
+            if not whole:
+                source.note("corrupt", "the body of an answer is cut short", number, about="chunks")
     coding = (head.get_header("content-encoding") or "identity").strip().lower()
     if coding not in _CODINGS:
-        source.note(
-            "unreadable", f"packed by {coding!r}, which is not read", number, about="coding"
-        )
+        detail = f"packed by {coding!r}, which is not read"
+        source.note("unreadable", detail, number, about="coding")
         return None
-    chunked = (head.get_header("transfer-encoding") or "").strip().lower() == "chunked"
+    unpacked = _unpacked(data, coding, source, number)
+    if unpacked is None:
+        return None
+    return status, head.get_header("content-type") or "", unpacked
+
+
+def _unchunked(data: bytes) -> tuple[bytes, bool]:
+    """A body out of its chunks (RFC 9112, section 7.1), and whether it is whole."""
+    parts: list[bytes] = []
+    place = 0
+    while head := _CHUNK.match(data, place):
+        size = int(head[1], 16)
+        place = head.end()
+        if not size:
+            return b"".join(parts), True
+        parts.append(data[place : place + size])
+        place += size
+        if data[place : place + 2] != b"\r\n":
+            break
+        place += 2
+    return b"".join(parts), False
+
+
+def _unpacked(data: bytes, coding: str, source: Source, number: int) -> bytes | None:
+    """A body out of its compression; None if there is nothing in it, which is said."""
+    new_decoder = _CODINGS[coding]
+    if new_decoder is None or not data:
+        return data
+    if coding.endswith("gzip") and not data.startswith(b"\x1f\x8b"):
+        source.note("ambiguous", "a body that is said to be packed is not", number)
+        return data
     limit = source.limits.record_bytes
+    body = Frames(io.BytesIO(data), new_decoder)
+    parts: list[bytes] = []
     try:
-        reader = (ChunkedDataReader if chunked else BufferedReader)(
-            stream, decomp_type=_CODINGS[coding]
-        )
-        parts, size = [], 0
-        while size <= limit and (part := reader.read(_PASSED)):
+        while sum(map(len, parts)) <= limit and (part := body.read(_PASSED)):
+            source.budget.spend(len(part))
             parts.append(part)
-            size += len(part)
-    except (zlib.error, ChunkedDataException, ValueError) as error:
-        source.note("corrupt", f"the body of an answer is damaged: {error}", number, about="body")
-        return None
-    if size > limit:
+    except (zlib.error, zstd.ZstdError, EOFError, NotReadError) as error:
+        detail = f"the body of an answer is cut short or damaged: {error}"
+        source.note("corrupt", detail, number, about="body")
+    if sum(map(len, parts)) > limit:
         source.note("too_large", f"an answer is longer than {limit} bytes; split it", number)
         return None
-    source.budget.spend(size)
-    return head.get_statuscode(), head.get_header("content-type") or "", b"".join(parts)
+    return b"".join(parts) or None

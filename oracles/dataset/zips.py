@@ -73,3 +73,19 @@ def zip_gaps(
     if begin > position:
         unaccounted(begin - position, "before its directory")
     return overlapping
+
+
+def local_name(source: BinaryIO, info: zipfile.ZipInfo) -> str | None:
+    """The name of a member at its own place, where that is another than in the directory.
+
+    Returns:
+        The name as `zipfile` decodes it; None if it is the same, or is no name.
+    """
+    source.seek(info.header_offset)
+    header = source.read(30)
+    raw = source.read(int.from_bytes(header[26:28], "little"))
+    try:
+        name = raw.decode("utf-8" if info.flag_bits & 0x800 else "cp437")
+    except UnicodeDecodeError:
+        return None
+    return None if name == info.orig_filename else name
