@@ -182,7 +182,7 @@ class FullScorer:
         facts: dict[str, Any] = {
             "schema": "qmia/metric/2",
             # The day and the sample's key are the auction's own, by the rule in `Task`.
-            "quality": quality.metric_version(quality.QualityParameters(), reference.default()),
+            "quality": quality.metric_facts(quality.QualityParameters(), reference.default()),
             "impact": {
                 "code": CODE_VERSION,
                 "parameters": _impact_parameters(settings).to_json(),

@@ -14,10 +14,12 @@ from oracles.audit.checks import Announced, Broken, Checks, Difference
 from oracles.audit.ledger import Ledger
 from oracles.audit.oracle import OracleReplay
 from oracles.audit.records import Block, Header, Log, Record, Source
+from oracles.audit.registry import RegistryReplay
 from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
 from oracles.chain.typed_events import RollTallied, Transfer
 from oracles.errors import ChainError, InputError
+from oracles.mechanism import veto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +39,7 @@ class Replay:
         oracle: state of the ScoreOracle.
         auctions: state of the DataAuction and its tokens.
         usage: state of the UsageLog.
+        registry: state of the MetricRegistry.
         events: number of logs followed, by the auction that they are about.
         block: that is being followed.
     """
@@ -47,6 +50,7 @@ class Replay:
     oracle: OracleReplay
     auctions: AuctionReplay
     usage: UsageReplay
+    registry: RegistryReplay
     events: Counter[int | None] = field(default_factory=Counter)
     block: Block = field(default_factory=lambda: Block(-1, b"", 0, 0))
     _last_index: int = -1
@@ -59,6 +63,7 @@ class Replay:
             InputError: the deployment lacks a contract or its constructor arguments.
         """
         checks, deployment = Checks(), header.deployment
+        contracts = deployment.contracts
         try:
             min_stake, least = map(int, deployment.contracts["ScoreOracle"].arguments)
             _, *numbers = deployment.contracts["DataAuction"].arguments
@@ -66,6 +71,7 @@ class Replay:
             address = deployment.address("DataAuction")
             oracle_address = deployment.address("ScoreOracle")
             exchange, factory = deployment.address("Exchange"), deployment.address("DstFactory")
+            registry = RegistryReplay.of(checks, contracts.get("MetricRegistry"), factory)
         except (KeyError, ValueError) as error:
             raise InputError(f"the deployment file is incomplete: {error!r}") from error
         announced, ledger, chain_id = Announced(checks), Ledger(checks), deployment.chain_id
@@ -78,9 +84,9 @@ class Replay:
             early = header.from_block <= deployment.block
             checks.true("chain.start", early, deployment.block, header.from_block)
             checks.equal("chain.exchange", auctions.exchange, exchange)
-        log = deployment.contracts.get("UsageLog")
+        log = contracts.get("UsageLog")
         usage = UsageReplay(checks, log.address if log else "")
-        return cls(header, checks, announced, oracle, auctions, usage)
+        return cls(header, checks, announced, oracle, auctions, usage, registry)
 
     def follow(self, record: Record) -> None:
         """Take the next record into account."""
@@ -158,6 +164,8 @@ class Replay:
         if address == self.usage.address:
             _, mut = auctions.muts.get(getattr(body, "mut", ""), (None, None))
             return self.usage.apply(body, time, mut)
+        if address == self.registry.address:
+            return self.registry.apply(body, time, auctions.dsts)
         if address in auctions.muts or address in auctions.dsts:
             return auctions.apply_token(address, body, time)
         return None
@@ -192,6 +200,25 @@ class Replay:
             held = context.cash.held(token, holder) if token else context.ledger.held[holder]
             name = "ledger.token_balance" if token else "ledger.ether_balance"
             self.checks.true(name, amount >= held, f"at least {held} in {holder}", amount)
+
+    def metric_objections(self) -> dict[int, str]:
+        """Auctions whose metric was not accepted when they were created, and why.
+
+        That breaks no rule of theirs, since no contract asks the registry: it is no finding.
+        Nothing where the deployment names no registry.
+        """
+        if self.registry.rules is None:
+            return {}
+        found = self.registry.tallies(self.auctions.auctions.values(), self.block.time)
+        return {
+            number: why
+            for number, auction in self.auctions.auctions.items()
+            if (
+                why := veto.objection(
+                    found.get(auction.terms.scoring.metric_version), auction.created
+                )
+            )
+        }
 
     def check_agreement(self, auction: int, text: bytes) -> None:
         """Hold a contract text against the digest in an auction's terms.

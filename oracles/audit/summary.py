@@ -30,7 +30,7 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
     findings = state.findings(auction)
     found = Counter(finding.check for finding in findings)
     header = state.header
-    chosen = state.auctions.auctions
+    chosen, objections = state.auctions.auctions, state.metric_objections()
     return {
         "passed": not findings,
         "auction": auction,
@@ -54,6 +54,7 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
                 state.oracle.feeds.get((state.auctions.address, number)),
                 header.draws.get(number),
             )
+            | {"metric_objection": objections.get(number)}
             for number, each in sorted(chosen.items())
             if auction is None or number == auction
         ],

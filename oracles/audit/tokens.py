@@ -174,6 +174,8 @@ class DstLedger:
         self.address = address
         self.terms = terms
         self.shares: dict[int, int] | None = None
+        #: When they were issued, unix seconds; 0 before.
+        self.verified = 0
         self.balances: dict[str, int] = defaultdict(int)
         self.claimed: set[int] = set()
         self._cursors: dict[bytes, int] = defaultdict(int)
@@ -188,6 +190,7 @@ class DstLedger:
             case DstVerified():
                 delivered = {bid.index: auction.score(bid.index) for bid in bids if bid.delivered}
                 self._verified(body, delivered, len(bids))
+                self.verified = time
             case DstClaimed():
                 self.checks.require("bid.known", body.index < len(bids), "a bid", body.index)
                 self._claim(body, bids[body.index].owner)

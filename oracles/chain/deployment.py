@@ -12,7 +12,7 @@ matter who deploys them, nor whether somebody else was faster.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from eth_abi.abi import encode
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from web3.types import TxParams, TxReceipt
 
     from oracles.chain.client import Sender
+    from oracles.chain.metric import RegistryRules
 
 SCHEMA: Final = "qmia/deployment/2"
 SALT: Final = keccak(text=SCHEMA)
@@ -170,11 +171,14 @@ def creation_code(built: dict[str, Any], arguments: Sequence[str]) -> bytes:
     """Creation bytecode of an artifact, followed by its encoded constructor arguments."""
     constructors = (item for item in built["abi"] if item["type"] == "constructor")
     types = [item["type"] for entry in constructors for item in entry["inputs"]]
-    values = [
-        int(argument) if kind.startswith("uint") else argument
-        for kind, argument in zip(types, arguments, strict=True)
-    ]
+    values = [_value(kind, each) for kind, each in zip(types, arguments, strict=True)]
     return bytes.fromhex(built["bytecode"].removeprefix("0x")) + encode(types, values)
+
+
+def _value(kind: str, argument: str) -> int | bytes | str:
+    if kind.startswith("uint"):
+        return int(argument)
+    return bytes.fromhex(argument.removeprefix("0x")) if kind == "bytes32" else argument
 
 
 def address_of(code: bytes, salt: bytes) -> ChecksumAddress:
@@ -244,6 +248,29 @@ def deploy(sender: Sender, constants: Constants, *, salt: bytes = SALT) -> Deplo
         },
         "0x" + salt.hex(),
     )
+
+
+def deploy_registry(sender: Sender, deployment: Deployment, rules: RegistryRules) -> Deployment:
+    """Deploy a MetricRegistry beside a deployment, or find it where it is.
+
+    Args:
+        sender: pays; the registry has no owner.
+        deployment: whose participation tokens are locked in it.
+        rules: fixed for ever; their `factory` is the deployment's, whatever they say.
+
+    Returns:
+        The deployment with the registry in the place of any that it named before.
+
+    Raises:
+        ChainError: the node or the contract refuses.
+    """
+    _need_proxy(sender)
+    fixed = rules._replace(factory=deployment.address("DstFactory"))
+    *parts, genesis = fixed
+    arguments = [*map(str, parts), "0x" + genesis.hex()]
+    salt = bytes.fromhex(deployment.salt.removeprefix("0x")) or SALT
+    made, _ = _deploy(sender, salt, "MetricRegistry", *arguments)
+    return replace(deployment, contracts=deployment.contracts | {"MetricRegistry": made})
 
 
 def verification(deployment: Deployment) -> dict[str, Any]:

@@ -59,6 +59,10 @@ class MetricRegistryContract(ContractAt):
         """Give a bond back to its proposer."""
         return self._call("returnBond", version)
 
+    def closes_at(self, version: bytes, *, block: int | str = "latest") -> int:
+        """When objections to a version end, unix seconds; 0 if nobody proposed it."""
+        return int(self._read("closesAt", version, block=block))
+
     def lock_of(self, holder: str, token: str) -> tuple[int, int]:
         """What a holder has locked of a token, and until when."""
         amount, until = self._read("lockOf", holder, token)

@@ -165,6 +165,7 @@ class AuctionState:
         deliveries: by winner's index.
         complaints: digest of the complaint by index.
         struck_out: winners without pay.
+        returned: cash of theirs that went back to the buyer, token units.
         claimed: what was claimed for a bid: cash and MUT in token units, and wei of the bond.
         dues: wei of gas to be repaid, by account, if all of them are covered.
         covered: wei that there are to repay them with.
@@ -199,6 +200,7 @@ class AuctionState:
     deliveries: dict[int, Delivery] = field(default_factory=dict)
     complaints: dict[int, bytes] = field(default_factory=dict)
     struck_out: set[int] = field(default_factory=set)
+    returned: int = 0
     claimed: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     dues: dict[str, int] = field(default_factory=dict)
     covered: int = 0
@@ -232,6 +234,16 @@ class AuctionState:
             (event.block, event.log_index),
             draw,
         )
+
+    @property
+    def payout(self) -> int:
+        """What of the budget goes to providers, claimed or not, token units; 0 before settlement.
+
+        Rounding may leave less than two of them for each winner with the contract.
+        """
+        if self.settled is None:
+            return 0
+        return self.terms.budget - self.settled.outcome.refund - self.returned
 
     @property
     def phases(self) -> PhaseEnds:
@@ -432,8 +444,9 @@ class AuctionState:
                 self.deliveries[index] = delivery
             case Complained(index=index, complaint=complaint):
                 self.complaints[index] = complaint
-            case StruckOut(index=index):
+            case StruckOut(index=index, cash=cash):
                 self.struck_out.add(index)
+                self.returned += cash
             case _:
                 pass
 

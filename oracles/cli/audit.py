@@ -232,6 +232,12 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
         stdout.print(f"{name} {address}", highlight=False)
     for each in summary["auctions"]:
         stdout.print(_line(state, each), highlight=False, soft_wrap=True)
+        if each["metric_objection"]:
+            stdout.print(
+                f"[red]its metric {each['metric_objection']}[/] when it was created",
+                highlight=False,
+                soft_wrap=True,
+            )
     for holder, surplus in summary["ether"]["surplus"].items():
         if int(surplus) > 0:
             # Anybody can force ether into a contract, so this is no finding.

@@ -60,8 +60,8 @@ def create(
     """Escrow the budget and create an auction; its terms can never be changed."""
     from oracles.market.explain import explain_terms, phase_ends
     from oracles.market.terms import load_terms
-    from oracles.market.veto import check_version
     from oracles.market.view import chain_time
+    from oracles.registry import check_version
 
     session: Session = context.obj
     web3 = session.connect()

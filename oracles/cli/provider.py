@@ -141,7 +141,7 @@ def commit(
     from oracles.dataset import refuse_losses
     from oracles.market.calendar import deadlines
     from oracles.market.provider import Limits
-    from oracles.market.veto import check_version
+    from oracles.registry import check_version
 
     session: Session = context.obj
     provider = _provider(

@@ -3,8 +3,9 @@
 Silence accepts. A version is vetoed where those who objected before its window closed hold at least
 a share of the last year's payouts. The weight of a token is its auction's cash payout over the
 tokens issued, so an auction that paid nothing weighs nothing, and neither the number of auctions
-nor that of holders counts. Only auctions count that had ended before the proposal: what is done
-after seeing it does not change who may object to it.
+nor that of holders counts. Only auctions count whose tokens were issued before the proposal: what
+is done after seeing it changes neither who may object nor how much is needed, and what was vetoed
+or accepted remains so. Whether payout and tokens were claimed does not matter for that reason.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ class Paid:
         version: metric version that it was scored by.
         created: unix seconds.
         ended: when its last dispute could be raised, unix seconds.
-        cash: paid to providers, units of the settlement token.
-        issued: participation tokens that its providers may claim.
-        minted: of these, claimed.
+        verified: when its participation tokens were issued, unix seconds.
+        cash: payout: what of the budget went to providers, units of the settlement token.
+        issued: participation tokens that its providers can claim.
     """
 
     token: str
@@ -68,14 +69,14 @@ class Paid:
     version: bytes
     created: int
     ended: int
+    verified: int
     cash: int
     issued: int
-    minted: int
 
     @property
     def each(self) -> Fraction:
-        """Weight of one unit of its participation token."""
-        return Fraction(self.cash, self.issued) if self.issued else Fraction(0)
+        """Weight of one unit of its participation token; there must be some."""
+        return Fraction(self.cash, self.issued)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Tally:
         standing: of it.
         closes: when objections end; 0 for the genesis version.
         against: weight of those who object.
-        electorate: weight of all tokens that count.
+        electorate: payouts of all auctions that count.
         needed: weight that is a veto; more than `electorate` if nobody can object.
     """
 
@@ -139,8 +140,7 @@ def tally(
             for auction in auctions
             if _counts(auction, proposal.proposed, rules, found)
         }
-        minted = {auction.token: auction.minted for auction in auctions}
-        electorate = sum((each * minted[token] for token, each in electors.items()), nothing)
+        electorate = Fraction(sum(paid.cash for paid in auctions if paid.token in electors))
         against = sum(
             (
                 electors.get(token, nothing) * amount
@@ -160,12 +160,32 @@ def tally(
     return found
 
 
+def objection(found: Tally | None, created: int) -> str:
+    """Why an auction should not have been created under a version then; empty if nothing is wrong.
+
+    What is vetoed later than that does not matter: an accepted version remains so.
+
+    Args:
+        found: where the version stands; None if nobody proposed it.
+        created: when the auction was created, unix seconds.
+    """
+    if found is None:
+        return "was never proposed"
+    if found.standing is Standing.VETOED:
+        return "was vetoed by those who sold data"
+    if found.closes > created:
+        return "was not accepted yet"
+    return ""
+
+
 def _counts(auction: Paid, proposed: int, rules: Rules, known: Mapping[bytes, Tally]) -> bool:
     version = known.get(auction.version)
     return (
         auction.currency.lower() == rules.payout_token.lower()
         and auction.cash >= rules.floor
-        and proposed - YEAR <= auction.ended <= proposed
+        and auction.issued > 0
+        and proposed - YEAR <= auction.ended
+        and auction.verified <= proposed
         and version is not None
         and version.standing is Standing.ACCEPTED
         and version.closes <= auction.created

@@ -31,6 +31,7 @@ from oracles.operator.samples import Samples
 from oracles.operator.serve import Server
 from oracles.operator.turn import AuctionProgress, Turn
 from oracles.operator.verdicts import Verdicts
+from oracles.registry import check_registry, objection_to, registry_of
 from oracles.service import loop
 from oracles.service.chainview import ChainIndex
 from oracles.service.failures import Auction, Failures
@@ -128,6 +129,7 @@ class Daemon(Loop):
             metrics,
         )
         super().__init__(context.failures, settings.poll_seconds, "operators'")
+        self._web3, self._deployment = web3, deployment
         self._index = ChainIndex(web3, deployment, context.journal.logs, settings.block)
         self._timing = Timing(
             settings.turn_seconds,
@@ -136,6 +138,11 @@ class Daemon(Loop):
             settings.slash,
             settings.housekeeping,
         )
+        self._registry = registry_of(deployment, settings.policy.registry)
+        if self._registry is not None:
+            check_registry(web3, deployment, self._registry)
+        #: Why the registry is against auctions, by id, time of creation and metric version.
+        self._objections: dict[tuple[int, int, bytes], str] = {}
         self._seen: set[int] = set()
         self._abandoned: set[Duty] = set()
         self._make_parts(web3)
@@ -255,7 +262,7 @@ class Daemon(Loop):
         if finished(auction, me, self._context.address, head):
             self._finish(auction)
             return None
-        reason = declined(auction, me, self._context.settings.policy)
+        reason = declined(auction, me, self._context.settings.policy) or self._objection(auction)
         if auction.id not in self._seen:
             self._seen.add(auction.id)
             log.info(
@@ -275,6 +282,22 @@ class Daemon(Loop):
             self._enforcement.deviators(auction),
         )
         return Turn(auction, me, self._context.address, head, progress, reason)
+
+    def _objection(self, auction: AuctionState) -> str:
+        """Why the registry of metric versions is against an auction; empty where there is none.
+
+        It is asked once: what was accepted when an auction was created remains so.
+        """
+        if self._registry is None:
+            return ""
+        version = auction.terms.scoring.metric_version
+        key = (auction.id, auction.created, version)
+        if key not in self._objections:
+            why = objection_to(
+                self._web3, self._deployment, self._registry, version, auction.created
+            )
+            self._objections[key] = f"its metric {why} ({self._registry})" if why else ""
+        return self._objections[key]
 
     def _serve(self, turn: Turn) -> list[Duty]:
         """Do what is due for one auction; gives what was due."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
+from oracles.service.settings import Address
+
 if TYPE_CHECKING:
     from oracles.chain.state import AuctionState, Seat
 
@@ -27,6 +29,8 @@ class ServicePolicy(BaseModel, extra="forbid"):
         most_lock_days: days from an auction's creation until its stake is free again, at most.
         most_bids: places of an auction, at most.
         most_samples: sampled pages of one data set, at most.
+        registry: MetricRegistry that must have accepted the metric before the auction was created;
+            that of the deployment file by default, and none where that names none.
     """
 
     sets: list[int] | None = None
@@ -35,6 +39,7 @@ class ServicePolicy(BaseModel, extra="forbid"):
     most_lock_days: float = Field(default=60, gt=0)
     most_bids: int = Field(default=10_000, gt=0)
     most_samples: int = Field(default=2048, ge=0)
+    registry: Address | None = None
 
 
 def declined(auction: AuctionState, seat: Seat, policy: ServicePolicy) -> str:

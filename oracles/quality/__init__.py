@@ -2,11 +2,18 @@
 
 from oracles.quality.facts import page_facts
 from oracles.quality.parameters import QualityParameters
-from oracles.quality.score import QualityReport, metric_version, score, score_pages
+from oracles.quality.score import (
+    QualityReport,
+    metric_facts,
+    metric_version,
+    score,
+    score_pages,
+)
 
 __all__ = [
     "QualityParameters",
     "QualityReport",
+    "metric_facts",
     "metric_version",
     "page_facts",
     "score",

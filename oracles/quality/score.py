@@ -119,12 +119,12 @@ class QualityReport:
         }
 
 
-def metric_version(parameters: QualityParameters, reference: Reference) -> str:
-    """Hex SHA-256 of everything that decides a score: fixed when the auction is created.
+def metric_facts(parameters: QualityParameters, reference: Reference) -> dict[str, Any]:
+    """Everything that decides a score, as JSON.
 
     How evidence shows its examples is left out: it does not touch a number.
     """
-    facts: dict[str, Any] = {
+    return {
         "code": CODE_VERSION,
         "graphs": list(embed.GRAPHS_SHA256.values()),
         "libraries": {name: version(name) for name in _LIBRARIES},
@@ -134,7 +134,11 @@ def metric_version(parameters: QualityParameters, reference: Reference) -> str:
         "tokenizer": embed.TOKENIZER_SHA256,
         "weights": embed.WEIGHTS_SHA256,
     }
-    return hashlib.sha256(rfc8785.dumps(facts)).hexdigest()
+
+
+def metric_version(parameters: QualityParameters, reference: Reference) -> str:
+    """Hex SHA-256 of everything that decides a score: fixed when the auction is created."""
+    return hashlib.sha256(rfc8785.dumps(metric_facts(parameters, reference))).hexdigest()
 
 
 def score(

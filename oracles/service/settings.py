@@ -78,6 +78,8 @@ def _address(text: str) -> str:
 
 #: A folder, an IPFS node or a gateway: see `oracles.evidence.open_store`.
 StoreName = Annotated[str, AfterValidator(_store)]
+#: A hexadecimal address, made checksummed.
+Address = Annotated[str, AfterValidator(_address)]
 #: An IPFS node.
 NodeName = Annotated[str, AfterValidator(_node)]
 
@@ -117,7 +119,7 @@ class ServiceSettings(BaseSettings):
     private_key: SecretStr | None = None
     private_key_file: Path | None = None
     remote_signer: str | None = None
-    address: Annotated[str, AfterValidator(_address)] | None = None
+    address: Address | None = None
 
     max_fee_gwei: float = Field(default=100, gt=0)
     replace_seconds: float = Field(default=60, gt=0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracles.mechanism.veto import YEAR, Paid, Proposed, Rules, Standing, tally
+from oracles.mechanism.veto import YEAR, Paid, Proposed, Rules, Standing, objection, tally
 
 DOLLAR, OTHER = "0x" + "d0" * 20, "0x" + "e0" * 20
 GENESIS, NEW, NEXT = b"\1" * 32, b"\2" * 32, b"\3" * 32
@@ -28,9 +28,9 @@ def auction(number, cash=10_000, **change):
         version=GENESIS,
         created=NOW - 60 * 86_400,
         ended=NOW - 30 * 86_400,
+        verified=NOW - 29 * 86_400,
         cash=cash,
         issued=1_000,
-        minted=1_000,
     )
     return replace(made, **change)
 
@@ -80,9 +80,9 @@ def test_sham_auctions__that_pay_nothing_or_below_the_floor__weigh_nothing():
     [
         {"currency": OTHER},
         {"version": b"\x99" * 32},
-        {"ended": NOW + 1},
+        {"verified": NOW + 1},
         {"ended": NOW - YEAR - 1},
-        {"issued": 0, "minted": 0},
+        {"issued": 0},
     ],
 )
 def test_sham_auction__in_a_coin_of_ones_own_or_under_a_metric_of_ones_own__weighs_nothing(change):
@@ -120,11 +120,34 @@ def test_wash_auction__to_silence_a_veto__needs_four_times_what_objects():
 
 
 def test_lost_tokens__up_to_four_fifths__leave_a_veto_possible():
-    """Tokens that were never claimed do not count at all; lost ones count against objectors."""
-    unclaimed = [replace(each, minted=100) for each in MARKET]
-    assert standing([(0, "a", 80)], unclaimed).standing is Standing.VETOED
+    """Lost tokens, and those that nobody claimed, count against objectors: they are silent."""
     rest = [(number, "a", 200) for number in range(4)]
     assert standing(rest).standing is Standing.VETOED
+    assert standing([*rest[:3], (3, "a", 199)]).standing is Standing.ACCEPTED
+
+
+@given(st.integers(0, 3), st.integers(0, 1_000), st.lists(st.integers(1, 10**6), max_size=3))
+def test_standing__after_the_window__cannot_be_changed_by_anything_later(number, amount, later):
+    """Neither time, nor auctions that end or issue tokens after the proposal, move it."""
+    objections = [(number, "a", amount)]
+    before = standing(objections)
+    more = [auction(20 + n, cash=cash, verified=NOW + 1) for n, cash in enumerate(later)]
+    after = standing(objections, MARKET + more, now=CLOSES + 9 * YEAR)
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("found", "created", "why"),
+    [
+        (None, CLOSES, "never proposed"),
+        (standing([(0, "a", 800)]), CLOSES, "vetoed"),
+        (standing([]), CLOSES - 1, "not accepted yet"),
+        (standing([]), CLOSES, ""),
+    ],
+)
+def test_objection__names_what_is_wrong_with_an_auction_s_version(found, created, why):
+    assert why in objection(found, created)
+    assert bool(why) == bool(objection(found, created))
 
 
 def test_genesis__without_any_payout__cannot_be_vetoed_nor_can_a_first_proposal():

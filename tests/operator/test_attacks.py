@@ -9,6 +9,8 @@ import pytest
 from eth_utils.crypto import keccak
 
 from oracles.chain.client import Sender
+from oracles.chain.deployment import deploy_registry
+from oracles.chain.metric import RegistryRules
 from oracles.chain.oracle import Ground
 from oracles.chain.packing import Score, pack_score
 from oracles.chain.signers import LocalSigner
@@ -18,7 +20,7 @@ from oracles.errors import ChainError
 from oracles.evidence import Cid, GatewayStore, StoreError, read
 from oracles.evidence.cid import RAW
 from oracles.market.buyer import Buyer
-from tests.operator.network import DURATIONS, ETHER, FEE, GWEI, STAKE, Network, texts
+from tests.operator.network import DURATIONS, ETHER, FEE, GWEI, METRIC, STAKE, Network, texts
 from tests.operator.rogue import Rogue
 from tests.operator.test_cli import qmia
 from tests.operator.test_faults import free_port
@@ -359,6 +361,9 @@ def test_terms__beyond_the_policy__are_declined_and_cost_nothing(tmp_path: Path)
     )
     (daemon,) = network.daemons
     month = 30 * 86_400
+    rules = RegistryRules("", network.token.address, 1, 2000, 86_400, 0, METRIC)
+    deployment = deploy_registry(network.deployer, network.deployment, rules)
+    deployment.save(network.folder / "deployment.json")
     try:
         with pytest.raises(ChainError, match="WindowOutOfBounds"):
             network.create(replace(DURATIONS, score_post=month + 1))
@@ -367,11 +372,13 @@ def test_terms__beyond_the_policy__are_declined_and_cost_nothing(tmp_path: Path)
             network.create(replace(DURATIONS, score_post=month)),
             network.create(stake_gwei=2 * ETHER // GWEI),
             network.create(fee_gwei=ETHER // 25 // GWEI),
+            network.create(metric_version=keccak(b"a metric that nobody proposed")),
         ]
         auction, providers = network.auction(1)
         network.await_roll(auction)
         network.score(auction)
         seen = {line["auction"]: line["declined"] for line in daemon.events("auction seen")}
+        assert "its metric was never proposed" in seen[declined.pop()]
         assert [seen[number].partition(":")[0] for number in declined] == [
             "days until its stake is free",
             "its stake, in ether",
