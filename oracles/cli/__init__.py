@@ -27,7 +27,7 @@ ROLES: dict[str, str] = {
     "meter": "Count a model's usage, and pay its revenue to those who sold the data.",
     "operator": "Run the scoring daemon of a bonded operator.",
     "audit": "Recompute an auction from its logs.",
-    "metric": "Say in the metric: propose a version, object to one, see where they stand.",
+    "metric": "Decide on the metric: propose a version, object to one, see where they stand.",
     "quality": "Score q: cleanliness, diversity, novelty, metadata.",
     "impact": "Estimate φ̂: what a data set is worth to the model.",
     "study": "Measure on your own texts what this auction buys, against other rules.",

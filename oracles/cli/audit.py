@@ -167,13 +167,13 @@ def replay(
     deployment: DeploymentOption = None,
     auction: Annotated[
         int | None,
-        typer.Option(help="Count and show only this auction, with what all auctions share."),
+        typer.Option(help="Count and show only this auction, and what concerns all auctions."),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All auctions (the default).")] = False,
     block_tag: TagOption = "finalized",
     cache: CacheOption = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write the story of the auctions as one HTML page.")
+        Path | None, typer.Option(help="Write the course of the auctions as one HTML page.")
     ] = None,
     storage: Annotated[
         bool | None,
@@ -182,7 +182,7 @@ def replay(
         ),
     ] = None,
     agreement: Annotated[
-        Path | None, typer.Option(help="Contract text that the auction must be under.")
+        Path | None, typer.Option(help="Contract text whose digest must be in the auction's terms.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -284,7 +284,7 @@ def _line(state: Replay, each: dict[str, Any]) -> str:
 
 @app.command()
 def scores(
-    auction: Annotated[int, typer.Option(help="Which auction.")],
+    auction: Annotated[int, typer.Option(help="Id of the auction.")],
     evidence: Annotated[
         list[str], typer.Option(help="Where files are: a folder, or an IPFS node as ipfs:/ip4/….")
     ],
@@ -304,7 +304,7 @@ def scores(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Check the files behind the scores: samples, evidence, and with plain data the scores."""
+    """Check the files behind the scores: samples, evidence, and with --data the scores, too."""
     import tempfile
 
     from oracles.audit.evidence import check_bundles, check_samples, check_scores, plain_files
@@ -408,7 +408,7 @@ def usage(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Compute a model's usage log again, and hold it against what was posted and paid.
+    """Compute a model's usage log again, and compare it with what was posted and paid.
 
     Exit code 1: something differs. A receipt whose entry is not in the log proves an omission.
     """

@@ -1,4 +1,7 @@
-"""Buy data: create, settle, receive, revenue. Options of the chain precede the command."""
+"""Buy data: create an auction, settle it, receive data, pay revenue.
+
+Options of the chain (--rpc, --keystore, …) stand before the command.
+"""
 
 from __future__ import annotations
 
@@ -132,16 +135,16 @@ def receive(
         bool,
         typer.Option(
             "--dispute/--no-dispute",
-            help="Refute wrong keys and complain about wrong pages; both only while it counts.",
+            help="Refute wrong keys and complain about wrong pages, while the phase for it lasts.",
         ),
     ] = True,
     json: JsonOption = False,
 ) -> None:
     """Decrypt what was delivered, verified against what was committed, and dispute the rest.
 
-    It can be repeated: what is there already is left. Before keys are delivered it fetches the
-    encrypted data of the winners and names on chain what cannot be had. Exit code 1: something
-    could not be received.
+    It can be repeated: files that are there already are kept. Before keys are delivered it fetches
+    the encrypted data of the winners and names on chain what cannot be fetched. Exit code 1:
+    something could not be received.
     """
     session: Session = context.obj
     buyer, key = _buyer(context), _key(key_file)
@@ -156,7 +159,7 @@ def receive(
 
 @app.command()
 def forfeit(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
-    """Past the delivery deadline: strike out winners who posted no key. Anyone may."""
+    """After the delivery deadline, strike out winners who delivered no key. Anyone may."""
     show({"auction": auction, "indices": _settler(context).forfeit_missing(auction)}, json=json)
 
 
@@ -228,7 +231,7 @@ def dst(context: typer.Context, auction: AuctionArgument, json: JsonOption = Fal
 
 @app.command()
 def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
-    """State, deadlines, and how far an auction has come."""
+    """Show an auction's state, its deadlines, and how far it has come."""
     session: Session = context.obj
     view = session.auction(auction)
     beta = str(view.beta) if json else session.currency(view.terms.token).format(view.beta)
@@ -270,7 +273,7 @@ def train_set(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a training set of what was received: Parquet, cards, check sums, and whence each row is.
+    """Make a training set of received data: Parquet, cards, checksums, and the origin of each row.
 
     `datasets.load_dataset("parquet", data_files="train-set/data/*.parquet")` loads it. Every file
     is held against what its winner committed to. Exit code 1: documents that do not fit were left
@@ -324,7 +327,9 @@ def prove(
     context: typer.Context,
     auction: AuctionArgument,
     index: Annotated[int, typer.Argument(help="Index of the winner's bid.")],
-    document: Annotated[int, typer.Argument(help="Place of the document; `qmia.document`.")],
+    document: Annotated[
+        int, typer.Argument(help="Place of the document in its data set: column `qmia.document`.")
+    ],
     received: Annotated[Path, typer.Option(help="Where `receive` put the data.")] = Path(
         "received"
     ),
@@ -359,7 +364,7 @@ def model_card(
     ),
     base: Annotated[str | None, typer.Option(help="Name of the model it began with.")] = None,
 ) -> None:
-    """Print a model's card: what it was trained on, and whose MUT its revenue goes to."""
+    """Print a model's card: what it was trained on, and which MUT its revenue goes to."""
     from oracles.training import TrainingSet
     from oracles.training import model_card as card
 

@@ -316,7 +316,7 @@ def prove_(
 ) -> None:
     """Prove that a data set meets thresholds, and show nothing else of it.
 
-    Proved is that numbers that were committed to add up. That these numbers are those of the text
+    What is proved is that the committed numbers add up. That these numbers are those of the text
     is checked by operators on the pages that are drawn.
     """
     from oracles.proof import Facts, prove
@@ -439,7 +439,7 @@ def show(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a sealed data set is, by its manifest; `verify` holds the archive against it."""
+    """Show what the manifest says of a sealed data set; `verify` checks the archive against it."""
     found = _read_manifest(archive, manifest)
     result: dict[str, Any] = {"archive": str(archive), **_dump_manifest(found)}
     if samples is not None:
@@ -452,7 +452,10 @@ def verify_(
     archive: ArchiveArgument,
     key_file: Annotated[
         Path | None,
-        typer.Option("--key-file", help="File with the data key; without it only what is sealed."),
+        typer.Option(
+            "--key-file",
+            help="File with the data key; without it only the sealed bytes are checked.",
+        ),
     ] = None,
     manifest: ManifestOption = None,
     json: JsonOption = False,
@@ -500,7 +503,7 @@ def page(
     manifest: ManifestOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Open one page alone and show what the panels would see of it, were it sampled."""
+    """Open one page and show what the panels would see if it were drawn."""
     found = _read_manifest(archive, manifest)
     with open_archive(archive, found.contents) as opened:
         documents = fragments(opened.page(index, _read_key(key_file)))
@@ -524,7 +527,7 @@ def export_(
     text_field: TextFieldOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write any readable data set in a form that training frameworks take."""
+    """Write any readable data set in a form that training frameworks read."""
     findings: list[Finding] = []
     documents = read_documents(source, findings=findings, text_field=text_field)
     count = export(_progress(documents, "exporting"), out, form)

@@ -34,7 +34,7 @@ EvaluationOption = Annotated[
 ]
 EpochsOption = Annotated[
     int,
-    typer.Option(min=0, help="Passes over the data instead of a fixed number of steps (0)."),
+    typer.Option(min=0, help="Passes over the data; 0 for a fixed number of steps."),
 ]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Directory of finished runs, to resume from.")
@@ -67,7 +67,7 @@ def load_submissions(paths: list[Path]) -> dict[str, list[Document]]:
 def estimate(
     submissions: Annotated[
         list[Path],
-        typer.Argument(help="One file or directory a provider, in the order of commitment."),
+        typer.Argument(help="One file or directory per provider, in the order of commitment."),
     ],
     seed_corpus: SeedOption,
     evaluation: EvaluationOption,
@@ -76,18 +76,25 @@ def estimate(
     share: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Of the training tokens: 1 is leave-one-out, 0 add-one at the base."
+            min=0,
+            max=1,
+            help="Share of the training tokens that are there already: 1"
+            " is leave-one-out, 0 add-one.",
         ),
     ] = 0.5,
     order: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Part of what words in any order are worth to take off."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much of what the same words in random order are worth is taken off, 0 to 1.",
+        ),
     ] = 0.85,
     model: Annotated[
         Path | None, typer.Option(help="Hugging Face causal LM directory to use instead.")
     ] = None,
     layers: Annotated[
-        list[str] | None, typer.Option(help="Part of the names of its layers to train; repeatable.")
+        list[str] | None, typer.Option(help="Part of the name of the layers to train; repeatable.")
     ] = None,
     rank: Annotated[
         int, typer.Option(min=0, help="Rank of its low-rank adapters; 0: the layers themselves.")
@@ -100,7 +107,7 @@ def estimate(
     device: Annotated[
         str, typer.Option(help="cpu, or cuda for exploration: its results cannot be signed.")
     ] = "cpu",
-    processes: Annotated[int, typer.Option(min=1, help="Seeds at once.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Seeds that run at the same time.")] = 2,
     cluster: ClusterOption = None,
     cache: CacheOption = None,
     tensors: Annotated[
@@ -164,12 +171,12 @@ def estimate(
 @app.command()
 def evaluate(
     submissions: Annotated[
-        list[Path], typer.Argument(help="One file or directory a provider; 10 or more.")
+        list[Path], typer.Argument(help="One file or directory per provider; 10 or more.")
     ],
     seed_corpus: SeedOption,
     evaluation: EvaluationOption,
     cache: Annotated[
-        Path, typer.Option(help="Directory of finished retrainings: run again to go on.")
+        Path, typer.Option(help="Directory of finished retrainings; run again to go on.")
     ],
     subsets: Annotated[int, typer.Option(min=8, help="Random halves of the providers.")] = 20,
     truth_seeds: Annotated[int, typer.Option(min=1, help="Retrainings of each subset.")] = 2,

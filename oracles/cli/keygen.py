@@ -14,16 +14,19 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def keygen(
-    file: Annotated[Path, typer.Argument(help="The new key file, as me.json.")],
+    file: Annotated[Path, typer.Argument(help="The new key file, such as me.json.")],
     passphrase_file: Annotated[
         Path,
-        typer.Option(envvar="QMIA_PASSPHRASE_FILE", help="File whose one line encrypts the key."),
+        typer.Option(
+            envvar="QMIA_PASSPHRASE_FILE",
+            help="File with the passphrase, one line, that encrypts the key.",
+        ),
     ],
     json: JsonOption = False,
 ) -> None:
     """Make a key that signs, encrypted with a passphrase (Web3 Secret Storage, version 3).
 
-    Keep a copy of the file and of the passphrase elsewhere: nobody can bring them back.
+    Keep a copy of the file and of the passphrase elsewhere: nobody can restore them.
     """
     from eth_account import Account
 

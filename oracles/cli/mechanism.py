@@ -108,7 +108,7 @@ def weights_(
     kappa: Annotated[str, typer.Option(help="κ, a decimal.")] = "0",
     json: JsonOrTable = True,
 ) -> None:
-    """Weight of a provider, as the contract computes it (WAD: 1e18 is 1)."""
+    """Print a provider's weight as the contract computes it, in units of 1e-18."""
     names = [member.name.lower() for member in Family]
     if family not in names:
         raise InputError(f"family {family!r} is unknown; choose one of {', '.join(names)}")
@@ -130,7 +130,7 @@ def weights_(
 
 @app.command("certify")
 def certify_(file: CaseArgument, json: JsonOrTable = True) -> None:
-    """How good a case's outcome is: W_S against (FOPT − max w)/2."""
+    """Compare the weight bought with a lower bound: W_S against (FOPT − max w)/2."""
     case = parse_clearing(load_case(_read(file)))
     clearing = case.clear()
     certificate = certify(case.bids, clearing.winners, beta=clearing.beta)
@@ -157,7 +157,7 @@ def certify_(file: CaseArgument, json: JsonOrTable = True) -> None:
 
 @app.command("literal")
 def literal(file: CaseArgument, json: JsonOrTable = True) -> None:
-    """What the paper's Algorithm 1, taken literally, would have paid; settles nothing."""
+    """Print what the paper's Algorithm 1 would have paid, taken literally; it settles nothing."""
     case = parse_clearing(load_case(_read(file)))
     outcome = paper.algorithm_1(case.bids, budget=case.budget)
     if json:
@@ -189,7 +189,7 @@ def advise_(
     ],
     json: JsonOrTable = False,
 ) -> None:
-    """What to bid when a revenue share is worth less than its face value to you."""
+    """Say what to bid when a revenue share is worth less than its face value to you."""
     rate = discounted_rate(_decimal("ρ", rho), _decimal("δ", discount))
     advice = advise(cost, rate)
     if json:

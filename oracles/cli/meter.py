@@ -98,7 +98,7 @@ def prices(
     log: LogOption = LOG,
     json: JsonOption = False,
 ) -> None:
-    """Put a price list in force, from its entry in the log on.
+    """Put a price list in force; it holds for all later entries of the log.
 
     Prices are integers: smallest units of the settlement token for a million tokens.
     """
@@ -117,7 +117,9 @@ def licence(
     auction: AuctionArgument,
     amount: Annotated[str, typer.Argument(help="What it earned, as `450 USDC`.")],
     what: Annotated[str, typer.Option(help="What was licensed.")],
-    customer: Annotated[str, typer.Option(help="Who; only a salted hash of it enters the log.")],
+    customer: Annotated[
+        str, typer.Option(help="Name of the customer; only a salted hash of it enters the log.")
+    ],
     log: LogOption = LOG,
     json: JsonOption = False,
 ) -> None:
@@ -148,7 +150,7 @@ def correct(
     log: LogOption = LOG,
     json: JsonOption = False,
 ) -> None:
-    """Take back a part or all of what an entry earned, by another entry: none is ever changed."""
+    """Take back part or all of what an entry earned, by a new entry; no entry is ever changed."""
     data = {"of": entry, "why": why, "amount": str(-micro)}
     _add(context, auction, log, "correction", data, json=json)
 
@@ -163,7 +165,7 @@ def close(
     ] = True,
     json: JsonOption = False,
 ) -> None:
-    """Close the period that runs, and post all that is not on chain yet. The meter must be stopped.
+    """Close the current period and post what is not on chain yet. The meter must be stopped.
 
     A running meter does this by itself with `--every`.
     """

@@ -1,4 +1,4 @@
-"""Say in the metric: propose a version, object to it, see where versions stand."""
+"""Decide on the metric: propose a version, object to one, see where they stand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ VersionArgument = Annotated[
     str, typer.Argument(metavar="VERSION", help="Metric version, 64 hexadecimal digits.")
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Settings of an operator; the defaults without.")
+    Path | None,
+    typer.Option("--config", help="Settings of an operator; by default those of the package."),
 ]
 
 
@@ -165,7 +166,9 @@ def propose(
 def object_(
     context: typer.Context,
     version: VersionArgument,
-    auction: Annotated[int, typer.Option("--auction", help="Whose participation token is locked.")],
+    auction: Annotated[
+        int, typer.Option("--auction", help="Auction whose participation token is locked.")
+    ],
     amount: Annotated[str, typer.Option("--amount", help="How much, as `12.5`.")],
     registry: RegistryOption = None,
     json: JsonOption = False,
@@ -209,7 +212,7 @@ def release(
 def status(
     context: typer.Context, registry: RegistryOption = None, json: JsonOption = False
 ) -> None:
-    """Where every version stands, computed from the logs of auctions and registry."""
+    """Show where every version stands, computed from the logs of auctions and registry."""
     from oracles.registry import tallies
 
     session: Session = context.obj

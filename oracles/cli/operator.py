@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file; QMIA_… variables go before it.")
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file; QMIA_… variables take precedence over it."),
 ]
 RpcOption = Annotated[
     list[str] | None, typer.Option("--rpc", help="JSON-RPC address; several for fallback.")
@@ -73,7 +74,7 @@ def run(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every cycle.")] = False,
 ) -> None:
-    """Follow the chain, fetch, score, commit, reveal, post, judge; until SIGTERM."""
+    """Run the daemon: follow the chain, fetch, score, commit, post and judge, until SIGTERM."""
     from oracles.operator import daemon
     from oracles.operator.keys import load_encryption_keys
     from oracles.service.logs import configure
@@ -90,7 +91,7 @@ def run(
 
 @app.command()
 def check(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption = False) -> None:
-    """Say whether this machine and configuration will do: exit code 1 if something is wrong."""
+    """Check whether this machine and these settings will do; exit code 1 if something is wrong."""
     from oracles.operator.check import preflight
 
     settings = _load(config, rpc=rpc)
@@ -142,7 +143,7 @@ def register(
     deposit: Annotated[
         str,
         typer.Option(
-            help="What to put into the oracle, such as `2 ether`; stakes are taken from it."
+            help="Ether to pay in as credit, such as `2 ether`; stakes are taken from it."
         ),
     ] = "0",
     config: ConfigOption = None,
@@ -153,7 +154,7 @@ def register(
 
     A new key counts for auctions that are created later. Make it first (`keygen
     --encryption-only`), name it in the settings, and move the earlier one to
-    `old_encryption_keystores`: running auctions are still wrapped for that.
+    `old_encryption_keystores`: running auctions still use that one.
     """
     from oracles.chain.signers import LocalSigner
     from oracles.chain.typed_data import key_message
@@ -256,11 +257,11 @@ def propose(
     rpc: RpcOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Propose a set. It serves nobody before each member of both panels has accepted it.
+    """Propose a set, which auctions can name once every member of both panels has accepted.
 
     A round needs the reports of k members, so n - k members may fail without harm, and up to
     (k - 1) / 2 of those that report may lie. k must be odd and more than half of n. Five members
-    with k = 3 bear two that are away and one that lies; three members need k = 3 and bear one that
+    with k = 3 tolerate two that are away and one that lies; three need k = 3 and tolerate one that
     lies, but none that is away. Members are sorted by their addresses here.
     """
     from oracles.chain.client import receipt_event
@@ -315,7 +316,7 @@ def show_set(
     rpc: RpcOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a set: its panels, their thresholds, who accepted, and what it bears."""
+    """Show a set: its panels, their thresholds, who accepted, and how many may fail or lie."""
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
 
@@ -472,14 +473,14 @@ def status(config: ConfigOption = None, rpc: RpcOption = None, json: JsonOption 
 @app.command()
 def cosign(
     url: Annotated[str, typer.Argument(help="Address of a meter.")],
-    publisher: Annotated[str, typer.Argument(help="Address of who publishes the model.")],
+    publisher: Annotated[str, typer.Argument(help="Address of the model's publisher.")],
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Sign how far a meter's log is, after proof that it only grew since the last time.
+    """Sign how many entries a meter's log has, once it proves that it has only grown.
 
-    Run it by a timer. A log that was forked is not signed: both checkpoints of its publisher are
-    kept as the proof, and the exit code is 1.
+    Run it at regular times. A log that was forked is not signed: both checkpoints of its publisher
+    are kept as the proof, and the exit code is 1.
     """
     import httpx
 

@@ -28,7 +28,8 @@ RegistryOption = Annotated[
     typer.Option(
         "--registry",
         envvar="QMIA_REGISTRY",
-        help="MetricRegistry that must have accepted the metric; nothing is asked without one.",
+        help="Address of a MetricRegistry that must have accepted the"
+        " metric; by default none is asked.",
     ),
 ]
 AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]

@@ -1,4 +1,7 @@
-"""Sell data: commit, reveal, deliver, claim. Options of the chain precede the command."""
+"""Sell data: commit, open, reveal, deliver, claim.
+
+Options of the chain (--rpc, --keystore, …) stand before the command.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, call
 
 BookOption = Annotated[
     Path,
-    typer.Option("--book", envvar="QMIA_BOOK", help="Your salts and data keys. Keep a copy of it."),
+    typer.Option(
+        "--book",
+        envvar="QMIA_BOOK",
+        help="Folder with your salts and data keys. Keep a copy of it.",
+    ),
 ]
 DEFAULT_BOOK = Path("bids")
 
@@ -48,11 +55,11 @@ def advise(
     cost: Annotated[int, typer.Argument(help="Your true cost, token units.")],
     rho: Annotated[str, typer.Option(help="ρ of the auction, a fraction or decimal.")],
     discount: Annotated[
-        str, typer.Option(help="δ: how much less than its face a MUT is worth to you.")
+        str, typer.Option(help="δ: a MUT of face value 1 is worth 1 − δ to you.")
     ] = "0",
     json: JsonOption = False,
 ) -> None:
-    """What to bid when part of the reward is MUT and you do not value it at face (§8.6)."""
+    """Say what to bid when part of the reward is MUT, worth less to you than its face value."""
     from oracles.errors import InputError
     from oracles.mechanism import advise as advise_bid
     from oracles.mechanism import discounted_rate
@@ -80,7 +87,7 @@ def commit(
         str | None,
         typer.Option(
             help="Your cost, which stays sealed: `120 USDC`, or a whole number of the token's"
-            " smallest unit. Required, but in an enrolment, which takes no bids."
+            " smallest unit. Required, except in an enrolment, which takes no bids."
         ),
     ] = None,
     max_bond: Annotated[
@@ -110,7 +117,9 @@ def commit(
     card: Annotated[
         Path | None,
         typer.Option(
-            "--card", metavar="FILE", help="Croissant file: what it states, each document gets."
+            "--card",
+            metavar="FILE",
+            help="Croissant file; what it states is added to each document.",
         ),
     ] = None,
     metric: Annotated[
@@ -135,7 +144,7 @@ def commit(
 ) -> None:
     """Encrypt and publish a data set, seal a bid, commit both with bond and entry fee.
 
-    The same command once more finishes an interrupted commitment and pays only once.
+    Repeat the same command to finish an interrupted commitment; it pays only once.
     """
     from oracles.cli.dataset import print_findings
     from oracles.dataset import refuse_losses
@@ -217,7 +226,7 @@ def open_sample(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Open the pages that were drawn of your data to the operators, or lose the bond."""
+    """Open the drawn pages of your data to the operators; if you do not, you lose the bond."""
     provider = _provider(context, book)
     bids = provider.bids(auction)
     with stderr.status("wrapping the keys of the drawn pages"):
@@ -232,7 +241,7 @@ def reveal(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Open your bids. Whoever does not loses the bond."""
+    """Reveal your bids; if you do not, you lose their bonds."""
     bids = _provider(context, book).bids(auction)
     show_done(context, bids, "reveal", bids.reveal(), "All are open already.", json=json)
 
@@ -270,7 +279,7 @@ def withdraw(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Take your commitments back before the deadline. Bonds come back by `reclaim` after it."""
+    """Take your commitments back before commitments end; `reclaim` their bonds afterwards."""
     bids = _provider(context, book).bids(auction)
     done = bids.withdraw(index)
     show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
@@ -283,7 +292,7 @@ def reclaim(
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """Take the bonds of withdrawn bids back, once commitments have ended."""
+    """Take back the bonds of withdrawn bids, once commitments have ended."""
     bids = _provider(context, book).bids(auction)
     show_done(context, bids, "reclaim", bids.reclaim(), "No withdrawn bid has a bond.", json=json)
 
@@ -320,14 +329,16 @@ def share(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
     index: Annotated[int | None, typer.Option(help="Only this bid.")] = None,
     opening: Annotated[
-        bool, typer.Option("--opening", help="With the signed opening of the sample, once drawn.")
+        bool,
+        typer.Option("--opening", help="Add the signed opening of the sample, once it is drawn."),
     ] = False,
     delivery: Annotated[
         bool,
         typer.Option(
             "--delivery",
-            help="With the signed delivery. Who holds it and is in league with the buyer has your"
-            " data before they are paid for.",
+            help="Add the signed delivery. Somebody who has it and"
+            " works with the buyer can get your"
+            " data before you are paid.",
         ),
     ] = False,
     book: BookOption = DEFAULT_BOOK,
@@ -417,17 +428,17 @@ def run(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="TOML file; QMIA_… variables go before it."),
+        typer.Option("--config", "-c", help="TOML file; QMIA_… variables take precedence over it."),
     ] = None,
     book: Annotated[Path | None, typer.Option("--book", help="The bid book.")] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Do what is due now, see it through, and end.")
+        bool, typer.Option("--once", help="Do what is due now, wait until it is done, and end.")
     ] = False,
     wait: Annotated[
-        str, typer.Option(help="With --once: most time for what is on its way.")
+        str, typer.Option(help="With --once: longest time to wait for transactions that are sent.")
     ] = "2 min",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Watch and tell, but sign and send nothing.")
+        bool, typer.Option("--dry-run", help="Watch and report, but sign and send nothing.")
     ] = False,
     listen: Annotated[
         str | None, typer.Option(help="host:port for /livez, /readyz, /metrics; empty for none.")
@@ -479,12 +490,14 @@ def status(
     context: typer.Context,
     auction: Annotated[
         int | None,
-        typer.Argument(metavar="[AUCTION]", help="Id of the auction; all of the book by default."),
+        typer.Argument(
+            metavar="[AUCTION]", help="Id of the auction; by default all auctions in the book."
+        ),
     ] = None,
     book: BookOption = DEFAULT_BOOK,
     json: JsonOption = False,
 ) -> None:
-    """What became of your bids, why, and what to do next until when.
+    """Show what became of your bids, why, and what to do next by when.
 
     The bid book is matched with the chain by sealed bid. Exit code 1: the chain has a bid of your
     key that the book does not know.

@@ -35,7 +35,12 @@ TodayOption = Annotated[
     str | None, typer.Option("--today", metavar="DATE", help="Day that recency counts from.")
 ]
 ReferenceOption = Annotated[
-    Path | None, typer.Option("--reference", metavar="FILE", help="Instead of the shipped one.")
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="FILE",
+        help="Reference file to use instead of the one in the package.",
+    ),
 ]
 ThreadsOption = Annotated[
     int, typer.Option("--threads", min=1, help="Threads; they change the speed only.")
@@ -104,15 +109,22 @@ def score_command(
     ] = None,
     show: Annotated[
         bool,
-        typer.Option("--show-passages", help="The worst passages themselves, not their hashes."),
+        typer.Option(
+            "--show-passages", help="Show the worst passages themselves, not their hashes."
+        ),
     ] = False,
     work: Annotated[
-        Path | None, typer.Option("--work", metavar="FOLDER", help="Keeps an interrupted run.")
+        Path | None,
+        typer.Option(
+            "--work", metavar="FOLDER", help="Folder that keeps an interrupted run, to go on from."
+        ),
     ] = None,
     text_field: Annotated[
         str | None, typer.Option("--text-field", help="Field or column that is the text.")
     ] = None,
-    processes: Annotated[int, typer.Option("--processes", min=1, help="For reading.")] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes that read the documents.")
+    ] = 1,
     cluster: ClusterOption = None,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,
@@ -255,7 +267,7 @@ def damage_command(
         typer.Argument(metavar="[PATH]", help="Data set; by default held-out reference texts."),
     ] = None,
     documents: Annotated[int, typer.Option("--documents", min=10, help="Documents used.")] = 120,
-    seed: Annotated[int, typer.Option("--seed", help="Of the planted damage.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the planted damage.")] = 1,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,
 ) -> None:
@@ -320,12 +332,20 @@ def reference_info(reference: ReferenceOption = None, json_: JsonOption = False)
 def reference_build(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
     scale: Annotated[
-        float, typer.Option("--scale", min=0.001, help="Passages, as a multiple of the default.")
+        float,
+        typer.Option("--scale", min=0.001, help="How many passages, as a multiple of the default."),
     ] = 1.0,
-    sentences: Annotated[int, typer.Option("--sentences", min=1, help="Of each passage.")] = 4,
+    sentences: Annotated[
+        int, typer.Option("--sentences", min=1, help="Sentences of each passage.")
+    ] = 4,
     lists: Annotated[
         int,
-        typer.Option("--index", metavar="LISTS", help="Index for large ones; 2048 for millions."),
+        typer.Option(
+            "--index",
+            metavar="LISTS",
+            help="Clusters of the search index for a large reference;"
+            " 2048 for millions of passages.",
+        ),
     ] = 0,
     threads: ThreadsOption = 1,
     json_: JsonOption = False,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 FolderOption = Annotated[
-    Path, typer.Option("--folder", help="Keeps all results: run again to go on.")
+    Path, typer.Option("--folder", help="Folder that keeps all results; run again to go on.")
 ]
 
 
@@ -37,7 +37,7 @@ def plan(
 @app.command()
 def run(
     providers: Annotated[
-        list[Path], typer.Argument(help="One file or directory a provider; four or more.")
+        list[Path], typer.Argument(help="One file or directory per provider; four or more.")
     ],
     seed_corpus: Annotated[
         Path, typer.Option("--seed-corpus", help="Public documents: a file or directory.")
@@ -47,11 +47,19 @@ def run(
     ],
     folder: FolderOption,
     profile: Annotated[str, typer.Option(help="quick, standard or full.")] = "standard",
-    seed: Annotated[int, typer.Option(help="Of the worlds.")] = 1,
-    worlds: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
-    draws: Annotated[int | None, typer.Option(min=1, help="Instead of the profile's.")] = None,
-    steps: Annotated[int | None, typer.Option(min=8, help="Instead of the profile's.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Retrainings at once.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of the worlds.")] = 1,
+    worlds: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the profile's number.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="Instead of the profile's number.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=8, help="Instead of the profile's number.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Retrainings that run at the same time.")
+    ] = 2,
     cluster: ClusterOption = None,
     json_: JsonOption = False,
 ) -> None:
