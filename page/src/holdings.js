@@ -10,7 +10,7 @@ import { amount, money, t } from "./words.js";
 const DST = { decimals: 18, symbol: "DST" };
 
 export async function holdings(app, state, bid, own, unit) {
-  return [...(await shares(app, state, bid, unit)), ...(await participation(app, state, own))];
+  return [...(await shares(app, state, bid, unit)), ...(await participation(app, state, bid, own))];
 }
 
 /** A button that sends one call and shows the view anew. */
@@ -62,18 +62,24 @@ function transfer(app, token, held, mut) {
 }
 
 /** The bid's share of the participation tokens, once anybody has had them counted. */
-async function participation(app, state, own) {
+async function participation(app, state, bid, own) {
   if (!state.terms.dst.supply || !app.chain.deployment.contracts.DstFactory) return [];
   const { client } = app.chain;
   const address = await app.chain.read("DstFactory", "tokenOf", [state.id]);
   if (!(await client.getCode({ address }))) return [h("p", { className: "small" }, t("bids.dst.later"))];
-  const call = { address, abi: ABI.DstToken, functionName: "claim", args: [own.place] };
-  try {
-    const { result } = await client.simulateContract({ ...call, account: app.wallet.account });
-    if (!result) return [];
-    const text = h("p", { "data-dst": "" }, t("bids.dst", { sum: money(result, DST) }));
-    return [text, send(app, "dst", () => call)];
-  } catch {
-    return []; // Claimed before, or not counted yet.
-  }
+  const token = { address, abi: ABI.DstToken };
+  const call = { ...token, functionName: "claim", args: [own.place] };
+  const [held, due] = await Promise.all([
+    client.readContract({ ...token, functionName: "balanceOf", args: [bid.owner] }),
+    client.simulateContract({ ...call, account: bid.owner }).then(
+      ({ result }) => result,
+      () => 0n, // Claimed before, or not counted yet.
+    ),
+  ]);
+  const sums = { held: money(held, DST), due: money(due, DST) };
+  return [
+    held > 0n && h("p", { "data-held": "" }, t("bids.dst.held", sums)),
+    due > 0n && h("p", { "data-dst": "" }, t("bids.dst", sums)),
+    due > 0n && send(app, "dst", () => call),
+  ].filter(Boolean);
 }

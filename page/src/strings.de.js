@@ -539,7 +539,8 @@ export default {
   "bids.transfer.to": "An die Adresse",
   "bids.transfer.sum": "Wie viele",
   "bids.transfer.bad": "Geben Sie einen Betrag über 0 und bis {most} ein.",
-  "bids.dst": "Ihren Anteil an dieser Auktion halten {sum} fest.",
+  "bids.dst": "{due} halten Ihren Anteil an dieser Auktion fest; nehmen Sie sie.",
+  "bids.dst.held": "Sie halten {held}, die festhalten, dass Sie an dieser Auktion teilnahmen.",
   "bids.dst.later":
     "Diese Auktion hält durch Token fest, wer teilnahm. Sie sind noch nicht gezählt; das darf jeder mit `qmia buyer dst`.",
   "do.transfer": "Übertragen",

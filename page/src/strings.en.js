@@ -520,7 +520,8 @@ export default {
   "bids.transfer.to": "To the address",
   "bids.transfer.sum": "How many",
   "bids.transfer.bad": "Type an amount above 0 and up to {most}.",
-  "bids.dst": "Your part in this auction is recorded by {sum}.",
+  "bids.dst": "{due} record your part in this auction; take them.",
+  "bids.dst.held": "You hold {held}, which record that you took part in this auction.",
   "bids.dst.later":
     "This auction records who took part by tokens. They are not counted yet; anybody may do that with `qmia buyer dst`.",
   "do.transfer": "Transfer",

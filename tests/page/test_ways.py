@@ -1,0 +1,298 @@
+"""Ways around one wallet that pays for everything: relayers, Safes, batches; what a bid brings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oracles.chain.state import load_auction
+from oracles.chain.tokens import Dst
+from oracles.dataset import EncryptionKey
+from oracles.market.buyer import Buyer
+from oracles.market.settler import WALK
+from oracles.market.share import read_share
+from oracles.market.shares import water_level
+from tests.page.test_life import documents, offer
+from tests.support.market import COSTS, ETHER, SCORES, UNIT, signer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.page.browser import Person
+    from tests.support.market import Market
+
+
+def saved(someone: Person, selector: str, path: Path) -> Path:
+    with someone.page.expect_download() as download:
+        someone.page.locator(selector).click()
+    download.value.save_as(path)
+    return path
+
+
+def unfold(someone: Person, within: str = ".others") -> None:
+    someone.page.locator(f"{within} > summary").first.click()
+
+
+def relay(someone: Person, file: Path, step: str) -> None:
+    someone.go("relay").connect()
+    someone.page.set_input_files("#relay", file)
+    someone.page.locator(f'[data-send="{step}"]').click()
+    someone.page.get_by_text("Done: it is in block").wait_for()
+
+
+@pytest.mark.slow
+def test_owner__without_ether__sells_through_relayers(
+    market: Market, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
+    auction = buyer.create(market.terms(), key)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    owner, friend, stranger = person("owner"), person("friend"), person("stranger")
+    market.anvil.set_balance(signer("owner").address, 0)
+    offer(owner, auction, documents(tmp_path), "60")
+    unfold(owner)
+    field = owner.page.locator(".others input")
+    field.fill("0x123")
+    owner.page.locator('[data-sign="commit"]').click()
+    owner.page.get_by_text("This is no address").wait_for()
+    field.fill(signer("friend").address)
+    signed = saved(owner, '[data-sign="commit"]', tmp_path / "signed.json")
+
+    stranger.go("relay").connect()
+    stranger.page.set_input_files("#relay", signed)
+    stranger.page.get_by_text("may send this").wait_for()
+    assert stranger.page.locator("[data-send]").count() == 0
+    relay(friend, signed, "commit")
+    friend.go("relay").connect()
+    friend.page.set_input_files("#relay", signed)
+    friend.page.locator('[data-relay="done"]').wait_for()
+
+    other = market.provider("python")
+    other.commit(other.prepare(auction, market.data("python"), COSTS["cheap"]))
+    market.open(auction, "python")
+    owner.go("bids").connect()
+    owner.page.locator('[data-do="open"]').click()
+    owner.page.locator('[data-sign="open"]').wait_for(state="attached")
+    owner.instead["eth_sendTransaction"] = {"error": {"code": 4001, "message": "no"}}
+    owner.button("Upload to this site").click()
+    unfold(owner)
+    share = saved(owner, '[data-sign="open"]', tmp_path / "open.json")
+    assert read_share(share).opening is not None
+    relay(friend, share, "open")
+
+    market.score(auction, SCORES[:2])
+    market.jump(phases.reveal_start)
+    other.bids(auction).reveal()
+    relay(stranger, share, "reveal")
+    market.jump(phases.reveal_end)
+    market.settler().settle(auction)
+    market.jump(phases.fetch_end)
+    owner.go("bids").connect()
+    unfold(owner)
+    share = saved(owner, '[data-sign="deliver"]', tmp_path / "deliver.json")
+    relay(stranger, share, "deliver")
+    received = [*buyer.receive(auction, key, market.store, market.folder / "received")]
+    assert received[0].problem == ""
+    market.jump(phases.dispute_end)
+    before = market.web3.eth.get_balance(market.web3.to_checksum_address(signer("friend").address))
+    relay(stranger, share, "claim")
+    assert market.token.balance_of(signer("owner").address) >= 60 * UNIT * 3 // 4
+    assert (
+        market.web3.eth.get_balance(market.web3.to_checksum_address(signer("friend").address))
+        > before
+    )
+    assert "eth_sendTransaction" not in owner.asked[: owner.asked.index("eth_signTypedData_v4")]
+
+
+@pytest.mark.slow
+def test_safe__sells_by_transaction_files__then_takes_and_transfers_what_it_got(
+    market: Market, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
+    auction = buyer.create(market.terms(), key)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    safe = signer("safe").address
+    market.anvil.set_balance(safe, ETHER)
+    someone = person("nobody", none="")
+    someone.ask("anvil_setCode", [safe, "0x00"])
+
+    def execute(file: Path) -> None:
+        content = json.loads(file.read_text())
+        assert content["chainId"] == str(market.deployment.chain_id)
+        assert content["meta"]["checksum"].startswith("0x")
+        for each in content["transactions"]:
+            sent = {
+                "from": safe,
+                "to": each["to"],
+                "value": hex(int(each["value"])),
+                "data": each["data"],
+            }
+            answer = someone.ask("eth_sendTransaction", [sent])
+            assert "result" in answer, answer
+            receipt = someone.ask("eth_getTransactionReceipt", [answer["result"]])
+            assert receipt["result"]["status"] == "0x1", receipt
+
+    def step(name: str) -> None:
+        someone.go("bids")
+        someone.page.locator(f'[data-step="{name}"]').wait_for()
+        unfold(someone)
+        execute(saved(someone, f'[data-safe="{name}"]', tmp_path / f"{name}.json"))
+
+    someone.go(f"offer/{auction}")
+    someone.page.get_by_text("The data belong to a Safe").click()
+    someone.page.fill("#safe", signer("nobody").address)
+    someone.button("Offer for this contract").click()
+    someone.page.get_by_text("There is no contract at this address.").wait_for()
+    someone.page.fill("#safe", safe)
+    someone.button("Offer for this contract").click()
+    someone.page.set_input_files("#files", documents(tmp_path))
+    someone.page.fill("#price", "60")
+    someone.page.locator("#price").press("Tab")
+    assert json.loads(someone.saved("Save the secrets").path().read_text())["owner"] == safe
+    someone.button("Upload to this site").click()
+    unfold(someone, "#step-commit .others")
+    execute(saved(someone, '[data-safe="commit"]', tmp_path / "commit.json"))
+
+    other = market.provider("python")
+    other.commit(other.prepare(auction, market.data("python"), COSTS["cheap"]))
+    market.open(auction, "python")
+    someone.go("bids")
+    someone.page.locator('[data-do="open"]').click()
+    someone.button("Upload to this site").click()
+    unfold(someone)
+    execute(saved(someone, '[data-safe="open"]', tmp_path / "open.json"))
+    market.score(auction, SCORES[:2])
+    market.jump(phases.reveal_start)
+    other.bids(auction).reveal()
+    step("reveal")
+    market.jump(phases.reveal_end)
+    market.settler().settle(auction)
+    market.jump(phases.fetch_end)
+    other.bids(auction).deliver()
+    step("deliver")
+    market.jump(phases.dispute_end)
+    step("claim")
+    assert market.token.balance_of(safe) >= 60 * UNIT * 3 // 4
+
+
+def count_tokens(market: Market, auction: int) -> None:
+    """Create the participation tokens and prove their shares; nobody has taken any yet."""
+    view = load_auction(market.web3, market.deployment, auction)
+    scores = view.scores(market.web3, view.accepted_round)
+    level, _ = water_level({index: scores[index] for index in view.deliveries}, view.terms.dst)
+    factory, sender = market.deployment.dst_factory(market.web3), market.sender("buyer")
+    sender.send(factory.create(auction, view.terms.dst))
+    sender.send(Dst(market.web3, factory.token_of(auction)).verify(level, WALK))
+
+
+@pytest.mark.slow
+def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
+    market: Market, person: Callable[..., Person]
+) -> None:
+    buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
+    auction = buyer.create(market.terms(), key)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    provider = market.provider("page")
+    other = market.provider("python")
+    for each, name in ((provider, "page"), (other, "python")):
+        each.commit(each.prepare(auction, market.data(name), COSTS["cheap"]))
+    market.open(auction, "page", "python")
+    market.score(auction, SCORES[:2])
+    market.jump(phases.reveal_start)
+    for each in (provider, other):
+        each.bids(auction).reveal()
+    market.jump(phases.reveal_end)
+    market.settler().settle(auction)
+    market.jump(phases.fetch_end)
+    for each in (provider, other):
+        each.bids(auction).deliver()
+    market.jump(phases.dispute_end)
+    provider.bids(auction).claim()
+
+    record = next((market.folder / "page" / "bids").rglob("*.json"))
+    someone = person("page").go("bids").connect()
+    someone.page.set_input_files("#load", record)
+    someone.page.get_by_text("They are not counted yet").wait_for()
+    count_tokens(market, auction)
+    someone.go("bids").connect()
+    someone.page.locator("[data-dst]").wait_for()
+    someone.page.locator('[data-do="dst"]').click()
+    someone.page.locator("[data-held]").wait_for()
+    assert someone.page.locator("[data-dst]").count() == 0
+
+    someone.page.get_by_text("Give revenue shares away").click()
+    to, sum_ = someone.page.locator("li details input").all()
+    to.fill(signer("heir").address)
+    sum_.fill("1000000")
+    someone.page.locator('[data-do="transfer"]').click()
+    someone.page.get_by_text("Type an amount above 0 and up to").wait_for()
+    sum_.fill("1")
+    someone.page.locator('[data-do="transfer"]').click()
+    someone.page.get_by_text("Done: it is in block").wait_for()
+
+
+def _batching(someone: Person) -> list[Any]:
+    """A wallet that makes several calls as one; what it was asked for."""
+    batches: list[Any] = []
+    hashes: list[str] = []
+
+    def send(account: str, given: list[Any]) -> dict[str, Any]:
+        batches.append(given[0])
+        calls = [{"from": account, **call} for call in given[0]["calls"]]
+        hashes.extend(someone.ask("eth_sendTransaction", [call])["result"] for call in calls)
+        return {"result": {"id": "0xbatch"}}
+
+    def status(account: str, given: list[Any]) -> dict[str, Any]:
+        del account
+        assert given == ["0xbatch"]
+        receipts = [someone.ask("eth_getTransactionReceipt", [each])["result"] for each in hashes]
+        return {"result": {"status": 200, "receipts": receipts}}
+
+    someone.instead["wallet_getCapabilities"] = {
+        "result": {"0x7a69": {"atomic": {"status": "ready"}}}
+    }
+    someone.instead["wallet_sendCalls"] = send
+    someone.instead["wallet_getCallsStatus"] = status
+    return batches
+
+
+@pytest.mark.parametrize("batching", [True, False])
+def test_buyer__whose_wallet_joins_calls__approves_and_creates_in_one(
+    market: Market, person: Callable[..., Person], batching: bool
+) -> None:
+    from tests.page.test_buyer import fill
+
+    someone = person("buyer")
+    fill(someone, market)
+    someone.saved("Make a key and save it")
+    batches = _batching(someone)
+    if not batching:
+        someone.instead["wallet_sendCalls"] = {"error": {"code": 4200, "message": "unsupported"}}
+    someone.button("Create the auction").click()
+    someone.page.get_by_text("The auction is open:").wait_for()
+    assert [len(each["calls"]) for each in batches] == ([2] if batching else [])
+    assert someone.asked.count("eth_sendTransaction") == (0 if batching else 2)
+    assert int(market.deployment.auction(market.web3).auction_count()) == 1
+
+
+def test_advice__is_that_of_the_tool(
+    market: Market, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    from fractions import Fraction
+
+    from oracles.mechanism import advise, discounted_rate
+
+    auction = Buyer(market.sender("buyer"), market.deployment).create(
+        market.terms(), EncryptionKey.generate()
+    )
+    someone = person("page").go(f"offer/{auction}").connect()
+    someone.page.set_input_files("#files", documents(tmp_path))
+    someone.page.get_by_text("What to ask, if revenue shares").click()
+    someone.page.fill("#advice-cost", "123.456789")
+    someone.page.fill("#advice-discount", "33.3")
+    best = advise(123_456_789, discounted_rate(Fraction(3, 4), Fraction("0.333"))).bid
+    assert best is not None
+    assert f"Ask for {best / UNIT:.6f} LUSD." in someone.page.inner_text("#advice")
