@@ -60,6 +60,11 @@ def test_table__names_every_package() -> None:
     assert set(table()) == packages()
 
 
+def test_picture__shows_every_package() -> None:
+    _, picture, _ = PAGE.split("```", 2)
+    assert [name for name in table() if not re.search(rf"\b{name}\b", picture)] == []
+
+
 def test_imports__follow_the_arrows_of_the_table() -> None:
     allowed = table()
     found = list(imports())

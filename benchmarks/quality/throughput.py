@@ -25,11 +25,11 @@ from oracles.quality import QualityParameters, score
 from oracles.quality import reference as references
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import read
-from oracles.quality.compared import Compared
 from oracles.quality.damage import well_described
 from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.metadata import valid_fields
 from oracles.quality.profile import profile
+from oracles.quality.repeats import Compared
 from oracles.quality.sources import SOURCES, passages
 
 if TYPE_CHECKING:

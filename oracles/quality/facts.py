@@ -18,9 +18,9 @@ from oracles.dataset.sketch import fold, run_hashes
 from oracles.proof.facts import MOST, Facts
 from oracles.quality import reference as references
 from oracles.quality.cleanliness import cleanliness
-from oracles.quality.compared import Compared
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.profile import profile
+from oracles.quality.repeats import Compared
 from oracles.quality.score import LETTERS_PER_TOKEN
 
 if TYPE_CHECKING:

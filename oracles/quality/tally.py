@@ -13,10 +13,10 @@ import numpy as np
 from oracles.quality import coherence, embed, novelty
 from oracles.quality import text as texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read
-from oracles.quality.compared import Compared
 from oracles.quality.diversity import assign, fit, mean_vector, overlap, weights_of
 from oracles.quality.parameters import to_grid
 from oracles.quality.profile import short
+from oracles.quality.repeats import Compared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from oracles.passages import Passages
     from oracles.progress import Progress
-    from oracles.quality.compared import Share
     from oracles.quality.parameters import QualityParameters
     from oracles.quality.profile import Profile
     from oracles.quality.reference import Reference
+    from oracles.quality.repeats import Share
     from oracles.quality.spool import Spool
 
 T = TypeVar("T", bound="tuple[Any, ...]")
