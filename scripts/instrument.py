@@ -158,7 +158,7 @@ class Instrumented:
     @cached_property
     def _compiled(self) -> tuple[Node, Node]:
         """All contracts and the tests' own, compiled together."""
-        tests = (ROOT / "tests" / "contracts").glob("*.sol")
+        tests = (ROOT / "tests" / "contracts").rglob("*.sol")
         texts = {
             file.relative_to(ROOT).as_posix(): impure(file.read_text())
             for file in [*CONTRACTS.rglob("*.sol"), *tests]

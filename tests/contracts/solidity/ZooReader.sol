@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {DataAuction} from "../../contracts/DataAuction.sol";
-import {Bid} from "../../contracts/types/Bid.sol";
+import {DataAuction} from "../../../contracts/DataAuction.sol";
+import {Bid} from "../../../contracts/types/Bid.sol";
 
 /// @notice Reads a bid while its payment is on the way.
 contract ZooReader {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ChaumPedersen} from "../../contracts/libraries/ChaumPedersen.sol";
+import {ChaumPedersen} from "../../../contracts/libraries/ChaumPedersen.sol";
 
 /// @notice Makes the library callable from tests.
 contract Curve {

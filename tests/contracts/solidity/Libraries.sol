@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Medians} from "../../contracts/libraries/Medians.sol";
-import {Scores} from "../../contracts/libraries/Scores.sol";
-import {WeightRule, Weights} from "../../contracts/libraries/Weights.sol";
-import {Bid, BidLibrary} from "../../contracts/types/Bid.sol";
+import {Medians} from "../../../contracts/libraries/Medians.sol";
+import {Scores} from "../../../contracts/libraries/Scores.sol";
+import {WeightRule, Weights} from "../../../contracts/libraries/Weights.sol";
+import {Bid, BidLibrary} from "../../../contracts/types/Bid.sol";
 
 /// @notice The libraries' functions, callable.
 contract Libraries {
