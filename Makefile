@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic zk demo tour finetune bench lint fmt lock ci clean
+.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic zk erc7730 demo tour finetune bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -86,6 +86,15 @@ zk/node_modules/.installed: zk/package.json zk/package-lock.json | node_modules/
 	@touch $@
 
 zk: zk/node_modules/.installed ## install what proofs of thresholds need (optional)
+
+.build/erc7730/bin/erc7730: Makefile
+	@echo "==> erc7730 (needs Python 3.12)"
+	@python3.12 -m venv --clear .build/erc7730
+	@.build/erc7730/bin/pip -q install erc7730==1.0.12
+	@touch $@
+
+erc7730: setup .build/erc7730/bin/erc7730 ## lint what wallets show of calls and messages (needs Python 3.12)
+	@$(PY) -m pytest -n 0 tests/chain/test_clear_signing.py
 
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo

@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eth_account import Account
 from rich import box
@@ -120,6 +120,10 @@ class Stage:
             self.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
 
 
+#: Gives who acts for a provider, by its name and the number of its account; None: the client.
+Seller: TypeAlias = "Callable[[Stage, str, int], Provider | None]"
+
+
 def account(number: int) -> Any:
     """Account of the test phrase: 0 deploys, 1 buys, 2 to 4 operate, 5 and on provide."""
     Account.enable_unaudited_hdwallet_features()
@@ -151,8 +155,14 @@ class Sale:
     documents: int
 
 
-def sell(folder: Path, processes: ExitStack) -> Sale:
-    """One auction, from the deployment to the claims; node and daemons end with the stack."""
+def sell(folder: Path, processes: ExitStack, seller: Seller | None = None) -> Sale:
+    """One auction, from the deployment to the claims; node and daemons end with the stack.
+
+    Args:
+        folder: everything is written there.
+        processes: node and daemons.
+        seller: makes a provider act in another way than by the Python client.
+    """
     url = processes.enter_context(testnet(folder))
     step("deploying with Ape")
     deploy(folder, url)
@@ -173,7 +183,7 @@ def sell(folder: Path, processes: ExitStack) -> Sale:
     step(f"auction {auction}: {BUDGET // UNIT} LUSD in cash, {POOL // UNIT} MUT, ρ = {RHO}")
 
     people = demo_data.providers()
-    providers, exposed = commit(stage, people, auction)
+    providers, exposed = commit(stage, people, auction, seller)
     phases = buyer.view(auction).phases
     stage.jump(phases.open_start)
     step(f"samples are drawn: every provider opens {SAMPLES} pages to the operators")
@@ -473,7 +483,10 @@ def terms(token: str, operator_set: int, version: bytes, evaluation: bytes) -> T
 
 
 def commit(
-    stage: Stage, people: Sequence[demo_data.DemoProvider], auction: int
+    stage: Stage,
+    people: Sequence[demo_data.DemoProvider],
+    auction: int,
+    seller: Seller | None = None,
 ) -> tuple[list[Provider], list[float]]:
     """Every provider packs, encrypts, publishes and commits, in order.
 
@@ -493,7 +506,10 @@ def commit(
         # The test network's phases last seconds: nobody would accept that elsewhere.
         limits = Limits(window=1, exposed=0.5)
         book = BidBook(home / "bids")
-        provider = Provider(stage.sender(5 + number), stage.deployment, book, store, limits)
+        provider = seller(stage, person.name, 5 + number) if seller else None
+        provider = provider or Provider(
+            stage.sender(5 + number), stage.deployment, book, store, limits
+        )
         prepared = provider.prepare(auction, source, person.cost * UNIT)
         provider.commit(prepared)
         providers.append(provider)

@@ -30,6 +30,7 @@ from oracles.errors import QmiaError
 from oracles.meter.log import Receipt
 from oracles.meter.proxy import RECEIPT
 from scripts import demo
+from scripts.browser_provider import through_the_browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -270,7 +271,7 @@ def tour(folder: Path) -> dict[str, Any]:
         raise QmiaError("the environment for fine-tuning is missing: run `make tour`")
     started = time.monotonic()
     with ExitStack() as processes:
-        sale = demo.sell(folder, processes)
+        sale = demo.sell(folder, processes, through_the_browser(processes))
         demo.private(folder / "passphrase", "tour")
         key = Account.encrypt(demo.account(1).key, "tour", iterations=1024)
         demo.private(folder / "buyer.json", json.dumps(key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
@@ -103,6 +103,15 @@ _DELIVERY = (
     ("bytes32", "x"),
     ("bytes32", "y"),
 )
+#: Fields of every message, `(type, name)` in the order of the contracts.
+TYPES: Final = {
+    "Report": _REPORT,
+    "NonDelivery": _VERDICT,
+    "Commit": _COMMIT,
+    "Opening": _OPENING,
+    "EncryptionKey": _KEY,
+    "Delivery": _DELIVERY,
+}
 
 
 def report_message(

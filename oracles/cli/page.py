@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from oracles.cli.options import Session, open_session
-from oracles.cli.output import stderr
+from oracles.cli.output import JsonOption, print_json, stderr, stdout
 from oracles.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
@@ -41,3 +41,32 @@ def serve(
     served = site(folder, session.deployment(), session.rpc[0], session.store(), most=most)
     stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
     uvicorn.run(served, host=host or "127.0.0.1", port=int(port), log_level="warning")
+
+
+@app.command()
+def descriptors(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    json: JsonOption = False,
+) -> None:
+    """Write what wallets show of this deployment's calls and messages (ERC-7730).
+
+    The files are for the registry from which hardware wallets take them.
+    """
+    from json import dumps
+
+    from oracles.chain import clear_signing
+    from oracles.files import write_file
+
+    session: Session = context.obj
+    made = clear_signing.descriptors(session.deployment())
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in made.items():
+            write_file(out / name, dumps(content, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from error
+    if json:
+        print_json({"files": [str(out / name) for name in sorted(made)]})
+    else:
+        stdout.print(f"{len(made)} files in {out}")
