@@ -19,7 +19,7 @@ from oracles.dataset import fragments, page_hashes
 from oracles.dataset.sketch import MIN_SHIFT
 from oracles.quality.parameters import GRID
 from oracles.quality.score import combine
-from oracles.quality.text import digest, normalise
+from oracles.quality.texts import digest, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -164,7 +164,7 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """For the evidence."""
         return {
-            **self.report.as_json(),
+            **self.report.to_json(),
             "pages": {"read": len(self.pages), "total": str(self.total)},
             "parts": [list(part) for part in self.report.parts],
             "copied": self.copied._asdict(),

@@ -174,7 +174,7 @@ class FullScorer:
         from oracles import quality
         from oracles.impact import corpus_digest
         from oracles.impact.estimate import CODE_VERSION
-        from oracles.quality import reference
+        from oracles.quality import references
 
         seed = corpus_digest(
             document.text for document in _read(settings.seed_corpus, "seed_corpus")
@@ -182,7 +182,7 @@ class FullScorer:
         facts: dict[str, Any] = {
             "schema": "qmia/metric/2",
             # The day and the sample's key are the auction's own, by the rule in `Task`.
-            "quality": quality.metric_facts(quality.QualityParameters(), reference.default()),
+            "quality": quality.metric_facts(quality.QualityParameters(), references.default()),
             "impact": {
                 "code": CODE_VERSION,
                 "parameters": _impact_parameters(settings).to_json(),

@@ -26,7 +26,7 @@ from oracles.quality import QualityParameters, QualityReport, score
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder
 from oracles.quality.parameters import GRID
-from oracles.quality.text import digest, normalise
+from oracles.quality.texts import digest, normalise
 
 #: The attacked auction; the last one attacks, and copies `VICTIM`.
 PROVIDERS = (

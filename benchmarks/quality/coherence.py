@@ -23,8 +23,7 @@ import numpy as np
 import wordfreq
 from common import foreign, show
 
-from oracles.quality import coherence, disguise
-from oracles.quality import text as normal
+from oracles.quality import coherence, disguise, texts
 from oracles.quality.embed import WIDTH, cache_directory
 from oracles.quality.sources import SOURCES, passages
 
@@ -52,7 +51,7 @@ FRAMES = (
 
 def plain(text: str) -> Words:
     """The words of a text as the score reads them."""
-    return disguise.words(disguise.undo(normal.normalise(text)).text)
+    return disguise.words(disguise.undo(texts.normalise(text)).text)
 
 
 def own(held_out: bool, count: int) -> dict[str, list[Words]]:
@@ -308,7 +307,7 @@ def main() -> int:
     show(
         real + [r for r in rows if r["text"] in names],
         {"known": known, "unfair": unfair},
-        as_json=options.json,
+        to_json=options.json,
         docs="coherence" * options.docs,
     )
     return 1 if unfair else 0

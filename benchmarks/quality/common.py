@@ -47,7 +47,7 @@ def translations() -> dict[str, str]:
 
 
 def show(
-    rows: list[dict[str, Any]], summary: dict[str, Any], *, as_json: bool, docs: str = ""
+    rows: list[dict[str, Any]], summary: dict[str, Any], *, to_json: bool, docs: str = ""
 ) -> None:
     """Print a table and what follows from it; write both to docs/quality.md under a name."""
     cells = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
@@ -57,4 +57,4 @@ def show(
         lines += ["", f"{name}: {shown or 'none'}"]
     if docs:
         publish(docs, "\n".join(lines), "quality")
-    print(json.dumps({"rows": rows, **summary}) if as_json else "\n".join(lines))
+    print(json.dumps({"rows": rows, **summary}) if to_json else "\n".join(lines))

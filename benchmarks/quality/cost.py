@@ -88,7 +88,7 @@ def main() -> None:
     show(
         rows,
         {"loss without this text": f"{nothing:.3f}"},
-        as_json=options.json,
+        to_json=options.json,
         docs="cost" * options.docs,
     )
 

@@ -371,7 +371,7 @@ def main() -> int:
     show(
         table,
         {"kinds": len(kinds), "known": known, "broken": broken},
-        as_json=options.json,
+        to_json=options.json,
         docs="damage" * options.docs,
     )
     return 1 if broken else 0

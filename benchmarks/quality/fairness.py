@@ -177,7 +177,7 @@ def main() -> int:
         "known": known,
         "domains with false dirt": dirty,
     }
-    show(rows[:40] + clean, summary, as_json=options.json, docs="fairness" * options.docs)
+    show(rows[:40] + clean, summary, to_json=options.json, docs="fairness" * options.docs)
     return 1 if dirty or (not options.every and max(spread.values()) > 0.05) else 0
 
 

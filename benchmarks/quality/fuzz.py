@@ -101,7 +101,7 @@ def main() -> int:
         for n, documents in enumerate([*sets, honest])
     ]
     same = found[len(sets)] == alone[0]
-    show(rows, {"honest set scores as alone": same}, as_json=options.json)
+    show(rows, {"honest set scores as alone": same}, to_json=options.json)
     return 0 if same and len(found) == len(sets) + 1 else 1
 
 

@@ -36,7 +36,7 @@ def here() -> list[dict[str, Any]]:
         random.Random(threads * batch).shuffle(documents)
         embedder = Embedder(threads, batch)
         found = {
-            name: score(documents, parameters, embedder=embedder).as_json()
+            name: score(documents, parameters, embedder=embedder).to_json()
             for name, parameters in golden.FORMS.items()
         }
         rows.append(

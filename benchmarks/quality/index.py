@@ -20,7 +20,7 @@ import numpy as np
 from oracles.quality.embed import SCALE, WIDTH, quantise
 from oracles.quality.index import NeighbourIndex, build
 from oracles.quality.novelty import nearest
-from oracles.quality.reference import STORED_SCALE
+from oracles.quality.references import STORED_SCALE
 
 TOPICS, BLOCK = 20_000, 50_000
 

@@ -240,7 +240,7 @@ def main() -> int:
     show(
         rows,
         {"known": known, "broken": broken},
-        as_json=options.json,
+        to_json=options.json,
         docs="manipulation" * options.docs,
     )
     return 1 if broken else 0

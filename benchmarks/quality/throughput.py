@@ -21,9 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oracles.quality import QualityParameters, score
-from oracles.quality import reference as references
-from oracles.quality import text as texts
+from oracles.quality import QualityParameters, references, score, texts
 from oracles.quality.cleanliness import read
 from oracles.quality.damage import well_described
 from oracles.quality.embed import Embedder, cache_directory

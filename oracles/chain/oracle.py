@@ -181,7 +181,7 @@ class OracleContract(ContractAt):
     # Stakes and fees.
 
     def slash_missing(
-        self, consumer: str, auction: int, round_: int, member: int
+        self, consumer: str, auction: int, *, round_: int, member: int
     ) -> ContractFunction:
         """Burn the stake behind a commitment that was never opened."""
         return self._call("slashMissing", consumer, auction, round_, member)
@@ -190,6 +190,7 @@ class OracleContract(ContractAt):
         self,
         consumer: str,
         auction: int,
+        *,
         member: int,
         first: tuple[int, bytes, bytes, bytes],
         second: tuple[int, bytes, bytes, bytes],
@@ -201,6 +202,7 @@ class OracleContract(ContractAt):
         self,
         consumer: str,
         auction: int,
+        *,
         member: int,
         index: int,
         evidence: bytes,
@@ -222,12 +224,14 @@ class OracleContract(ContractAt):
         )
 
     def release_stake(
-        self, consumer: str, auction: int, round_: int, member: int
+        self, consumer: str, auction: int, *, round_: int, member: int
     ) -> ContractFunction:
         """Give a member its stake back as credit."""
         return self._call("releaseStake", consumer, auction, round_, member)
 
-    def claim_fee(self, consumer: str, auction: int, round_: int, member: int) -> ContractFunction:
+    def claim_fee(
+        self, consumer: str, auction: int, *, round_: int, member: int
+    ) -> ContractFunction:
         """Add a member's fee to its credit."""
         return self._call("claimFee", consumer, auction, round_, member)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from oracles.progress import Progress as Tell
     from oracles.quality import QualityParameters, QualityReport
-    from oracles.quality.reference import Reference
+    from oracles.quality.references import Reference
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 reference_app = typer.Typer(no_args_is_help=True, help="The public reference corpus.")
@@ -85,9 +85,9 @@ def _parameters(path: Path | None, today: str | None, **overrides: Any) -> Quali
 
 
 def _reference(path: Path | None) -> Reference:
-    from oracles.quality import reference
+    from oracles.quality import references
 
-    return reference.default() if path is None else reference.load(path)
+    return references.default() if path is None else references.load(path)
 
 
 @app.command("score")
@@ -168,7 +168,7 @@ def score_command(
 
         report.write_text(render(path.name, result, reading), encoding="utf-8")
     if json_:
-        print_json(result.as_json() | {"reading": reading})
+        print_json(result.to_json() | {"reading": reading})
         return
     _print(path.name, result, reading)
 
@@ -352,7 +352,7 @@ def reference_build(
 ) -> None:
     """Fetch the sources, embed them, and write a reference file; goes on where it was stopped."""
     from oracles.files import write_file
-    from oracles.quality import reference
+    from oracles.quality import references
     from oracles.quality.embed import Embedder, cache_directory
     from oracles.quality.sources import SOURCES, passages, provenance
 
@@ -369,7 +369,7 @@ def reference_build(
                 english += found
             origins[source.name] = provenance(source, folder, len(taken))
             tell("read", number, len(SOURCES))
-        data = reference.build(
+        data = references.build(
             documents,
             english,
             Embedder(threads),
@@ -383,8 +383,8 @@ def reference_build(
     if lists:
         from oracles.quality.index import build as build_index
 
-        build_index(reference.decode(data).vectors, output.with_suffix(".faiss"), lists)
-    summary = reference.load(output).summary()
+        build_index(references.decode(data).vectors, output.with_suffix(".faiss"), lists)
+    summary = references.load(output).summary()
     if json_:
         print_json(summary)
     else:

@@ -38,7 +38,7 @@ class Earnings:
     def _claim_fee(self, turn: Turn, duty: Duty) -> None:
         amount = turn.auction.fee_due(turn.me)
         call = self._context.oracle.claim_fee(
-            self._contract, duty.auction, duty.round, turn.me.position
+            self._contract, duty.auction, round_=duty.round, member=turn.me.position
         )
         if self._context.outbox.send(duty, call):
             log.info("fee earned", auction=duty.auction, round=duty.round, wei=str(amount))
@@ -51,6 +51,6 @@ class Earnings:
 
     def _release(self, turn: Turn, duty: Duty) -> None:
         call = self._context.oracle.release_stake(
-            self._contract, duty.auction, duty.round, turn.me.position
+            self._contract, duty.auction, round_=duty.round, member=turn.me.position
         )
         self._context.outbox.send(duty, call)

@@ -94,14 +94,18 @@ class Enforcement:
 
     def _slash_missing(self, turn: Turn, duty: Duty) -> None:
         call = self._oracle.slash_missing(
-            self._auctions.address, turn.auction.id, duty.round, duty.target
+            self._auctions.address, turn.auction.id, round_=duty.round, member=duty.target
         )
         self._outbox.send(duty, call, once=True)
 
     def _slash_contradiction(self, turn: Turn, duty: Duty) -> None:
         first, second = turn.progress.rounds[duty.round - 1].contradictions[duty.target]
         call = self._oracle.slash_contradiction(
-            self._auctions.address, turn.auction.id, duty.target, _signed(first), _signed(second)
+            self._auctions.address,
+            turn.auction.id,
+            member=duty.target,
+            first=_signed(first),
+            second=_signed(second),
         )
         self._outbox.send(duty, call, once=True)
 
@@ -112,12 +116,12 @@ class Enforcement:
         call = self._oracle.slash_deviator(
             self._auctions.address,
             turn.auction.id,
-            duty.target,
-            index,
-            given.evidence,
-            given.signature,
-            given.chunk_hashes,
-            given.vector,
+            member=duty.target,
+            index=index,
+            evidence=given.evidence,
+            signature=given.signature,
+            chunk_hashes=given.chunk_hashes,
+            chunk=given.vector,
         )
         self._outbox.send(duty, call, once=True)
 

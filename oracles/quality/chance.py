@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oracles.quality import text as texts
+from oracles.quality import texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -25,8 +25,7 @@ from functools import lru_cache
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from oracles.quality import chance, disguise, order, source
-from oracles.quality import text as texts
+from oracles.quality import chance, disguise, order, source, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

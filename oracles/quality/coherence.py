@@ -27,8 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from oracles.errors import IntegrityError
-from oracles.quality import embed
-from oracles.quality import text as texts
+from oracles.quality import embed, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oracles.errors import InputError
 from oracles.progress import silent
-from oracles.quality import golden, reference
+from oracles.quality import golden, references
 from oracles.quality.embed import Embedder
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.score import metric_facts, score
@@ -61,7 +61,7 @@ def parameters_of(facts: Any) -> QualityParameters:
         InputError: it is malformed, or of a version of the program whose scores this one does not
             compute.
     """
-    ours = metric_facts(QualityParameters(), reference.default())
+    ours = metric_facts(QualityParameters(), references.default())
     if not isinstance(facts, dict) or not isinstance(facts.get("parameters"), dict):
         raise InputError("the document says nothing about the parameters of q")
     parameters = QualityParameters.from_json(facts["parameters"])

@@ -7,6 +7,8 @@ import random
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from oracles.dataset import Document
 from oracles.quality.embed import WIDTH
 from oracles.quality.parameters import QualityParameters
@@ -15,12 +17,11 @@ from oracles.quality.score import METRICS, score
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from oracles.progress import Progress
     from oracles.quality.embed import Embedder
-    from oracles.quality.reference import Reference
+    from oracles.quality.references import Reference
 
 Damage = "Callable[[list[Document], float, random.Random], list[Document]]"
 _CONFUSED = {
@@ -43,8 +44,6 @@ class CachedEmbedder:
 
     def __call__(self, sentences: Sequence[str]) -> NDArray[np.int16]:
         """See `Embedder`."""
-        import numpy as np
-
         new = [sentence for sentence in sentences if sentence not in self._known]
         self._known.update(zip(new, self._embedder(new), strict=True))
         rows = [self._known[sentence] for sentence in sentences]

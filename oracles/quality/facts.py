@@ -16,7 +16,7 @@ import numpy as np
 from oracles.dataset import fragments
 from oracles.dataset.sketch import fold, run_hashes
 from oracles.proof.facts import MOST, Facts
-from oracles.quality import reference as references
+from oracles.quality import references
 from oracles.quality.cleanliness import cleanliness
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.profile import profile

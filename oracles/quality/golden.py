@@ -46,7 +46,7 @@ def compute(embedder: Embedder) -> dict[str, dict[str, Any]]:
     """The scores as this machine computes them."""
     texts = documents()
     return {
-        name: score(texts, parameters, embedder=embedder).as_json()
+        name: score(texts, parameters, embedder=embedder).to_json()
         for name, parameters in FORMS.items()
     }
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from oracles.errors import InputError
-from oracles.quality import text as texts
+from oracles.quality import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -92,7 +92,7 @@ class QualityParameters:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> QualityParameters:
-        """Inverse of `as_json`; what is left out has its default.
+        """Inverse of `to_json`; what is left out has its default.
 
         Raises:
             ConfigError: A field is unknown or does not make sense.
@@ -110,7 +110,7 @@ class QualityParameters:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"quality parameters are malformed: {error}") from error
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """All fields, for evidence and for the metric version."""
         values = dataclasses.asdict(self)
         return values | {

@@ -27,8 +27,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracles.errors import ConfigError, InputError
-from oracles.quality import novelty, profile
-from oracles.quality import text as texts
+from oracles.quality import novelty, profile, texts
 from oracles.quality.cleanliness import cleanliness
 from oracles.quality.diversity import assign, entropy, mean_vector
 from oracles.quality.parameters import GRID, to_grid
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from oracles.dataset import Document
     from oracles.quality.embed import Embedder
     from oracles.quality.parameters import QualityParameters
-    from oracles.quality.reference import Reference
+    from oracles.quality.references import Reference
 
 QUANTITIES = ("count", "cleanliness", "diversity", "novelty", "metadata", "volume")
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.dataset import Continuation
-from oracles.quality import coherence, order, personal
-from oracles.quality import text as texts
+from oracles.quality import coherence, order, personal, texts
 from oracles.quality.cleanliness import Counts, read
 from oracles.quality.metadata import inherit, lookup, parse_date, valid_fields
 from oracles.quality.novelty import recency

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from oracles.passages import Passages
-from oracles.quality import text as texts
+from oracles.quality import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.progress import silent
-from oracles.quality import coherence, embed, novelty, source, web
-from oracles.quality import reference as references
-from oracles.quality import text as texts
+from oracles.quality import coherence, embed, novelty, references, source, texts, web
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness
 from oracles.quality.diversity import (
     entropy,
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from oracles.engine import Mapper
     from oracles.passages import Passages
     from oracles.progress import Progress
-    from oracles.quality.reference import Reference
+    from oracles.quality.references import Reference
 
 METRICS = ("cleanliness", "diversity", "novelty", "metadata")
 #: Libraries whose data or rules decide a count.
@@ -101,7 +99,7 @@ class QualityReport:
     parts: tuple[tuple[int, int], ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Scores without evidence."""
         return {
             "q": self.q,
@@ -128,7 +126,7 @@ def metric_facts(parameters: QualityParameters, reference: Reference) -> dict[st
         "code": CODE_VERSION,
         "graphs": list(embed.GRAPHS_SHA256.values()),
         "libraries": {name: version(name) for name in _LIBRARIES},
-        "parameters": {k: v for k, v in parameters.as_json().items() if k != "examples"},
+        "parameters": {k: v for k, v in parameters.to_json().items() if k != "examples"},
         "reference": reference.digest,
         "probe": coherence.PROBE_SHA256,
         "tokenizer": embed.TOKENIZER_SHA256,
@@ -348,7 +346,7 @@ def _report(tally: dict[str, Any], parameters: QualityParameters, digest: str) -
     evidence: dict[str, Any] = {
         "format": "qmia-quality-2",
         "metric_version": digest,
-        "parameters": parameters.as_json(),
+        "parameters": parameters.to_json(),
         "tally": tally,
     }
     exact = metrics(evidence)

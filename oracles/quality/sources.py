@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oracles.errors import ConfigError
-from oracles.quality import text as texts
+from oracles.quality import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

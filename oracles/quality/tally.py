@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from oracles.quality import coherence, embed, novelty
-from oracles.quality import text as texts
+from oracles.quality import coherence, embed, novelty, texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read
 from oracles.quality.diversity import assign, fit, mean_vector, overlap, weights_of
 from oracles.quality.parameters import to_grid
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from oracles.progress import Progress
     from oracles.quality.parameters import QualityParameters
     from oracles.quality.profile import Profile
-    from oracles.quality.reference import Reference
+    from oracles.quality.references import Reference
     from oracles.quality.repeats import Share
     from oracles.quality.spool import Spool
 

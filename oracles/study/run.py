@@ -358,9 +358,9 @@ def _places(paid: Mapping[Any, int]) -> tuple[int, ...]:
 
 
 def _quality_version() -> str:
-    from oracles.quality import QualityParameters, metric_version, reference
+    from oracles.quality import QualityParameters, metric_version, references
 
-    return metric_version(QualityParameters(), reference.default())
+    return metric_version(QualityParameters(), references.default())
 
 
 def _score_world(study: _Study, world: World, number: int) -> dict[str, Any]:

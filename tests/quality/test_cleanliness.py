@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles.quality import chance, disguise, order, source
-from oracles.quality import text as texts
+from oracles.quality import chance, disguise, order, source, texts
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness, is_known, read, total
 from oracles.quality.damage import noise, ocr
-from oracles.quality.reference import default
+from oracles.quality.references import default
 
 PROSE = (
     "The committee met on Tuesday to consider the budget for the coming year. Several members "

@@ -8,14 +8,14 @@ from typer.testing import CliRunner
 
 from oracles.cli.metric import app
 from oracles.errors import InputError
-from oracles.quality import QualityParameters, compare, golden, metric_facts, reference
+from oracles.quality import QualityParameters, compare, golden, metric_facts, references
 from oracles.quality.parameters import GRID
 
 OLD, NEW = QualityParameters(), QualityParameters(weights=(4000, 2000, 2000, 2000))
 
 
 def facts(parameters=OLD, **change):
-    return metric_facts(parameters, reference.default()) | change
+    return metric_facts(parameters, references.default()) | change
 
 
 def document(path, parameters, **change):

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from oracles.dataset import Document
 from oracles.errors import ConfigError, InputError
-from oracles.quality import QualityParameters
-from oracles.quality import reference as references
+from oracles.quality import QualityParameters, references
 from oracles.quality.parameters import GRID
 from oracles.quality.privacy import (
     QUANTITIES,

@@ -9,8 +9,7 @@ from oracles.dataset import Document
 from oracles.engine import open_map
 from oracles.errors import InputError
 from oracles.passages import Passages
-from oracles.quality import QualityParameters, metric_version, score
-from oracles.quality import reference as references
+from oracles.quality import QualityParameters, metric_version, references, score
 from oracles.quality.damage import noise
 from oracles.quality.embed import Embedder
 from oracles.quality.parameters import to_grid

@@ -20,8 +20,7 @@ import numpy as np
 
 from oracles.errors import InputError, IntegrityError
 from oracles.files import sha256_file, write_file
-from oracles.quality import disguise, order
-from oracles.quality import text as texts
+from oracles.quality import disguise, order, texts
 from oracles.quality.diversity import assign, fit, mean_vector
 from oracles.quality.embed import SCALE, WIDTH, Embedder
 from oracles.quality.index import NeighbourIndex

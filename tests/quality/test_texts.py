@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oracles.quality import text as texts
+from oracles.quality import texts
 
 
 def test_sentences__when_text_is_prose__then_it_is_split_at_marks():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.quality import QualityParameters, golden
-from oracles.quality import reference as references
+from oracles.quality import QualityParameters, golden, references
 from oracles.quality.embed import MAX_PIECES, SCALE, Embedder, norms
 from oracles.quality.sources import from_brown, from_html, from_pod
 
@@ -79,7 +78,7 @@ def test_extract__when_pages_have_markup__then_only_paragraphs_are_left():
 
 def test_parameters__when_read_from_json__then_they_are_the_same_or_refused():
     parameters = QualityParameters(weights=(1000, 2000, 3000, 4000), sample_key="ab")
-    assert QualityParameters.from_json(parameters.as_json()) == parameters
+    assert QualityParameters.from_json(parameters.to_json()) == parameters
     for bad in (
         {"weights": [1, 2, 3]},
         {"nonsense": 1},
