@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
     from oracles.chain.logs import Log as FoundLog
+
+T = TypeVar("T")
 
 _TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
 #: Addresses asked for at once; nodes limit the length of a filter.
@@ -173,8 +175,9 @@ class Node:
     ) -> tuple[Balance, ...]:
         """What the contracts hold at a block; nothing if the node no longer has its state."""
         block: Any = _hex(block_hash)
-        found = []
-        try:
+
+        def read() -> tuple[Balance, ...]:
+            found = []
             for holder in (self._auction, self._deployment.address("ScoreOracle")):
                 with rpc.node_errors("reading a balance"):
                     wei = self._web3.eth.get_balance(to_checksum_address(holder), block)
@@ -185,16 +188,31 @@ class Node:
                     Balance(token, holder, contract.balance_of(holder, block=block))
                     for holder in holders
                 ]
-        except ChainError:
-            return ()
-        return tuple(found)
+            return tuple(found)
+
+        return self._kept(read) or ()
 
     def _count(self, block_hash: bytes) -> int | None:
         """Number of auctions by the contract; None where the node lacks the state of that block."""
-        try:
-            return self._deployment.auction(self._web3).auction_count(block=_hex(block_hash))
-        except NodeError:
-            return None
+        contract = self._deployment.auction(self._web3)
+        return self._kept(lambda: contract.auction_count(block=_hex(block_hash)))
+
+    def _kept(self, read: Callable[[], T]) -> T | None:
+        """What the state of a block holds; None where the node says repeatedly that it has none.
+
+        Raises:
+            ChainError: the node does not answer, or refuses for another reason: what it does not
+                tell now must not pass for what nobody can know.
+        """
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return read()
+            except NodeError as error:
+                if not rpc.state_is_gone(error):
+                    raise
+                if left:
+                    time.sleep(_PAUSE)
+        return None
 
     def read_again(self) -> None:
         """Throw away all that was read, and read it again, from another node where there is one.

@@ -475,6 +475,8 @@ def _ether(state: Replay) -> str:
     ]
     head = ["contract", "holds by the logs", "holds by the node"]
     burned = f"<p>{ETHER.format(ledger.burned)} were burned.</p>"
+    if not rows:
+        burned += "<p>Not compared: the node no longer had the state of the last block.</p>"
     return "<h3>Ether</h3>" + _table(head, rows, (1, 2)) + burned
 
 

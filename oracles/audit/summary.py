@@ -40,6 +40,7 @@ def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
         "to_block": header.to_block,
         "to_hash": "0x" + header.to_hash.hex(),
         "auctions_on_chain": header.auctions,
+        "balances_compared": bool(header.balances),
         "complete": None if header.auctions is None else header.auctions == len(chosen),
         "events": state.followed(auction),
         "checks": {

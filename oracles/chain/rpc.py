@@ -76,6 +76,12 @@ _LAGGING_WORDS: Final = re.compile(
     r"|indexing is in progress|service unavailable|bad gateway|upstream|timed? ?out",
     re.IGNORECASE,
 )
+#: "I keep the state of the last blocks only", as pruned nodes word it.
+_PRUNED_WORDS: Final = re.compile(
+    r"missing trie|historical state|state .{0,80}(not |un)available|pruned|proof window"
+    r"|old data|archive (node|state|data)|state histor",
+    re.IGNORECASE,
+)
 #: "I have this transaction": the same as a yes.
 _HELD_WORDS: Final = re.compile(
     r"already (known|imported|exists|in)|known transaction|duplicate transaction|AlreadyKnown",
@@ -626,3 +632,8 @@ def too_much(error: NodeError) -> bool:
     if error.code is None or error.code in _RATE_CODES:
         return False
     return not 500 <= error.code < 600 or error.code in _TIMED_OUT
+
+
+def state_is_gone(error: NodeError) -> bool:
+    """Whether a node refused because it no longer keeps the state of a block."""
+    return bool(_PRUNED_WORDS.search(str(error)))

@@ -251,6 +251,12 @@ def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
             " that block. An archive node, or a later block, has it.",
             soft_wrap=True,
         )
+    if not state.header.balances:
+        stdout.print(
+            "Nobody has compared what the contracts hold with what the logs say: the node no longer"
+            " has the state of that block.",
+            soft_wrap=True,
+        )
     total = len(state.auctions.auctions)
     scope = f"{total} auctions" if auction is None else f"auction {auction} of {total}"
     stdout.print(

@@ -228,3 +228,34 @@ def test_audit__cache_with_a_gap__is_read_again(
     source = Node(market.web3, Deployment.load(tmp_path / "deployment.json"), block_tag="latest")
     kept = Node(market.web3, source.header.deployment, cache=cache, block_tag="latest")
     assert list(kept.records()) == list(source.records())
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((503, b"busy"), 2),
+        ({"error": {"code": -32000, "message": "missing trie node 12ab (path )"}}, 0),
+        ({"error": {"code": -32000, "message": "historical state 12ab is not available"}}, 0),
+        ({"error": {"code": -32602, "message": "distance to target block exceeds maximum proof"
+                    " window"}}, 0),
+    ],
+)  # fmt: skip
+def test_audit__node_gives_no_balances__passes_only_where_it_keeps_none_and_says_so(
+    market: Market,
+    between: Middleman,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Any,
+    code: int,
+) -> None:
+    monkeypatch.setattr("oracles.audit.node._PAUSE", 0.001)
+    monkeypatch.setattr("oracles.chain.rpc.PATIENCE", 0.1)
+    market.deployment.save(tmp_path / "deployment.json")
+    between.hook = lambda method, *_: answer if method == "eth_getBalance" else None
+    words = ["replay", "--rpc", between.url, "--block-tag", "latest"]
+    with pytest.raises(SystemExit) as end:
+        main(["audit", *words, "--deployment", str(tmp_path / "deployment.json")])
+    out, err = capsys.readouterr()
+    assert end.value.code == code
+    assert "503" in err if code else "Nobody has compared" in " ".join(out.split())
