@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -12,6 +13,7 @@ from web3.types import Nonce, Wei
 
 from oracles.chain import artifacts, fees, rpc
 from oracles.chain.events import decode_log
+from oracles.chain.fees import Fees
 from oracles.chain.rpc import node_errors
 from oracles.chain.sending import (
     Fate,
@@ -19,13 +21,16 @@ from oracles.chain.sending import (
     Pending,
     Sent,
     await_receipt,
+    base_above,
     deliver,
     look_at,
     same_call,
+    too_cheap,
 )
 from oracles.errors import ChainError, NodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from eth_typing import ChecksumAddress
@@ -47,6 +52,7 @@ class Sender:
         signer: who signs.
         max_fee_gwei: never pay more than this for a unit of gas; None for no cap.
         pending: file that keeps what is on its way, so that the next command finds it.
+        notify: called with a sentence when another program's turn with the key is first.
     """
 
     def __init__(
@@ -56,7 +62,9 @@ class Sender:
         *,
         max_fee_gwei: float | None = None,
         pending: Path | None = None,
+        notify: Callable[[str], object] | None = None,
     ) -> None:
+        self._notify = notify
         self.web3 = web3
         self.signer = signer
         self._pending = Pending(pending)
@@ -81,26 +89,32 @@ class Sender:
             ChainError: it would revert (the contract's reason is in the message), the fee exceeds
                 the cap, the node refuses, or no receipt came in time.
         """
-        with self._desk.turn():
+        with self._desk.command(self._notify):
+            self._pending.read()
             return self._send(call, value)
 
     def _send(self, call: ContractFunction | ContractConstructor, value: int) -> TxReceipt:
-        self._reconcile()
+        over = self._reconcile(call)
         name, address = _name(call), getattr(call, "address", None)
-        if receipt := self._by_companion(call):
+        if receipt := self._by_daemon(call):
             return receipt
         if address is not None and not rpc.code(self.web3, address):
             raise ChainError(
                 f"{name}: there is no contract at {address} on this chain; is the address right?"
             )
-        with node_errors(name):
-            # Estimating runs the transaction, so a revert shows here and costs nothing.
-            gas = call.estimate_gas({"from": self.address, "value": Wei(value)})
-            transaction = call.build_transaction(self._envelope(value, gas))
-        raw = self.signer.sign_transaction(transaction)
-        self._pending.add(Sent(name, transaction["nonce"], "0x" + raw.hex()))
+        with ExitStack() as turn:
+            turn.enter_context(self._desk.turn(notify=self._notify))
+            with node_errors(name):
+                # Estimating runs the transaction, so a revert shows here and costs nothing.
+                gas = call.estimate_gas({"from": self.address, "value": Wei(value)})
+                transaction = call.build_transaction(self._envelope(value, gas, over))
+            raw = self.signer.sign_transaction(transaction)
+            self._pending.add(Sent(name, transaction["nonce"], "0x" + raw.hex()))
+            return self._delivered(name, turn.close)
+
+    def _delivered(self, name: str, handed: Callable[[], object]) -> TxReceipt:
         try:
-            sent, receipt = deliver(self.web3, self.address, self._pending)
+            sent, receipt = deliver(self.web3, self.address, self._pending, handed=handed)
         except KeyboardInterrupt as error:
             raise ChainError(
                 f"interrupted: {name} was sent as {self._pending.sent[-1].hash} and may be on"
@@ -128,32 +142,39 @@ class Sender:
         with node_errors(_name(call)):
             call.estimate_gas({"from": self.address, "value": Wei(value)})
 
-    def _by_companion(self, call: ContractFunction | ContractConstructor) -> TxReceipt | None:
-        """The receipt of the same call, if a companion that runs beside has it on its way."""
+    def _by_daemon(self, call: ContractFunction | ContractConstructor) -> TxReceipt | None:
+        """The receipt of the same call, if a daemon that runs beside has it on its way."""
         if not isinstance(call, ContractFunction):
             return None
-        data = HexBytes(call._encode_transaction_data())
         for sent in self._desk.flight():
-            if same_call(sent.signed, call.address, data):
+            if _makes(sent, call):
                 found = await_receipt(self.web3, self.address, sent)
                 if found is not None and found["status"] == 1:
                     return found
         return None
 
-    def _reconcile(self) -> None:
+    def _reconcile(self, call: ContractFunction | ContractConstructor) -> Fees | None:
         """Look at what an interrupted command left on its way, before anything else is sent.
+
+        Returns:
+            What a transaction that waits pays, if the call takes its place; else None.
 
         Raises:
             ChainError: it went through, or is still on its way: nothing more is done.
         """
         left = self._pending.sent
         if not left:
-            return
+            return None
         found = look_at(self.web3, self.address, left)
         if isinstance(found, tuple):
             raise self._earlier(*found)
+        if found is Fate.WAITING and base_above(self.web3, left[-1]):
+            if isinstance(call, ContractFunction) and _makes(left[-1], call):
+                return Fees(left[-1].max_fee, left[-1].tip)
+            raise ChainError(f"nothing was sent now. {too_cheap(self.web3, left[-1])}")
         if found is not Fate.UNKNOWN:
             raise self._earlier(*deliver(self.web3, self.address, self._pending))
+        return None
 
     def _earlier(self, sent: Sent, receipt: TxReceipt) -> ChainError:
         """Say what an earlier command did; it is over with that."""
@@ -165,14 +186,14 @@ class Sender:
             " still needed"
         )
 
-    def _envelope(self, value: int, gas: int) -> TxParams:
-        max_fee, tip = fees.quote(self.web3, self._cap)
-        # One whose fate is not known is replaced at its own nonce: only one can be mined.
+    def _envelope(self, value: int, gas: int, over: Fees | None) -> TxParams:
         left = self._pending.sent
+        max_fee, tip = fees.quote(self.web3, self._cap, over=over)
         return {
             "from": self.address,
             "value": Wei(value),
             "gas": fees.with_margin(gas),
+            # One whose fate is not known is replaced at its own nonce: only one can be mined.
             "nonce": Nonce(left[-1].nonce if left else self._next_nonce()),
             "maxFeePerGas": Wei(max_fee),
             "maxPriorityFeePerGas": Wei(tip),
@@ -197,6 +218,12 @@ def _told(receipt: TxReceipt) -> str:
     """The events of a transaction, in parentheses."""
     told = [f"{type(b).__name__} {getattr(b, 'auction_id', '')}".strip() for b in bodies(receipt)]
     return f" ({', '.join(told)})" if told else ""
+
+
+def _makes(sent: Sent, call: ContractFunction) -> bool:
+    """Whether what was sent makes a call."""
+    data = bytes(HexBytes(call._encode_transaction_data()))
+    return same_call(sent.signed, call.address, data)
 
 
 def _name(call: ContractFunction | ContractConstructor) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 GWEI: Final = 10**9
 #: Share added to a gas estimate, in per cent.
 GAS_MARGIN: Final = 15
+#: What a replacement pays more; nodes ask for a tenth.
+BUMP_PERCENT: Final = 25
 
 
 class Fees(NamedTuple):
@@ -22,12 +24,14 @@ class Fees(NamedTuple):
     tip: int
 
 
-def quote(web3: Web3, cap: int | None = None) -> Fees:
+def quote(web3: Web3, cap: int | None = None, *, over: Fees | None = None) -> Fees:
     """Fees that get a transaction into one of the next blocks.
 
     Args:
         web3: connection.
         cap: most wei for a unit of gas; None for no cap.
+        over: what a transaction pays that is to be replaced: nodes take a replacement only if it
+            pays at least a tenth more of both.
 
     Raises:
         ChainError: gas costs more than the cap.
@@ -40,6 +44,15 @@ def quote(web3: Web3, cap: int | None = None) -> Fees:
         else:
             tip = _tip(web3, base)
     fee = 2 * base + tip
+    if over is not None:
+        least = Fees(*(each + each * BUMP_PERCENT // 100 + 1 for each in over))
+        fee, tip = max(fee, least.max_fee), max(tip, least.tip)
+        if cap is not None and cap < least.max_fee:
+            raise ChainError(
+                f"the transaction to replace pays {over.max_fee / GWEI:.4g} gwei, and a replacement"
+                f" {least.max_fee / GWEI:.4g} at least, above the cap of {cap / GWEI:.4g}: wait, or"
+                " raise --max-fee-gwei (an operator: max_fee_gwei)"
+            )
     if cap is not None and fee > cap:
         if base >= cap:
             raise ChainError(

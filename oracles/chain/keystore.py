@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 3
 _CIPHER: Final = "aes-128-ctr"
+#: What every wallet derives: half of it decrypts, half of it is for the check sum.
+_KEY_BYTES: Final = 32
 #: Bytes that scrypt may take (128·n·r), and rounds of PBKDF2: far above what any wallet writes.
 _MOST_MEMORY: Final = 1 << 30
 _MOST_ROUNDS: Final = 50_000_000
@@ -71,7 +74,7 @@ def read_keystore(path: Path, passphrase: str) -> bytes:
     _check_kind(path, content)
     content["version"] = VERSION
     forms = [passphrase]
-    forms += [unicodedata.normalize(form, passphrase) for form in ("NFC", "NFD", "NFKC")]
+    forms += [unicodedata.normalize(form, passphrase) for form in ("NFC", "NFD", "NFKC", "NFKD")]
     for form in dict.fromkeys(forms):
         try:
             # An early wallet cut leading zeros off; the address below tells whether that is right.
@@ -130,12 +133,17 @@ def _load(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the keystore {path}: {error.strerror}") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no keystore: it is not in UTF-8") from error
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no keystore: it is not JSON ({error})") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no keystore: a JSON object is needed")
     # Some wallets write `Crypto`.
-    return {str(name).lower(): value for name, value in content.items()}
+    lowered = {str(name).lower(): value for name, value in content.items()}
+    if len(lowered) < len(content):
+        raise ConfigError(f"the keystore {path} is damaged: it has one section twice")
+    return lowered
 
 
 def _check_kind(path: Path, content: Mapping[str, Any]) -> None:
@@ -154,7 +162,18 @@ def _check_kind(path: Path, content: Mapping[str, Any]) -> None:
             f"the keystore {path} is encrypted with {crypto.get('cipher')!r}, which is not"
             f" supported: {_CIPHER} is needed"
         )
-    match crypto.get("kdf"), crypto.get("kdfparams"):
+    # Its check sum is of the encrypted key alone: another vector opens as another key.
+    vector = crypto.get("cipherparams")
+    vector = vector.get("iv") if isinstance(vector, dict) else None
+    if not (isinstance(vector, str) and re.fullmatch("(0[xX])?[0-9a-fA-F]{32}", vector)):
+        raise ConfigError(f"the keystore {path} is damaged: its `iv` is not 16 bytes")
+    if content.get("address") and stated_address(content) is None:
+        raise ConfigError(f"the keystore {path} is damaged: its `address` is none")
+    parameters = crypto.get("kdfparams")
+    length = parameters.get("dklen") if isinstance(parameters, dict) else None
+    if isinstance(parameters, dict) and length != _KEY_BYTES:
+        raise ConfigError(f"the keystore {path} has `dklen` {length!r}: {_KEY_BYTES} is needed")
+    match crypto.get("kdf"), parameters:
         case "scrypt", {"n": int(n), "r": int(r), "p": int(p)}:
             costly = 128 * n * r > _MOST_MEMORY or n * r * p > _MOST_MEMORY
         case "pbkdf2", {"c": int(rounds), "prf": "hmac-sha256"}:

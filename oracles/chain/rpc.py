@@ -59,14 +59,15 @@ _LONGEST_MESSAGE: Final = 300
 #: HTTP's own.
 _RATE_CODES: Final = frozenset({-32005, -32007, -32012, -32016, -32029, -32090, -32097, 429})
 _RATE_WORDS: Final = re.compile(
-    r"rate.?limit|too many requests|requests? (rate|per second)|compute units|throughput"
-    r"|daily (request|limit)|quota|capacity|throttl|try again (later|in)|over(loaded| capacity)",
+    r"rate.?limit|too many (requests|connections)|requests? (rate|per second)|compute units"
+    r"|throughput|daily (request|limit)|quota|capacity|throttl|(try|retry) again|please retry"
+    r"|over(loaded| capacity)|\bbusy\b|pool is full|exceeded the limit",
     re.IGNORECASE,
 )
 #: "You ask for too much at once": waiting does not help, asking for less does.
 _RANGE_WORDS: Final = re.compile(
     r"block range|range (is )?too|too (large|wide|many (results|blocks|logs))|more than \d+"
-    r"|exceeds? (the |max)|response size|\d+ blocks?\b|query timeout"
+    r"|exceeds? (the |max|limit)|response size|\d+ blocks?\b|query timeout"
     r"|limited to (?!\d+/sec)|^limit exceeded$",
     re.IGNORECASE,
 )
@@ -74,6 +75,12 @@ _RANGE_WORDS: Final = re.compile(
 _LAGGING_WORDS: Final = re.compile(
     r"header not found|unknown block|block not found|missing trie|not synced|syncing"
     r"|indexing is in progress|service unavailable|bad gateway|upstream|timed? ?out",
+    re.IGNORECASE,
+)
+#: "I do not have that block yet": it was asked for because it is there, so waiting helps.
+_BEHIND_WORDS: Final = re.compile(
+    r"beyond (the )?(current )?(head|latest)|after last|cannot be found|greater than (the )?latest"
+    r"|not (yet )?in sync|future block",
     re.IGNORECASE,
 )
 #: "I keep the state of the last blocks only", as pruned nodes word it.
@@ -84,7 +91,7 @@ _PRUNED_WORDS: Final = re.compile(
 )
 #: "I have this transaction": the same as a yes.
 _HELD_WORDS: Final = re.compile(
-    r"already (known|imported|exists|in)|known transaction|duplicate transaction|AlreadyKnown",
+    r"already[ _](known|imported|exists|in)|known transaction|duplicate transaction|AlreadyKnown",
     re.IGNORECASE,
 )
 _REVERT_WORDS: Final = re.compile(r"revert|VM (execution|Exception)", re.IGNORECASE)
@@ -211,12 +218,19 @@ class _UnfitError(NodeError):
         passes: whether it is worth waiting.
         after: seconds that it asks to wait.
         code: of its JSON-RPC error.
+        final: it says no, and would say so again.
     """
 
     def __init__(
-        self, message: str, *, passes: bool = True, after: float = 0.0, code: int | None = None
+        self,
+        message: str,
+        *,
+        passes: bool = True,
+        after: float = 0.0,
+        code: int | None = None,
+        final: bool = False,
     ) -> None:
-        super().__init__(message, code)
+        super().__init__(message, code, final=final)
         self.passes, self.after = passes, after
 
 
@@ -323,13 +337,15 @@ class _Node:
             return {"jsonrpc": "2.0", "id": None, "result": "0x" + keccak(hexstr=raw).hex()}
         code = code if isinstance(code, int) else None
         said = f"{self.name} refuses {method}: {message or problem!r} ({code})"
+        if _BEHIND_WORDS.search(message):
+            raise _UnfitError(said, code=code)
         if method == "eth_getLogs" and _RANGE_WORDS.search(message):
             raise NodeError(said, code, final=True)
         if code in _RATE_CODES or _RATE_WORDS.search(message):
             raise _UnfitError(said, code=code)
-        if code in _METHOD_MISSING or code == -32603 or _LAGGING_WORDS.search(message):
-            raise _UnfitError(said, passes=False, code=code)
-        raise NodeError(said, code, final=True)
+        lags = code in _METHOD_MISSING or code == -32603 or _LAGGING_WORDS.search(message)
+        # Whatever else it says: another node may do what this one does not.
+        raise _UnfitError(said, passes=False, code=code, final=not lags)
 
 
 def _fits(method: str, result: Any) -> bool:
@@ -418,7 +434,12 @@ class FallbackProvider(JSONBaseProvider):
             waits = [trouble for trouble in troubles if trouble.passes]
             if not waits or left <= 0 or self._gave_up:
                 self._gave_up = bool(waits)
-                raise NodeError("; ".join(map(str, troubles)), troubles[-1].code)
+                raise NodeError(
+                    "; ".join(map(str, troubles)),
+                    troubles[-1].code,
+                    # Who did not answer earlier may have done it.
+                    final=earlier is troubles[0] and all(each.final for each in troubles),
+                )
             if self._notify and not told and left < self._patience - SLOW:
                 told = True
                 self._notify(f"waiting: {waits[0]}")
@@ -629,7 +650,7 @@ def too_much(error: NodeError) -> bool:
     """Whether a node may have refused because too much was asked for at once."""
     if error.final:
         return True
-    if error.code is None or error.code in _RATE_CODES:
+    if error.code is None or error.code in _RATE_CODES or _BEHIND_WORDS.search(str(error)):
         return False
     return not 500 <= error.code < 600 or error.code in _TIMED_OUT
 

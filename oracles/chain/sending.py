@@ -7,7 +7,8 @@ its way is written down first, and `look` tells what became of it.
 Two kinds of programs use this. A command sends one transaction and waits for it (`deliver`): the
 next command with the same key looks first at what was left on its way, and replaces at its own
 nonce what no node knows any more, so that only one of the two can ever be mined. The operator's
-daemon has many on their way, keeps them in its journal, and looks at each once in a cycle.
+daemon and a provider's companion have many on their way, keep them in their journals, and look at
+each once in a cycle. Whoever shares a key on one machine takes turns at its `KeyDesk`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_typing import HexStr
@@ -38,9 +39,14 @@ if TYPE_CHECKING:
     from web3 import Web3
     from web3.types import TxReceipt
 
+GWEI: Final = 10**9
 #: Seconds to wait for a receipt.
 RECEIPT_TIMEOUT: Final = 180.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+#: Seconds after which a person is told why a command does nothing.
+_SOON: Final = 1.0
+#: How often gas is found to cost more than a transaction pays before nothing more is awaited.
+_DEAR_LOOKS: Final = 3
 #: How often a nonce that is used by now is found without a receipt before the transaction counts as
 #: overtaken: a node's index of receipts lags behind its state.
 OVERTAKEN_LOOKS: Final = 5
@@ -70,6 +76,16 @@ class Sent:
         """Its hash, which is known without any node."""
         return transaction_hash(self.signed)
 
+    @property
+    def max_fee(self) -> int:
+        """Most wei that it pays for a unit of gas."""
+        return int(_fields(self.signed)["maxFeePerGas"])
+
+    @property
+    def tip(self) -> int:
+        """The part of that which the block's maker gets at most, in wei."""
+        return int(_fields(self.signed)["maxPriorityFeePerGas"])
+
 
 class Pending:
     """What is on its way, in a file beside the key; in memory only where there is no file.
@@ -84,7 +100,19 @@ class Pending:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._sent: tuple[Sent, ...] = ()
-        if path is not None and path.exists():
+        self.read()
+
+    def read(self) -> None:
+        """Look at the file again: another command may have used it since.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        path = self._path
+        if path is None:
+            return
+        self._sent = ()
+        if path.exists():
             try:
                 self._sent = tuple(Sent(**each) for each in json.loads(path.read_text()))
             except (OSError, ValueError, TypeError) as error:
@@ -139,11 +167,13 @@ def desk_path(beside: Path, chain_id: int) -> Path:
 
 
 class KeyDesk:
-    """Where commands and a companion that use one key on one machine take turns.
+    """Where commands and a daemon (an operator's, or a companion) take turns with one key.
 
-    They may run at the same time: one waits while the other signs, neither takes the other's
-    nonce, and neither sends once more what the other has on its way. Where the folder cannot be
-    written to, everybody is alone: the contracts refuse what is done twice, and only gas is lost.
+    They may run on one machine at the same time: one waits while the other signs and sends, neither
+    takes the other's nonce, and neither sends once more what the other has on its way. A second
+    command waits until the first one is done; a daemon does not, since its duties have deadlines.
+    Where the folder cannot be written to, everybody is alone: the contracts refuse what is done
+    twice, and only gas is lost.
 
     Args:
         pending: file of what commands have on their way, see `Pending`; None for nobody else.
@@ -154,30 +184,58 @@ class KeyDesk:
         self._left: str | None = None
 
     @contextlib.contextmanager
-    def turn(self, patience: float | None = None) -> Iterator[None]:
-        """Use the key; whoever else wants to waits.
+    def turn(
+        self, patience: float | None = None, notify: Callable[[str], object] | None = None
+    ) -> Iterator[None]:
+        """Sign and send with the key; whoever else wants to waits.
 
         Args:
             patience: seconds to wait for one's turn; None for as long as it takes.
+            notify: called with a sentence when one has to wait.
 
         Raises:
             ChainError: it is not one's turn yet.
         """
-        handle = self._open()
+        with self._alone(".lock", "another program sends with this key", patience, notify):
+            yield
+
+    @contextlib.contextmanager
+    def command(self, notify: Callable[[str], object] | None = None) -> Iterator[None]:
+        """Be the only command that uses the key, from looking at the chain to the receipt.
+
+        Args:
+            notify: called with a sentence when one has to wait.
+        """
+        with self._alone(".command.lock", "another command uses this key", None, notify):
+            yield
+
+    @contextlib.contextmanager
+    def _alone(
+        self,
+        suffix: str,
+        why: str,
+        patience: float | None,
+        notify: Callable[[str], object] | None,
+    ) -> Iterator[None]:
+        handle = self._open(suffix)
         if handle is None:
             yield
             return
-        deadline = None if patience is None else time.monotonic() + patience
+        started, told = time.monotonic(), False
         try:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError as error:
-                    if deadline is not None and time.monotonic() >= deadline:
+                    waited = time.monotonic() - started
+                    if patience is not None and waited >= patience:
                         raise ChainError(
-                            "another program is sending with this key: its turn is first"
+                            f"{why}, and its turn is first: this is tried again"
                         ) from error
+                    if notify is not None and not told and waited >= _SOON:
+                        told = True
+                        notify(f"waiting for one's turn: {why}")
                     time.sleep(_FIRST_PAUSE)
                 except OSError:
                     break  # a file system without locks
@@ -186,27 +244,27 @@ class KeyDesk:
             os.close(handle)
 
     def leave(self, flight: Sequence[Sent]) -> None:
-        """Tell commands what the companion has on its way."""
+        """Tell commands what a daemon has on its way."""
         text = json.dumps([asdict(each) for each in flight])
         if self._pending is None or text == self._left:
             return
         with contextlib.suppress(OSError):
-            write_file(_beside(self._pending, ".companion"), text, private=True)
+            write_file(_beside(self._pending, ".daemon"), text, private=True)
             self._left = text
 
     def flight(self) -> list[Sent]:
-        """What the companion has on its way."""
-        return [] if self._pending is None else _read_sent(_beside(self._pending, ".companion"))
+        """What a daemon has on its way."""
+        return [] if self._pending is None else _read_sent(_beside(self._pending, ".daemon"))
 
     def commands(self) -> list[Sent]:
         """What commands have on their way."""
         return [] if self._pending is None else _read_sent(self._pending)
 
-    def _open(self) -> int | None:
+    def _open(self, suffix: str) -> int | None:
         if self._pending is None:
             return None
         try:
-            return os.open(_beside(self._pending, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            return os.open(_beside(self._pending, suffix), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
             return None
 
@@ -223,10 +281,14 @@ def _read_sent(path: Path) -> list[Sent]:
         return []
 
 
+def _fields(raw: bytes) -> dict[str, Any]:
+    return TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+
+
 def same_call(raw: bytes, to: str, data: bytes) -> bool:
     """Whether a signed transaction makes a call, whatever it pays for it."""
     try:
-        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        fields = _fields(raw)
     except Exception:
         # Whatever another program left there; the decoders raise what the bytes lead them to.
         return False
@@ -275,6 +337,7 @@ def deliver(
     sender: ChecksumAddress,
     pending: Pending,
     *,
+    handed: Callable[[], object] = lambda: None,
     timeout: float = RECEIPT_TIMEOUT,
     sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Sent, TxReceipt]:
@@ -284,6 +347,7 @@ def deliver(
         web3: connection.
         sender: whose transactions they are.
         pending: at least one.
+        handed: called once the node was handed it: others may use the key now.
         timeout: seconds.
         sleep: between two looks.
 
@@ -292,7 +356,8 @@ def deliver(
 
     Raises:
         NodeError: the node refuses it for good, and nothing was sent.
-        ChainError: something else used the nonce, or no receipt came in time.
+        ChainError: something else used the nonce, gas costs more than the transaction pays, or no
+            receipt came in time.
     """
     last, trouble = pending.sent[-1], ""
     doing = f"{last.what}, transaction {last.hash},"
@@ -302,13 +367,15 @@ def deliver(
     except NodeError as error:
         trouble = str(error)
         refusal = error if error.final else None
-    deadline, pause, overtaken = time.monotonic() + timeout, _FIRST_PAUSE, 0
+    handed()
+    deadline, pause, overtaken, dear = time.monotonic() + timeout, _FIRST_PAUSE, 0, 0
     while True:
         found: tuple[Sent, TxReceipt] | Fate | None = None
         try:
             found = look_at(web3, sender, pending.sent)
             if found is Fate.UNKNOWN and refusal is None:
                 rpc.broadcast(web3, last.signed)
+            dear = dear + 1 if base_above(web3, last) else 0
         except NodeError as error:
             trouble = str(error)
         if isinstance(found, tuple):
@@ -326,6 +393,8 @@ def deliver(
                 f"{doing} was overtaken by another transaction of {sender}, and none of it was"
                 " done: does another program send with this key? Run the command again"
             )
+        if dear == _DEAR_LOOKS:
+            raise ChainError(too_cheap(web3, last))
         if time.monotonic() >= deadline:
             raise ChainError(
                 f"{doing} is in no block after {timeout:.0f} s and may still be mined: look it up"
@@ -333,6 +402,32 @@ def deliver(
             )
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def base_above(web3: Web3, sent: Sent) -> int:
+    """What a unit of gas costs now, in wei, if that is more than a transaction pays; else 0.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    base = rpc.block(web3, "latest").get("baseFeePerGas") or 0
+    return base if base > sent.max_fee else 0
+
+
+def too_cheap(web3: Web3, sent: Sent) -> str:
+    """What becomes of a transaction that pays less than gas costs, and how to go on.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    base, pays = base_above(web3, sent) / GWEI, sent.max_fee / GWEI
+    return (
+        f"{sent.what} waits as transaction {sent.hash}: it pays at most {pays:.4g} gwei for a unit"
+        f" of gas, and gas costs {base:.4g} now. It is mined by itself once gas is as cheap. For it"
+        f" to be mined sooner, give the same command again with --max-fee-gwei {base * 1.5:.2g} or"
+        " more (an operator: max_fee_gwei): it takes the place of this one, so only one of them can"
+        " be mined"
+    )
 
 
 def await_receipt(

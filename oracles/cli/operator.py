@@ -48,18 +48,29 @@ def _sender(settings: Settings) -> Sender:
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
+    from oracles.chain.sending import desk_path
 
     signer = settings.signer()
     if signer is None:
         raise ConfigError("this needs a signing key: set keystore, private_key or remote_signer")
-    web3 = connect(settings.rpc, Deployment.load(settings.deployment).chain_id)
+    chain_id = Deployment.load(settings.deployment).chain_id
+    web3 = connect(settings.rpc, chain_id, notify=stderr.print)
     try:
         # A command may be the first thing that happens in the state folder.
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make {settings.state}: {error.strerror or error}") from error
-    pending = settings.state / "sent.json"
-    return watch(Sender(web3, signer, max_fee_gwei=settings.max_fee_gwei, pending=pending))
+    # Where the daemon takes its turns too.
+    pending = desk_path(settings.state / signer.address, chain_id)
+    return watch(
+        Sender(
+            web3,
+            signer,
+            max_fee_gwei=settings.max_fee_gwei,
+            pending=pending,
+            notify=stderr.print,
+        )
+    )
 
 
 @app.command()

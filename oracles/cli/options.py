@@ -78,7 +78,13 @@ class Session:
         beside = self.keystore or self.deployment_file.with_name(signer.address)
         pending = desk_path(beside, self.deployment().chain_id)
         return watch(
-            Sender(self.connect(), signer, max_fee_gwei=self.max_fee_gwei, pending=pending)
+            Sender(
+                self.connect(),
+                signer,
+                max_fee_gwei=self.max_fee_gwei,
+                pending=pending,
+                notify=stderr.print,
+            )
         )
 
     def _signer(self) -> Signer:

@@ -9,6 +9,7 @@ import structlog
 
 from oracles.chain.deployment import Deployment
 from oracles.chain.rpc import connect
+from oracles.chain.sending import KeyDesk, desk_path
 from oracles.errors import ConfigError, Reverted
 from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
@@ -124,7 +125,7 @@ class Daemon(Loop):
             deployment.exchange(web3),
             Contracts(oracle.domain, auctions.address),
             journal,
-            _outbox(settings, web3, signer, journal),
+            _outbox(settings, web3, signer, journal, deployment.chain_id),
             Failures(metrics.count_failure),
             metrics,
         )
@@ -349,7 +350,7 @@ class Daemon(Loop):
 
 
 def _outbox(
-    settings: Settings, web3: Web3, signer: Signer | None, journal: Journal
+    settings: Settings, web3: Web3, signer: Signer | None, journal: Journal, chain_id: int
 ) -> Outbox | DryRun:
     if signer is None:
         return DryRun()
@@ -359,4 +360,6 @@ def _outbox(
         journal.transactions,
         max_fee_gwei=settings.max_fee_gwei,
         replace_seconds=settings.replace_seconds,
+        # Where the operator's commands take their turns too.
+        desk=KeyDesk(desk_path(settings.state / signer.address, chain_id)),
     )

@@ -46,8 +46,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: EIP-7825.
 _GAS_CAP: Final = 1 << 24
-#: Nodes take a replacement that pays at least a tenth more.
-_BUMP_PERCENT: Final = 25
 _PLAIN_GAS: Final = 21_000
 #: Seconds to wait for one's turn with the key.
 _PATIENCE: Final = 5.0
@@ -228,11 +226,11 @@ class Outbox:
         except Reverted as error:
             log.warning("cancelled", duty=str(transaction.duty), reason=error.reason)
             request = {"to": self._address, "data": "0x", "value": 0, "gas": _PLAIN_GAS}
-        least = transaction.fee + transaction.fee * _BUMP_PERCENT // 100 + 1
+        least = transaction.fee + transaction.fee * fees.BUMP_PERCENT // 100 + 1
         cap = self._cap(transaction.duty)
         fee, tip = fees.quote(self._web3, cap)
         fee = max(fee, least)
-        tip = min(fee, max(tip, transaction.tip + transaction.tip * _BUMP_PERCENT // 100 + 1))
+        tip = min(fee, max(tip, transaction.tip + transaction.tip * fees.BUMP_PERCENT // 100 + 1))
         if fee > cap:
             log.error("stuck at the fee cap", duty=str(transaction.duty), nonce=transaction.nonce)
             self._log.update(replace(transaction, sent=self._clock()))

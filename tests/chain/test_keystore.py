@@ -64,7 +64,7 @@ def test_read__a_byte_order_mark_or_a_capital__does_not_matter(
     assert read_keystore(keyfile(content), PASSPHRASE) == SECRET
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC"])
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
 def test_read__a_passphrase_with_accents__opens_in_every_form(
     keyfile: Callable[..., Path], form: Any
 ) -> None:
@@ -111,6 +111,10 @@ def test_read__a_key_whose_leading_zeros_were_cut__is_that_key(
         (lambda c: c["crypto"].pop("mac"), "damaged"),
         (lambda c: c.update(crypto=[]), "damaged"),
         (lambda c: c.update(address="00" * 20), "but holds the key of 0x1563"),
+        (lambda c: c.update(address="zz" * 20), "its `address` is none"),
+        (lambda c: c["crypto"]["cipherparams"].update(iv="00" * 8), "its `iv` is not 16 bytes"),
+        (lambda c: c["crypto"]["kdfparams"].update(dklen=16), "`dklen` 16"),
+        (lambda c: c.update(Crypto={}), "one section twice"),
     ],
 )
 def test_read__another_kind_or_a_damaged_file__is_refused_by_name(

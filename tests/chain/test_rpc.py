@@ -107,6 +107,8 @@ def test_connect__another_chain__said(serve: Callable[[int, bytes], str]) -> Non
         (-32012, "credits limited to 6000/sec", False),  # QuickNode
         (-32016, "over rate limit", False),
         (429, "exceeded its compute units per second capacity", False),  # Alchemy
+        (-32005, "logs matched by query exceeds limit of 10000", True),  # Linea
+        (-32000, "block range extends beyond current head block", False),  # Besu
     ],
 )
 def test_too_much__refusals_of_logs_in_several_dialects__only_those_about_the_range(
@@ -117,3 +119,41 @@ def test_too_much__refusals_of_logs_in_several_dialects__only_those_about_the_ra
     with pytest.raises(NodeError) as caught:
         provider.make_request("eth_getLogs", [])  # type: ignore[arg-type]
     assert too_much(caught.value) is narrower
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (-32011, "network is busy"),
+        (-32000, "you have exceeded the limit"),
+        (-32052, "API key is not allowed to access blockchain"),
+        (-32002, "rejected due to project ID settings"),
+        (-32000, "Unauthorized: must authenticate"),
+        (-32046, "Cannot fulfill request"),
+        (19, "Temporary internal error. Please retry, trace-id: 12"),
+        (32, "Can't route your request to suitable provider"),
+        (-32801, "no historical RPC is available for this request"),
+        (-32000, "context deadline exceeded"),
+        (-32000, "EOF"),
+        (-32000, "backend is currently offline"),
+        (1, "words that nobody has heard of"),
+    ],
+)
+def test_fallback__first_node_refuses_in_any_words__second_is_asked(
+    serve: Callable[[int, bytes], str], code: int, message: str
+) -> None:
+    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+    refusing = serve(200, json.dumps(answer).encode())
+    provider = FallbackProvider([refusing, serve(200, json.dumps(GOOD).encode())], patience=0)
+    assert provider.make_request("eth_call", [{}])["result"] == "0x7a69"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("others", [[], [(503, b"overloaded")]])
+def test_fallback__sending_refused__final_only_where_every_node_said_so(
+    serve: Callable[[int, bytes], str], others: list[tuple[int, bytes]]
+) -> None:
+    answer = {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "nonce too low"}}
+    urls = [serve(*each) for each in others] + [serve(200, json.dumps(answer).encode())]
+    with pytest.raises(NodeError, match="nonce too low") as caught:
+        FallbackProvider(urls, patience=0).make_request("eth_sendRawTransaction", ["0x00"])  # type: ignore[arg-type]
+    assert caught.value.final is not bool(others)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +18,10 @@ from oracles.chain.rpc import connect
 from oracles.chain.signers import LocalSigner
 from oracles.chain.tokens import Erc20
 from oracles.errors import ChainError, NodeError, QmiaError
+from oracles.operator.duty import Kind
+from oracles.operator.journal import Journal
+from oracles.service.duty import Duty
+from oracles.service.outbox import Outbox
 from tests.support.anvil import Anvil
 from tests.support.chain import ACCOUNTS, CHAIN_ID, ETHER
 from tests.support.middleman import Middleman
@@ -227,3 +233,112 @@ def test_send__through_an_unruly_node__many_schedules(
     anvil: Anvil, between: Middleman, tmp_path: Path, seed: int
 ) -> None:
     pay_through(anvil, between, seed, tmp_path / "pending")
+
+
+def test_send__gas_dearer_than_it_pays__is_said_at_once_and_the_same_again_replaces_it(
+    anvil: Anvil, between: Middleman, tmp_path: Path
+) -> None:
+    poor = sender(anvil, between, tmp_path / "pending")
+    coin, to = token(poor), ACCOUNTS[5].address
+    capped = Sender(poor.web3, poor.signer, max_fee_gwei=5, pending=tmp_path / "pending")
+    dear = itertools.count()
+
+    def hook(method: str, params: list[Any], forward: Callable[[], Json]) -> Answer:
+        answer = forward()
+        # The first look at a block is for the fee of the transaction.
+        if method == "eth_getBlockByNumber" and params[0] == "latest" and next(dear) > 0:
+            answer["result"]["baseFeePerGas"] = hex(8 * 10**9)
+        return answer
+
+    anvil.rpc("evm_setAutomine", False)
+    try:
+        between.hook = hook
+        with pytest.raises(
+            ChainError, match=r"waits as .* costs 8 now.*--max-fee-gwei 12 "
+        ) as said:
+            capped.send(coin.transfer(to, 5))
+        first = sending.Pending(tmp_path / "pending").sent[-1]
+        assert first.hash in str(said.value)
+        with pytest.raises(ChainError, match="nothing was sent now"):
+            capped.send(coin.transfer(to, 6))
+        with pytest.raises(ChainError, match=r"above the cap of 5"):
+            capped.send(coin.transfer(to, 5))
+
+        def mined(method: str, params: list[Any], forward: Callable[[], Json]) -> Answer:
+            answer = hook(method, params, forward)
+            if method == "eth_sendRawTransaction":
+                anvil.rpc("evm_mine")
+            return answer
+
+        between.hook = mined
+        rich = Sender(poor.web3, poor.signer, max_fee_gwei=20, pending=tmp_path / "pending")
+        receipt = rich.send(coin.transfer(to, 5))
+    finally:
+        anvil.rpc("evm_setAutomine", True)
+    assert bytes(receipt["transactionHash"]).hex() != first.hash[2:]
+    assert coin.balance_of(to) == 5
+    assert not (tmp_path / "pending").exists()
+
+
+def test_desk__a_command_and_a_daemon_with_one_key__neither_takes_the_nonce_of_the_other(
+    anvil: Anvil, between: Middleman, tmp_path: Path
+) -> None:
+    path = sending.desk_path(tmp_path / "key", CHAIN_ID)
+    command = sender(anvil, between, path)
+    coin = token(command)
+    journal = Journal(tmp_path / "state", {})
+    daemon = Outbox(
+        connect([anvil.url], CHAIN_ID),
+        command.signer,
+        journal.transactions,
+        max_fee_gwei=100,
+        replace_seconds=60,
+        desk=sending.KeyDesk(path),
+    )
+    receivers = [Account.create().address for _ in range(5)]
+    anvil.rpc("evm_setAutomine", False)
+    try:
+        assert daemon.send(Duty(Kind.POST, 1, 1, 0), coin.transfer(receivers[0], 1))
+        with ThreadPoolExecutor(1) as pool:
+            waits = pool.submit(lambda: command.send(coin.transfer(receivers[1], 1)))
+            until(lambda: bool(sending.KeyDesk(path).commands()))
+            # The command waits for its receipt, and the daemon's duties do not wait for that.
+            for number in (2, 3, 4):
+                duty = Duty(Kind.POST, 1, 1, number)
+                assert daemon.send(duty, coin.transfer(receivers[number], 1))
+            anvil.rpc("evm_mine")
+            assert waits.result()["status"] == 1
+    finally:
+        anvil.rpc("evm_setAutomine", True)
+        journal.close()
+    assert [coin.balance_of(each) for each in receivers] == [1] * 5
+
+
+def test_desk__two_commands_with_one_key__one_waits_and_says_so(
+    anvil: Anvil, between: Middleman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_SOON", 0.0)
+    path, told = sending.desk_path(tmp_path / "key", CHAIN_ID), list[str]()
+    one = sender(anvil, between, path)
+    coin, to = token(one), Account.create().address
+    other = Sender(one.web3, one.signer, pending=path, notify=told.append)
+    anvil.rpc("evm_setAutomine", False)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            first = pool.submit(lambda: one.send(coin.transfer(to, 1)))
+            until(lambda: bool(sending.KeyDesk(path).commands()))
+            second = pool.submit(lambda: other.send(coin.transfer(to, 2)))
+            until(lambda: bool(told))
+            anvil.rpc("evm_setAutomine", True)
+            anvil.rpc("evm_mine")
+            assert first.result()["status"] == second.result()["status"] == 1
+    finally:
+        anvil.rpc("evm_setAutomine", True)
+    assert told == ["waiting for one's turn: another command uses this key"]
+    assert coin.balance_of(to) == 3
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    while not holds():
+        time.sleep(0.01)
