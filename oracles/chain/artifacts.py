@@ -18,6 +18,7 @@ CONTRACTS = (
     "DstFactory",
     "UsageLog",
     "MetricRegistry",
+    "ThresholdGate",
 )
 
 

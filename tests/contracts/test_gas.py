@@ -7,12 +7,15 @@ The figures are exact and reproducible, so any change shows. After a wanted one,
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eth_utils.crypto import keccak
 
+from tests.contracts.test_metric_registry import VERSION, WINDOW, Registry
+from tests.contracts.test_usage_log import ROOTS, Usage
 from tests.support.anvil import Anvil
 from tests.support.auction import (
     CASH,
@@ -82,6 +85,8 @@ def measure(chain: Anvil) -> dict[str, int]:
     failed = protocol.lead("roll").go("challenge")
     note("abort", protocol.do("abort", failed.id))
     note("reclaimBond, after an abort", failed.reclaim(0))
+    _object(Registry(protocol), note)
+    _use(Usage(protocol), note)
     return gas
 
 
@@ -194,6 +199,29 @@ def _claim(auction: Auction, note: Note) -> None:
     note("DST verify, 40 bids", chain.transact(token, "verify", proposal, NONE))
     place = auction.entries[whole].place
     note("DST claim", chain.transact(token, "claim", place))
+
+
+def _object(registry: Registry, note: Note) -> None:
+    """A metric is proposed, and one holder objects to two versions."""
+    document = bytes(range(1, 201)) * 10
+    note("propose a metric, document of 2 kB", registry.propose(document))
+    registry.propose()
+    note("lock DST", registry.do("lock", registry.token, 10))
+    version = hashlib.sha256(document).digest()
+    note("object, the first time", registry.do("object", version, registry.token))
+    note("object, to a second version", registry.do("object", VERSION, registry.token))
+    registry.chain.time += 2 * WINDOW
+    note("release DST", registry.do("release", registry.token))
+    note("returnBond", registry.do("returnBond", version))
+
+
+def _use(usage: Usage, note: Note) -> None:
+    """A model's publisher closes periods of its usage log."""
+    for number, (name, revenue) in enumerate(
+        (("the first", 100), ("with revenue", 100), ("without revenue", 0)), 1
+    ):
+        usage.protocol.chain.time += 60
+        note(f"UsageLog close, {name}", usage.close(number, ROOTS[number], revenue))
 
 
 def test_gas__of_the_main_calls__is_that_of_the_snapshot(anvil: Anvil) -> None:

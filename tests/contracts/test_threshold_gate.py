@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 
 from oracles.dataset import Binding, Manifest
 from oracles.dataset.manifest import Contents
-from tests.support.chain import Contract, reverts
+from tests.support.chain import Contract, Reverted, reverts
 
 if TYPE_CHECKING:
     from tests.support.auction import Protocol
@@ -20,9 +20,9 @@ LIMITS = {"minTokens": 1000, "minClean": 9000, "minMetadata": 0, "maxDuplicates"
 
 
 class Gate:
-    def __init__(self, protocol: Protocol, size: int = 20_000) -> None:
+    def __init__(self, protocol: Protocol, size: int = 20_000, judge: Any = None) -> None:
         self.chain = protocol.chain
-        judges = [self.chain.deploy("Judge") for _ in range(4)]
+        judges = [judge or self.chain.deploy("Judge") for _ in range(4)]
         self.contract: Contract = self.chain.deploy("ThresholdGate", *judges)
         contents = Contents(ROOT, size, ROOT, ROOT, 900, 90, ROOT, ROOT, facts=FACTS)
         binding = Binding(1, "0x" + "11" * 20, 1, "0x" + "22" * 20)
@@ -96,3 +96,14 @@ def test_prove__of_too_many_pages__reverts(protocol: Protocol) -> None:
     gate = Gate(protocol, 16_384**2 + 1)
     with reverts("PagesInvalid", 16_385):
         gate.prove(gate.proof())
+
+
+@pytest.mark.parametrize("kind", ["nobody", "no code", "precompile", "another contract"])
+def test_prove__where_the_verifier_is_none__reverts(protocol: Protocol, kind: str) -> None:
+    """Also identity, which answers with what it is asked, and a contract without such a call."""
+    addresses = {"nobody": "0x" + "00" * 20, "no code": "0x" + "77" * 20}
+    addresses |= {"precompile": "0x" + "00" * 19 + "04", "another contract": protocol.token.address}
+    gate = Gate(protocol, judge=addresses[kind])
+    with pytest.raises(Reverted):
+        gate.prove(gate.proof())
+    assert not gate.chain.call(gate.contract, "isProved", gate.name, LIMITS)
