@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from oracles.cli.explain import explain
 from oracles.cli.output import done_before, fail, stdout
-from oracles.errors import QmiaError
+from oracles.errors import QmiaError, Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         fail(f"there is no role {role!r}; the roles are {', '.join(ROLES)}")
     try:
         importlib.import_module(f"oracles.cli.{role}").app(args=rest, prog_name=f"qmia {role}")
+    except Reverted as error:
+        sentence = explain(error.error, error.arguments)
+        said = str(error) if sentence is None else f"{error.call}: {sentence}"
+        fail(f"{said}{done_before()}", error.exit_code)
     except QmiaError as error:
         fail(f"{error}{done_before()}", error.exit_code)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oracles.chain import packing
+from oracles.chain.auction import State
 from oracles.chain.client import receipt_events
 from oracles.chain.signers import LocalSigner
 from oracles.chain.typed_data import delivery_message
@@ -251,8 +252,13 @@ class Bids:
             parts: which of them, as bits.
 
         Raises:
-            ChainError: the contract refuses.
+            ChainError: the auction is not over, or the contract refuses.
         """
+        if self.view.state is State.OPEN:
+            raise ChainError(
+                f"auction {self.view.id} is still open: nothing is due before it is settled or"
+                " aborted"
+            )
         return [
             self._claim(record, parts)
             for record in self._known()

@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from oracles.cli import main
 from oracles.cli.explain import explain
 from oracles.cli.output import show, show_rows
+from oracles.errors import Reverted
 from oracles.when import moment, span
 
 DIGEST = "0x" + "ab" * 64
@@ -87,3 +89,18 @@ def test_explain__amounts__in_ether() -> None:
 
 def test_explain__unknown_error__is_left_to_speak_for_itself() -> None:
     assert explain("Unheard", {}) is None
+
+
+def test_main__contract_refuses__is_said_as_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(**_: object) -> None:
+        raise Reverted("reveal", "OutOfPhase", {"timestamp": 100, "from": 340, "to": 400})
+
+    monkeypatch.setattr("oracles.cli.provider.app", app)
+    with pytest.raises(SystemExit) as end:
+        main(["provider", "reveal", "1"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert end.value.code == 2
+    assert "qmia: reveal: too early: this opens" in said
+    assert "(in 4 min)" in said
