@@ -18,7 +18,16 @@ from typing import Any
 
 
 class QmiaError(Exception):
-    """Base of every error that is meant to be read by a user."""
+    """Base of every error that is meant to be read by a user.
+
+    Example:
+        >>> import qmia
+        >>> try:
+        ...     list(qmia.read_documents("nothing-here.jsonl"))
+        ... except qmia.QmiaError as error:
+        ...     print(error)
+        nothing-here.jsonl does not exist
+    """
 
     exit_code = 2
 

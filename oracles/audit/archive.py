@@ -95,6 +95,14 @@ class Archive:
 
     Raises:
         InputError: it cannot be read, or is no archive of this schema.
+
+    Example:
+        `qmia audit archive market.qmia-archive` writes one.
+
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> qmia.Archive(Path("market.qmia-archive")).header.chain_id
+        31337
     """
 
     def __init__(self, path: Path) -> None:

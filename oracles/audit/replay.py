@@ -262,7 +262,8 @@ def replay(source: Source, *, progress: Callable[[int], Any] = lambda _: None) -
         `qmia audit archive` writes the archive of a deployment.
 
         >>> import qmia
-        >>> replayed = qmia.replay(qmia.Archive("market.qmia-archive"))
+        >>> from pathlib import Path
+        >>> replayed = qmia.replay(qmia.Archive(Path("market.qmia-archive")))
         >>> replayed.findings()
         []
     """

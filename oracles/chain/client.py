@@ -53,6 +53,14 @@ class Sender:
         max_fee_gwei: never pay more than this for a unit of gas; None for no cap.
         pending: file that keeps what is on its way, so that the next command finds it.
         notify: called with a sentence when another program's turn with the key is first.
+
+    Example:
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> signer = qmia.LocalSigner.from_keystore(Path("me.json"), "the passphrase")
+        >>> sender = qmia.Sender(qmia.connect(["http://127.0.0.1:8545"]), signer)
+        >>> sender.address == signer.address
+        True
     """
 
     def __init__(

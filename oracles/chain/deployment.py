@@ -77,6 +77,15 @@ class Deployment:
         block: first block that can hold an event.
         contracts: by name.
         salt: of the addresses, 32 bytes in hexadecimal; empty if they do not follow from one.
+
+    Example:
+        `ape run deploy` writes the file.
+
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> deployment = qmia.Deployment.load(Path("deployment.json"))
+        >>> deployment.address("DataAuction").startswith("0x")
+        True
     """
 
     chain_id: int

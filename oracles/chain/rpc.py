@@ -510,6 +510,12 @@ def connect(
     Raises:
         ConfigError: an address is not HTTP.
         NodeError: no node answers, or they are on another chain.
+
+    Example:
+        >>> import qmia
+        >>> web3 = qmia.connect(["http://127.0.0.1:8545"])
+        >>> web3.eth.chain_id
+        31337
     """
     web3 = _over(FallbackProvider(urls, chain_id, patience=patience, notify=notify))
     try:

@@ -52,7 +52,17 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalSigner:
-    """A key held by this process (eth-account)."""
+    """A key held by this process (eth-account).
+
+    Example:
+        `qmia keygen me.json` makes a key.
+
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> signer = qmia.LocalSigner.from_keystore(Path("me.json"), "the passphrase")
+        >>> signer.address.startswith("0x")
+        True
+    """
 
     account: LocalAccount
 

@@ -195,6 +195,16 @@ class Terms:
         scoring: what operators do.
         durations: phase lengths.
         dst: participation tokens.
+
+    Example:
+        A buyer writes them as TOML (docs/buyers.md has a commented file). With `web3` of `connect`:
+
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> web3 = qmia.connect(["http://127.0.0.1:8545"])
+        >>> terms = qmia.load_terms(Path("terms.toml"), qmia.currencies(web3))
+        >>> terms.budget
+        600000000
     """
 
     token: str

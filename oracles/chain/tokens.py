@@ -12,6 +12,9 @@ from oracles.errors import ChainError
 from oracles.money import Currency, token_currency
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from web3 import Web3
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.client import Sender
@@ -64,6 +67,19 @@ class Erc20(_Token):
             return token_currency(self.symbol(), self.decimals(), self.address)
         except ChainError:
             return Currency(self.address, 0)
+
+
+def currencies(web3: Web3) -> Callable[[str], Currency]:
+    """What amounts of a settlement token are counted in, by the token's address.
+
+    Args:
+        web3: connection.
+
+    Example:
+        >>> import qmia
+        >>> currency = qmia.currencies(qmia.connect(["http://127.0.0.1:8545"]))
+    """
+    return lambda token: Erc20(web3, token).currency()
 
 
 def ensure_allowance(sender: Sender, token: Erc20, spender: str, amount: int) -> None:

@@ -621,6 +621,12 @@ def unpack(
     Raises:
         IntegrityError: wrong key, damage or forgery.
         InputError: larger than the limits, or not readable.
+
+    Example:
+        >>> import qmia
+        >>> packed = qmia.pack([qmia.Document("A note.")], "sold.qmia")
+        >>> [document.text for document in qmia.unpack("sold.qmia", packed.key, packed.contents)]
+        ['A note.']
     """
     with open_archive(path, contents) as archive:
         yield from archive.documents(key, limits)

@@ -16,6 +16,11 @@ class Document:
     Attributes:
         text: Unicode text, as submitted (not normalised).
         metadata: JSON-compatible fields: title, date, licence, language, source, …
+
+    Example:
+        >>> import qmia
+        >>> qmia.Document("The patient slept well.", {"language": "en"}).text
+        'The patient slept well.'
     """
 
     text: str

@@ -129,6 +129,12 @@ class EncryptionKey:
 
     Raises:
         InputError: not a secp256k1 secret.
+
+    Example:
+        >>> import qmia
+        >>> key = qmia.EncryptionKey.generate()
+        >>> len(key.public)
+        64
     """
 
     def __init__(self, secret: bytes) -> None:

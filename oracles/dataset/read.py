@@ -76,6 +76,13 @@ def read_documents(
     Raises:
         InputError: the path does not exist; or there is no list for findings, and data are lost
             or there is no document.
+
+    Example:
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> _ = Path("notes.txt").write_text("The patient slept well.")
+        >>> [document.text for document in qmia.read_documents("notes.txt")]
+        ['The patient slept well.']
     """
     root = Path(path)
     if not root.exists():

@@ -117,6 +117,12 @@ def open_store(name: str) -> Store:
     Raises:
         InputError: the name is none of these.
         StoreError: the folder cannot be created.
+
+    Example:
+        >>> import qmia
+        >>> cid = qmia.open_store("archives").put(b"a file")
+        >>> str(cid)
+        'bafkreidtmxictbq6glcsd6aitmakn6zs3lygcubfw2nvthi44u2qdocfyi'
     """
     if name.startswith(("https://", "http://")):
         return GatewayStore(name)

@@ -316,6 +316,19 @@ def estimate(
     Raises:
         InputError: there are no submissions, no text in the seed corpus or evaluation set, or the
             device is not there.
+
+    Example:
+        With real corpora leave `parameters` out; these make a tiny model for a first try.
+
+        >>> import qmia
+        >>> from oracles.impact import Architecture, Parameters, Recipe
+        >>> model = Architecture(vocabulary=300, context=16, width=16, layers=1, heads=2)
+        >>> tiny = Parameters(model=model, recipe=Recipe(steps=16, batch=4), seeds=(0,))
+        >>> seed = [qmia.Document("The train leaves at noon. " * 20)]
+        >>> held_out = [qmia.Document(f"Clinic {n} closes at five. " * 20) for n in range(9)]
+        >>> sets = {"north": [qmia.Document("The clinic opens at nine. " * 20)]}
+        >>> [provider.name for provider in qmia.estimate(seed, sets, held_out, tiny).providers]
+        ['north']
     """
     chosen = parameters or Parameters()
     if not submissions:

@@ -92,6 +92,12 @@ class BidBook:
 
     Args:
         root: directory; made for its owner only when the first record is saved.
+
+    Example:
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> list(qmia.BidBook(Path("bids")).all())
+        []
     """
 
     def __init__(self, root: Path) -> None:

@@ -97,6 +97,14 @@ class Buyer:
     Args:
         sender: connection and key.
         deployment: contracts.
+
+    Example:
+        With `deployment`, `sender` and `terms` as in the examples of these classes:
+
+        >>> import qmia
+        >>> key = qmia.EncryptionKey.generate()  # keep key.secret: it opens what you buy
+        >>> buyer = qmia.Buyer(sender, deployment)
+        >>> auction = buyer.create(terms, key, bounty=10**16)
     """
 
     def __init__(self, sender: Sender, deployment: Deployment) -> None:

@@ -59,6 +59,12 @@ class Limits:
         window: shortest time in which it must act (open, reveal, deliver), seconds.
         exposed: largest share of its data that operators may see, this auction's sample and those
             of earlier ones together.
+
+    Example:
+        >>> import qmia
+        >>> limits = qmia.Limits(bond=5 * 10**16, exposed=0.1)
+        >>> limits.window
+        3600
     """
 
     bond: int = 10**17
@@ -107,6 +113,17 @@ class Provider:
         book: bid book.
         store: where archives and manifests are published.
         limits: what the provider accepts from an auction's terms.
+
+    Example:
+        With `deployment` and `sender` as in the examples of these classes, and the auction's id:
+
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> book, store = qmia.BidBook(Path("bids")), qmia.open_store("archives")
+        >>> provider = qmia.Provider(sender, deployment, book, store, limits)
+        >>> prepared = provider.prepare(auction, Path("data.jsonl"), 120_000_000)
+        >>> provider.commit(prepared).record.index
+        0
     """
 
     def __init__(

@@ -28,6 +28,12 @@ class Settler:
     Args:
         sender: connection and key.
         deployment: contracts.
+
+    Example:
+        With `deployment` and `sender` as in the examples of these classes, once bids are revealed:
+
+        >>> import qmia
+        >>> qmia.Settler(sender, deployment).settle(auction)
     """
 
     def __init__(self, sender: Sender, deployment: Deployment) -> None:

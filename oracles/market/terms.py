@@ -190,6 +190,12 @@ def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
     Raises:
         InputError: unreadable, or a field is missing, unknown or out of range; all such fields are
             named.
+
+    Example:
+        >>> import qmia
+        >>> from pathlib import Path
+        >>> currency = qmia.currencies(qmia.connect(["http://127.0.0.1:8545"]))
+        >>> terms = qmia.load_terms(Path("terms.toml"), currency)
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))

@@ -31,6 +31,11 @@ class Bid:
 
     Raises:
         InputError: a negative index, cost or weight.
+
+    Example:
+        >>> import qmia
+        >>> qmia.Bid(0, cost=120_000_000, weight=qmia.WeightRule().weight(8200, 8400)).weight
+        688800000000000000
     """
 
     index: int

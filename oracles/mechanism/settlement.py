@@ -57,12 +57,18 @@ class Settlement(NamedTuple):
 
 
 def propose(bids: Iterable[Bid], *, beta: int, tranche: Fraction) -> Proposal:
-    """The one proposal that passes.
+    """The one proposal that passes: the last winner of each clock.
 
     Args:
         bids: revealed bids in any order, unique indices.
         beta: β.
         tranche: f in [0, 1].
+
+    Example:
+        >>> import qmia
+        >>> bids = [qmia.Bid(0, 10, 1), qmia.Bid(1, 20, 1), qmia.Bid(2, 30, 1)]
+        >>> qmia.propose(bids, beta=75, tranche=0).all
+        1
     """
     ordered = order_bids(bid for bid in bids if bid.weight and bid.cost <= beta)
 

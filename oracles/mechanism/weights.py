@@ -161,6 +161,13 @@ class WeightRule:
 
     Raises:
         InputError: a parameter is outside uint64, or a weight could exceed uint64.
+
+    Example:
+        A data set with q = 0.82 and φ = 0.84 weighs their product, 0.6888.
+
+        >>> import qmia
+        >>> qmia.WeightRule().weight(8200, 8400)
+        688800000000000000
     """
 
     family: Family = Family.POWER
