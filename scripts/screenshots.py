@@ -90,6 +90,7 @@ def _visit(browser: Browser, served: Served, market: Market, form: str, folder: 
     view("list", "")
     view("auction", "auction/1")
     view("account", f"account/{signer('ada').address}")
+    view("relay", "relay")
     view("buy-unconnected", "buy")
     someone.go("nothing")
     page.get_by_role("alert").wait_for()
@@ -126,10 +127,18 @@ def _visit(browser: Browser, served: Served, market: Market, form: str, folder: 
             page.locator("#upload").click()
             page.locator("#commit").wait_for()
         shot(name)
+        if name == "offer":
+            for summary in page.locator("summary").all():
+                summary.click()
+            page.fill("#advice-cost", "60")
+            shot("offer-unfolded")
     page.locator("#commit").click()
     page.locator("#step-commit a").wait_for()
     page.evaluate("location.hash = '#/bids'")
     page.locator(".card").first.wait_for()
+    # What a winner of the first auction sees, beside the bid that was made here.
+    page.set_input_files("#load", sorted((market.folder / "ada" / "bids").rglob("*.json")))
+    page.locator(".card").nth(1).wait_for()
     shot("bids")
     someone.context.close()
 

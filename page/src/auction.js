@@ -60,6 +60,16 @@ function terms(state, unit, [first, appeal]) {
   if (dst.supply) add("auction.dst", t("auction.dst.text", { supply: (dst.supply / 10n ** 18n).toString() }));
   const counts = { set: scoring.operatorSet, first: first.members.length, appeal: appeal.members.length };
   add("auction.operators", t("auction.operators.text", counts));
+  for (const [key, { members }] of [
+    ["auction.first", first],
+    ["auction.appeal", appeal],
+  ]) {
+    if (members.length)
+      add(
+        key,
+        members.flatMap((member) => [accountLink(member), " "]),
+      );
+  }
   add("auction.buyer", accountLink(state.created.args.buyer));
   return list;
 }

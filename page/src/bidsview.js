@@ -40,6 +40,8 @@ export async function bidsView(app) {
     );
   }
   cards.sort((a, b) => a.order - b.order);
+  const next = Math.min(...cards.map(({ until }) => until ?? Infinity));
+  if (next < Infinity) app.again(next - now);
   return [
     h("h1", {}, t("bids.title")),
     book.damaged() > 0 && h("p", { className: "error" }, t("bids.damaged", { count: book.damaged() })),
@@ -126,5 +128,5 @@ async function card(app, state, bid, now) {
     ),
   );
   const order = waiting ? until + 1e11 : (until ?? (["claim", "reclaim"].includes(next.step) ? 1e10 : 1e13));
-  return { node, order };
+  return { node, order, until };
 }

@@ -20,14 +20,23 @@ const BINARY = [
   [[0x52, 0x61, 0x72, 0x21], "RAR"],
   [[0xff, 0xfe], "UTF-16"],
   [[0xfe, 0xff], "UTF-16"],
+  [bytesOf("{\\rtf"), "RTF"],
+  [bytesOf("WARC/"), "WARC"],
+  [bytesOf("PARE"), "Parquet"],
+  [bytesOf("ARROW1"), "Arrow"],
+  [bytesOf("version https://git-lfs.github.com/spec/"), "git lfs"],
+  [bytesOf("/annex/objects/"), "git annex"],
 ];
-/** What the tools read in a way that this page has not, or do not read at all. All other endings are plain text. */
-const OTHERS = new Set(
-  (
-    "json parquet pq html htm xhtml warc wet pdf docx bz2 xz zst tar tgz tbz2 txz tzst doc rtf odt pages xls xlsx ods " +
-    "ppt pptx odp epub djvu arc wacz mht 7z rar lz4 br lzma z arrow feather avro orc pkl npy tfrecord h5 db"
-  ).split(" "),
-);
+/** Endings and how they are read. The tools may read others in ways of their own, so these are all. */
+const FORMS = new Map(
+  Object.entries({
+    lines: "jsonl ndjson jsonlines jl",
+    commas: "csv psv",
+    tabs: "tsv tab",
+    markdown: "md markdown mdx qmd rmd",
+    text: "txt text log rst org tex srt vtt",
+  }).flatMap(([form, ends]) => ends.split(" ").map((end) => [end, form])),
+).set("", "text");
 /** What file managers, version control and notebooks leave beside data. */
 const LITTER = new Set(
   (
@@ -35,7 +44,27 @@ const LITTER = new Set(
     ".gitignore .gitkeep .hg .svn .ipynb_checkpoints __pycache__ .idea .vscode"
   ).split(" "),
 );
-const isLitter = (name) => name.split("/").some((part) => LITTER.has(part) || part.startsWith("._"));
+const LEFT = /^\._|^~\$|^\.~lock\.|~$|\.sw[po]$|:Zone\.Identifier$/;
+const UNFINISHED = /\.(part|partial|crdownload|download|tmp|filepart)$/i;
+const isLitter = (name) => name.split("/").some((part) => LITTER.has(part) || LEFT.test(part));
+
+const FRONT = /^---[ \t]*\r?\n((?:[^\n]*\n)*?)(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/;
+const WORDS = "[\\p{L}\\p{N}][\\p{L}\\p{N} ,.()/_-]*";
+const LINE = new RegExp(`^([A-Za-z_][\\w-]*): +(?:(${WORDS})|"([\\p{L}\\p{N} ,.:()/_'-]*)") *\\r?$`, "u");
+
+/** Metadata between two lines of hyphens, where it is so plain that all readers of YAML take it alike. */
+function frontOf(text, refuse) {
+  const match = FRONT.exec(text);
+  if (!match) return [{}, text];
+  const front = new Map();
+  for (const line of match[1].split("\n").slice(0, -1)) {
+    const found = LINE.exec(line);
+    if (!found || front.has(found[1]) || ["file", "part"].includes(found[1])) refuse("front");
+    front.set(found[1], found[3] ?? found[2].trimEnd());
+  }
+  if (!front.size) refuse("front");
+  return [Object.fromEntries(front), text.slice(match[0].length)];
+}
 
 async function* plain(file, name, front) {
   if (file.size > RECORD) throw new Refused("long", name);
@@ -46,12 +75,12 @@ async function* plain(file, name, front) {
   } catch {
     throw new Refused("encoding", name);
   }
-  if (isBlank(text)) throw new Refused("blank", name);
-  // YAML at the beginning becomes metadata to the tools; without its end it is text to them, too.
-  if (front && /^---[ \t]*\r?\n/.test(text) && /\n(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/.test(text)) {
-    throw new Refused("front", name);
-  }
-  yield { text, metadata: { file: name } };
+  const refuse = (code) => {
+    throw new Refused(code, name);
+  };
+  const [metadata, body] = front ? frontOf(text, refuse) : [{}, text];
+  if (isBlank(body)) refuse("blank");
+  yield { text: body, metadata: { ...metadata, file: name } };
 }
 
 async function checkBeginning(file, name) {
@@ -88,11 +117,12 @@ async function* one(name, file, form = name) {
     yield* one(name, await gunzip(file, name), form.slice(0, -3));
     return;
   }
-  if (end === "zip" || OTHERS.has(end)) throw new Refused("form", name, 0, end);
+  const read = FORMS.get(end);
+  if (!read) throw new Refused("form", name, 0, end);
   await checkBeginning(file, name);
-  if (end === "jsonl" || end === "ndjson") yield* records(file, name);
-  else if (end === "csv" || end === "tsv") yield* rows(file, name, end === "tsv");
-  else yield* plain(file, name, end === "md" || end === "markdown");
+  if (read === "lines") yield* records(file, name);
+  else if (read === "commas" || read === "tabs") yield* rows(file, name, read === "tabs");
+  else yield* plain(file, name, read === "markdown");
 }
 
 /**
@@ -104,6 +134,7 @@ export async function* read(files, left = []) {
   const skip = (inside, name) => {
     if (isLitter(inside)) return left.push(name) > 0;
     if (inside.split("/").some((part) => part.startsWith("."))) throw new Refused("hidden", name);
+    if (inside.split("/").some((part) => UNFINISHED.test(part))) throw new Refused("unfinished", name);
     if (!inside.isWellFormed()) throw new Refused("name", name);
     return false;
   };

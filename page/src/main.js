@@ -28,7 +28,7 @@ const VIEWS = {
 };
 
 /** What all views share. `files` is where this site takes and gives files, or null. */
-const app = { deployment: null, chain: null, wallet: null, files: null, rpc: null, show, fail, run };
+const app = { deployment: null, chain: null, wallet: null, files: null, rpc: null, show, fail, run, again };
 
 async function json(name) {
   const answer = await fetch(name, { cache: "no-store" });
@@ -168,9 +168,25 @@ async function run(action) {
   }
 }
 
-let shown = 0;
+/** Show the view anew when a time of the chain has come, unless somebody is in the middle of something. */
+function again(seconds) {
+  clearTimeout(timer);
+  if (seconds > 86_400) return; // Timers of browsers end there, and nobody waits for that.
+  timer = setTimeout(
+    () => {
+      const entered = [...content().querySelectorAll("input")].some((input) => input.value);
+      if (entered || content().querySelector("details[open], button:disabled")) again(REPEAT);
+      else show();
+    },
+    Math.max(seconds + 3, REPEAT) * 1000,
+  );
+}
+
+const REPEAT = 20; // seconds; a node may be that late
+let [shown, timer] = [0, 0];
 async function show() {
   const turn = ++shown;
+  clearTimeout(timer);
   header();
   const [, name = "", id] = location.hash.split("/");
   const target = h("div", {}, h("p", { className: "busy", role: "status" }, t("busy.loading")));

@@ -190,6 +190,7 @@ class Offer {
       left.length > 0 && h("p", { className: "small" }, t("offer.left", { files: left.join(", ") })),
       samples > 0 && exposed > MUCH && h("p", { className: "warn" }, t("offer.exposed", { share: percent(exposed) })),
       h("details", {}, h("summary", {}, t("offer.preview")), h("ol", {}, list)),
+      h("p", { className: "small" }, t("offer.score")),
     ].filter(Boolean);
   }
 

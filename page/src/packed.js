@@ -138,7 +138,7 @@ export async function* members(file, name, skip) {
   let left = most(file);
   const seen = new Set();
   for (const { name: inside, flags, method, crc, packed, plain, mode, data } of found.entries) {
-    if (inside.endsWith("/")) continue;
+    if (inside.endsWith("/") && !plain) continue;
     if (mode && mode !== 0x8000) refuse("link", inside);
     if (skip(inside, `${name}/${inside}`)) continue;
     if (flags & 0x2061) refuse("encrypted", inside);

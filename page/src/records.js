@@ -2,6 +2,7 @@
 
 export const RECORD = 16 << 20;
 const DEPTH = 30;
+const DIGITS = 17; // of a double
 const BLANK = /^[\s\u001c-\u001f\u0085]*$/u;
 const SPACE = "[\\t-\\r\\u001c- \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
 const ENDS = new RegExp(`^${SPACE}|${SPACE}$`, "gu");
@@ -77,14 +78,20 @@ export function documentOf(text, others, refuse) {
 
 const TOKEN = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gu;
 
+/** Whether a number is the same to every reader: no integer beyond 2^53, nothing that a double cannot hold. */
+function isExact(token) {
+  const value = Number(token);
+  if (/^-?\d+$/.test(token)) return Number.isSafeInteger(value);
+  const digits = token.replace(/[eE].*|[-.]/g, "").replace(/^0+/, "");
+  return Number.isFinite(value) && (value !== 0 || !digits) && digits.replace(/0+$/, "").length <= DIGITS;
+}
+
 // JSON.parse keeps the last of two keys and rounds long numbers without a word, so the source is read as well.
 function strict(text, value, refuse) {
   let keys = 0;
   for (const [token, colon] of text.matchAll(TOKEN)) {
     if (token[0] === '"') keys += colon ? 1 : 0;
-    else if (/^-?\d+$/.test(token) ? !Number.isSafeInteger(Number(token)) : !Number.isFinite(Number(token))) {
-      refuse("number", token.slice(0, 40));
-    }
+    else if (!isExact(token)) refuse("number", token.slice(0, 40));
   }
   const count = (each, depth) => {
     if (typeof each === "string" && !each.isWellFormed()) refuse("surrogate");
@@ -99,8 +106,8 @@ function strict(text, value, refuse) {
   if (count(value, 0) !== keys) refuse("twice");
 }
 
-/** A document of one record. */
-function ofRecord(text, refuse) {
+/** A document of one record; `first` keeps the name of the field that was the text of the file's first one. */
+function ofRecord(text, first, refuse) {
   let record;
   try {
     record = JSON.parse(text);
@@ -111,7 +118,9 @@ function ofRecord(text, refuse) {
   if (record === null || typeof record !== "object" || Array.isArray(record)) refuse("object");
   const names = Object.keys(record);
   const key = textKey(names);
-  if (key === undefined || typeof record[key] !== "string") refuse("field", names.slice(0, 8).join(", "));
+  first.key ??= key;
+  if (key === undefined || key !== first.key || typeof record[key] !== "string")
+    refuse("field", names.slice(0, 8).join(", "));
   if (isBlank(record[key])) refuse("blank");
   const { [key]: body, ...others } = record;
   return documentOf(body, others, refuse);
@@ -119,12 +128,13 @@ function ofRecord(text, refuse) {
 
 /** Documents of JSON lines. */
 export async function* records(file, name) {
+  const first = {};
   for await (const [text, number] of lines(file, name)) {
     const refuse = (code, detail) => {
       throw new Refused(code, name, number, detail);
     };
     if (3 * text.length > RECORD && new TextEncoder().encode(text).length > RECORD) refuse("long");
     if (/^[ \t\r]*$/.test(text)) continue;
-    yield ofRecord(text, refuse);
+    yield ofRecord(text, first, refuse);
   }
 }

@@ -71,8 +71,9 @@ export async function* rows(file, name, tabs) {
     if (!row) start = number;
     if (tabs && line.includes('"')) refuse("quote");
     if (!header && !row && !tabs) {
-      const counts = DELIMITERS.map((each) => line.split(each).length);
-      delimiter = DELIMITERS[counts.indexOf(Math.max(...counts))];
+      const found = DELIMITERS.filter((each) => line.includes(each));
+      if (found.length > 1 || line.startsWith("sep=")) refuse("header");
+      delimiter = found[0] ?? ",";
     }
     row ??= new Row(delimiter);
     if (!row.take(line, refuse)) {
@@ -83,7 +84,7 @@ export async function* rows(file, name, tabs) {
     row = null;
     if (!header) {
       header = fields.map(strip);
-      if (!header.length || number > 1 || fields.some((each) => ODD.test(each))) refuse("header");
+      if (!strip(fields.join("")) || number > 1 || fields.some((each) => ODD.test(each))) refuse("header");
       if (new Set(header).size < header.length) refuse("twice");
       key = textKey(header);
       if (key === undefined) refuse("field", header.slice(0, 8).join(", "));

@@ -89,6 +89,8 @@ export default {
   "auction.agreement.text":
     "ein Vertragstext mit dem Prüfwert {digest}; lesen Sie den Text, den der Käufer veröffentlicht hat, bevor Sie bieten",
   "auction.agreement.none": "kein Vertragstext",
+  "auction.first": "Wer bewertet",
+  "auction.appeal": "Wer Einsprüche hört",
   "auction.buyer": "Käufer",
   "auction.operators": "Prüfer",
   "auction.operators.text": "Gruppe {set}: {first} bewerten, {appeal} entscheiden über Einsprüche",
@@ -127,12 +129,14 @@ export default {
   "offer.connect": "Verbinden Sie zuerst eine Wallet: das Gebot gehört ihrem Konto.",
   "offer.files": "1. Daten wählen",
   "offer.files.text":
-    "Ein Ordner, oder Dateien: Text (.txt, .md, jede Datei mit reinem Text), JSON Lines (.jsonl) oder Tabellen (.csv, .tsv) mit einem Feld `text`, auch in .zip oder .gz. Sie verlassen diesen Rechner nicht: sie werden hier verschlüsselt. Für andere Formen (Parquet, PDF, Word, HTML) gibt es den Befehl `qmia provider commit`.",
+    "Ein Ordner, oder Dateien: Text (.txt, .md, .log und ähnliche), JSON Lines (.jsonl) oder Tabellen (.csv, .tsv) mit einem Feld `text`, auch in .zip oder .gz. Sie verlassen diesen Rechner nicht: sie werden hier verschlüsselt. Für andere Formen (Parquet, PDF, Word, HTML) gibt es den Befehl `qmia provider commit`.",
   "offer.choose": "Dateien",
   "offer.folder": "Ein Ordner",
   "offer.packing": "Wird verschlüsselt: {documents} Dokumente",
   "offer.cancel": "Anhalten",
   "offer.packed": "{documents} Dokumente, {size}; {pages} Seiten, von denen die Prüfer {seen} sehen ({share}).",
+  "offer.score":
+    "Wie sie bewertet werden: `qmia quality score my-data/ --report score.html` sagt es vorher, und warum. Die Seite kann das nicht; sauberer Text, wenige Wiederholungen und gefüllte Metadaten helfen.",
   "offer.preview": "Die ersten Dokumente, wie sie gelesen werden",
   "offer.price": "2. Preis nennen",
   "offer.price.text":
@@ -494,7 +498,7 @@ export default {
   "offer.agree.other": "Das ist ein anderer Text als der der Auktion.",
   "offer.left": "Ausgelassen, weil Programme es neben Daten hinterlassen: {files}",
   "offer.exposed":
-    "Mit den Stichproben früherer Auktionen sähen die Prüfer {share} dieser Daten, bevor sie gekauft sind. Bieten Sie mehr Daten an, oder in einer Auktion mit kleineren Stichproben, wenn das zu viel ist.",
+    "Die Prüfer sähen {share} dieser Daten, bevor sie gekauft sind, die Stichproben früherer Auktionen eingerechnet. Ist das zu viel, bieten Sie mehr Daten an, oder wählen Sie eine Auktion mit kleineren Stichproben.",
   "advice.title": "Was Sie verlangen sollten, wenn Ihnen Ertragsanteile weniger wert sind als Geld",
   "advice.text":
     "Ein Teil der Belohnung besteht aus Anteilen am Ertrag des Modells. Ist Ihnen einer weniger wert als sein Nennwert, kann es Geld kosten, nur die eigenen Kosten zu verlangen. Hier steht, was Sie stattdessen verlangen sollten.",
@@ -545,6 +549,7 @@ export default {
     "Diese Auktion hält durch Token fest, wer teilnahm. Sie sind noch nicht gezählt; das darf jeder mit `qmia buyer dst`.",
   "do.transfer": "Übertragen",
   "do.dst": "Die Teilnahme-Token nehmen",
+  "refused.unfinished": "dem Namen nach ist sie unfertig. Laden oder schreiben Sie sie zu Ende.",
   "refused.large": "diese Auktion wird als Ganzes bewertet; dafür darf ein Datensatz bis zu 64 MiB haben.",
   "refused.return": "ein Wagenrücklauf mitten in einer Zeile. Sichern Sie die Tabelle neu.",
   "refused.quote": "ein Anführungszeichen ist nicht so, wie CSV es hat, oder wird nie geschlossen.",
@@ -558,5 +563,5 @@ export default {
   "refused.encrypted": "das Archiv ist verschlüsselt. Entpacken Sie es vorher.",
   "refused.same": "das Archiv hat zwei Dateien eines Namens: {detail}.",
   "refused.front":
-    "sie beginnt mit YAML zwischen zwei Zeilen aus Bindestrichen. Nehmen Sie den Befehl `qmia provider commit`, oder nehmen Sie diesen Teil heraus.",
+    "ihre Metadaten zwischen zwei Zeilen aus Bindestrichen sind mehr als einfache Namen und Werte. Nehmen Sie den Befehl `qmia provider commit`, oder nehmen Sie sie heraus.",
 };

@@ -83,6 +83,8 @@ export default {
   "auction.agreement.text":
     "a contract text with the digest {digest}; read the text that the buyer published before you commit",
   "auction.agreement.none": "no contract text",
+  "auction.first": "Who scores",
+  "auction.appeal": "Who hears appeals",
   "auction.buyer": "Buyer",
   "auction.operators": "Operators",
   "auction.operators.text": "set {set}: {first} score, {appeal} hear appeals",
@@ -121,12 +123,14 @@ export default {
   "offer.connect": "Connect a wallet first: your bid belongs to its account.",
   "offer.files": "1. Choose your data",
   "offer.files.text":
-    "A folder, or files: text (.txt, .md, any file of plain text), JSON Lines (.jsonl) or tables (.csv, .tsv) with a field `text`, also in .zip or .gz. They do not leave this computer: they are encrypted here. For other forms (Parquet, PDF, Word, HTML) use the command `qmia provider commit`.",
+    "A folder, or files: text (.txt, .md, .log and the like), JSON Lines (.jsonl) or tables (.csv, .tsv) with a field `text`, also in .zip or .gz. They do not leave this computer: they are encrypted here. For other forms (Parquet, PDF, Word, HTML) use the command `qmia provider commit`.",
   "offer.choose": "Files",
   "offer.folder": "A folder",
   "offer.packing": "Encrypting: {documents} documents",
   "offer.cancel": "Stop",
   "offer.packed": "{documents} documents, {size}; {pages} pages, of which the operators see {seen} ({share}).",
+  "offer.score":
+    "How they will score: `qmia quality score my-data/ --report score.html` says it beforehand, and why. The page cannot; clean text, few repetitions and filled metadata help.",
   "offer.preview": "The first documents, as they will be read",
   "offer.price": "2. Name your price",
   "offer.price.text":
@@ -476,7 +480,7 @@ export default {
   "offer.agree.other": "This is another text than the auction's.",
   "offer.left": "Left out, since programs leave it beside data: {files}",
   "offer.exposed":
-    "With the samples of earlier auctions, operators would see {share} of these data before they are bought. Offer more data, or an auction with smaller samples, if that is too much.",
+    "Operators would see {share} of these data before they are bought, samples of earlier auctions included. If that is too much, offer more data, or choose an auction with smaller samples.",
   "advice.title": "What to ask, if revenue shares are worth less to you than money",
   "advice.text":
     "Part of the reward is paid in shares of the model's revenue. If one of them is worth less to you than its face, asking for your cost alone can lose money. This says what to ask instead.",
@@ -526,6 +530,7 @@ export default {
     "This auction records who took part by tokens. They are not counted yet; anybody may do that with `qmia buyer dst`.",
   "do.transfer": "Transfer",
   "do.dst": "Take the participation tokens",
+  "refused.unfinished": "by its name it is unfinished. Fetch or write it to its end.",
   "refused.large": "this auction is scored as a whole, which takes data sets of up to 64 MiB.",
   "refused.return": "a carriage return within a line. Save the table anew.",
   "refused.quote": "a quotation mark is not as CSV has it, or is never closed.",
@@ -539,5 +544,5 @@ export default {
   "refused.encrypted": "the archive is encrypted. Unpack it first.",
   "refused.same": "the archive has two files of one name: {detail}.",
   "refused.front":
-    "it begins with YAML between two lines of hyphens. Use the command `qmia provider commit`, or take that part out.",
+    "its metadata, between two lines of hyphens, are more than plain names and values. Use the command `qmia provider commit`, or take them out.",
 };

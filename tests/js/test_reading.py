@@ -22,6 +22,7 @@ PIECES = (
     *("plain words", "Zoë ", "中文 ", "\U0001d41b ", "é e\u0301 ", " ", "\t", '"', "\\", "/"),
     *("\u2028", "\u0085", "\u00a0", "\ufeff", "\u001c", "\u0000", "\u007f", "ﬁ", "\u200b", "\r"),
 )
+CONTROLS = ("\u001c", "\u0000", "\u007f")
 NUMBERS = (
     *("0", "-0", "-0.0", "1.0", "1e21", "1E5", "5e-324", "0.1", "123456.789e3", "1e400", "1e-400"),
     *("9007199254740991", "9007199254740992", "9007199254740993", "-9007199254740993", "1e2"),
@@ -50,7 +51,9 @@ NAMES = (
 
 
 def _text(chance: random.Random) -> str:
-    return "".join(chance.choices(PIECES, k=chance.randrange(6)))
+    # A control character makes the page refuse the whole file, so they are few.
+    pieces = PIECES if chance.random() < 0.1 else [p for p in PIECES if p not in CONTROLS]
+    return "".join(chance.choices(pieces, k=chance.randrange(6)))
 
 
 def _string(chance: random.Random) -> str:
@@ -117,23 +120,39 @@ def _rows(chance: random.Random, delimiter: str) -> str:
     return chance.choice(("\n", "\n", "\r\n")).join(rows) + chance.choice(("", "\n"))
 
 
+def _front(chance: random.Random) -> str:
+    values = ("Ada", "no", "2021-01-01", "a, b (c)", '"with: colon"', "Zoë 7", "- x", "[a]", "a: b")
+    ends = ("", "", "", " ", " # x", "\r", "\t")
+    names = ("title", "date", "a_b", "lang", "file", "é")
+    lines = [
+        f"{chance.choice(names)}:{chance.choice((' ', '  '))}"
+        f"{chance.choice(values[:6] if chance.random() < 0.9 else values)}{chance.choice(ends)}"
+        for _ in range(chance.randrange(1, 4))
+    ]
+    end = chance.choice(("---\n", "...\n", "--- \r\n", "---"))
+    return "\n".join(["---", *lines, end])
+
+
 def _content(chance: random.Random, form: str) -> bytes:
-    if form in ("jsonl", "ndjson", "JSONL"):
+    if form in ("jsonl", "ndjson", "JSONL", "jl"):
         end = chance.choice(("\n", "\n", "\r\n"))
         content = end.join(_record(chance) for _ in range(chance.randrange(1, 4)))
-    elif form in ("csv", "CSV"):
+    elif form in ("csv", "CSV", "psv"):
         content = _rows(chance, chance.choice(",,,;|\t"))
-    elif form == "tsv":
+    elif form in ("tsv", "tab"):
         content = _rows(chance, "\t")
     else:
         content = "some words " + _text(chance) + chance.choice(("", "\n", "\r\n"))
     if form == "md" and chance.random() < 0.3:
-        content = chance.choice(("---\n", "--- \r\na: b\n---\n", "---\n---\n", "----\n")) + content
+        content = chance.choice(("---\n", "---\n---\n", "----\n", *[_front(chance)] * 4)) + content
     mark = "\ufeff" if chance.random() < 0.1 else ""
     return (mark + content).encode("utf-8")
 
 
-FORMS = ("jsonl", "jsonl", "ndjson", "JSONL", "csv", "csv", "CSV", "tsv", "txt", "md", "log")
+FORMS = (
+    *("jsonl", "jsonl", "ndjson", "JSONL", "jl", "csv", "csv", "CSV", "psv", "tsv", "tab"),
+    *("txt", "md", "log", "tmp", "txt~"),
+)
 
 
 def _zip(chance: random.Random) -> bytes:

@@ -300,3 +300,34 @@ def test_agreement__must_be_the_text_of_the_auction(
     someone.page.set_input_files("#agreement", text)
     someone.page.locator("#files").wait_for()
     assert "A step of this auction lasts only" in someone.page.inner_text("main")
+
+
+def test_bids__when_the_next_step_has_come__are_shown_anew_by_themselves(
+    market: Market, auction: int, person: Callable[..., Person]
+) -> None:
+    provider = market.provider("page")
+    provider.commit(provider.prepare(auction, market.data("page"), 60_000_000))
+    record = next((market.folder / "page" / "bids").rglob("*.json"))
+    someone = person("page")
+    someone.page.clock.install()
+    someone.go("bids").connect()
+    someone.page.set_input_files("#load", record)
+    someone.page.locator('[data-step="wait-open"]').wait_for()
+    phases = market.deployment.auction(market.web3).phases(auction)[1]
+    market.jump(phases.open_start)
+    someone.page.clock.fast_forward(1_100_000)
+    someone.page.locator('[data-step="open"]').wait_for()
+
+
+def test_account__without_ether__is_told_before_its_wallet_is_asked(
+    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    someone = person("page")
+    offer(someone, auction, documents(tmp_path), "60")
+    market.anvil.set_balance(signer("page").address, 10**15)
+    someone.button(COMMIT).click()
+    assert "too little ether" in said(someone.page)
+    assert "eth_sendTransaction" not in someone.asked
+    market.anvil.set_balance(signer("page").address, 10**18)
+    someone.button(COMMIT).click()
+    someone.page.get_by_text("Your bid is in.").wait_for()

@@ -132,8 +132,8 @@ def test_safe__sells_by_transaction_files__then_takes_and_transfers_what_it_got(
             }
             answer = someone.ask("eth_sendTransaction", [sent])
             assert "result" in answer, answer
-            receipt = someone.ask("eth_getTransactionReceipt", [answer["result"]])
-            assert receipt["result"]["status"] == "0x1", receipt
+            receipt = market.web3.eth.wait_for_transaction_receipt(answer["result"])
+            assert receipt["status"] == 1, receipt
 
     def step(name: str) -> None:
         someone.go("bids")
