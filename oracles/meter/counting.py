@@ -2,7 +2,8 @@
 
 A server's `usage` is taken where it is possible for the text that passed: a token is at least one
 byte, and rarely more than 32. With a tokenizer of the model the server's number must be within a
-tenth of our own. What was aborted has no `usage`, so it is counted.
+tenth of our own. Of the request it may say up to what all of it would be, because a template can
+use any part, and pictures are in no text. What was aborted has no `usage`, so it is counted.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from oracles.meter.events import Basis
@@ -58,34 +60,71 @@ def tokenizer(path: Path) -> Counter:
     return lambda text: len(made.encode(text, add_special_tokens=False).ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, as far as tokens are counted of it.
+
+    Attributes:
+        text: of prompt, input or messages, of tools, and of what they were called with.
+        ids: tokens of the prompt that are given as numbers.
+        whole: the request itself.
+        echoed: prompts that the answer repeats, which is no answer.
+    """
+
+    text: str
+    ids: int = 0
+    whole: str = ""
+    echoed: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Passed:
     """Text of one request and its answer, as far as it left.
 
     Attributes:
-        asked: text of the request.
+        asked: the request.
         said: parts of the answer that left.
         usage: the server's last word on tokens, if any.
     """
 
-    asked: str
+    asked: Asked
     said: list[str] = field(default_factory=list)
     usage: Any = None
 
     def tokens(self, count: Counter | None) -> tuple[int, int, Basis]:
         """Tokens in and out, and whose count it is."""
-        asked, answer = _whole(self.asked), _whole("".join(self.said))
-        own = count or estimate
-        ours = (own(asked), own(answer))
+        own, asked = count or estimate, self.asked
+        question, answer = _whole(asked.text), "".join(self.said)
+        for prompt in asked.echoed:
+            answer = answer.replace(prompt, "")
+        answer = _whole(answer)
+        ours = (own(question) + asked.ids, own(answer))
         theirs = _usage(self.usage)
         if theirs is None:
             return (*ours, "counted")
-        texts = (asked, answer)
-        possible = all(
-            _possible(t, o, len(text.encode()), exact=count is not None)
-            for t, o, text in zip(theirs, ours, texts, strict=True)
-        )
+        if count is None:
+            least = len(question.encode()) // _LONGEST_TOKEN + asked.ids
+            most = max(len(_whole(asked.whole).encode()), len(question.encode())) + _TEMPLATE
+            size = len(answer.encode())
+            possible = (
+                least <= theirs[0] <= most
+                and size // _LONGEST_TOKEN <= theirs[1] <= size + _TEMPLATE
+            )
+        else:
+            possible = _near(theirs[1], ours[1]) and (
+                _near(theirs[0], ours[0])
+                # Looked at last: it is long.
+                or ours[0] < theirs[0] <= _most(own(_whole(asked.whole)) + asked.ids)
+            )
         return (*theirs, "usage") if possible else (*ours, "counted")
+
+
+def _most(tokens: int) -> int:
+    return tokens + tokens // _SHARE + _TEMPLATE
+
+
+def _near(theirs: int, ours: int) -> bool:
+    return abs(theirs - ours) <= ours // _SHARE + _TEMPLATE
 
 
 def _whole(text: str) -> str:
@@ -102,21 +141,21 @@ def _usage(value: Any) -> tuple[int, int] | None:
     return None
 
 
-def _possible(theirs: int, ours: int, size: int, *, exact: bool) -> bool:
-    if exact:
-        return abs(theirs - ours) <= ours // _SHARE + _TEMPLATE
-    return size // _LONGEST_TOKEN <= theirs <= size + _TEMPLATE
-
-
-def asked(body: Any) -> str:
-    """Text of a request: prompt, input, or all messages."""
+def asked(body: Mapping[str, Any]) -> Asked:
+    """What of a request is counted."""
     parts: list[str] = []
     _texts(body.get("messages"), parts)
+    ids = 0
     for name in ("prompt", "input", "instructions"):
         _texts(body.get(name), parts)
-    if tools := body.get("tools"):
-        parts.append(json.dumps(tools))
-    return "\n".join(parts)
+        ids += _numbers(body.get(name))
+    tools = (body.get(name) for name in ("tools", "functions"))
+    parts += [json.dumps(each) for each in tools if each]
+    echoed: list[str] = []
+    if body.get("echo"):
+        _texts(body.get("prompt"), echoed)
+    whole = json.dumps(body, ensure_ascii=False)
+    return Asked("\n".join(parts), ids, whole, tuple(filter(None, echoed)))
 
 
 def _texts(value: Any, parts: list[str]) -> None:
@@ -128,6 +167,32 @@ def _texts(value: Any, parts: list[str]) -> None:
     elif isinstance(value, dict):
         for name in _TEXTS:
             _texts(value.get(name), parts)
+        parts += _calls(value)
+
+
+def _numbers(value: Any) -> int:
+    """Numbers in a list, or in lists in it: tokens by their place in the vocabulary."""
+    if not isinstance(value, list):
+        return 0
+    return sum(_numbers(each) if isinstance(each, list) else type(each) is int for each in value)
+
+
+def _calls(place: Mapping[str, Any]) -> list[str]:
+    """Names and arguments of the tools that a message, or a piece of one, calls.
+
+    Only these are written by the model. What stands around them in each piece of a stream is many
+    times as long.
+    """
+    found = place.get("tool_calls")
+    calls = [call for call in found if isinstance(call, dict)] if isinstance(found, list) else []
+    called = [call.get(kind) for call in calls for kind in ("function", "custom")]
+    return [
+        text
+        for each in (*called, place.get("function_call"))
+        if isinstance(each, dict)
+        for name in ("name", "arguments", "input")
+        if isinstance(text := each.get(name), str)
+    ]
 
 
 def said(answer: Any) -> str:
@@ -140,6 +205,5 @@ def said(answer: Any) -> str:
         for place in (choice, choice.get("delta"), choice.get("message")):
             if isinstance(place, dict):
                 parts += [text for name in _TEXTS if isinstance(text := place.get(name), str)]
-                if calls := place.get("tool_calls"):
-                    parts.append(json.dumps(calls))
+                parts += _calls(place)
     return "".join(parts)

@@ -357,7 +357,8 @@ class Proxy:
             finally:
                 await reply.aclose()
             return Response(refusal, reply.status_code, _headers(reply.headers))
-        if ask.stream:
+        # A server that does not stream answers at once, whatever was asked for.
+        if ask.stream and not reply.headers.get("content-type", "").startswith("application/json"):
             return _Stream(self, ask, reply)
         return await self._whole(ask, reply)
 
@@ -393,7 +394,10 @@ class Proxy:
             raise InputError(f"the request is not JSON: {error}") from error
         if not isinstance(content, dict) or not isinstance(content.get("model"), str):
             raise InputError("the request must be a JSON object that names a `model`")
-        stream = content.get("stream") is True
+        stream = content.get("stream")
+        if not (stream is None or isinstance(stream, bool)):
+            # A server may take `1` or `"true"` for yes, and answer what is not expected here.
+            raise InputError("`stream` must be true or false")
         options = content.get("stream_options")
         wants_usage = isinstance(options, dict) and options.get("include_usage") is True
         if stream:
@@ -401,7 +405,10 @@ class Proxy:
                 **(options if isinstance(options, dict) else {}), "include_usage": True
             }  # fmt: skip
         customer = customer_hash(self._salt, request.headers.get("authorization", ""))
-        return _Ask(content["model"], customer, stream, content, wants_usage)
+        try:
+            return _Ask(content["model"], customer, bool(stream), content, wants_usage)
+        except RecursionError as error:
+            raise InputError("the request is nested too deeply") from error
 
     async def _whole(self, ask: _Ask, reply: httpx.Response) -> Response:
         try:

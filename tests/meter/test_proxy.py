@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
 import threading
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SIGNER = LocalSigner.from_secret(b"\x22" * 32)
 ORIGIN = "qmia:31337/0x11/0x22"
 WORDS = ["one ", "two ", "three ", "four "]
+#: Depths around the limits of those who read, walk and write nested lists.
+_DEEP = (900, 980, 1_000, 5_000)
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
 
 
@@ -61,6 +64,8 @@ class Upstream:
         self.pause = 0.0
         self.asked: list[dict[str, Any]] = []
         self.cut = False
+        self.streams = True
+        self.packed = False
 
     def _stream(self) -> list[bytes]:
         if self.pieces is not None:
@@ -84,9 +89,11 @@ class Upstream:
                 break
         asked = json.loads(body) if body else {}
         self.asked.append(asked)
-        stream = bool(asked.get("stream")) and self.status == 200
+        stream = bool(asked.get("stream")) and self.status == 200 and self.streams
         kind = b"text/event-stream" if stream else b"application/json"
         head = [(b"content-type", kind), (b"x-served-by", b"tiny")]
+        if self.packed:
+            head.append((b"content-encoding", b"gzip"))
         await send({"type": "http.response.start", "status": self.status, "headers": head})
         if not stream:
             answer = {"choices": [{"message": {"content": "".join(WORDS)}}], "usage": self.usage}
@@ -242,6 +249,44 @@ def test_usage__that_cannot_be_true__is_counted_here(
     assert (event["tokens_in"], event["tokens_out"]) == (2, 5)
 
 
+def test_stream__asked_of_a_server_that_does_not_stream__is_a_whole_answer(world: World) -> None:
+    world.upstream.streams = False
+    reply = world.post(stream=True)
+    assert reply.json()["usage"] == USAGE
+    event = world.event()
+    assert (event["tokens_out"], event["basis"], event["complete"]) == (4, "usage", True)
+    assert RECEIPT in reply.headers
+
+
+def test_usage__in_every_piece_of_a_stream__is_paid_once_by_the_last_word(world: World) -> None:
+    """As vLLM does with `continuous_usage_stats`."""
+    pieces = [
+        {"choices": [{"delta": {"content": word}}], "usage": {**USAGE, "completion_tokens": n}}
+        for n, word in enumerate(WORDS, 1)
+    ]
+    world.upstream.pieces = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in pieces]
+    world.upstream.pieces.append(b"data: [DONE]\n\n")
+    world.post(stream=True)
+    event = world.event()
+    assert (event["tokens_in"], event["tokens_out"], event["basis"]) == (3, 4, "usage")
+
+
+def test_answer__packed_by_the_server__is_read_and_sent_unpacked(world: World) -> None:
+    content = json.dumps({"choices": [{"message": {"content": "".join(WORDS)}}], "usage": USAGE})
+    world.upstream.whole, world.upstream.packed = gzip.compress(content.encode()), True
+    reply = world.post()
+    assert reply.json()["usage"] == USAGE
+    assert "content-encoding" not in reply.headers
+    assert world.event()["tokens_out"] == 4
+
+
+def test_answer__that_unpacks_to_more_than_anybody_reads__is_no_event(world: World) -> None:
+    world.upstream.whole = gzip.compress(b" " * (65 << 20))
+    world.upstream.packed = True
+    assert world.post().status_code == 502
+    assert world.events() == []
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [
@@ -250,7 +295,10 @@ def test_usage__that_cannot_be_true__is_counted_here(
         (b"{}", 400),
         (b'{"model": 7}', 400),
         (b'{"model": "other"}', 404),
+        (b'{"model": "tiny", "stream": 1}', 400),
+        (b'{"model": "tiny", "stream": "true"}', 400),
         (b"[" * 100_000, 400),
+        *((b'{"model": "tiny", "prompt": ' + b"[" * n + b"]" * n + b"}", 400) for n in _DEEP),
         (b" " * ((16 << 20) + 1), 413),
     ],
 )
