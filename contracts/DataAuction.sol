@@ -9,7 +9,6 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {AuctionStorage} from "./AuctionStorage.sol";
 import {Exchange} from "./Exchange.sol";
@@ -19,6 +18,7 @@ import {TermsRules} from "./TermsRules.sol";
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IScoreOracle} from "./interfaces/IScoreOracle.sol";
 import {Scores} from "./libraries/Scores.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {Weights} from "./libraries/Weights.sol";
 import {Bid, BidLibrary, Place} from "./types/Bid.sol";
 
@@ -207,11 +207,8 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
         return _commit(auctionId, sealedBid, dataSet, agreement, owner);
     }
 
-    /// @dev A wallet's own code runs here as a static call; it can only harm the caller who chose to relay for it.
     function _checkSignature(address owner, bytes32 structHash, bytes calldata signature) internal view {
-        if (!SignatureChecker.isValidSignatureNowCalldata(owner, _hashTypedDataV4(structHash), signature)) {
-            revert SignatureInvalid(owner);
-        }
+        if (!Signatures.signedBy(owner, _hashTypedDataV4(structHash), signature)) revert SignatureInvalid(owner);
     }
 
     // slither-disable-next-line msg-value-in-nonpayable (both of its callers are payable)

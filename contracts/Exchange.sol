@@ -3,12 +3,12 @@ pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {IDataAuction} from "./interfaces/IDataAuction.sol";
 import {IExchange} from "./interfaces/IExchange.sol";
 import {IScoreOracle} from "./interfaces/IScoreOracle.sol";
 import {ChaumPedersen} from "./libraries/ChaumPedersen.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {Bid, BidLibrary, Place} from "./types/Bid.sol";
 
 /// @title Exchange
@@ -62,10 +62,9 @@ contract Exchange is IExchange, EIP712 {
         address signer = ECDSA.recoverCalldata(digest, ephemeralSignature);
         address point = address(uint160(uint256(keccak256(abi.encode(delivery.x, delivery.y)))));
         if (uint256(delivery.x) >= ChaumPedersen.N || signer != point) revert EphemeralKeyInvalid(signer);
-        if (
-            msg.sender != place.owner &&
-            !SignatureChecker.isValidSignatureNowCalldata(place.owner, digest, ownerSignature)
-        ) revert SignatureInvalid(place.owner);
+        if (msg.sender != place.owner && !Signatures.signedBy(place.owner, digest, ownerSignature)) {
+            revert SignatureInvalid(place.owner);
+        }
         bytes13 tag = bytes13(uint104(BidLibrary.tagOf(address(AUCTION), auctionId, place)));
         AUCTION.recordDelivery(auctionId, place.index, tag, uint256(digest) >> 176);
         // slither-disable-next-line reentrancy-events (the auction calls nobody here)

@@ -30,9 +30,15 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
     /// @notice How long after the last window stakes stay locked, so that offences can be proved.
     uint256 public constant LOCK = 7 days;
 
-    /// @dev Gas repaid at the base fee to who posts a chunk or publishes: fixed, and for each byte of a vector.
-    uint256 internal constant DUE_GAS = 100_000;
-    uint256 internal constant DUE_GAS_PER_BYTE = 30;
+    /// @dev Gas repaid at the base fee. To who posts a chunk: fixed, and for each byte of the vectors. To who publishes a
+    /// vector: fixed, and for each index on the roll; more to its own operator. For somebody else's vector it is no more
+    /// than a call costs that is one of many in a transaction, so nobody earns by publishing what others have.
+    uint256 internal constant POST_GAS = 100_000;
+    uint256 internal constant POST_GAS_PER_BYTE = 30;
+    uint256 internal constant PUBLISH_GAS = 24_000;
+    uint256 internal constant PUBLISH_GAS_PER_INDEX = 60;
+    uint256 internal constant OWN_GAS = 50_000;
+    uint256 internal constant OWN_GAS_PER_INDEX = 170;
     address internal constant BURN = 0x000000000000000000000000000000000000dEaD;
     bytes32 internal constant REPORT_TYPEHASH = keccak256(
         "Report(address auction,uint256 auctionId,uint8 round,bytes32 metricVersion,bytes32 root,bytes32 evidence)"
@@ -62,6 +68,8 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint8 standing;
         bool moved;
         address roll;
+        /// How many indices are on the roll.
+        uint16 present;
         /// Sum of the parts of all fees, by round.
         uint128[2] parts;
         /// Gas to repay, and what of it is covered.
@@ -247,11 +255,14 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         }
         uint256 count = IScoreConsumer(consumer).bidCount(id);
         uint256[] memory roll = new uint256[](Roll.words(count));
+        uint256 present;
         for (uint256 w = 0; w < roll.length; ++w) {
             roll[w] = Roll.atLeast(bitmaps, w, (threshold + 1) / 2);
+            // Bits of no bid do not count, whatever members attested there.
+            if (count < (w + 1) * 256) roll[w] &= (1 << (count % 256)) - 1;
+            present += LibBit.popCount(roll[w]);
         }
-        // Bits of no bid do not count, whatever members attested there.
-        if (count % 256 != 0) roll[roll.length - 1] &= (1 << (count % 256)) - 1;
+        feed.present = uint16(present);
         feed.roll = SSTORE2.write(abi.encodePacked(roll));
         emit RollTallied(consumer, id, callers, roll);
     }
@@ -290,6 +301,8 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         uint256 round = _round(feed);
         uint256[4] memory w = _windows(feed.request, round);
         _inWindow(w[1], w[2]);
+        // Who repeats what has been posted would only be repaid for it.
+        if (feed.rounds[round - 1].complete != 0) revert RoundComplete(round);
         address operator = _checkReport(feed, consumer, id, round, submission);
 
         uint256 count = IScoreConsumer(consumer).bidCount(id);
@@ -303,7 +316,11 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
             if (keccak256(part) != submission.chunkHashes[c]) revert NotTheVector(submission.member);
         }
         uint32 bit = uint32(1 << submission.member);
-        if (feed.rounds[round - 1].published & bit == 0) _addDue(feed, consumer, id, submission.vector.length);
+        if (feed.rounds[round - 1].published & bit == 0) {
+            bool own = msg.sender == operator;
+            (uint256 fixed_, uint256 each) = own ? (OWN_GAS, OWN_GAS_PER_INDEX) : (PUBLISH_GAS, PUBLISH_GAS_PER_INDEX);
+            _addDue(feed, consumer, id, fixed_ + each * feed.present);
+        }
         feed.rounds[round - 1].published |= bit;
         emit VectorPublished(consumer, id, round, operator, submission);
     }
@@ -319,7 +336,7 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         bytes32 key = keccak256(abi.encode(consumer, id, round, mask));
         if (_chunks[key][chunk] != address(0)) revert ChunkPosted(chunk);
         _setPresence(medians, feed.roll, chunk);
-        _addDue(feed, consumer, id, medians.length * submissions.length);
+        _addDue(feed, consumer, id, POST_GAS + POST_GAS_PER_BYTE * medians.length * submissions.length);
         address pointer = SSTORE2.write(medians);
         _chunks[key][chunk] = pointer;
         emit ScoresPosted(consumer, id, round, chunk, mask, pointer, submissions);
@@ -617,8 +634,8 @@ contract ScoreOracle is IScoreOracle, EIP712, ReentrancyGuardTransient {
         _addCredit(account, amount);
     }
 
-    function _addDue(Feed storage feed, address consumer, uint256 id, uint256 length) internal {
-        uint256 amount = block.basefee * (DUE_GAS + DUE_GAS_PER_BYTE * length);
+    function _addDue(Feed storage feed, address consumer, uint256 id, uint256 gas_) internal {
+        uint256 amount = block.basefee * gas_;
         feed.owed += uint128(amount);
         _owed[keccak256(abi.encode(consumer, id, msg.sender))] += amount;
         emit DueAdded(consumer, id, msg.sender, amount);

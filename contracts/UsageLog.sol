@@ -52,6 +52,8 @@ contract UsageLog is IUsageLog, ReentrancyGuardTransient {
         if (period.revenue != 0) {
             IERC20(token).safeTransferFrom(msg.sender, mut, period.revenue);
             accrued = IMutToken(mut).accrue();
+            // Nobody holds the MUT or ever will, or the token has taken everything: the money would be nobody's.
+            if (accrued == 0) revert NothingAccrued(mut);
         }
         // slither-disable-next-line reentrancy-events (the guard holds; `accrued` is known only now)
         emit PeriodClosed(mut, msg.sender, number, period, accrued);

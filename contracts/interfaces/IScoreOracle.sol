@@ -319,7 +319,7 @@ interface IScoreOracle {
     error ChunkUnknown(uint256 chunk);
     /// @notice Thrown when a chunk is posted twice.
     error ChunkPosted(uint256 chunk);
-    /// @notice Thrown when scores are posted for a round that is complete.
+    /// @notice Thrown when scores are posted or published for a round that is complete.
     error RoundComplete(uint256 round);
     /// @notice Thrown when round one has no scores to challenge.
     error NothingToChallenge();
@@ -392,7 +392,8 @@ interface IScoreOracle {
     /// @notice Tell where one's signed vector can be fetched. No obligation, no effect on chain.
     function announceVector(address consumer, uint256 id, uint256 member, string calldata location) external;
 
-    /// @notice Publish a whole vector; it then counts in the post window. Anybody may who has the report.
+    /// @notice Publish a whole vector of a round that is not complete; it then counts in the post window. Anybody may who has
+    /// the report.
     function publishVector(address consumer, uint256 id, Submission calldata submission) external;
 
     /// @notice Post one chunk of scores. Chunks may come in any order; the last one completes the round.

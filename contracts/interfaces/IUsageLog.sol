@@ -44,6 +44,8 @@ interface IUsageLog {
     error LogChanged(bytes32 before, bytes32 root);
     /// @notice Thrown when a period ends before the one before it ended, or in the future.
     error EndInvalid(uint256 before, uint256 end);
+    /// @notice Thrown when revenue is paid to a MUT that counts none: it has no holder, now or later.
+    error NothingAccrued(address mut);
 
     /// @notice Close the caller's next period, and pay its revenue to the MUT.
     /// The caller must have allowed this contract to move the revenue.

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 #: Seconds after the last window during which stakes stay locked.
 LOCK: Final = 7 * 86_400
+#: Gas that is repaid, fixed and for each: to who posts a chunk, for a byte of the vectors;
+#: to who publishes a vector of somebody else, or its own, for an index on the roll.
+POST_GAS: Final = (100_000, 30)
+PUBLISH_GAS: Final = (24_000, 60)
+OWN_GAS: Final = (50_000, 170)
 
 
 class Charge(NamedTuple):
@@ -116,6 +121,7 @@ class Feed:
         standing: round that stands; 0 while none does.
         moved: whether the appeal changed a score.
         owed: gas to be repaid, by account, wei.
+        creditor: account of the newest part of it.
         covered: what of all that is paid for, wei.
         repaid: what accounts have claimed of it, wei.
     """
@@ -132,6 +138,7 @@ class Feed:
     standing: int = 0
     moved: bool = False
     owed: dict[str, int] = field(default_factory=dict)
+    creditor: str = ""
     covered: int = 0
     repaid: dict[str, int] = field(default_factory=dict)
 

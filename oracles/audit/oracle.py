@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from oracles.chain.typed_events import Body, Panel, Request
 
 #: Gas repaid at the base fee to who posts a chunk or publishes: fixed, and for each byte.
-DUE_GAS, DUE_GAS_PER_BYTE = 100_000, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,9 @@ class OracleContext:
         ours = (self.chain_id, self.address, feed.consumer, feed.auction)
         return hashes.report_digest(*ours, number, version, root, evidence)
 
-    def due(self, feed: Feed, block: Block, length: int) -> None:
+    def due(self, feed: Feed, block: Block, gas: int) -> None:
         """This call is owed its gas; the log before it says so."""
-        amount = block.base_fee * (DUE_GAS + DUE_GAS_PER_BYTE * length)
-        due = (feed.consumer, feed.auction, amount)
+        due = (feed.consumer, feed.auction, block.base_fee * gas)
         self.announced.confirm("fees.due", self.address, due)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from eth_utils.crypto import keccak
 
 from oracles.audit import hashes, recompute
-from oracles.audit.feed import Fees
+from oracles.audit.feed import OWN_GAS, POST_GAS, PUBLISH_GAS, Fees
 from oracles.chain.packing import CHUNK, SCORE_BYTES
 from oracles.chain.typed_events import (
     Challenged,
@@ -153,6 +153,7 @@ class Rounds:
         checks, feed = self._checks, self._context.feed(body.consumer, body.auction_id)
         round_, windows = self._round(feed, body.round, block.time), feed.windows(body.round)
         checks.within("phase.score_open", block.time, windows.open, windows.post)
+        checks.equal("round.open", 0, round_.complete)
         position = self._context.position(feed.panel(body.round), body.member)
         submission, vector = body.submission, body.submission.vector
         checks.equal("vector.member", position, submission.member)
@@ -162,7 +163,9 @@ class Rounds:
         parts = _chunks(vector)
         checks.equal("report.root", tuple(map(keccak, parts)), submission.chunk_hashes)
         if not round_.published >> position & 1:
-            self._context.due(feed, block, len(vector))
+            present = sum(word.bit_count() for word in feed.roll or ())
+            constant, each = OWN_GAS if feed.creditor == body.member else PUBLISH_GAS
+            self._context.due(feed, block, constant + each * present)
         round_.published |= 1 << position
         round_.vectors.setdefault(position, {}).update(enumerate(parts))
 
@@ -204,7 +207,8 @@ class Rounds:
             self._submission(feed, body.round, body.chunk, each, bids)
         lengths = {len(each.vector) for each in given}
         checks.require("vector.length", len(lengths) == 1, "one length", sorted(lengths))
-        self._context.due(feed, block, sum(len(each.vector) for each in given))
+        length = sum(len(each.vector) for each in given)
+        self._context.due(feed, block, POST_GAS[0] + POST_GAS[1] * length)
         # The event does not carry the medians; the weights of revealed bids and the DST show them.
         done = round_.chunks.setdefault(body.mask, {})
         checks.true("round.chunk", body.chunk not in done, "posted once", body.chunk)

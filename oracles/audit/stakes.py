@@ -153,6 +153,7 @@ class Stakes:
     def _due_added(self, body: DueAdded) -> None:
         feed = self._context.feed(body.consumer, body.auction_id)
         feed.owed[body.account] = feed.owed.get(body.account, 0) + body.amount
+        feed.creditor = body.account
         # What it is for is in the log that follows.
         due = (body.consumer, body.auction_id, body.amount)
         self._context.announced.announce_next("fees.due", self._context.address, due)

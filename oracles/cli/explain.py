@@ -37,7 +37,7 @@ _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
         1: "the auction is settled already",
         2: "the auction was aborted",
     }.get(int(v["state"]), "the auction is in another state"),
-    "UnknownAuction": lambda v: f"there is no auction {v['auction']}",
+    "UnknownAuction": lambda v: f"there is no auction {v['auctionId']}",
     "NothingToClaim": lambda _: "nothing is left to claim: it was paid already, or nothing is due",
     "NotTheCommitment": lambda v: (
         f"bid {v['index']} is not what the bid book says: it was withdrawn, replaced or paid"
@@ -48,35 +48,35 @@ _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
     "NotTheBuyer": lambda v: f"{v['caller']} is not this auction's buyer",
     "NotAWinner": lambda v: f"bid {v['index']} did not win",
     "NotRevealed": lambda v: f"bid {v['index']} was never revealed",
-    "NotForfeitable": lambda v: f"bid {v['index']} cannot be struck out: it delivered, or lost",
     "AuctionFull": lambda v: f"the auction is full: all of its {v['maxBids']} places are taken",
-    "BondMismatch": lambda v: (
-        f"the bond is {ETHER.format(int(v['due']))}, but {ETHER.format(int(v['sent']))} was sent"
+    "DepositMismatch": lambda v: (
+        f"bond and entry fee are {ETHER.format(int(v['due']))},"
+        f" but {ETHER.format(int(v['sent']))} was sent"
     ),
-    "BondTooSmall": lambda v: (
-        f"a bond of {ETHER.format(int(v['bond']))} is too small:"
-        f" at least {ETHER.format(int(v['minimum']))} is needed"
-    ),
-    "BondLocked": lambda v: f"the bond is locked until {_until(int(v['until']))}",
     "SignatureExpired": lambda v: f"the signature expired: {_until(int(v['deadline']))}",
     "SignatureInvalid": lambda v: f"the signature is not {v['owner']}'s",
     "ScoresMissing": lambda _: "the scores of this auction are not complete",
     "ScoresStanding": lambda _: "the scores stand or may still come, so it cannot be aborted yet",
     "DeliveriesPending": lambda _: "deliveries are not resolved yet: wait until claims begin",
     "NothingDeposited": lambda _: "no revenue was deposited",
+    "NothingAccrued": lambda v: (
+        f"the revenue would be nobody's: {v['mut']} has no holder, now or later"
+    ),
+    "NotOnTheRoll": lambda v: (
+        f"bid {v['index']} is not on the roll: too few operators attested its sample"
+    ),
+    "AgreementDiffers": lambda _: "the auction is under another agreement than this one",
     "NothingToWalk": lambda _: "somebody else settled this part already; look at the status",
-    "SetInvalid": lambda _: (
-        "no such set can be: members must be distinct operators, the threshold odd and more than"
-        " half of them"
+    "ThresholdInvalid": lambda v: (
+        f"of {v['size']} members k cannot be {v['threshold']}: it is odd, and more than half"
     ),
     "UnknownSet": lambda v: f"there is no operator set {v['operatorSet']}",
     "NotAnOperator": lambda v: f"{v['account']} is not a registered operator",
-    "AlreadyRegistered": lambda v: f"{v['operator']} is registered already",
     "BalanceMismatch": lambda _: (
         "the token moved another amount than was asked for: tokens that take a fee on transfer or"
         " change balances cannot be used"
     ),
-    "InsufficientBalance": lambda v: f"{v['from']} holds less of the token than this needs",
+    "InsufficientBalance": lambda v: f"{v.get('from', 'the account')} holds less than this needs",
     "ERC20InsufficientBalance": lambda v: f"{v['sender']} holds less of the token than this needs",
 }
 

@@ -9,10 +9,11 @@ import sys
 import pytest
 
 from oracles.cli import main
-from oracles.cli.explain import explain
+from oracles.cli.explain import _SENTENCES, explain
 from oracles.cli.output import show, show_rows
 from oracles.errors import Reverted
 from oracles.when import moment, span
+from scripts.build import ROOT
 
 DIGEST = "0x" + "ab" * 64
 
@@ -83,8 +84,25 @@ def test_explain__out_of_phase__says_when_and_which_way() -> None:
 
 
 def test_explain__amounts__in_ether() -> None:
-    said = explain("BondMismatch", {"sent": 0, "due": 10**16})
-    assert said == "the bond is 0.01 ETH, but 0 ETH was sent"
+    said = explain("DepositMismatch", {"sent": 0, "due": 10**16})
+    assert said == "bond and entry fee are 0.01 ETH, but 0 ETH was sent"
+
+
+def test_explain__every_error_of_the_contracts__finds_the_arguments_it_speaks_of() -> None:
+    """By the ABIs: an argument under another name would be a traceback in place of a sentence."""
+    found = set()
+    for path in sorted((ROOT / "oracles/chain/artifacts").glob("*.json")):
+        for entry in json.loads(path.read_text()).get("abi", ()):
+            if entry["type"] != "error":
+                continue
+            arguments = {
+                each["name"] or str(number): 1 if each["type"].startswith("uint") else "0x00"
+                for number, each in enumerate(entry["inputs"])
+            }
+            if explain(entry["name"], arguments) is not None:
+                found.add(entry["name"])
+    # The last two are of the settlement tokens that people use.
+    assert _SENTENCES.keys() - found <= {"ERC20InsufficientBalance", "InsufficientBalance"}
 
 
 def test_explain__unknown_error__is_left_to_speak_for_itself() -> None:

@@ -261,6 +261,8 @@ class AuctionModel:
         w = self.window(round_)
         if not w[1] <= now < w[2]:
             return "OutOfWindow"
+        if self.rounds[round_].complete:
+            return "RoundComplete"
         if member not in self.rounds[round_].committed:
             return "NotTheCommitment"
         self.rounds[round_].published.add(member)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 FEE = SCORING["feeGwei"] * GWEI
 ENTRY = SCORING["entryFeeGwei"] * GWEI
 APPEAL = SCORING["appealFeeGwei"] * GWEI
-DUE_GAS, DUE_GAS_PER_BYTE = 100_000, 30
+POST_GAS, POST_GAS_PER_BYTE = 100_000, 30
+
+OWN_GAS, OWN_GAS_PER_INDEX = 50_000, 170
 
 
 def claim(auction: Auction, member: int, round_: int = 1) -> int:
@@ -204,7 +206,7 @@ class TestDues:
         receipt = auction.ask(
             "postScores", 0, [r.submission(0) for r in signed], sender=RELAYER.address
         )
-        due = 7 * (DUE_GAS + DUE_GAS_PER_BYTE * 3 * 3 * 8)
+        due = 7 * (POST_GAS + POST_GAS_PER_BYTE * 3 * 3 * 8)
         event = receipt.event("DueAdded").args
         assert (event["account"], event["amount"]) == (RELAYER.address, due)
         anvil.base_fee = 0
@@ -232,8 +234,8 @@ class TestDues:
         paid = protocol.do("acceptScores", auction.id).event("FeesPaid").args
         assert paid["dues"] == total // 2
         owed = {
-            publisher: GWEI * (DUE_GAS + DUE_GAS_PER_BYTE * 24),
-            RELAYER.address: GWEI * (DUE_GAS + DUE_GAS_PER_BYTE * 72),
+            publisher: GWEI * (OWN_GAS + OWN_GAS_PER_INDEX * 3),
+            RELAYER.address: GWEI * (POST_GAS + POST_GAS_PER_BYTE * 72),
         }
         for account, amount in owed.items():
             event = auction.ask("claimDue", account).event("DueClaimed").args
@@ -250,7 +252,7 @@ class TestDues:
         anvil.base_fee = 0
         auction.go("score_post").post(signed[:3])
         auction.go("challenge")
-        due = GWEI * (DUE_GAS + DUE_GAS_PER_BYTE * 24)
+        due = GWEI * (OWN_GAS + OWN_GAS_PER_INDEX * 3)
         with reverts("OutOfWindow"):
             auction.ask("claimDue", publishers[0])
         event = auction.ask("slashMissing", 1, 3).event("StakeSlashed").args

@@ -132,12 +132,15 @@ class TestPost:
 
     def test_post_scores__once_complete__reverts(self, protocol: Protocol) -> None:
         auction = protocol.lead("score")
-        signed = auction.score(SCORES)
-        with reverts("RoundComplete", 1):
-            auction.post(signed)
+        signed = auction.commit_round(SCORES)
         # A quorum of fewer publishes; it may not have the last word.
         for report in signed[:2]:
             auction.publish(report)
+        auction.post(signed)
+        with reverts("RoundComplete", 1):
+            auction.post(signed)
+        with reverts("RoundComplete", 1):
+            auction.publish(signed[2])
         auction.go("score_post")
         with reverts("RoundComplete", 1):
             auction.post(signed[:2])
