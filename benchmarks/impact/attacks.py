@@ -21,7 +21,7 @@ from evaluate import note
 from benchmarks.docs import markdown, publish
 from oracles.dataset import Document
 from oracles.impact import Parameters
-from oracles.impact.attacks import ATTACKS, measure, prices
+from oracles.impact.attacks import ATTACKS, Target, measure, prices
 from oracles.quality import QualityParameters, QualityReport, score
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder
@@ -41,8 +41,8 @@ PROVIDERS = (
 VICTIM = "hpo"
 
 
-def auction(cache: Path) -> tuple[Any, ...]:
-    """Arguments of `prices` and `measure`: half of the drawn text is sold, the other is not."""
+def auction(cache: Path) -> Target:
+    """The auction that is attacked: half of the drawn text is sold, the other is not."""
     drawn = corpora.load(
         cache / "corpora",
         provider=24_000,
@@ -58,13 +58,13 @@ def auction(cache: Path) -> tuple[Any, ...]:
     domain = [text for texts in zip(*outside.values(), strict=False) for text in texts]
     held_out = drawn.evaluation
     real = outside[attacker]
-    return drawn.seed, inside, held_out, Parameters(), attacker, VICTIM, real, domain, cache
+    return Target(drawn.seed, inside, held_out, attacker, VICTIM, real, domain)
 
 
 def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each material is worth."""
-    arguments = auction(options.cache)
-    honest, today = arguments[1][PROVIDERS[-1]], QualityParameters().today
+    target = auction(options.cache)
+    honest, today = target.submissions[PROVIDERS[-1]], QualityParameters().today
     embedder: Any = CachedEmbedder(Embedder())
 
     def q(documents: list[Document]) -> QualityReport:
@@ -86,7 +86,9 @@ def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
         readings.append((sum(left) / max(1, size), together.q / alone))
         return [Document(d.text[:n]) for d, n in zip(material, left, strict=True) if n]
 
-    found = prices(*arguments, attacks=options.attacks, read=read, progress=note)
+    found = prices(
+        target, Parameters(), options.cache, attacks=options.attacks, read=read, progress=note
+    )
     for row, (sense, ratio) in zip(found, readings, strict=True):
         paid = None if row["pay"] is None else row["pay"] * ratio
         row.update(sense=sense, q=ratio, paid=paid)
@@ -121,7 +123,8 @@ def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 def retrained(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each attack gains and does to the buyer's model."""
     found = []
-    for row in measure(*auction(options.cache), attacks=options.attacks):
+    target = auction(options.cache)
+    for row in measure(target, Parameters(), options.cache, attacks=options.attacks):
         sys.stderr.write(json.dumps(row) + "\n")
         found.append(row)
     header = [

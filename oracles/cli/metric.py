@@ -245,7 +245,7 @@ def check(
     registry: RegistryOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Whether an auction's metric had been accepted when it was created (exit code 1: no)."""
+    """Check whether an auction's metric had been accepted at its creation (exit code 1: no)."""
     from oracles.registry import check_version
 
     session: Session = context.obj

@@ -26,7 +26,7 @@ from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
 from oracles.files import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
 #: A path, bytes, or an open file that can seek (such as another store's `open` returns).
 Source = str | os.PathLike[str] | bytes | BinaryIO
@@ -315,6 +315,26 @@ def _disk_errors(root: Path) -> Iterator[None]:
         raise StoreError(f"the store at {root} failed: {error.strerror or error}") from error
 
 
+def _downloaded(parts: Generator[bytes], cid: Cid, limit: int | None, where: str) -> BinaryIO:
+    """Put the parts of a file into a temporary one, and check it."""
+    file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+    try:
+        size = 0
+        with contextlib.closing(parts):
+            for part in parts:
+                size += len(part)
+                if limit is not None and size > limit:
+                    raise IntegrityError(f"{cid} has more than the {limit} bytes accepted")
+                file.write(part)
+    except OSError as error:
+        file.close()
+        raise StoreError(f"no room for {cid}: {error.strerror or error}") from error
+    except BaseException:
+        file.close()
+        raise
+    return _checked(file, cid, limit, where)
+
+
 def _checked(file: BinaryIO, cid: Cid, limit: int | None, where: str) -> BinaryIO:
     """Read a file to its end, compare, rewind; close it if it is not what it should be."""
     try:
@@ -376,25 +396,17 @@ class IpfsStore:
 
     def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
         """Download to a temporary file, in ranges, and check it."""
-        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
-        try:
+
+        def parts() -> Generator[bytes]:
             size = 0
             while True:
-                with self._node_errors():
-                    data: bytes = self._client.cat(str(cid), offset=size, length=_RANGE)
-                size += len(data)
-                if limit is not None and size > limit:
-                    raise IntegrityError(f"{cid} has more than the {limit} bytes accepted")
-                file.write(data)
-                if len(data) < _RANGE:
-                    break
-        except OSError as error:
-            file.close()
-            raise StoreError(f"no room for {cid}: {error.strerror or error}") from error
-        except BaseException:
-            file.close()
-            raise
-        return _checked(file, cid, limit, self.address)
+                part = self.range(cid, size, _RANGE)
+                yield part
+                size += len(part)
+                if len(part) < _RANGE:
+                    return
+
+        return _downloaded(parts(), cid, limit, self.address)
 
     def range(self, cid: Cid, offset: int, size: int) -> bytes:
         """Have the node read a part of a file; it is not checked here."""
@@ -454,22 +466,12 @@ class GatewayStore:
 
     def open(self, cid: Cid, *, limit: int | None = None) -> BinaryIO:
         """Download to a temporary file and check it."""
-        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
-        try:
-            size = 0
+
+        def parts() -> Generator[bytes]:
             with self._answers(cid) as answer:
-                for data in answer.iter_raw():
-                    size += len(data)
-                    if limit is not None and size > limit:
-                        raise IntegrityError(f"{cid} has more than the {limit} bytes accepted")
-                    file.write(data)
-        except OSError as error:
-            file.close()
-            raise StoreError(f"no room for {cid}: {error.strerror or error}") from error
-        except BaseException:
-            file.close()
-            raise
-        return _checked(file, cid, limit, self.base)
+                yield from answer.iter_raw()
+
+        return _downloaded(parts(), cid, limit, self.base)
 
     def range(self, cid: Cid, offset: int, size: int) -> bytes:
         """Ask for a part of a file; it is not checked."""

@@ -261,15 +261,43 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
 WITHOUT_MATERIAL = ("own text five times", "three identities")
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An auction with one provider that attacks it.
+
+    Attributes:
+        seed_corpus: public documents.
+        submissions: provider to honest documents.
+        evaluation: held-out documents.
+        attacker: which provider attacks.
+        victim: whose text it copies.
+        real: further real documents of the attacker's source.
+        domain: public text of the buyer's domains, which no provider has.
+    """
+
+    seed_corpus: Documents
+    submissions: Mapping[str, Documents]
+    evaluation: Documents
+    attacker: str
+    victim: str
+    real: Documents
+    domain: Documents
+
+    def world(self) -> World:
+        """What the attacker has to work with."""
+        return World(
+            self.submissions[self.attacker],
+            self.real,
+            self.domain,
+            self.submissions[self.victim],
+            self.seed_corpus,
+            self.evaluation,
+        )
+
+
 def prices(
-    seed_corpus: Documents,
-    submissions: Mapping[str, Documents],
-    evaluation: Documents,
+    target: Target,
     parameters: Parameters,
-    attacker: str,
-    victim: str,
-    real: Documents,
-    domain: Documents,
     cache: Path,
     *,
     attacks: Sequence[str] = tuple(ATTACKS),
@@ -282,14 +310,8 @@ def prices(
     the material. Attacks that split or repeat the attacker's own text have no material of theirs.
 
     Args:
-        seed_corpus: public documents.
-        submissions: provider to honest documents.
-        evaluation: held-out documents; all of them are used.
+        target: the auction that is attacked; all of its held-out documents are used.
         parameters: the method that is attacked.
-        attacker: whose honest influence is the measure.
-        victim: whose text is copied.
-        real: further real documents of the attacker's source.
-        domain: public text of the buyer's domains, which no provider has.
         cache: directory of finished runs.
         attacks: names in `ATTACKS`.
         read: what the scorer leaves of the material before φ̂ sees it.
@@ -300,16 +322,17 @@ def prices(
         its words alone (None without `order`), influence with its error, and the attacker's pay as
         a multiple of the honest pay.
     """
-    world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
+    world = target.world()
     names = [name for name in attacks if name not in WITHOUT_MATERIAL]
     material = {
         name: read(ATTACKS[name](world, np.random.default_rng(number))[0][len(world.honest) :])
         for number, name in enumerate(names)
     }
-    pool = make_pool(seed_corpus, {**submissions, **material}, evaluation, parameters.model)
+    everybody = {**target.submissions, **material}
+    pool = make_pool(target.seed_corpus, everybody, target.evaluation, parameters.model)
     runs = run_seeds(pool, parameters, cache=cache, progress=progress)
     report = report_runs(pool, runs, parameters)
-    (honest,) = [provider for provider in report.providers if provider.name == attacker]
+    (honest,) = [provider for provider in report.providers if provider.name == target.attacker]
 
     def pay(influence: float, error: float) -> float:
         """Lower bound for the attacker whose honest text comes with some more."""
@@ -340,14 +363,8 @@ def prices(
 
 
 def measure(
-    seed_corpus: Documents,
-    submissions: Mapping[str, Documents],
-    evaluation: Documents,
+    target: Target,
     parameters: Parameters,
-    attacker: str,
-    victim: str,
-    real: Documents,
-    domain: Documents,
     cache: Path,
     *,
     truth_seeds: Sequence[int] = (100, 101, 102),
@@ -356,14 +373,8 @@ def measure(
     """Share of φ̂ of an attacker and loss of the buyer, honest and under every attack.
 
     Args:
-        seed_corpus: public documents.
-        submissions: provider to honest documents.
-        evaluation: held-out documents, split here into parts A and B.
+        target: the auction that is attacked; its held-out documents are split into parts A and B.
         parameters: the method that is attacked.
-        attacker: which provider attacks.
-        victim: whose text it copies.
-        real: further real documents of the attacker's source.
-        domain: public text of the buyer's domains, which no provider has.
         cache: directory of finished runs and retrainings, which are not repeated.
         truth_seeds: of the retrainings, none of them an estimator's.
         attacks: names in `ATTACKS`.
@@ -374,12 +385,13 @@ def measure(
         more than 1.1 times the honest share for less than half of what real text lowers the loss
         by.
     """
-    part_a, part_b = split(evaluation)
-    others = {name: docs for name, docs in submissions.items() if name != attacker}
-    world = World(submissions[attacker], real, domain, submissions[victim], seed_corpus, evaluation)
+    part_a, part_b = split(target.evaluation)
+    others = {name: docs for name, docs in target.submissions.items() if name != target.attacker}
+    world = target.world()
 
     def outcome(identities: Sequence[Documents]) -> tuple[float, np.ndarray[Any, Any]]:
-        mine = {f"{attacker} {k}": docs for k, docs in enumerate(identities)}
+        mine = {f"{target.attacker} {k}": docs for k, docs in enumerate(identities)}
+        seed_corpus = target.seed_corpus
         pool = make_pool(seed_corpus, others | mine, part_a, parameters.model, outcome=part_b)
         report = report_runs(pool, run_seeds(pool, parameters, cache=cache), parameters)
         phi = [provider.phi for provider in report.providers]

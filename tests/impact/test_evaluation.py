@@ -160,6 +160,11 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     assert all(name in html for name in names)
 
 
+def attacked(evaluation):
+    real, domain = write(33, NORTH, 10), write(34, NORTH, 10)
+    return attacks.Target(SEED_CORPUS, SUBMISSIONS, evaluation, "north", "south", real, domain)
+
+
 def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
     chosen = (
         "real new text",
@@ -167,18 +172,8 @@ def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
         "victim, every 3rd word replaced",
         "own text five times",
     )
-    rows = attacks.prices(
-        SEED_CORPUS,
-        SUBMISSIONS,
-        EVALUATION,
-        replace(TINY, seeds=(0,)),
-        "north",
-        "south",
-        write(33, NORTH, 10),
-        write(34, NORTH, 10),
-        tmp_path,
-        attacks=chosen,
-    )
+    target = attacked(EVALUATION)
+    rows = attacks.prices(target, replace(TINY, seeds=(0,)), tmp_path, attacks=chosen)
     assert [row["attack"] for row in rows] == list(chosen[:3])
     real, noise, near_copy = rows
     assert real["pay"] > 1.2
@@ -191,20 +186,8 @@ def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
 @pytest.mark.slow
 def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
     chosen = ("real new text", "random characters", "victim, every 3rd word replaced")
-    rows = list(
-        attacks.measure(
-            SEED_CORPUS,
-            SUBMISSIONS,
-            write(20, NORTH, 12),
-            TINY,
-            "north",
-            "south",
-            write(33, NORTH, 10),
-            write(34, NORTH, 10),
-            tmp_path,
-            attacks=chosen,
-        )
-    )
+    target = attacked(write(20, NORTH, 12))
+    rows = list(attacks.measure(target, TINY, tmp_path, attacks=chosen))
     assert [row["attack"] for row in rows] == list(chosen)
     real, noise, copy = rows
     assert real["loss_change"] < noise["loss_change"]
