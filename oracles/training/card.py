@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from oracles.training.sets import Built, TrainingSet
 
 _NAME: Final = "qmia-training-set"
+#: Stands for the names that are too many.
+OTHERS: Final = "(others)"
 _SIZES: Final = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -39,8 +41,8 @@ _COLUMNS: Final = {
 
 def dataset_card(identity: Mapping[str, Any], told: Built) -> str:
     """README.md of a set, with the front matter that dataset hubs read."""
-    licenses = sorted(name for name in told.licenses if name)
-    languages = sorted(name for name in told.languages if name)
+    licenses = sorted(name for name in told.licenses if name not in ("", OTHERS))
+    languages = sorted(name for name in told.languages if name not in ("", OTHERS))
     size = next((name for bound, name in _SIZES if told.rows < bound), "n>1M")
     front: dict[str, Any] = {
         "configs": [{"config_name": "default", "data_files": "data/*.parquet"}],
@@ -90,6 +92,11 @@ def _facts(identity: Mapping[str, Any], told: Built) -> list[str]:
         notes.append(
             f"- {told.repeated} rows repeat a text that another row has. They are left in."
         )
+    if told.retained:
+        notes.append(
+            f"- {told.retained} rows of other winners have a text that was taken out: they sold it,"
+            " too. Take them out as well if the text itself must go."
+        )
     notes += [
         f"- {count} documents of winner {winner} are not in the set: they do not fit."
         for winner, count in sorted(told.unfit.items())
@@ -104,7 +111,8 @@ def _facts(identity: Mapping[str, Any], told: Built) -> list[str]:
 
 def _counts(counter: Mapping[str, int]) -> list[str]:
     ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
-    return [f"- {name or 'not stated'}: {count} documents" for name, count in ordered]
+    named = ((f"`{name.replace('`', '')}`" if name else "not stated", n) for name, n in ordered)
+    return [f"- {name}: {count} documents" for name, count in named]
 
 
 def croissant(identity: Mapping[str, Any], told: Built) -> str:
@@ -132,14 +140,14 @@ def croissant(identity: Mapping[str, Any], told: Built) -> str:
         name=_NAME,
         description=_DESCRIPTION,
         url=f"https://eips.ethereum.org/EIPS/eip-155#{identity['winners'][0]['chain_id']}",
-        license=sorted(name for name in told.licenses if name) or None,
+        license=sorted(name for name in told.licenses if name not in ("", OTHERS)) or None,
         distribution=distribution,
         record_sets=[_records(mlc, each["file"], identity["columns"]) for each in files],
         data_collection=(
             "Each provider committed to its data before it was scored; independent operators scored"
             " quality and impact; an auction chose the winners."
         ),
-        in_language=sorted(name for name in told.languages if name) or None,
+        in_language=sorted(name for name in told.languages if name not in ("", OTHERS)) or None,
         data_collection_type=["Others"],
         data_collection_missing_data=_missing(told),
         data_preprocessing_protocol=[

@@ -16,7 +16,7 @@ from oracles.dataset.merkle import DOCUMENT_NODE, branch_places, branch_root, ne
 from oracles.errors import InputError, IntegrityError
 from oracles.files import sha256_file, whole_folder, write_file
 from oracles.progress import Progress, silent
-from oracles.training.card import croissant, dataset_card
+from oracles.training.card import OTHERS, croissant, dataset_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +31,9 @@ _BATCH: Final = 1000
 _DATA: Final = "data"
 _FORGET: Final = "forget"
 _IDENTITY: Final = "qmia.json"
+#: Characters of a licence's or a language's name, and how many different ones a card has.
+_LONGEST_LABEL: Final = 64
+_MOST_LABELS: Final = 200
 _ROLES: Final = frozenset({"system", "user", "assistant", "tool"})
 
 
@@ -110,8 +113,10 @@ class Built:
         documents: read.
         unfit: documents that are no conversation, by winner's `auction-index`.
         repeated: texts that come more than once, over all winners.
-        licenses, languages: documents by what their metadata states; `` where it states none.
+        licenses, languages: documents by what their metadata states; `` where it states none, or
+            what is no name.
         shards: names of data files, with sha256 and rows.
+        retained: rows with a text of a winner that was taken out.
     """
 
     rows: int = 0
@@ -121,6 +126,7 @@ class Built:
     licenses: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     shards: list[dict[str, Any]] = field(default_factory=list)
+    retained: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +278,8 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
         out: a folder that does not exist yet; what is to be forgotten goes to its folder `forget`.
 
     Returns:
-        Rows that are kept and rows that are to be forgotten.
+        Rows that are kept, rows that are to be forgotten, and of those that are kept, how many have
+        a text that is to be forgotten: other winners sold it, too.
 
     Raises:
         InputError: the set has nothing of the winner, or of nobody else, or `out` exists.
@@ -282,12 +289,13 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
     kept = [each for each in source.winners if each != gone]
     if not kept:
         raise InputError("the set has this winner's rows alone: delete it instead")
-    counted = {"kept": 0, "forgotten": 0}
+    counted = {"kept": 0, "forgotten": 0, "repeated": 0}
 
     def write(folder: Path) -> None:
         pc: Any = importlib.import_module("pyarrow.compute")
         pq: Any = importlib.import_module("pyarrow.parquet")
         shards: list[dict[str, Any]] = []
+        gone_texts = _texts_of(source, auction, index)
         (folder / _DATA).mkdir()
         (folder / _FORGET).mkdir()
         lost = folder / _FORGET / f"{auction}-{index}.parquet"
@@ -308,6 +316,7 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
                 keep.write_table(stay)
                 rows += stay.num_rows
                 counted["forgotten"] += away.num_rows
+                counted["repeated"] += sum(text in gone_texts for text in _digests(stay))
             if keep is not None:
                 keep.close()
             if rows:
@@ -324,6 +333,7 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
             "forgotten": [*source.identity.get("forgotten", []), gone],
         }
         told = Built(rows=counted["kept"], documents=counted["kept"], shards=shards)
+        told.retained = counted["repeated"]
         write_file(folder / _IDENTITY, json.dumps(identity, indent=1) + "\n")
         write_file(folder / "README.md", dataset_card(identity, told))
         write_file(folder / "croissant.json", croissant(identity, told))
@@ -331,6 +341,33 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
 
     whole_folder(out, write)
     return counted
+
+
+def _digests(table: Any) -> Iterator[bytes]:
+    """Digest of what is trained on in each row."""
+    columns = [n for n in table.column_names if n not in ("metadata", "qmia", "weight")]
+    for row in table.select(columns).to_pylist():
+        yield hashlib.blake2b(json.dumps(row).encode(), digest_size=16).digest()
+
+
+def _texts_of(source: TrainingSet, auction: int, index: int) -> set[bytes]:
+    """Digests of a winner's rows."""
+    pc: Any = importlib.import_module("pyarrow.compute")
+    found: set[bytes] = set()
+    for shard in source.identity["shards"]:
+        for table in source.tables(shard["file"]):
+            place = table.column("qmia").combine_chunks()
+            found.update(
+                _digests(
+                    table.filter(
+                        pc.and_(
+                            pc.equal(place.field("auction"), auction),
+                            pc.equal(place.field("index"), index),
+                        )
+                    )
+                )
+            )
+    return found
 
 
 def prove(bought: Bought, document: int) -> RowProof:
@@ -442,7 +479,13 @@ def _count(metadata: Mapping[str, Any], told: Built) -> None:
         (("language", "lang"), told.languages),
     ):
         values = (metadata.get(name) for name in names)
-        counter[next((v.strip() for v in values if isinstance(v, str)), "")] += 1
+        label = next((v.strip() for v in values if isinstance(v, str)), "")
+        # A card is read by people and programs: no provider may fill it with what is no name.
+        if len(label) > _LONGEST_LABEL or not label.isprintable():
+            label = ""
+        elif label not in counter and len(counter) >= _MOST_LABELS:
+            label = OTHERS
+        counter[label] += 1
 
 
 def _schema(conversation: Conversation | None, weights: bool) -> Any:
@@ -518,9 +561,11 @@ def _messages(value: Any) -> list[dict[str, str]] | None:
         return None
     found = []
     for each in value:
-        if not isinstance(each, dict) or each.get("role") not in _ROLES:
+        if not isinstance(each, dict):
             return None
-        if not isinstance(each.get("content"), str):
+        if not (isinstance(each.get("role"), str) and isinstance(each.get("content"), str)):
+            return None
+        if each["role"] not in _ROLES:
             return None
         found.append({"role": each["role"], "content": each["content"]})
     return found if any(each["role"] == "assistant" for each in found) else None

@@ -177,7 +177,7 @@ def test_forget__one_winner__is_out_of_the_data_and_kept_apart(tmp_path: Path) -
     winners = [bought(tmp_path, i, texts(f"w{i}", 3 + i)) for i in range(3)]
     build(winners, tmp_path / "set", shard_bytes=60)
     counted = forget(TrainingSet(tmp_path / "set"), 1, 1, tmp_path / "without")
-    assert counted == {"kept": 8, "forgotten": 4}
+    assert counted == {"kept": 8, "forgotten": 4, "repeated": 0}
     assert {row["qmia"]["index"] for row in rows(tmp_path / "without")} == {0, 2}
     gone = pq.read_table(tmp_path / "without/forget/1-1.parquet").to_pylist()
     assert [row["text"] for row in gone] == [d.text for d in texts("w1", 4)]
@@ -232,3 +232,54 @@ def test_training_set__that_is_none__is_refused(tmp_path: Path) -> None:
     (tmp_path / "qmia.json").write_text('{"schema": "other"}')
     with pytest.raises(InputError, match="its schema is 'other'"):
         TrainingSet(tmp_path)
+
+
+def test_forget__a_text_that_others_sold_too__is_said(tmp_path: Path) -> None:
+    """Over several files: the same text under other metadata is the same text."""
+    same = [Document(each.text, {"id": "mine"}) for each in texts("w0", 5)]
+    winners = [bought(tmp_path, 0, texts("w0", 8)), bought(tmp_path, 1, [*same, *texts("w1", 9)])]
+    build(winners, tmp_path / "set", shard_bytes=60)
+    assert len(list((tmp_path / "set/data").iterdir())) > 3
+    counted = forget(TrainingSet(tmp_path / "set"), 1, 0, tmp_path / "without")
+    assert counted == {"kept": 14, "forgotten": 8, "repeated": 5}
+    assert "5 rows of other winners have a text" in (tmp_path / "without/README.md").read_text()
+
+
+def test_build__metadata_that_is_no_name__fills_no_card(tmp_path: Path) -> None:
+    labels = ["a\n---\nevil: true\n", "L" * 200_000, "en\u2028x", "`|<script>`", {"a": 1}, ["en"]]
+    documents = [
+        *(Document(f"d{n}", {"license": x, "language": x}) for n, x in enumerate(labels)),
+        *(Document(f"many {n}", {"language": f"lang{n}"}) for n in range(500)),
+        Document("null \0 and a mark \ufeff, \u202e turned, \U0001f600", {"language": "en"}),
+        Document("x" * (3 << 20), {}),
+    ]
+    told = build([bought(tmp_path, 0, documents)], tmp_path / "set")
+    assert told.rows == len(documents)
+    assert [row["text"] for row in rows(tmp_path / "set")] == [each.text for each in documents]
+    card = (tmp_path / "set/README.md").read_text()
+    front = yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))
+    assert "evil" not in front
+    assert front["license"] == ["`|<script>`"]
+    assert len(card) < 20_000
+    found = mlcroissant.Dataset(jsonld=str(tmp_path / "set/croissant.json"))
+    assert not found.metadata.issues.errors
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": ["user"], "content": "x"}],
+        [{"role": {"a": 1}, "content": "x"}, {"role": "assistant", "content": "y"}],
+        [{"role": "user", "content": ["x"]}, {"role": "assistant", "content": "y"}],
+        [{"role": "user"}, {"role": "assistant", "content": "y"}],
+        [["user", "x"]],
+        {"role": "assistant", "content": "y"},
+    ],
+)
+def test_chat__that_is_malformed__is_left_out(tmp_path: Path, messages: Any) -> None:
+    good = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    documents = [Document("a", {"m": messages}), Document("b", {"m": good})]
+    told = build(
+        [bought(tmp_path, 0, documents)], tmp_path / "set", conversation=Conversation(messages="m")
+    )
+    assert (told.rows, told.unfit) == (1, {"1-0": 1})
