@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
+
+if TYPE_CHECKING:
+    from eth_typing import ABIError, ABIEvent, ABIFunction
 
 CONTRACTS = (
     "DataAuction",
@@ -41,7 +44,7 @@ def abi(name: str) -> list[dict[str, Any]]:
 def errors() -> dict[bytes, dict[str, Any]]:
     """Every custom error of every contract, by its four-byte selector."""
     return {
-        bytes(function_abi_to_4byte_selector(entry)): entry  # type: ignore[arg-type]
+        bytes(function_abi_to_4byte_selector(cast("ABIError", entry))): entry
         for name in CONTRACTS
         for entry in abi(name)
         if entry["type"] == "error"
@@ -52,7 +55,7 @@ def errors() -> dict[bytes, dict[str, Any]]:
 def functions() -> dict[bytes, str]:
     """Name of every function of every contract, by its four-byte selector."""
     return {
-        bytes(function_abi_to_4byte_selector(entry)): entry["name"]  # type: ignore[arg-type]
+        bytes(function_abi_to_4byte_selector(cast("ABIFunction", entry))): entry["name"]
         for name in CONTRACTS
         for entry in abi(name)
         if entry["type"] == "function"
@@ -63,7 +66,7 @@ def functions() -> dict[bytes, str]:
 def events() -> dict[bytes, dict[str, Any]]:
     """Every event of every contract, by its topic."""
     return {
-        bytes(event_abi_to_log_topic(entry)): entry  # type: ignore[arg-type]
+        bytes(event_abi_to_log_topic(cast("ABIEvent", entry))): entry
         for name in CONTRACTS
         for entry in abi(name)
         if entry["type"] == "event"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from eth_typing import BlockNumber
 from eth_utils.address import to_checksum_address
 
 from oracles.chain.rpc import block_hash, node_errors, too_much, witnesses
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from eth_typing import ChecksumAddress
     from web3 import Web3
+    from web3.types import FilterParams
 
 T = TypeVar("T")
 
@@ -186,12 +188,16 @@ def _ask(
     last: int,
     topics: Sequence[Any] | None,
 ) -> list[Log]:
-    query: dict[str, Any] = {"address": addresses, "fromBlock": first, "toBlock": last}
+    query: FilterParams = {
+        "address": list(addresses),
+        "fromBlock": BlockNumber(first),
+        "toBlock": BlockNumber(last),
+    }
     if topics is not None:
         query["topics"] = list(topics)
     doing = f"reading the logs of blocks {first} to {last}"
     with node_errors(doing):
-        answer: list[Any] = list(web3.eth.get_logs(query))  # type: ignore[arg-type]
+        answer: list[Any] = list(web3.eth.get_logs(query))
         # A log that a reorganisation took back is reported once more, marked so.
         logs = [
             _log(each) for each in answer if not (isinstance(each, Mapping) and each.get("removed"))

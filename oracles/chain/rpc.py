@@ -559,7 +559,7 @@ def block(web3: Web3, tag: int | str | bytes) -> BlockData:
         NodeError: there is none, or the node does not answer.
     """
     with node_errors(f"reading block {tag.hex() if isinstance(tag, bytes) else tag}"):
-        found = web3.eth.get_block(tag)  # type: ignore[arg-type]
+        found = web3.eth.get_block(cast("BlockIdentifier", tag))
         return _whole(found, tag)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
+    from eth_account.types import TransactionDictType
     from eth_typing import ChecksumAddress
     from web3.types import TxParams
 
@@ -87,7 +88,8 @@ class LocalSigner:
 
     def sign_transaction(self, transaction: TxParams) -> bytes:
         """The raw signed transaction."""
-        return bytes(self.account.sign_transaction(transaction).raw_transaction)  # type: ignore[arg-type]
+        fields = cast("TransactionDictType", transaction)
+        return bytes(self.account.sign_transaction(fields).raw_transaction)
 
     def sign_typed(self, message: dict[str, Any]) -> bytes:
         """65-byte EIP-712 signature."""
