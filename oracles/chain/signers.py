@@ -31,6 +31,8 @@ _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD03641
 #: Integers above this are no integers to a signer in JavaScript.
 _LARGEST_NUMBER: Final = 2**53 - 1
 _NO_SUCH_METHOD: Final = -32601
+#: Longest part of a signer's own words that is shown.
+_LONGEST_WORDS: Final = 200
 #: EIP-1193: a person said no.
 _REJECTED: Final = 4001
 #: Seconds; a person may have to press a button.
@@ -138,7 +140,8 @@ class RemoteSigner:
             [("eth_signTransaction", [request]), ("account_signTransaction", [request])]
         )
         if isinstance(answer, dict):
-            answer = answer.get("raw", answer.get("rawTransaction"))
+            forms = ("raw", "rawTransaction", "signedTransaction")
+            answer = next((answer[name] for name in forms if name in answer), answer)
         raw = self._bytes(answer)
         try:
             signed = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
@@ -150,6 +153,8 @@ class RemoteSigner:
             ) from error
         if signer != self._address:
             raise ChainError(f"{self._where} signed with another key: {signer}")
+        if signed.get("accessList") and "accessList" not in transaction:
+            raise ChainError(f"{self._where} signed another transaction: its accessList differs")
         for name, value in {"to": b"", **transaction}.items():
             if name != "from" and _plain(signed.get(name)) != _plain(value):
                 raise ChainError(f"{self._where} signed another transaction: its {name} differs")
@@ -216,10 +221,14 @@ class RemoteSigner:
         if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
             if reply.is_success:
                 raise ChainError(f"{self._where} does not answer as JSON-RPC does")
-            raise ChainError(f"{self._where} answers HTTP {reply.status_code}")
+            words = " ".join(reply.text[:_LONGEST_WORDS].split())
+            said = f": {words}" if words and not words.startswith("<") else ""
+            raise ChainError(f"{self._where} answers HTTP {reply.status_code}{said}")
         match answer.get("error"):
             case None:
                 return None, answer.get("result")
+            case {"code": code, "message": str(words), "data": str(more)} if more:
+                return (code, f"{words}: {more}"[:_LONGEST_WORDS]), None
             case {"code": code, "message": str(words)}:
                 return (code, words), None
             case {"message": str(words)}:
@@ -228,10 +237,27 @@ class RemoteSigner:
                 return (None, str(problem)), None
 
     def _bytes(self, answer: Any) -> bytes:
+        match answer:
+            case {"signature": str(text)} | str(text):
+                answer = text.strip()
+            case {"r": str(r), "s": str(s), "v": v}:
+                answer = _in_one(r, s, v)
         try:
             return bytes(HexBytes(answer))
         except (TypeError, ValueError) as error:
-            raise ChainError(f"{self._where} answered {answer!r} instead of bytes") from error
+            shown = repr(answer)[:_LONGEST_WORDS]
+            raise ChainError(f"{self._where} answered {shown} instead of bytes") from error
+
+
+def _in_one(r: str, s: str, v: Any) -> Any:
+    """The parts of a signature as bytes; unchanged where they are none."""
+    try:
+        numbers = [int(r, 16), int(s, 16), int(v, 0) if isinstance(v, str) else int(v)]
+        return b"".join(each.to_bytes(32, "big") for each in numbers[:2]) + numbers[2].to_bytes(
+            max(1, (numbers[2].bit_length() + 7) // 8), "big"
+        )
+    except (TypeError, ValueError, OverflowError):
+        return [r, s, v]
 
 
 def normalize_signature(signature: bytes, source: str) -> bytes:

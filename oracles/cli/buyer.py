@@ -153,6 +153,8 @@ def receive(
             buyer.receive(auction, key, session.store(), out, dispute=dispute, progress=progress)
         )
     show_rows([each.plain() for each in results], json=json, empty="Nobody won.")
+    if results and not json and not any(each.path or each.problem for each in results):
+        _say_when_keys_come(session, auction)
     if any(each.problem for each in results):
         raise typer.Exit(1)
 
@@ -415,6 +417,23 @@ def _bought(context: typer.Context, auction: int, received: Path) -> list[Bought
         for index in here
         if index not in view.struck_out
     ]
+
+
+def _say_when_keys_come(session: Session, auction: int) -> None:
+    """Say that what won is here, still sealed, and when it can be opened."""
+    from oracles.market.view import chain_time
+
+    phases, now = session.auction(auction).phases, chain_time(session.connect())
+    if now < phases.deliver_end:
+        stdout.print(
+            "What won is here, still sealed. Its keys are handed over between"
+            f" {moment(phases.fetch_end, now)} and {moment(phases.deliver_end, now)}: run this"
+            " again after that.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        stdout.print("No winner handed over a key.", highlight=False)
 
 
 def _show_phases(session: Session, values: dict[str, Any], auction: int, *, json: bool) -> None:

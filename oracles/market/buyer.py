@@ -33,6 +33,7 @@ from oracles.evidence import Cid, DirectoryStore, StoreError, read
 from oracles.files import atomic_write
 from oracles.market.view import chain_time, member_keys, wins
 from oracles.progress import Progress, silent
+from oracles.when import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -371,6 +372,13 @@ class Buyer:
         if not rpc.code(self._web3, mut.address):
             raise ChainError(
                 f"auction {auction} has no MUT to pay revenue to: it is not settled, or was aborted"
+            )
+        if not self._contract.deliveries_resolved(auction):
+            # Said here: the contract says so only after the token was allowed to be moved.
+            until = local(view.phases.dispute_end)
+            raise ChainError(
+                f"auction {auction} takes no revenue yet: its disputes end {until}, and winners who"
+                f" delivered nothing have to be struck out (qmia buyer forfeit {auction})"
             )
         token = Erc20(self._web3, view.terms.token)
         ensure_allowance(self._sender, token, mut.address, amount)

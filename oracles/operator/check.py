@@ -139,7 +139,7 @@ def _keys(load: LoadSigner, load_keys: LoadKeys) -> Iterator[CheckResult]:
         signer.sign_typed(message)
         yield CheckResult("signing key", "ok", signer.address)
     keys = load_keys()
-    detail = f"0x{keys[0].public.hex()[:16]}…" if keys else "none: data sets cannot be opened"
+    detail = f"0x{keys[0].public.hex()}" if keys else "none: data sets cannot be opened"
     yield _verdict("encryption key", bool(keys), detail)
 
 

@@ -114,6 +114,19 @@ def test_typed__every_documented_way_to_ask__is_tried(
     assert signer.remote.sign_typed(MESSAGE) == LOCAL.sign_typed(MESSAGE)
 
 
+def test_typed__signature_in_another_wrapping__is_taken(signer: _Signer) -> None:
+    right = LOCAL.sign_typed(MESSAGE)
+    parts = {"r": hex(int.from_bytes(right[:32], "big")), "s": "0x" + right[32:64].hex()}
+    for answer in (
+        "0x" + right.hex() + "\n",
+        {"signature": right.hex()},
+        {**parts, "v": right[64]},
+        {**parts, "v": hex(right[64] - 27)},
+    ):
+        signer.answer = lambda *_, answer=answer: result(answer)
+        assert signer.remote.sign_typed(MESSAGE) == right
+
+
 @given(
     st.binary(min_size=32, max_size=32),
     st.sampled_from([0, 27, 35 + 2 * 1, 35 + 2 * 137]),
@@ -156,6 +169,11 @@ def test_signature__what_is_none__is_refused(bad: bytes) -> None:
         (error(-32000, "Signer not found for identifier", 404), "Signer not found"),
         (error(4001, "User denied message signature."), "User denied"),
         ((200, {"error": "locked"}), "locked"),
+        ((400, b"no key for this address"), "HTTP 400: no key for this address"),
+        (
+            (200, {"error": {"code": -32000, "message": "no", "data": "policy 7 forbids it"}}),
+            "no: policy 7 forbids it",
+        ),
     ],
 )
 def test_typed__a_hostile_or_broken_answer__is_an_error_in_its_own_words(
@@ -204,6 +222,7 @@ def test_transaction__raw_or_in_an_object__is_taken(
         {"maxFeePerGas": 10**10},
         {"data": "0x1235"},
         {"chainId": 6},
+        {"accessList": [{"address": LOCAL.address, "storageKeys": []}]},
     ],
 )
 def test_transaction__another_one_than_was_asked_for__is_never_sent(
