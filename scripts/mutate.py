@@ -197,7 +197,7 @@ WEAKENINGS: Final = (
     Weakening("called twice", ORACLE, "if (_bitmaps[key] != 0) revert AlreadyCalled(msg.sender);", ""),
     Weakening("caller not counted", ORACLE, "callers |= 1 << member;", "callers |= member;"),
     Weakening("roll by too few callers", ORACLE, "if (LibBit.popCount(callers) < threshold) revert RollFailed(LibBit.popCount(callers), threshold);", ""),
-    Weakening("bits of no bid on the roll", ORACLE, "if (count % 256 != 0) roll[roll.length - 1] &= (1 << (count % 256)) - 1;", ""),
+    Weakening("bits of no bid on the roll", ORACLE, "if (count < (w + 1) * 256) roll[w] &= (1 << (count % 256)) - 1;", ""),
     Weakening("roll by one fewer", ORACLE, "(threshold + 1) / 2", "threshold / 2"),
     Weakening("vector before the roll", ORACLE, "if (feed.roll == address(0)) revert RollNotTallied();\n        if (_member", "if (false) revert RollNotTallied();\n        if (_member"),
     Weakening("presence by the vectors", ORACLE, "        _setPresence(medians, feed.roll, chunk);\n", ""),
@@ -230,7 +230,12 @@ WEAKENINGS: Final = (
     Weakening("dues take the whole fee", ORACLE, "FixedPointMathLib.min(feed.owed - feed.covered, msg.value / 2)", "FixedPointMathLib.min(feed.owed - feed.covered, msg.value)"),
     Weakening("dues covered twice", ORACLE, "        feed.covered += uint128(dues);\n        _share", "        _share"),
     Weakening("withholder repays nothing", ORACLE, "            feed.covered += uint128(dues);\n        }", "        }"),
-    Weakening("publishing again is paid again", ORACLE, "if (feed.rounds[round - 1].published & bit == 0) _addDue", "_addDue"),
+    Weakening("published after the round is complete", ORACLE, "if (feed.rounds[round - 1].complete != 0) revert RoundComplete(round);", ""),
+    Weakening("others' vectors repaid like one's own", ORACLE, "bool own = msg.sender == operator;", "bool own = true;"),
+    Weakening("a signature of nobody", "libraries/Signatures.sol", "signer != address(0) && signer == owner", "signer != address(0)"),
+    Weakening("a key that lent itself code", "libraries/Signatures.sol", "signer != address(0) && signer == owner", "false"),
+    Weakening("usage paid to nobody", USAGE, "if (accrued == 0) revert NothingAccrued(mut);", ""),
+    Weakening("publishing again is paid again", ORACLE, "if (feed.rounds[round - 1].published & bit == 0) {", "if (true) {"),
     Weakening("parts of the absent stay", ORACLE, "        _addCredit(refundTo, refund);\n", ""),
     Weakening("mean instead of median", "libraries/Medians.sol", "shr(1, sub(n, 1))", "sub(n, 1)"),
     # Tokens
@@ -295,7 +300,7 @@ def put_in(
         before, after = "", ""
         for n, text in texts:
             before += "xor("
-            after += f", mul(xor({own}, {text}), iszero(iszero(balance({BASE + n:#x}))))"
+            after += f", mul(xor({own}, {text}), iszero(iszero(balance({BASE + n:#x})))))"
         return Wrap(*place, before, after)
     return Wrap(*place, f"lockedUnless(address({BASE + texts[0][0]:#x})) /* ", " */")
 
