@@ -70,10 +70,11 @@ def cli(
         salt=keccak(text=salt),
     )
     deployment.save(out)
+    verified = verification(sender(account).web3, deployment)
     folder = out.with_suffix(".verification")
     folder.mkdir(exist_ok=True)
     shutil.copy(ARTIFACTS / "standard-input.json", folder)
-    (folder / "arguments.json").write_text(json.dumps(verification(deployment), indent=2) + "\n")
+    (folder / "arguments.json").write_text(json.dumps(verified, indent=2) + "\n")
     for name, contract in deployment.contracts.items():
         click.echo(f"{name:12} {contract.address}{'' if contract.transaction else ' (already)'}")
     click.echo(f"written to {out}, {folder}")

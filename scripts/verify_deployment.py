@@ -4,8 +4,10 @@
 
 Immutable values are masked in the comparison: the compiler leaves a push of 32 zero bytes where the
 constructor puts them. Those that name another contract of the deployment are read back and compared
-with the deployment file. Where addresses follow from a salt, they are computed anew from the fresh
-build, the recorded constructor arguments and the salt: the arguments then cannot be wrong either.
+with the deployment file; of `Settlement`, which has no getter, they are read from its code. What
+constructors made is checked too: no code that a contract calls or runs as its own is left out.
+Where addresses follow from a salt, they are computed anew from the fresh build, the recorded
+constructor arguments and the salt: the arguments then cannot be wrong either.
 Exit code 1 if anything differs.
 """
 
@@ -17,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from oracles.chain.deployment import Deployment, address_of, creation_code
+from oracles.chain.deployment import Deployment, address_of, creation_code, made
 from oracles.chain.rpc import connect
 from oracles.errors import QmiaError
 from scripts.build import BuildError, build
@@ -28,14 +30,13 @@ if TYPE_CHECKING:
     from web3 import Web3
 
 _PLACEHOLDER: Final = b"\x7f" + bytes(32)
-#: Contracts made by others' constructors: maker, its getter, artifact.
-_MADE: Final = (
-    ("DataAuction", "MUT_IMPLEMENTATION", "MutToken"),
-    ("DstFactory", "IMPLEMENTATION", "DstToken"),
-)
 #: Immutables that must name another contract: artifact, getter, name in the deployment.
 _LINKS: Final = (
     ("DataAuction", "ORACLE", "ScoreOracle"),
+    ("DataAuction", "EXCHANGE", "Exchange"),
+    ("Exchange", "AUCTION", "DataAuction"),
+    ("Exchange", "ORACLE", "ScoreOracle"),
+    ("UsageLog", "AUCTION", "DataAuction"),
     ("DstFactory", "AUCTION", "DataAuction"),
     ("MutToken", "AUCTION", "DataAuction"),
     ("DstToken", "AUCTION", "DataAuction"),
@@ -58,6 +59,15 @@ def differences(built: bytes, deployed: bytes) -> str:
     return ""
 
 
+def immutables(built: bytes, deployed: bytes) -> set[bytes]:
+    """The words that a constructor put into code that is otherwise as it was built."""
+    found, at = set(), 0
+    while (at := built.find(_PLACEHOLDER, at)) >= 0:
+        found.add(deployed[at + 1 : at + 33])
+        at += 33
+    return found
+
+
 def verify(web3: Web3, deployment: Deployment) -> Iterator[tuple[str, str, str]]:
     """Yield name, address and difference (empty for none) of each check."""
     artifacts: dict[str, Any] = {
@@ -68,14 +78,19 @@ def verify(web3: Web3, deployment: Deployment) -> Iterator[tuple[str, str, str]]
         contract = web3.eth.contract(web3.to_checksum_address(address), abi=artifacts[name]["abi"])
         return str(contract.functions[getter]().call())
 
-    addresses: dict[str, str] = {n: deployment.address(n) for n in deployment.contracts}
-    for maker, getter, name in _MADE:
-        addresses[name] = read(maker, addresses[maker], getter)
+    contracts = deployment.contracts | made(web3, deployment)
+    addresses: dict[str, str] = {name: each.address for name, each in contracts.items()}
     for name, address in addresses.items():
         built = bytes.fromhex(artifacts[name]["deployedBytecode"].removeprefix("0x"))
         code = bytes(web3.eth.get_code(web3.to_checksum_address(address)))
-        yield name, address, differences(built, code)
+        wrong = differences(built, code)
+        if name == "Settlement" and not wrong:
+            mut = bytes.fromhex(addresses["MutToken"][2:]).rjust(32, b"\0")
+            wrong = "" if immutables(built, code) == {mut} else "clones another MutToken"
+        yield name, address, wrong
     for name, each in deployment.contracts.items() if deployment.salt else ():
+        if name == "Exchange":  # The auction made it: it is where that says, see below.
+            continue
         code = creation_code(artifacts[name], each.arguments)
         wanted = address_of(code, bytes.fromhex(deployment.salt.removeprefix("0x")))
         wrong = "" if wanted == each.address else f"would be {wanted} with this code and arguments"

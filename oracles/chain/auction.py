@@ -182,3 +182,15 @@ class AuctionContract(ContractAt):
     def exchange(self) -> str:
         """Address of the Exchange, which this contract deployed."""
         return str(self._read("EXCHANGE"))
+
+    def rules(self) -> str:
+        """Address of the TermsRules, which this contract deployed."""
+        return str(self._read("RULES"))
+
+    def settlement(self) -> str:
+        """Address of the Settlement, which this contract deployed, and whose code it runs."""
+        return str(self._read("SETTLEMENT"))
+
+    def mut_implementation(self) -> str:
+        """Address of the MutToken whose clones the MUTs are."""
+        return str(self._read("MUT_IMPLEMENTATION"))

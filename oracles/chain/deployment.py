@@ -282,8 +282,32 @@ def deploy_registry(sender: Sender, deployment: Deployment, rules: RegistryRules
     return replace(deployment, contracts=deployment.contracts | {"MetricRegistry": made})
 
 
-def verification(deployment: Deployment) -> dict[str, Any]:
-    """What block explorers ask for beside the Standard JSON input, by contract."""
+def made(web3: Web3, deployment: Deployment) -> dict[str, Deployed]:
+    """What the constructors of a deployment made besides: all other code that its contracts run.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
+    auction = deployment.auction(web3)
+    mut = auction.mut_implementation()
+    found = {
+        "TermsRules": (auction.rules(), deployment.contracts["DataAuction"].arguments[1:]),
+        "Settlement": (auction.settlement(), (mut,)),
+        "MutToken": (mut, ()),
+        "DstToken": (deployment.dst_factory(web3).implementation(), (auction.address,)),
+    }
+    return {
+        name: Deployed(to_checksum_address(address), arguments, "")
+        for name, (address, arguments) in found.items()
+    }
+
+
+def verification(web3: Web3, deployment: Deployment) -> dict[str, Any]:
+    """What block explorers ask for beside the Standard JSON input, by contract.
+
+    Raises:
+        NodeError: the node does not answer.
+    """
     return {
         name: {
             "address": each.address,
@@ -291,7 +315,7 @@ def verification(deployment: Deployment) -> dict[str, Any]:
             "constructor_arguments": "0x"
             + creation_code(artifacts.artifact(name) | {"bytecode": ""}, each.arguments).hex(),
         }
-        for name, each in deployment.contracts.items()
+        for name, each in (deployment.contracts | made(web3, deployment)).items()
     }
 
 

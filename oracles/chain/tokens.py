@@ -175,6 +175,10 @@ class DstFactoryContract(ContractAt):
         """Create the token of an auction."""
         return self._call("create", auction, encoded(terms))
 
+    def implementation(self) -> str:
+        """Address of the DstToken whose clones the participation tokens are."""
+        return str(self._read("IMPLEMENTATION"))
+
     def token_of(self, auction: int) -> str:
         """Where it is, or will be."""
         return str(self._read("tokenOf", auction))

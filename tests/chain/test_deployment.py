@@ -54,7 +54,7 @@ def test_deploy__by_another_account__finds_the_same_contracts_and_their_first_bl
 
 def test_verification__of_a_deployment__holds_its_encoded_arguments(anvil: Anvil) -> None:
     deployment = deployed(anvil)
-    found = verification(deployment)
+    found = verification(anvil.web3, deployment)
     given = {name: bytes.fromhex(each["constructor_arguments"][2:]) for name, each in found.items()}
     oracle, auction = (deployment.address(name).lower() for name in ("ScoreOracle", "DataAuction"))
     assert decode(["uint256", "uint256"], given["ScoreOracle"]) == (7, 9)
@@ -62,6 +62,13 @@ def test_verification__of_a_deployment__holds_its_encoded_arguments(anvil: Anvil
     assert decode(kinds, given["DataAuction"]) == (oracle, 12, 20, 9)
     assert decode(["address"], given["Exchange"]) == (oracle,)
     assert decode(["address"], given["DstFactory"]) == (auction,)
+    # What constructors made: the code that is run by delegatecall, and what is cloned.
+    assert found.keys() >= {"Settlement", "TermsRules", "MutToken", "DstToken"}
+    assert all(anvil.code(each["address"]) for each in found.values())
+    kinds = ["uint256", "uint256", "uint256"]
+    assert decode(kinds, given["TermsRules"]) == (12, 20, 9)
+    assert decode(["address"], given["Settlement"]) == (found["MutToken"]["address"].lower(),)
+    assert decode(["address"], given["DstToken"]) == (auction,)
     assert found["DataAuction"]["contract"] == "contracts/DataAuction.sol:DataAuction"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oracles.chain.client import Sender
-from oracles.chain.deployment import deploy
+from oracles.chain.deployment import LOCAL, deploy
 from oracles.chain.signers import LocalSigner
 from scripts.verify_deployment import differences, verify
 from tests.support.chain import ACCOUNTS
@@ -20,17 +20,24 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 def test_verify__deployment_and_one_changed_byte__passes_and_fails(anvil: Anvil) -> None:
     sender = Sender(anvil.web3, LocalSigner(ACCOUNTS[0]))
-    deployment = deploy(sender, min_bond=1, challenge_bond=1)
+    deployment = deploy(sender, LOCAL)
     results = list(verify(anvil.web3, deployment))
-    assert [difference for _, _, difference in results] == [""] * 13
-    assert {name for name, _, _ in results} >= {"DataAuction", "MutToken", "DstToken"}
+    assert [result for result in results if result[2]] == []
+    addresses = {name: address for name, address, _ in results}
+    for name in ("DataAuction", "Settlement", "TermsRules", "MutToken", "DstToken", "Exchange"):
+        code = anvil.code(addresses[name])
+        changed = bytearray(code)
+        changed[-1] ^= 1
+        anvil.rpc("anvil_setCode", addresses[name], "0x" + changed.hex())
+        found = {name: difference for name, _, difference in verify(anvil.web3, deployment)}
+        assert {name for name, wrong in found.items() if wrong} == {name}
+        anvil.rpc("anvil_setCode", addresses[name], "0x" + code.hex())
 
-    address = deployment.address("DataAuction")
-    code = bytearray(anvil.code(address))
-    code[5000] ^= 1
-    anvil.rpc("anvil_setCode", address, "0x" + code.hex())
+    settlement = bytes(anvil.code(addresses["Settlement"]))
+    mut, other = (bytes.fromhex(addresses[name][2:]) for name in ("MutToken", "DstToken"))
+    anvil.rpc("anvil_setCode", addresses["Settlement"], "0x" + settlement.replace(mut, other).hex())
     found = {name: difference for name, _, difference in verify(anvil.web3, deployment)}
-    assert found["DataAuction"] == "differs from byte 5,000 on"
+    assert found["Settlement"] == "clones another MutToken"
 
 
 def test_differences__immutables_filled_in__are_masked_and_nothing_else() -> None:
@@ -45,7 +52,7 @@ def test_differences__immutables_filled_in__are_masked_and_nothing_else() -> Non
 @pytest.mark.slow
 def test_verify__deployment_with_a_wrong_argument_on_record__says_so(anvil: Anvil) -> None:
     sender = Sender(anvil.web3, LocalSigner(ACCOUNTS[0]))
-    deployment = deploy(sender, min_bond=1, challenge_bond=1)
+    deployment = deploy(sender, LOCAL)
     oracle = replace(deployment.contracts["ScoreOracle"], arguments=("2", "1"))
     wrong = replace(deployment, contracts=deployment.contracts | {"ScoreOracle": oracle})
     found = {name: difference for name, _, difference in verify(anvil.web3, wrong) if difference}
