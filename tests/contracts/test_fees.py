@@ -61,6 +61,15 @@ def test_accept_scores__of_standing_scores__pays_the_operators_equal_parts(
     assert not protocol.do("acceptScores", auction.id).events("FeesPaid")
 
 
+def test_accept_scores__of_an_auction_without_fees__pays_nobody(protocol: Protocol) -> None:
+    auction = protocol.lead("reveal", feeGwei=0, entryFeeGwei=0)
+    assert not protocol.view("isWinner", auction.id, 0)
+    assert not protocol.view("deliveriesResolved", auction.id)
+    receipt = protocol.do("acceptScores", auction.id)
+    assert receipt.event("ScoresAccepted").args["fees"] == 0
+    assert not receipt.events("FeesPaid")
+
+
 def test_pay_fees__where_members_are_absent__returns_their_parts(five: Protocol) -> None:
     auction = five.lead("score")
     auction.score([Score()] * 3, None, [Score()] * 3, None, [Score()] * 3)

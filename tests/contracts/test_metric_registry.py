@@ -9,7 +9,7 @@ import pytest
 
 from tests.contracts.test_tokens import enrolled
 from tests.support.auction import NONE, Protocol, person
-from tests.support.chain import Contract, Reverted, reverts
+from tests.support.chain import Contract, Reverted, encode_call, reverts
 
 if TYPE_CHECKING:
     from tests.support.chain import Receipt
@@ -94,7 +94,10 @@ def test_propose__without_document_or_bond__reverts(registry: Registry) -> None:
         registry.do("object", VERSION, registry.token)
 
 
-@pytest.mark.parametrize("change", [{"window": 0}, {"floor": 0}, {"share": 0}, {"share": 10_001}])
+@pytest.mark.parametrize(
+    "change",
+    [{"window": 0}, {"window": 365 * DAY + 1}, {"floor": 0}, {"share": 0}, {"share": 10_001}],
+)
 def test_deploy__with_rules_that_mean_nothing__reverts(
     registry: Registry, change: dict[str, int]
 ) -> None:
@@ -189,3 +192,31 @@ def test_lock__of_what_one_does_not_have__reverts(registry: Registry) -> None:
         registry.do("lock", registry.token, registry.supply + 1)
     with reverts("NothingLocked"):
         registry.do("release", registry.token)
+
+
+def test_propose__of_the_version_that_holds_from_the_start__reverts(registry: Registry) -> None:
+    rules = [*registry.rules()[:-1], VERSION]
+    contract = registry.chain.deploy("MetricRegistry", *rules)
+    with reverts("AlreadyProposed", VERSION):
+        registry.chain.transact(contract, "propose", DOCUMENT, sender=PROPOSER, value=BOND)
+
+
+def test_lock__of_a_token_that_says_it_is_an_auctions__reverts(registry: Registry) -> None:
+    """It answers with the number of a true auction, whose token is another one."""
+    parrot = registry.chain.deploy("Parrot", (1).to_bytes(32, "big"))
+    with reverts("NotAParticipationToken", parrot.address):
+        registry.do("lock", parrot, 1)
+
+
+def test_return_bond__to_who_refuses_it__waits_for_it(registry: Registry) -> None:
+    chain = registry.chain
+    wallet = chain.deploy("Wallet", PROPOSER)
+    call = encode_call(registry.contract, "propose", DOCUMENT)
+    chain.transact(wallet, "execute", registry.contract, BOND, call, value=BOND)
+    chain.transact(wallet, "refuse", True)
+    chain.time += WINDOW
+    with reverts("BondGone", VERSION):
+        registry.do("returnBond", VERSION)
+    chain.transact(wallet, "refuse", False)
+    registry.do("returnBond", VERSION)
+    assert chain.balance(wallet.address) == BOND

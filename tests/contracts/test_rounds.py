@@ -134,7 +134,7 @@ class TestPost:
         auction = protocol.lead("score")
         signed = auction.commit_round(SCORES)
         # A quorum of fewer publishes; it may not have the last word.
-        for report in signed[:2]:
+        for report in (*signed[:2], signed[0]):
             auction.publish(report)
         auction.post(signed)
         with reverts("RoundComplete", 1):
@@ -234,9 +234,7 @@ class TestPublish:
         with reverts("NotTheVector", 1):
             auction.ask("publishVector", bad)
 
-    def test_publish_vector__with_more_hashes_than_chunks__reverts(
-        self, protocol: Protocol
-    ) -> None:
+    def test_vector__with_more_hashes_than_chunks__reverts(self, protocol: Protocol) -> None:
         auction = protocol.lead("score")
         auction.tally()
         hashes = [keccak(pack(SCORES)), ZERO]
@@ -244,10 +242,15 @@ class TestPublish:
         digest = auction.asked("reportDigest", 1, keccak(b"".join(hashes)), plain.evidence)
         signature = sign(protocol.first[0], digest)
         auction.commit_vector(plain._replace(digest=digest))
+        others = [auction.report(member, SCORES) for member in (1, 2)]
+        for report in others:
+            auction.commit_vector(report)
         auction.go("score_open")
         more = plain.submission() | {"chunkHashes": hashes, "signature": signature}
         with reverts("NotTheVector", 0):
             auction.ask("publishVector", more)
+        with reverts("NotTheVector", 0):
+            auction.ask("postScores", 0, [more, *(each.submission(0) for each in others)])
 
     def test_failed__without_a_quorum__is_true_after_round_one_only(self, five: Protocol) -> None:
         auction = five.lead("score")

@@ -92,9 +92,10 @@ def test_prove__of_any_size_up_to_the_largest__asks_the_verifier_of_its_size(
     gate.prove(gate.proof())
 
 
-def test_prove__of_too_many_pages__reverts(protocol: Protocol) -> None:
-    gate = Gate(protocol, 16_384**2 + 1)
-    with reverts("PagesInvalid", 16_385):
+@pytest.mark.parametrize(("size", "pages"), [(0, 0), (16_384**2 + 1, 16_385)])
+def test_prove__of_no_or_too_many_pages__reverts(protocol: Protocol, size: int, pages: int) -> None:
+    gate = Gate(protocol, size)
+    with reverts("PagesInvalid", pages):
         gate.prove(gate.proof())
 
 
