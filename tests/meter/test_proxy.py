@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import http.client
 import json
+import socket
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -452,3 +454,103 @@ def test_many_at_once__are_as_many_events_in_one_order(world: World) -> None:
     assert [event.sequence for event in events] == list(range(25))
     assert len({event.data["customer"] for event in events[1:]}) == 3
     assert len(found) == 24
+
+
+GARBAGE = [
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET\r\n\r\n",
+    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",
+    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    b"POST /v1/completions HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+]
+
+
+def exchange(address: str, request: bytes, *, ends: bool = True) -> bytes:
+    """Send bytes as they are, and read until the other side has had enough.
+
+    Args:
+        address: of the server.
+        request: what is sent.
+        ends: whether this side says that nothing more will come.
+    """
+    host, port = address.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    found = b""
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(request)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(1 << 16):
+            found += part
+    return found
+
+
+def test_client__that_sends_what_is_no_request__hurts_nobody(world: World) -> None:
+    for each in GARBAGE:
+        answer = exchange(world.address, each)
+        assert not answer.startswith(b"HTTP/1.1 2")
+    assert world.events() == []
+    assert world.post().status_code == 200
+    assert world.event()["tokens_out"] == 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_client__of_http_1_0__gets_its_answer_and_receipt(world: World, stream: bool) -> None:
+    body = json.dumps({"model": "tiny", "prompt": "a b c", "stream": stream}).encode()
+    head = b"POST /v1/completions HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer = exchange(world.address, head + body, ends=False)
+    assert b"200 OK" in answer
+    assert RECEIPT.encode() in answer
+    assert world.event()["complete"]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+PIECE = b'data: {"choices": [{"delta": {"content": "one "}}]}\n\n'
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(PIECE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "stream", "status", "tokens"),
+    [
+        (b"", False, 502, None),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", False, 502, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", False, 502, None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", False, 502, None),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b'{"choices": [{"text": "one "}]}', False, 200, 1),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b'{"choices": [{"text": "on', False, 502, None),
+        # What left before the server broke off is counted, and is not called whole.
+        (HEAD + CHUNKED + PIECE + b"\r\nzz", True, 200, 1),
+        (HEAD + b"Content-Length: 500\r\n\r\n" + PIECE + b"data: {", True, 200, 1),
+        (b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + PIECE, True, 200, 1),
+    ],
+)  # fmt: skip
+def test_server__that_breaks_its_own_protocol__is_one_event_or_none(
+    tmp_path: Path, answer: bytes, stream: bool, status: int, tokens: int | None
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+
+        def serve() -> None:
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    asked = connection.recv(1 << 16)
+                    if not asked:
+                        return
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        world = World(tmp_path / "log", stack)
+        world.proxy._upstream = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        reply = world.post(stream=stream)
+        assert reply.status_code == status
+        if tokens is None:
+            assert world.events() == []
+        else:
+            event = world.event()
+            assert event["tokens_out"] == tokens
+            assert event["complete"] == (not stream)
+        socket.create_connection(listener.getsockname()).close()
+        thread.join(timeout=20)
