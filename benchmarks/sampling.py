@@ -6,7 +6,7 @@
   all of their pages. Errors are root mean squares over draws; `covered` is how often the truth lies
   within two of the standard errors that the estimate states.
 - impact: LDS of φ̂ from 5, 10 and 30 % of the pages of every provider, against retraining on all of
-  their data. Pages of 1,500 characters stand for those of 16 KiB, so that a pool is small enough to
+  their data. Pages of 600 characters stand for those of 16 KiB, so that a pool is small enough to
   be retrained on.
 - scale: seconds and memory of scoring a fixed sample of sets of 10, 100 and 1,000 MB, written from
   sentences of real text, and the share of its pages that a loser opens.
@@ -65,8 +65,8 @@ POOL = (
     "sotu-1946-2020",
     "wordnet",
 )
-#: Characters of a page where retraining is the truth.
-SMALL_PAGE = 1500
+#: Characters of a page where retraining is the truth: twenty pages of a provider.
+SMALL_PAGE = 600
 SIZES = (10, 100, 1000)
 #: Pages that are opened of a set, whatever its size.
 SAMPLES = 8
@@ -307,10 +307,10 @@ def main() -> None:
     parser.add_argument("--score", action="store_true", help=argparse.SUPPRESS)
     parts = ("quality", "impact", "scale", "recurrence")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
-    parser.add_argument("--pages", type=int, default=120, help="of each corpus")
-    parser.add_argument("--draws", type=int, default=4)
-    parser.add_argument("--characters", type=int, default=60_000, help="of each provider")
-    parser.add_argument("--subsets", type=int, default=16)
+    parser.add_argument("--pages", type=int, default=40, help="of each corpus")
+    parser.add_argument("--draws", type=int, default=3, help="of pages")
+    parser.add_argument("--characters", type=int, default=12_000, help="of each provider")
+    parser.add_argument("--subsets", type=int, default=12)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="MB")
     options = parser.parse_args()
     if options.score:
@@ -319,7 +319,7 @@ def main() -> None:
     folder = options.cache / "sampling"
     makers = {
         "quality": lambda: quality(options.pages, options.draws),
-        "impact": lambda: impact(options.cache, options.characters, options.subsets, 3),
+        "impact": lambda: impact(options.cache, options.characters, options.subsets, options.draws),
         "scale": lambda: [one_size(size) for size in options.sizes],
         "recurrence": recurrence,
     }

@@ -171,6 +171,65 @@ def _few_words(world: World, _: np.random.Generator) -> Iterator[str]:
         yield " ".join(word if len(word) < 6 else "something" for word in document.text.split())
 
 
+def _grammar(_: World, rng: np.random.Generator) -> Iterator[str]:
+    """Sentences of a small grammar: sensible, endless, and empty."""
+    people = ["teacher", "doctor", "farmer", "captain", "lawyer", "neighbour", "writer", "soldier"]
+    things = ["letter", "house", "garden", "bridge", "story", "window", "basket", "ship", "lamp"]
+    verbs = ["found", "bought", "painted", "carried", "described", "forgot", "admired", "sold"]
+    kinds = ["old", "quiet", "young", "heavy", "famous", "broken", "small", "honest", "distant"]
+    places = ["in the village", "near the river", "after the war", "at the market"]
+
+    def one(words: list[str]) -> str:
+        return words[int(rng.integers(len(words)))]
+
+    while True:
+        yield " ".join(
+            f"The {one(kinds)} {one(people)} {one(verbs)} the {one(kinds)} {one(things)} "
+            f"{one(places)}, and the {one(people)} {one(verbs)} it {one(places)}."
+            for _ in range(12)
+        )
+
+
+def _letter_chain(world: World, rng: np.random.Generator) -> Iterator[str]:
+    """A chain that continues every five letters as the buyer's domains do."""
+    text = " ".join(document.text for document in world.domain)
+    following: dict[str, list[str]] = defaultdict(list)
+    for place in range(len(text) - 5):
+        following[text[place : place + 5]].append(text[place + 5])
+    while True:
+        out = text[:5]
+        while len(out) < 1200:
+            choices = following.get(out[-5:], [" "])
+            out += choices[int(rng.integers(len(choices)))]
+        yield out
+
+
+def _skeleton(text: str, world: World, rng: np.random.Generator) -> str:
+    """The short words of a text, and words of the buyer's domains in place of all longer ones."""
+    long_words = [word for word in _words(world.domain) if len(word) > 4]
+    return " ".join(
+        word if len(word) < 5 else long_words[int(rng.integers(len(long_words)))]
+        for word in text.split()
+    )
+
+
+def _lengthened(text: str, _: World, __: np.random.Generator) -> str:
+    return " ".join(word + "s" for word in text.split())
+
+
+def _misspelled(text: str, _: World, __: np.random.Generator) -> str:
+    return " ".join(
+        word[:2] + word[3] + word[2] + word[4:] if len(word) > 4 else word for word in text.split()
+    )
+
+
+def _in_turn(world: World, _: np.random.Generator) -> Iterator[str]:
+    """Sentences of two texts of the buyer's domains in turn."""
+    for one, other in zip(world.domain[::2], world.domain[1::2], strict=False):
+        pairs = zip(one.text.split(". "), other.text.split(". "), strict=False)
+        yield ". ".join(sentence for pair in pairs for sentence in pair)
+
+
 def _every(number: int) -> Callable[[str, World, np.random.Generator], str]:
     def alter(text: str, world: World, rng: np.random.Generator) -> str:
         words = text.split()
@@ -241,6 +300,12 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "Markov text of order 3": _padding(_chain(3)),
     "Mad-Libs": _padding(_mad_libs),
     "text without its longer words": _padding(_few_words),
+    "sentences of a small grammar": _padding(_grammar),
+    "chain of letters of order 5": _padding(_letter_chain),
+    "two texts sentence by sentence": _padding(_in_turn),
+    "victim's short words, others' long ones": _copies_of("victim", _skeleton),
+    "victim's words, each longer by a letter": _copies_of("victim", _lengthened),
+    "victim's words, the longer ones misspelled": _copies_of("victim", _misspelled),
     "victim, translated by a dictionary": _copies_of("victim", _dictionary),
     "victim, every 3rd word replaced": _copies_of("victim", _every(3)),
     "victim, every 8th word replaced": _copies_of("victim", _every(8)),
