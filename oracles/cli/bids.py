@@ -90,14 +90,18 @@ def show_commitment(
 
 
 def standing_of(
-    view: AuctionState, record: BidRecord, scores: Sequence[Score], now: int
+    view: AuctionState,
+    record: BidRecord,
+    scores: Sequence[Score],
+    currency: Currency,
+    now: int,
 ) -> tuple[dict[str, Any], Step]:
     """What became of one bid, as values to print, and its next step."""
     from oracles.market.schedule import next_step
     from oracles.market.standing import standing
 
     index = record.place.index
-    fate = standing(view, index, scores[index]) if index < len(scores) else None
+    fate = standing(view, index, scores[index], currency.format) if index < len(scores) else None
     step = next_step(view, index, now)
     row = {
         "index": index,

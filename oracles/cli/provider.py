@@ -517,7 +517,8 @@ def status(
     owner = session.address() or (records[0].owner if records else None)
     matched = match(view, records, owner)
     scores = view.scores(web3, view.accepted_round) if view.accepted_round else []
-    bids = [standing_of(view, record, scores, now) for record in matched.placed]
+    currency = session.currency(view.terms.token)
+    bids = [standing_of(view, record, scores, currency, now) for record in matched.placed]
     if json:
         times = {**phases._asdict(), "state": view.state.name.lower()}
         rows = [row for row, _ in bids]
@@ -526,7 +527,6 @@ def status(
             {"auction": auction, "now": now, "phases": times, "bids": rows, "unknown": unknown}
         )
     else:
-        currency = session.currency(view.terms.token)
         stdout.print(f"Auction {auction} is {view.state.name.lower()}.")
         show_standings(bids, now, currency, auction)
         for record in matched.unsent:

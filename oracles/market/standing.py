@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from oracles.market.view import wins
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
 
@@ -33,13 +35,16 @@ class Standing:
     why: str
 
 
-def standing(view: AuctionState, index: int, score: Score) -> Standing:
+def standing(
+    view: AuctionState, index: int, score: Score, amount: Callable[[int], str]
+) -> Standing:
     """Scores, weight, result and reason for one bid.
 
     Args:
         view: the auction.
         index: of the bid, which the chain has.
         score: its accepted score.
+        amount: writes units of the settlement token as people do.
     """
     bid = view.revealed.get(index)
     weight = None if bid is None else bid.weight
@@ -55,7 +60,7 @@ def standing(view: AuctionState, index: int, score: Score) -> Standing:
         return Standing(score.q, score.phi, weight, True, limit, "Its cost for its worth was low.")
     why = (
         "At the price of this auction a set of this weight is paid"
-        f" {0 if limit is None else limit} units, which is less than its cost of {bid.cost}."
+        f" {amount(limit or 0)}, which is less than its cost of {amount(bid.cost)}."
     )
     return Standing(score.q, score.phi, weight, False, None, why)
 

@@ -139,7 +139,7 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(
     assert rewards[0] >= COSTS["cheap"]
     assert rewards[1] >= COSTS["fair"]
     for index, score in enumerate(SCORES):
-        fate = standing(view, index, score)
+        fate = standing(view, index, score, str)
         assert fate.won is (index < 2)
         assert fate.reward == (rewards[index] if index < 2 else None)
 

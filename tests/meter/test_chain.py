@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from oracles.chain import rpc, sending
 from oracles.chain.tokens import Mut
 from oracles.dataset import EncryptionKey
 from oracles.market.buyer import Buyer
@@ -22,10 +23,12 @@ from oracles.meter.events import MICRO
 from oracles.meter.proxy import RECEIPT
 from tests.cli.test_market_commands import Shell
 from tests.meter.test_proxy import Upstream, serving
+from tests.support.faults import Unruly
 from tests.support.market import COSTS, SCORES, UNIT, Market, signer
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.support.anvil import Anvil
@@ -256,3 +259,68 @@ def test_meter__of_an_auction_without_mut__says_so(
     auction = buyer.create(market.terms(), EncryptionKey.generate())
     shell = Shell(market, "buyer", capsys)
     assert "has no MUT" in shell("meter", "close", auction, code=2)
+
+
+def through_unruly_nodes(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str], seeds: Iterable[int]
+) -> None:
+    """A licence for each seed, posted through a node that lies, loses, repeats and refuses."""
+    shell = Shell(market, "buyer", capsys)
+    log, prices, token = shell.home / "usage-log", shell.home / "prices.toml", market.token
+    prices.write_text(PRICES)
+    shell("meter", "prices", auction, prices, "--log", log)
+    mut = market.deployment.auction(market.web3).mut_token(auction)
+    usage, buyer = market.deployment.usage_log(market.web3), signer("buyer").address
+    before, posted = token.balance_of(mut), 0
+    between = Middleman(market.anvil.url)
+    try:
+        for seed in seeds:
+            shell("meter", "licence", auction, "1 LUSD", "--what", "weights", "--customer", "ACME",
+                  "--log", log)  # fmt: skip
+            posted += 1
+            for attempt in range(6):
+                unruly = Unruly(100 * seed + attempt)
+                between.hook = unruly if attempt < 5 else lambda *_: None
+                code, said = shell.through(between.url, "meter", "close", auction, "--log", log)
+                story = f"seed {seed}, try {attempt}: {said}\n{unruly.did}"
+                assert "Traceback" not in said, story
+                assert "secretkey" not in said, story
+                assert code in (0, 2), story
+                assert token.balance_of(mut) - before <= posted * UNIT, story
+                if code == 0:
+                    break
+            else:
+                # An earlier try went through, which is said once.
+                shell("meter", "close", auction, "--log", log)
+            told = shell.json("meter", "status", "--log", log)
+            assert token.balance_of(mut) - before == posted * UNIT, story
+            assert usage.last(mut, buyer).periods == len(told), story
+    finally:
+        between.close()
+
+
+def test_close__through_an_unruly_node__pays_each_period_once(
+    market: Market,
+    auction: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quicken(monkeypatch)
+    through_unruly_nodes(market, auction, capsys, range(3))
+
+
+@pytest.mark.slow
+def test_close__through_an_unruly_node__many_schedules(
+    market: Market,
+    auction: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quicken(monkeypatch)
+    through_unruly_nodes(market, auction, capsys, range(3, 60))
+
+
+def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (rpc, sending):
+        monkeypatch.setattr(module, "_FIRST_PAUSE", 0.001)
+        monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.02)
