@@ -108,7 +108,7 @@ demo: setup ## buy real text on a local testnet, from commit to claim
 	  fastapi openai
 	@touch $@
 
-tour: setup .build/finetune/.installed ## the demo, then train, serve, meter, pay and audit a model
+tour: setup .build/finetune/.installed zk/node_modules/.installed ## the demo, then prove, object, train, serve, meter, pay, audit
 	@$(PY) -m scripts.tour $(ARGS)
 
 finetune: setup .build/finetune/.installed ## fine-tune a small model on bought text (trl, peft, datasets)

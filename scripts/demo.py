@@ -67,7 +67,7 @@ from oracles.mechanism import certify, paper
 from scripts import demo_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from web3 import Web3
 
@@ -155,15 +155,16 @@ class Sale:
     documents: int
 
 
-def sell(folder: Path, processes: ExitStack, seller: Seller | None = None) -> Sale:
+def sell(folder: Path, processes: ExitStack, seller: Seller | None = None, *options: str) -> Sale:
     """One auction, from the deployment to the claims; node and daemons end with the stack.
 
     Args:
         folder: everything is written there.
         processes: node and daemons.
         seller: makes a provider act in another way than by the Python client.
+        options: more words for the node.
     """
-    url = processes.enter_context(testnet(folder))
+    url = processes.enter_context(testnet(folder, *options))
     step("deploying with Ape")
     deploy(folder, url)
     deployment = Deployment.load(folder / "deployment.json")
@@ -266,8 +267,8 @@ def claim_revenue(sale: Sale) -> dict[str, int]:
 
 
 @contextmanager
-def testnet(folder: Path) -> Iterator[str]:
-    """An anvil on a free port, ended with the block."""
+def testnet(folder: Path, *options: str) -> Iterator[str]:
+    """An anvil on a free port, ended with the block; `options` are more words for it."""
     anvil = shutil.which(
         "anvil", path=f"{ROOT / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
     )
@@ -279,7 +280,7 @@ def testnet(folder: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [anvil, "--port", str(port), "--accounts", "20", "--mnemonic", PHRASE]
     command += ["--hardfork", "osaka", "--enable-tx-gas-limit", "--block-time", "1"]
-    command += ["--mixed-mining", "--silent"]
+    command += ["--mixed-mining", "--silent", *options]
     with (folder / "anvil.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -714,7 +715,7 @@ def money(amount: str) -> str:
 
 def step(text: str) -> None:
     """Say what has been done or begins."""
-    console.print(f"[bold cyan]▸[/] {text}", highlight=False)
+    console.print(f"[bold cyan]▸[/] {text}", highlight=False, soft_wrap=True)
 
 
 def beside(name: str) -> str:
@@ -722,16 +723,28 @@ def beside(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def tool(command: Sequence[str], *, allowed: tuple[int, ...] = (0,)) -> str:
+def tool(
+    command: Sequence[str],
+    *,
+    allowed: tuple[int, ...] = (0,),
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run a command to its end and return what it printed.
+
+    Args:
+        command: its first word is installed beside this interpreter.
+        allowed: exit codes.
+        environment: more variables.
 
     Raises:
         QmiaError: it failed.
     """
     words = [beside(command[0]), *command[1:]]
     bin_folder = str(ROOT / "node_modules" / ".bin")
-    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=environment)
+    own = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **own}
+    )
     if done.returncode not in allowed:
         raise QmiaError(f"`{' '.join(command)}` failed:\n{done.stderr or done.stdout}")
     return done.stdout
@@ -754,9 +767,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def perform(
-    name: str, about: str | None, run: Callable[[Path], dict[str, Any]]
+    name: str, about: str | None, run: Callable[[Path], dict[str, Any]], checkpoint: str = ""
 ) -> tuple[dict[str, Any], bool]:
-    """Parse arguments and run in a folder; gives the result, and whether JSON is wanted."""
+    """Parse arguments and run in a folder; gives the result, and whether JSON is wanted.
+
+    Args:
+        name: of the program.
+        about: what it does, in its first line.
+        run: does it.
+        checkpoint: file from which it goes on where a folder has one.
+    """
     parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else "")
     parser.add_argument("--keep", type=Path, help=f"folder for everything the {name} writes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -764,15 +784,23 @@ def perform(
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix=f"qmia-{name}-"))
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        parser.error(f"{folder} is not empty")
+    resumes = bool(checkpoint) and (folder / checkpoint).exists()
+    if any(folder.iterdir()) and not resumes:
+        parser.error(f"{folder} is not empty: name a new folder")
     # Ending it ends its testnet and daemons too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(folder), arguments.json
     except QmiaError as error:
-        console.print(f"[bold red]{name}:[/] {error}\nEverything it wrote is in {folder}.")
-        sys.exit(2)
+        console.print(f"[bold red]{name}:[/] {error}", soft_wrap=True)
+        code = 2
+    except (KeyboardInterrupt, SystemExit) as end:
+        console.print(f"[bold red]{name}:[/] interrupted")
+        code = 143 if isinstance(end, SystemExit) else 130
+    console.print(f"Everything it wrote is in {folder}.", soft_wrap=True)
+    if checkpoint and (folder / checkpoint).exists():
+        console.print(f"It goes on from there with `--keep {folder}`.", soft_wrap=True)
+    sys.exit(code)
 
 
 def main() -> None:
