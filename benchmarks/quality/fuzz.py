@@ -10,6 +10,7 @@ score as it does alone, and every set must have a score. Exit code 1 otherwise.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import sys
 import tempfile
@@ -21,7 +22,10 @@ from typing import Any
 from common import show, texts
 
 from oracles import scoring
-from oracles.dataset import Document
+from oracles.dataset import Document, encode_document
+from oracles.dataset.pages import Pager
+from oracles.dataset.sketch import Sketcher
+from oracles.errors import QmiaError
 from oracles.operator.settings import Scoring
 from oracles.quality import QualityParameters
 from oracles.quality.damage import well_described
@@ -60,6 +64,23 @@ def hostile(characters: int, rng: random.Random) -> list[list[Document]]:
     return sets
 
 
+def submitted(index: int, documents: list[Document]) -> scoring.Submission:
+    """All pages of a set; what no archive can hold is written as a hostile provider would."""
+    pager, sketcher = Pager(), Sketcher()
+    pages: list[bytes] = []
+    for document in documents:
+        try:
+            line = encode_document(document)
+        except (ValueError, QmiaError):
+            fields = {"text": document.text, "metadata": dict(document.metadata)}
+            line = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        pages += pager.write(line + b"\n")
+    numbered = tuple(enumerate([*pages, *pager.finish()]))
+    for number, page in numbered:
+        sketcher.add(number, page)
+    return scoring.Submission(index, f"0x{index:040x}", numbered, len(numbered), sketcher.finish())
+
+
 def scores(sets: list[list[Document]]) -> tuple[dict[int, Any], dict[str, Any]]:
     """Scores of an auction whose floor of q lets nothing through to the impact score."""
     with tempfile.TemporaryDirectory() as folder:
@@ -70,10 +91,7 @@ def scores(sets: list[list[Document]]) -> tuple[dict[int, Any], dict[str, Any]]:
             b"fuzz",
             Path(folder),
         )
-        submissions = [
-            scoring.Submission(n, f"0x{n:040x}", lambda documents=documents: iter(documents))
-            for n, documents in enumerate(sets)
-        ]
+        submissions = [submitted(n, documents) for n, documents in enumerate(sets)]
         found, assessment = scoring.score_auction(submissions, task, lambda *_: None)
         return found, dict(assessment.evidence["quality"])
 

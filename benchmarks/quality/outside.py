@@ -766,7 +766,7 @@ def main() -> int:
     show(
         rows,
         {"tried": f"{len(rows)}", "known": known, "broken": broken},
-        as_json=options.json,
+        to_json=options.json,
         docs="outside" * options.docs,
     )
     return 1 if broken else 0
