@@ -35,7 +35,7 @@ class RMSNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * self.weight
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Pre-norm transformer block: causal self-attention, then a GELU feed-forward layer."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -69,7 +69,7 @@ class GPT(nn.Module):
         self.width = width
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(TransformerBlock(width, heads) for _ in range(layers))
         self.norm = RMSNorm(width)
         self.register_buffer("mask", torch.full((context, context), -1e9).triu(1), persistent=False)
 
