@@ -120,7 +120,7 @@ def test_commands__propose_object_status_check__and_nobody_buys_or_audits_by_wha
     assert int(rows[bad]["electorate"]) == sold.payout
     assert int(rows[bad]["against"]) == int(rows[bad]["needed"]) == sold.payout // 5
     assert "vetoed" in ann("metric", "status")
-    assert "TooEarly" in ann("metric", "release", sold.auction, code=2)
+    assert "too early: this can be done from" in ann("metric", "release", sold.auction, code=2)
 
     sold.pass_time(WINDOW)
     market, buyer = sold.market, Buyer(sold.market.sender("buyer"), sold.deployment)

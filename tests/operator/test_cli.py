@@ -136,7 +136,8 @@ def test_set__proposed_in_any_order__sorted_explained_and_accepted_by_each(
         other.send(network.oracle.accept_set(int(number), members.index(other.address)))
     shown = qmia("set", "show", number, "--config", config, "--json")
     assert (shown["standing"], shown["not_accepted_by"]) == (True, [])
-    assert "AlreadyAccepted" in qmia("set", "accept", number, "--config", config, code=2)
+    said = qmia("set", "accept", number, "--config", config, code=2)
+    assert "has accepted this set already" in said
     left = qmia("set", "leave", number, "--config", config, "--json")
     assert left["standing"] is False
     assert "no member of set 1" in _of_another(network, "set", "accept", "1")
