@@ -43,6 +43,8 @@ def check(folder, name, change):
     data, times = change
     honest, known = read(folder / name, HONEST[name])
     texts, findings = read(folder / name, data)
+    if name.endswith(".warc") and HONEST[name].startswith(data) and data.endswith(b"\r\n\r\n"):
+        return  # Cut behind a record: a whole, shorter file, since WARC does not count its records.
     lost = [finding for finding in findings if finding.loses_data and finding not in known]
     assert lost or (times is not None and texts == honest * times)
 

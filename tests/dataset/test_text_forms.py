@@ -159,7 +159,8 @@ def check_jsonl(path: Path, data: bytes) -> None:
     if whole_file(findings) or not data:
         assert not documents
         return
-    texts = [line.decode("utf-8", "replace").removeprefix("\ufeff") for line in data.split(b"\n")]
+    end = b"\r" if b"\n" not in data and b"\r" in data.removesuffix(b"\r") else b"\n"
+    texts = [line.decode("utf-8", "replace").removeprefix("\ufeff") for line in data.split(end)]
     lines = [line for line in texts if line and not line.isspace()]
     refused = counted(findings, "malformed", "too_large", "no_text")
     refused += sum(
@@ -171,6 +172,11 @@ def check_jsonl(path: Path, data: bytes) -> None:
         assert [each.text for each in documents] == [
             other if isinstance(other, str) else text_of(other) for other in others
         ]
+
+
+def text_in(record: dict[str, Any]) -> Any:
+    """Its text, if it has one under that name in any case."""
+    return {key.strip().lower(): value for key, value in reversed(record.items())}.get("text")
 
 
 def text_of(record: dict[str, Any]) -> str:
@@ -196,7 +202,7 @@ def check_json(path: Path, data: bytes) -> None:
         return
     records = value if isinstance(value, list) else [value]
     if not losing(findings):
-        texts = [each if isinstance(each, str) else each.get("text") for each in records]
+        texts = [each if isinstance(each, str) else text_in(each) for each in records]
         assert [each.text for each in documents] == [each for each in texts if each]
     else:
         assert len(documents) + counted(findings, "malformed", "no_text", "empty") >= len(records)
