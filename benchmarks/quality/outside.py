@@ -52,7 +52,6 @@ KNOWN: dict[str, str] = {
     "chat with times and names": "names in angle brackets are read as tags",
     "LaTeX": "commands are marks",
     "HTML page": "tags are marks",
-    "words broken at the ends of lines": "halves of words are no words",
     "clinical shorthand": "abbreviations instead of stop words",
     "chemistry": "names of compounds",
     "Middle English": "its spelling is in no list",
