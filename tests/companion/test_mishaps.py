@@ -364,7 +364,7 @@ def test_key__in_use_by_another_program__the_companion_waits_its_turn(
             if "another program" in "".join(companion.problems):
                 break
             time.sleep(0.05)
-        assert "another program is sending with this key" in companion.problems[0]
+        assert "another program sends with this key" in companion.problems[0]
     time.sleep(1.1)  # The pause after a failure.
     world.rest(companion)
     assert world.counts(auction)["Opened"] == [0]
