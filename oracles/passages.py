@@ -2,15 +2,18 @@
 
 Texts are compared as *letters*: compatibility forms and case folded (NFKC), accents, punctuation,
 white space, invisible characters and percent codes gone, and digits where they stick to a word.
-Two comparisons are made for each passage, and either is enough to call it a copy:
+Three comparisons are made for each passage, and any is enough to call it a copy:
 
 - **Runs** of 20 letters that were seen anywhere before (shingles). They find what was copied and
   cut up, put together in another order, or glued.
 - **Pairs** of words at most four apart (sparse bigrams), looked for in one earlier block of text at
   a time. They find what was copied and had every second to eighth word replaced, dropped or
   inserted. Pairs that are found in many blocks are common phrases and tell nothing.
+- **Outlines**: the first letters of eight words in turn, their last letters, or the consonants of
+  four words in any order, that were seen anywhere before. They find what was copied with every
+  word misspelled, lengthened or inflected.
 
-Both are containments, not Jaccard similarities: wrapping a copy in new text does not hide it.
+All are containments, not Jaccard similarities: wrapping a copy in new text does not hide it.
 """
 
 from __future__ import annotations
@@ -46,6 +49,11 @@ COMMON = 8
 SAMPLE = 4
 #: Pairs without which a passage cannot be called a copy by its pairs.
 LEAST_PAIRS = 8
+#: Words of which the first letters, or the last, are compared in turn, and words of which the
+#: consonants are; share of these seen before from which a passage is a copy, and least number.
+EDGES, BONES = 8, 4
+OUTLINES_SEEN, LEAST_OUTLINES = 0.3, 8
+_VOWELS = "aeiouаеиоуыэюяієαεηιουω"
 
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNSPACED = (
@@ -79,13 +87,17 @@ class Letters:
         places: index in the text of the character that each came from, [L].
         words: index in `codes` at which each word starts, [W]. In scripts without spaces every
             letter starts a word of three letters.
+        spaced: whether each word stands between spaces, [W].
         hashes: one 64-bit hash of each word, [W].
+        bones: the same of its distinct consonants, in any order, [W].
     """
 
     codes: NDArray[np.uint64]
     places: NDArray[np.int64]
     words: NDArray[np.int64]
+    spaced: NDArray[np.bool_]
     hashes: NDArray[np.uint64]
+    bones: NDArray[np.uint64]
 
     def runs(self, length: int = RUN) -> NDArray[np.uint64]:
         """Hash of every run of `length` letters (of the whole text, if it is shorter)."""
@@ -101,6 +113,19 @@ class Letters:
             hashes.append(value[sampled])
             places.append(self.words[: len(left)][sampled])
         return np.concatenate(hashes), np.concatenate(places)
+
+    def outlines(self) -> list[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
+        """Hashes of first letters, last letters and consonants, and where each run starts."""
+        ends = np.append(self.words[1:], len(self.codes))[: len(self.words)]
+        views = (self.codes[self.words], EDGES), (self.codes[ends - 1], EDGES), (self.bones, BONES)
+        gaps = np.concatenate([np.zeros(1, np.int64), np.cumsum(~self.spaced)])
+        found = []
+        for number, (view, length) in enumerate(views):
+            # What is first in one text is never taken for what is last in another.
+            hashes = mixed(_polynomial(view, length, _RUN_MULTIPLIER) + np.uint64(number))
+            whole = gaps[length:] == gaps[:-length]
+            found.append((hashes[whole], self.words[: len(hashes)][whole]))
+        return found
 
 
 def fold(text: str) -> Letters:
@@ -130,7 +155,8 @@ def fold(text: str) -> Letters:
     new = np.ones(len(codes), bool)
     new[1:] = (word[1:] != word[:-1]) | unspaced[1:] | (unspaced[:-1] & ~unspaced[1:])
     words = np.flatnonzero(new)
-    return Letters(codes, places, words, _word_hashes(codes, words, unspaced))
+    hashes = _word_hashes(codes, words, unspaced)
+    return Letters(codes, places, words, ~unspaced[words], hashes, _bones(codes, words))
 
 
 def words_of(text: str) -> list[str]:
@@ -177,17 +203,32 @@ def _word_hashes(
     return mixed(hashes)
 
 
+def _bones(codes: NDArray[np.uint64], words: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash of each word's distinct consonants in any order, or vowels where it has no others."""
+    lengths = np.diff(np.append(words, len(codes)))
+    numbers = np.repeat(np.arange(len(words), dtype=np.uint64), lengths)
+    distinct = np.unique((numbers << np.uint64(32)) | codes)
+    word, letters = (distinct >> np.uint64(32)).astype(np.int64), distinct & np.uint64(0xFFFFFFFF)
+    vowel = np.isin(letters, np.array([ord(letter) for letter in _VOWELS], np.uint64))
+    only_vowels = np.bincount(word, ~vowel, minlength=len(words)) == 0
+    kept = ~vowel | only_vowels[word]
+    bones = np.zeros(len(words), np.uint64)
+    np.add.at(bones, word[kept], mixed(letters[kept]))
+    return mixed(bones)
+
+
 class Passages:
     """Remembers text and tells, passage by passage, how much of the next one is a copy.
 
     One pass in the order of commitments gives the credit for shared text to the earliest. Memory is
-    two 64-bit hashes for every new letter run and word, at most.
+    a 64-bit hash for every new run of letters, and four for every word, at most.
     """
 
     def __init__(self) -> None:
         """Start with nothing seen."""
         self._runs: set[int] = set()
         self._pairs: dict[int, tuple[int, ...]] = {}
+        self._outlines: set[int] = set()
         self._blocks = 0
 
     def judge(self, text: str) -> Iterator[tuple[str, bool]]:
@@ -203,6 +244,7 @@ class Passages:
         pairs, at = letters.pairs()
         order = np.argsort(at, kind="stable")
         pair_list, pair_places = pairs[order].tolist(), at[order]
+        outlines = [(hashes.tolist(), places) for hashes, places in letters.outlines()]
         total = len(letters.codes)
         place_of = letters.places.tolist()
         words_before = np.searchsorted(letters.words, np.arange(0, total, PASSAGE)).tolist()
@@ -213,8 +255,17 @@ class Passages:
             low, high = np.searchsorted(pair_places, [first, after])
             mine = pair_list[low:high]
             block = self._blocks + words_before[number] // BLOCK
-            copied = self._seen_runs(own) or self._seen_pairs(mine, block)
+            shapes = [
+                hashes[slice(*np.searchsorted(places, [first, after]))]
+                for hashes, places in outlines
+            ]
+            copied = (
+                self._seen_runs(own)
+                or self._seen_pairs(mine, block)
+                or any(map(self._seen_outlines, shapes))
+            )
             self._runs.update(own)
+            self._outlines.update(*shapes)
             for pair in mine:
                 known = self._pairs.get(pair, ())
                 if len(known) <= COMMON and block not in known:
@@ -231,6 +282,10 @@ class Passages:
     def _seen_runs(self, own: list[int]) -> bool:
         seen = sum(value in self._runs for value in own)
         return seen > RUNS_SEEN * len(own) or seen == len(own)
+
+    def _seen_outlines(self, own: list[int]) -> bool:
+        seen = sum(value in self._outlines for value in own)
+        return len(own) >= LEAST_OUTLINES and seen > OUTLINES_SEEN * len(own)
 
     def _seen_pairs(self, own: list[int], block: int) -> bool:
         """Whether one earlier block holds enough of the telling pairs, not counting its own."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -40,6 +41,14 @@ def interspersed(text, every, what):
     return " ".join(word + what * (k % every == 0) for k, word in enumerate(words))
 
 
+def each_word(text, change):
+    return " ".join(map(change, text.split()))
+
+
+def exchanged(word):
+    return word[:2] + word[3:1:-1] + word[4:]
+
+
 def glued(text):
     return "".join(word + " " * (k % 2) for k, word in enumerate(text.split()))
 
@@ -56,6 +65,11 @@ DISGUISES = {
     "every eighth word replaced": lambda text: replaced(text, 8),
     "chunks of seven words shuffled": lambda text: shuffled(text, 7),
     "neighbours glued": glued,
+    "letters exchanged in every word": lambda text: each_word(text, exchanged),
+    "a letter of every word replaced": lambda text: each_word(text, lambda w: w[:2] + "q" + w[3:]),
+    "a letter before every word": lambda text: each_word(text, lambda w: f"x{w}"),
+    "an ending on every word": lambda text: each_word(text, lambda w: f"{w}s"),
+    "vowels dropped": lambda text: each_word(text, lambda w: re.sub("[aeiou]", "", w)),
     "wrapped in new text": lambda text: f"{prose(3, 40)} {text} {prose(4, 40)}",
 }
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Part of the metric version: raise it with every change of the code that may change a number.
 #: The golden values in the tests show such a change.
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,13 @@ each time, and a share that specialist text reaches is forgiven softly.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from fractions import Fraction
-from functools import lru_cache
-from itertools import chain, islice, pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from oracles.quality import chance, disguise, order, source, texts
+from oracles.quality import chance, coherence, disguise, languages, order, source, texts
+from oracles.quality.lexicon import ACCENTLESS, Lexicon, is_known, lexicon, without_accents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,29 +54,9 @@ _PLAUSIBLE = Fraction(1, 4)
 _ANOTHER = Fraction(25, 100)
 #: Times that an unknown word must occur in a document to be its vocabulary.
 _RECURS = 3
-#: Words of the list, from the top, that make up running text, and the least part of their usual
-#: share that running text has; below it the text is a list of words.
-_STOP_WORDS = 120
+#: Least part of the usual share of the most frequent words that running text has; below it the text
+#: is a list of words.
 _LEAST_STOP = Fraction(25, 100)
-#: Words of the frequency list, from the top, whose letter trigrams are taken for the language's.
-_COMMON_WORDS = 30_000
-#: Words rarer than 1e-7 do not count as known: misspellings are among them. In hundredths of a
-#: power of ten, as the frequency lists have it.
-_RAREST = 700
-#: Language codes of the detector that the frequency lists name otherwise.
-_ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
-#: Longer runs of letters are no words, and take a dictionary long.
-_LONGEST_WORD = 45
-_LONGEST_PLAUSIBLE = 24
-#: Compared without accents, which polytonic, monotonic and capital spelling set differently.
-_ACCENTLESS = frozenset({"el"})
-#: Lists of these are of pieces, not of words between spaces.
-_SEGMENTED = frozenset({"ja", "ko", "th", "zh", "zh-Hant"})
-#: British endings and their American ones: the dictionary that installs has en_US only.
-_BRITISH = (
-    ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("yse", "yze"), ("our", "or"),
-    ("tre", "ter"), ("ll", "l"), ("ae", "e"), ("oe", "e"), ("ogue", "og"), ("ence", "ense"),
-)  # fmt: skip
 
 
 class Counts(NamedTuple):
@@ -100,111 +79,24 @@ def cleanliness(counts: Counts, k: int = 1) -> Fraction:
     return 1 - min(Fraction(1), Fraction(k * counts.total, counts.letters))
 
 
-class Lexicon(NamedTuple):
-    """Words of a language, common and most frequent ones, their share, and letter trigrams."""
-
-    known: frozenset[str]
-    common: frozenset[str]
-    stop: frozenset[str]
-    stop_share: Fraction
-    trigrams: frozenset[str]
-
-    def plausible(self, word: str) -> bool:
-        """Whether every letter trigram of a word occurs in the language; glued words are long."""
-        return len(word) <= _LONGEST_PLAUSIBLE and all(
-            gram in self.trigrams for gram in _trigrams(word)
-        )
-
-
-def _trigrams(word: str) -> list[str]:
-    padded = f"^{word}$"
-    return [padded[i : i + 3] for i in range(len(padded) - 2)]
-
-
-@lru_cache(maxsize=32)
-def lexicon(language: str) -> Lexicon | None:
-    """The lexicon of a language, from its word-frequency list; `None` where there is none."""
-    import wordfreq
-
-    language = _ALIAS.get(language, language)
-    if language in _SEGMENTED or language not in wordfreq.available_languages("best"):
-        return None
-    # Words come in classes of equal frequency, 10^(-n/100) for the n-th class.
-    classes = wordfreq.get_frequency_list(language, wordlist="best")[: _RAREST + 1]
-    if language in _ACCENTLESS:
-        classes = [[_without_accents(word) for word in words] for words in classes]
-    words = list(islice((w for words in classes for w in words if _is_word(w)), _COMMON_WORDS))
-    seen = Counter(gram for word in words for gram in _trigrams(word))
-    return Lexicon(
-        frozenset(chain.from_iterable(classes)),
-        frozenset(words),
-        frozenset(words[:_STOP_WORDS]),
-        _stop_share(classes),
-        frozenset(gram for gram, times in seen.items() if times > 1),
-    )
-
-
-def _is_word(entry: str) -> bool:
-    return all(c.isalpha() or unicodedata.category(c) in ("Mn", "Mc") for c in entry)
-
-
-def _without_accents(word: str) -> str:
-    parts = unicodedata.normalize("NFD", word)
-    return "".join(part for part in parts if not unicodedata.combining(part))
-
-
-def _stop_share(classes: Sequence[Sequence[str]]) -> Fraction:
-    """Sum of the frequencies of the most frequent words, in parts of a million."""
-    shares = (
-        round(10 ** (6 - n / 100)) for n, words in enumerate(classes) for w in words if _is_word(w)
-    )
-    return Fraction(sum(islice(shares, _STOP_WORDS)), 10**6)
-
-
-@lru_cache(maxsize=1)
-def _speller() -> Any:
-    from hunspell import Hunspell
-
-    return Hunspell("en_US")
-
-
-@lru_cache(maxsize=1 << 18)
-def is_known(word: str, language: str) -> bool:
-    """Whether a case-folded word is in a language's list or, for English, in its dictionaries."""
-    words = lexicon(language)
-    if words is None:
-        return True
-    if language != "en":
-        return word in words.known
-    if len(word) > _LONGEST_WORD:
-        return False
-    word = word.replace("’", "'")
-    stem = word.removesuffix("'s").removesuffix("'")
-    if word in words.known or stem in words.known:
-        return True
-    if not stem.isascii():
-        return False  # the dictionary has no such word
-    spell = _speller().spell
-    spellings = [stem]
-    for british, american in _BRITISH:
-        spellings += [word.replace(british, american) for word in spellings if british in word]
-    return any(spell(word) or spell(word.capitalize()) for word in spellings)
-
-
 class Reading(NamedTuple):
     """What was read of a text.
 
     Attributes:
-        language: As detected; `zxx` for program source.
+        language: The one with the most letters, as detected; `zxx` for program source.
         counts: Letters and losses, but for what makes no sense.
-        body: Its plain words in one line.
-        prose: The same without the names in program source.
+        body: Its plain words, a line for each language.
+        sizes: Words in each language.
+        prose: Words in languages that `coherence` reads, without the names in program source.
+        unordered: Letters among the losses that this prose lost for being in no order.
     """
 
     language: str
     counts: Counts
     body: str
+    sizes: Mapping[str, int]
     prose: str
+    unordered: int
 
 
 def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
@@ -222,39 +114,51 @@ def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
     errors = dict.fromkeys(KINDS, 0)
     letters = sum(map(len, names))
     errors["unknown_words"] = int(letters * _unknown(names, "en", program=True))
-    return Reading(
-        "zxx",
-        total([prose.counts, Counts(letters, len(names), errors)]),
-        " ".join([prose.body, *names]),
-        prose.body,
+    counts = total([prose.counts, Counts(letters, len(names), errors)])
+    return prose._replace(
+        language="zxx",
+        counts=counts,
+        body=" ".join([prose.body, *names]),
+        sizes={"zxx": counts.words},
     )
 
 
 def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     plain, taken = disguise.undo(text)
-    found = disguise.words(plain)
-    letters = sum(map(len, found))
-    body = " ".join(found)
-    lower = [word.casefold() for word in found]
-    language = texts.language(plain)
-    if language == texts.UNKNOWN:
-        language = texts.language(plain.casefold())
+    parts = {tongue: disguise.words(part) for tongue, part in languages.divide(plain).items()}
+    sizes = {tongue: sum(map(len, found)) for tongue, found in parts.items()}
+    letters = sum(sizes.values())
+    language = max(sizes, key=lambda tongue: sizes[tongue])
     errors = dict.fromkeys(KINDS, 0)
-    left = Fraction(letters)
 
-    def lose(kind: str, share: Fraction) -> None:
-        nonlocal left
-        errors[kind] = int(left * min(Fraction(1), share))
-        left -= errors[kind]
+    def lose(kind: str, left: Fraction, share: Fraction) -> Fraction:
+        lost = int(left * min(Fraction(1), share))
+        errors[kind] += lost
+        return left - lost
 
-    known = language != texts.UNKNOWN
-    lose("marks", Fraction(taken, max(1, letters)))
-    random = chance.errors(chance.readable(plain), recognised=known)
-    lose("random_characters", Fraction(chance.WORD * random, max(1, letters)))
-    lose("unread", _UNREAD if not known and letters >= _ENOUGH else Fraction(0))
-    lose("unknown_words", _unknown(found, language))
-    lose("word_order", _disorder(lower, language, pairs))
-    return Reading(language, Counts(letters, len(found), errors), body, body)
+    left = lose("marks", Fraction(letters), Fraction(taken, max(1, letters)))
+    random = chance.errors(chance.readable(plain), recognised=language != texts.UNKNOWN)
+    left = lose("random_characters", left, Fraction(chance.WORD * random, max(1, letters)))
+    prose, unordered = list[str](), 0
+    for tongue, found in parts.items():
+        rest = left * sizes[tongue] / max(1, letters)
+        unread = tongue == texts.UNKNOWN and letters >= _ENOUGH
+        rest = lose("unread", rest, _UNREAD if unread else Fraction(0))
+        rest = lose("unknown_words", rest, _unknown(found, tongue))
+        before = errors["word_order"]
+        lose("word_order", rest, _disorder([w.casefold() for w in found], tongue, pairs))
+        if tongue in coherence.LANGUAGES:
+            prose += found
+            unordered += errors["word_order"] - before
+    counts = Counts(letters, sum(map(len, parts.values())), errors)
+    return Reading(
+        language,
+        counts,
+        "\n".join(" ".join(found) for found in parts.values()),
+        {tongue: len(found) for tongue, found in parts.items()},
+        " ".join(prose),
+        unordered,
+    )
 
 
 def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> Fraction:
@@ -270,8 +174,8 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     for word in found:
         letters += len(word)
         lower = word.casefold()
-        if language in _ACCENTLESS:
-            lower = _without_accents(lower)
+        if language in ACCENTLESS:
+            lower = without_accents(lower)
         if len(lower) > 1 and not is_known(lower, language):
             missing[lower] += 1
             if names and not word.islower():

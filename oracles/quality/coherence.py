@@ -65,15 +65,14 @@ class Grade(NamedTuple):
     pieces: int
 
 
-def passages(prose: str, language: str, key: bytes) -> tuple[tuple[str, ...], ...]:
+def passages(prose: str, key: bytes) -> tuple[tuple[str, ...], ...]:
     """The passages of a text that are read, as windows of words: drawn as `text.sample` draws.
 
     Args:
         prose: Plain words in one line; see `cleanliness.Reading`.
-        language: As detected. Where the encoder cannot read, there are no passages.
         key: Of the draw.
     """
-    words = prose.split() if language in LANGUAGES else []
+    words = prose.split()
     if len(words) < LEAST:
         return ()
     size = WINDOW * WINDOWS

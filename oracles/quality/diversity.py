@@ -79,15 +79,19 @@ def overlap(documents: Sequence[str]) -> dict[str, int]:
 
     Returns:
         `runs`: pairs of a run and another piece; `shared`: those in which the other piece has it.
-        1 − shared / runs is the chance that another piece lacks what one has.
+        1 − shared / runs is the chance that another piece lacks what one has. A single piece is
+        compared with itself, half by half.
     """
     pieces: Counter[int] = Counter()
     count = total = 0
-    for text in documents:
-        runs = fold(text[:_READ]).runs(_RUN)
-        for start in range(0, len(runs), _PIECE):
-            piece = runs[start : start + _PIECE]
-            if 2 * len(piece) < _PIECE and start:
+    read = [fold(text[:_READ]).runs(_RUN) for text in documents]
+    size = _PIECE
+    if len(read) == 1 and 2 * len(read[0]) < 3 * size:
+        size = (len(read[0]) + 1) // 2
+    for runs in read:
+        for start in range(0, len(runs), max(1, size)):
+            piece = runs[start : start + size]
+            if 2 * len(piece) < size and start:
                 continue
             distinct = np.unique(piece).tolist()
             pieces.update(distinct)

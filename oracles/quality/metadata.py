@@ -89,7 +89,7 @@ def validator(today: datetime.date) -> Any:
 
 
 def _accepts(field: str, today: datetime.date, value: Any) -> bool:
-    return not isinstance(value, str) or _is_valid(field, value, today, texts.UNKNOWN)
+    return not isinstance(value, str) or _is_valid(field, value, today, (texts.UNKNOWN,))
 
 
 def lookup(metadata: Mapping[str, Any], field: str) -> Any:
@@ -180,7 +180,7 @@ def valid_fields(
     required: tuple[str, ...],
     today: datetime.date,
     text: str,
-    detected: str,
+    *detected: str,
 ) -> tuple[str, ...]:
     """The required fields of a document that hold something valid, in order.
 
@@ -189,7 +189,7 @@ def valid_fields(
         required: Names of the required fields.
         today: No date may lie after it.
         text: The document, against which the language tag is checked when long enough.
-        detected: Its language as detected.
+        detected: Its languages as detected.
     """
     return tuple(
         field
@@ -198,12 +198,12 @@ def valid_fields(
             field,
             lookup(metadata, field),
             today,
-            detected if len(text) >= _ENOUGH else texts.UNKNOWN,
+            detected if len(text) >= _ENOUGH else (texts.UNKNOWN,),
         )
     )
 
 
-def _is_valid(field: str, value: Any, today: datetime.date, detected: str) -> bool:
+def _is_valid(field: str, value: Any, today: datetime.date, detected: tuple[str, ...]) -> bool:
     if field == "date":
         date = parse_date(value)
         return date is not None and _EARLIEST <= date <= today
@@ -215,7 +215,9 @@ def _is_valid(field: str, value: Any, today: datetime.date, detected: str) -> bo
         case "license":
             return is_spdx(value.strip())
         case "language":
-            return is_language_tag(value.strip()) and agrees(value.strip(), detected)
+            return is_language_tag(value.strip()) and any(
+                agrees(value.strip(), language) for language in detected
+            )
         case "source":
             return is_source(value.strip())
         case _:

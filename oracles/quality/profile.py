@@ -49,7 +49,8 @@ class Profile:
         sample: Sentences drawn for embedding.
         passages: Passages drawn for reading, as windows of words; see `coherence`. Where there are
             any, they tell whether the words are in order, and no loss by order is counted here.
-        prose: Letters of what they are drawn from: all but the names in program source.
+        prose: Letters of what they are drawn from: not the names in program source, nor languages
+            that cannot be read.
         recency: Millionths.
         valid: Required metadata fields that hold something valid.
         personal: Items of personal data found, by kind.
@@ -87,7 +88,10 @@ class Profile:
         if group.total * self.letters <= self.counts.total * group.letters:
             return self
         errors = {kind: n * self.letters // group.letters for kind, n in group.errors.items()}
-        return replace(self, errors=errors | ({"word_order": 0} if self.passages else {}))
+        if self.passages:
+            others = self.letters - self.prose
+            errors["word_order"] = errors["word_order"] * others // max(1, self.letters)
+        return replace(self, errors=errors)
 
     def without_sense(self, share: Fraction) -> Profile:
         """The same when a share of its prose makes no sense."""
@@ -141,25 +145,33 @@ def _profile(
     reading = read(text, pairs)
     key = bytes.fromhex(parameters.sample_key)
     distinct = set(texts.sentences(text))
-    passages = coherence.passages(reading.prose, reading.language, key)
-    alone = reading.counts.words >= short(reading.language)
+    passages = coherence.passages(reading.prose, key)
+    errors = dict(reading.counts.errors)
+    if passages:
+        errors["word_order"] -= reading.unordered
+    alone = all(size >= short(language) for language, size in reading.sizes.items())
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
         text=text,
         language=reading.language,
         letters=reading.counts.letters,
         words=reading.counts.words,
-        errors={**reading.counts.errors, **({"word_order": 0} if passages else {})},
+        errors=errors,
         body="" if alone else reading.body,
         sentences=len(distinct),
         sample=tuple(texts.sample(distinct, parameters.sentences_per_document, key)),
         passages=passages,
-        prose=sum(map(str.isalpha, reading.prose)),
+        prose=sum(map(len, reading.prose.split())),
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days
         ),
         valid=valid_fields(
-            metadata, parameters.required_fields, parameters.today, text, reading.language
+            metadata,
+            parameters.required_fields,
+            parameters.today,
+            text,
+            reading.language,
+            *reading.sizes,
         )
         if described
         else (),

@@ -106,7 +106,7 @@ class Tallier:
         groups: dict[str, list[Profile]] = {}
 
         def judge(members: list[Profile]) -> None:
-            counts = read(" ".join(item.body for item in members), self._reference.pairs).counts
+            counts = read("\n".join(item.body for item in members), self._reference.pairs).counts
             found.update((item.key, counts) for item in members if counts.letters)
 
         for item, _ in self._spool.documents(part):

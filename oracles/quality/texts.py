@@ -82,13 +82,40 @@ def unspaced(text: str) -> bool:
 
 def language(text: str) -> str:
     """Language of a text as detected (ISO 639), or `UNKNOWN` where the detector is not sure."""
+    return detect(text)[0]
+
+
+def detect(text: str) -> tuple[str, int]:
+    """The same, and how much of the text is in it, in per cent."""
     import pycld2
 
-    readable = _UNREADABLE.sub(" ", text[:_DETECTED])
     try:
-        reliable, _, guesses = pycld2.detect(readable, bestEffort=False)
+        reliable, _, guesses = pycld2.detect(readable(text[:_DETECTED]), bestEffort=False)
     except pycld2.error:  # it refuses noncharacters, among others
-        return UNKNOWN
+        return UNKNOWN, 0
     _, code, percent, strength = guesses[0]
     sure = reliable or (percent >= _MOSTLY and strength >= _STRONG)
-    return str(code) if sure and code != "un" else UNKNOWN
+    return (str(code), int(percent)) if sure and code != "un" else (UNKNOWN, 0)
+
+
+def spans(data: bytes) -> list[tuple[int, int, str]]:
+    """Where the detector sees which language: first byte, byte after the last, and language.
+
+    Args:
+        data: A text that is `readable`, in UTF-8.
+    """
+    import pycld2
+
+    try:
+        *_, found = pycld2.detect(data, returnVectors=True)
+    except pycld2.error:
+        return []
+    return [
+        (first, first + size, UNKNOWN if code == "un" else str(code))
+        for first, size, _, code in found
+    ]
+
+
+def readable(text: str) -> str:
+    """A text without the characters that the detector refuses."""
+    return _UNREADABLE.sub(" ", text)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracles.quality import chance, disguise, order, source, texts
-from oracles.quality.cleanliness import KINDS, Counts, cleanliness, is_known, read, total
+from oracles.quality.cleanliness import KINDS, Counts, cleanliness, read, total
 from oracles.quality.damage import noise, ocr
+from oracles.quality.lexicon import is_known
 from oracles.quality.references import default
 
 PROSE = (

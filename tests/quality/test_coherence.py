@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from oracles.dataset import Document
 from oracles.quality import coherence, order, score
+from oracles.quality.cleanliness import read
 from oracles.quality.coherence import Grade, passages, senseless
+from oracles.quality.references import default
 from tests.quality.conftest import GOOD_METADATA
 
 
@@ -26,7 +28,7 @@ def runs(texts, length, rng):
 
 
 def share(text):
-    (found, *_) = passages(text, "en", b"")
+    (found, *_) = passages(text, b"")
     return float(senseless(coherence.reader()(found)))
 
 
@@ -71,16 +73,17 @@ def test_score__when_documents_are_short__then_they_are_judged_together(speeches
 
 def test_passages__when_drawn__then_bounded_and_the_key_decides():
     text = " ".join(f"word{i}" for i in range(5000))
-    found = passages(text, "en", b"key")
+    found = passages(text, b"key")
     assert len(found) == coherence.PASSAGES
     assert all(len(passage) == coherence.WINDOWS for passage in found)
     assert all(len(w.split()) <= coherence.WINDOW for passage in found for w in passage)
-    assert found == passages(text, "en", b"key") != passages(text, "en", b"other")
+    assert found == passages(text, b"key") != passages(text, b"other")
 
 
 def test_passages__when_the_encoder_cannot_read__then_there_are_none():
-    assert passages("und so weiter " * 20, "de", b"") == ()
-    assert passages("too few words", "en", b"") == ()
+    german = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. " * 4
+    assert passages(read(german, default().pairs).prose, b"") == ()
+    assert passages("too few words", b"") == ()
 
 
 @given(st.lists(st.tuples(st.integers(-80, 80), st.integers(1, 160)), min_size=1, max_size=4))

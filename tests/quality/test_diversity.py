@@ -116,5 +116,13 @@ def test_overlap__when_pages_are_equal_or_unlike__then_it_is_all_or_nothing():
     assert overlap([page])["shared"] == overlap([page])["runs"]
 
 
+def test_overlap__when_there_is_one_short_text__then_its_halves_are_compared():
+    text = "".join(chr(97 + (n * n * n + 7 * n) % 25 + n // 300) for n in range(500))
+    found = overlap([text])
+    assert 0 < found["runs"] < 500
+    assert found["shared"] < found["runs"]
+    assert overlap(["short"]) == {"runs": 1, "shared": 1}
+
+
 def _runs(page):
     return [page[i : i + 8] for i in range(600)]

@@ -1,0 +1,135 @@
+"""Word lists of languages: which words a language has, and what its words look like."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Words of the list, from the top, that make up running text.
+_STOP_WORDS = 120
+#: Words of the frequency list, from the top, whose letter trigrams are taken for the language's.
+_COMMON_WORDS = 30_000
+#: Words rarer than 1e-7 do not count as known: misspellings are among them. In hundredths of a
+#: power of ten, as the frequency lists have it.
+_RAREST = 700
+#: Language codes of the detector that the frequency lists name otherwise.
+_ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
+#: Longer runs of letters are no words, and take a dictionary long.
+_LONGEST_WORD = 45
+_LONGEST_PLAUSIBLE = 24
+#: Compared without accents, which polytonic, monotonic and capital spelling set differently.
+ACCENTLESS = frozenset({"el"})
+#: Lists of these are of pieces, not of words between spaces.
+_SEGMENTED = frozenset({"ja", "ko", "th", "zh", "zh-Hant"})
+#: British endings and their American ones: the dictionary that installs has en_US only.
+_BRITISH = (
+    ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("yse", "yze"), ("our", "or"),
+    ("tre", "ter"), ("ll", "l"), ("ae", "e"), ("oe", "e"), ("ogue", "og"), ("ence", "ense"),
+)  # fmt: skip
+
+
+class Lexicon(NamedTuple):
+    """Words of a language, common and most frequent ones, their share, and letter trigrams."""
+
+    known: frozenset[str]
+    common: frozenset[str]
+    stop: frozenset[str]
+    stop_share: Fraction
+    trigrams: frozenset[str]
+
+    def plausible(self, word: str) -> bool:
+        """Whether every letter trigram of a word occurs in the language; glued words are long."""
+        return len(word) <= _LONGEST_PLAUSIBLE and all(
+            gram in self.trigrams for gram in _trigrams(word)
+        )
+
+
+def _trigrams(word: str) -> list[str]:
+    padded = f"^{word}$"
+    return [padded[i : i + 3] for i in range(len(padded) - 2)]
+
+
+@lru_cache(maxsize=32)
+def lexicon(language: str) -> Lexicon | None:
+    """The lexicon of a language, from its word-frequency list; `None` where there is none."""
+    import wordfreq
+
+    language = _ALIAS.get(language, language)
+    if language in _SEGMENTED or language not in wordfreq.available_languages("best"):
+        return None
+    # Words come in classes of equal frequency, 10^(-n/100) for the n-th class.
+    classes = wordfreq.get_frequency_list(language, wordlist="best")[: _RAREST + 1]
+    if language in ACCENTLESS:
+        classes = [[without_accents(word) for word in words] for words in classes]
+    words = list(islice((w for words in classes for w in words if _is_word(w)), _COMMON_WORDS))
+    seen = Counter(gram for word in words for gram in _trigrams(word))
+    return Lexicon(
+        frozenset(chain.from_iterable(classes)),
+        frozenset(words),
+        frozenset(words[:_STOP_WORDS]),
+        _stop_share(classes),
+        frozenset(gram for gram, times in seen.items() if times > 1),
+    )
+
+
+def frequent(language: str, count: int) -> list[str]:
+    """The most frequent words of a language that has a list."""
+    import wordfreq
+
+    classes = wordfreq.get_frequency_list(_ALIAS.get(language, language), wordlist="best")
+    return list(islice((w for words in classes for w in words if _is_word(w)), count))
+
+
+def _is_word(entry: str) -> bool:
+    return all(c.isalpha() or unicodedata.category(c) in ("Mn", "Mc") for c in entry)
+
+
+def without_accents(word: str) -> str:
+    """A word without its accents."""
+    parts = unicodedata.normalize("NFD", word)
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+def _stop_share(classes: Sequence[Sequence[str]]) -> Fraction:
+    """Sum of the frequencies of the most frequent words, in parts of a million."""
+    shares = (
+        round(10 ** (6 - n / 100)) for n, words in enumerate(classes) for w in words if _is_word(w)
+    )
+    return Fraction(sum(islice(shares, _STOP_WORDS)), 10**6)
+
+
+@lru_cache(maxsize=1)
+def _speller() -> Any:
+    from hunspell import Hunspell
+
+    return Hunspell("en_US")
+
+
+@lru_cache(maxsize=1 << 18)
+def is_known(word: str, language: str) -> bool:
+    """Whether a case-folded word is in a language's list or, for English, in its dictionaries."""
+    words = lexicon(language)
+    if words is None:
+        return True
+    if language != "en":
+        return word in words.known
+    if len(word) > _LONGEST_WORD:
+        return False
+    word = word.replace("’", "'")
+    stem = word.removesuffix("'s").removesuffix("'")
+    if word in words.known or stem in words.known:
+        return True
+    if not stem.isascii():
+        return False  # the dictionary has no such word
+    spell = _speller().spell
+    spellings = [stem]
+    for british, american in _BRITISH:
+        spellings += [word.replace(british, american) for word in spellings if british in word]
+    return any(spell(word) or spell(word.capitalize()) for word in spellings)
