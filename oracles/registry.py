@@ -12,6 +12,7 @@ from oracles.chain.events import read_events
 from oracles.chain.metric import MetricRegistryContract
 from oracles.chain.packing import same_address
 from oracles.chain.state import load_auction
+from oracles.chain.terms import AuctionId
 from oracles.chain.tokens import Erc20, ensure_allowance
 from oracles.chain.typed_events import DstVerified, Extended, Objected, Proposed
 from oracles.errors import ConfigError, GapError, InputError
@@ -169,7 +170,7 @@ def _proposals(
 
 def _paid(web3: Web3, deployment: Deployment) -> Iterator[veto.Paid]:
     factory, last = deployment.dst_factory(web3), rpc.newest(web3)
-    for number in range(1, deployment.auction(web3).auction_count() + 1):
+    for number in map(AuctionId, range(1, deployment.auction(web3).auction_count() + 1)):
         token = to_checksum_address(factory.token_of(number))
         if not rpc.code(web3, token):
             continue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from oracles.chain.terms import AuctionId
     from oracles.market.provider import Provider
     from tests.support.market import Market
 
@@ -79,7 +80,7 @@ class BrowserProvider:
 
     # Provider
 
-    def prepare(self, auction: int, source: Path, cost: int) -> SimpleNamespace:
+    def prepare(self, auction: AuctionId, source: Path, cost: int) -> SimpleNamespace:
         """Choose the file, name the price, save the secrets, publish."""
 
         def offer(person: Person) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class BrowserProvider:
 
         self._do(click)
 
-    def bids(self, auction: int) -> Self:
+    def bids(self, auction: AuctionId) -> Self:
         """The page finds them by itself."""
         del auction
         return self

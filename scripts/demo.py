@@ -44,6 +44,7 @@ from oracles.chain.terms import (
     GWEI,
     PPB,
     WAD,
+    AuctionId,
     DstTerms,
     Durations,
     ScoringTerms,
@@ -146,7 +147,7 @@ class Sale:
     """
 
     stage: Stage
-    auction: int
+    auction: AuctionId
     buyer: Buyer
     people: Sequence[demo_data.DemoProvider]
     winners: Sequence[int]
@@ -397,7 +398,7 @@ def daemon(config: Path) -> Iterator[None]:
             end(process)
 
 
-def scored(stage: Stage, auction: int) -> None:
+def scored(stage: Stage, auction: AuctionId) -> None:
     """Wait until the operators have committed to, opened and posted the scores."""
     oracle = stage.deployment.oracle(stage.web3)
     consumer = stage.deployment.address("DataAuction")
@@ -423,7 +424,7 @@ def scored(stage: Stage, auction: int) -> None:
     step("the three operators agree: scores are on chain")
 
 
-def paid(stage: Stage, auction: int) -> dict[str, str]:
+def paid(stage: Stage, auction: AuctionId) -> dict[str, str]:
     """Wait until every operator has taken its fee; gives wei by operator."""
     deadline = time.monotonic() + PATIENCE
     address = stage.deployment.address("ScoreOracle")
@@ -486,7 +487,7 @@ def terms(token: str, operator_set: int, version: bytes, evaluation: bytes) -> T
 def commit(
     stage: Stage,
     people: Sequence[demo_data.DemoProvider],
-    auction: int,
+    auction: AuctionId,
     seller: Seller | None = None,
 ) -> tuple[list[Provider], list[float]]:
     """Every provider packs, encrypts, publishes and commits, in order.
@@ -622,7 +623,7 @@ def literal(view: AuctionState) -> dict[str, Any]:
     }
 
 
-def audit(stage: Stage, auction: int) -> dict[str, Any]:
+def audit(stage: Stage, auction: AuctionId) -> dict[str, Any]:
     """Archive the logs, replay them, and hold the operators' evidence against them.
 
     Everything is left in the folder, so that the same commands work when the testnet is gone.

@@ -35,14 +35,12 @@ are integers in the token's smallest unit or in wei, times are unix seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NewType, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from oracles.chain.terms import {imported}
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
-
-{ids}
 
 
 # STRUCTS
@@ -70,9 +68,9 @@ def typed_events(abis: Mapping[str, Sequence[Item]]) -> str:
                 _add_structs(structs, homes, entry["inputs"])
     names = sorted(events)
     own = sorted(structs.keys() - _TERMS.keys())
-    imported = sorted({_TERMS[name] for name in structs.keys() & _TERMS.keys()})
-    ids = "\n".join(f'{name} = NewType("{name}", int)' for name in sorted(_IDS.values()))
-    parts = [_HEAD.format(imported=", ".join(imported), ids=ids)]
+    shared = {_TERMS[name] for name in structs.keys() & _TERMS.keys()}
+    imported = sorted(shared | set(_IDS.values()))
+    parts = [_HEAD.format(imported=", ".join(imported))]
     parts += [_dataclass(name, f"Struct of {homes[name]}.", structs[name]) for name in own]
     parts += ["\n\n# EVENTS\n"]
     parts += [

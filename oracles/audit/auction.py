@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oracles.audit.oracle import OracleReplay
     from oracles.audit.recompute import Settlement
     from oracles.audit.tokens import DstLedger, MutLedger
-    from oracles.chain.terms import DataSet, Durations, Terms
+    from oracles.chain.terms import AuctionId, DataSet, Durations, Terms
     from oracles.chain.typed_events import Delivery, Outcome
     from oracles.mechanism.weights import WeightRule
 
@@ -166,7 +166,7 @@ class Auction:
         happened: first and last time of each event.
     """
 
-    id: int
+    id: AuctionId
     buyer: str
     key: bytes
     terms: Terms
@@ -290,7 +290,7 @@ class Context:
         self.ledger.burns(self.address, amount)
         auction.ether -= amount
 
-    def feed(self, auction: int) -> Feed:
+    def feed(self, auction: AuctionId) -> Feed:
         """The request for an auction's scores.
 
         Raises:

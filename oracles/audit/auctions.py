@@ -10,6 +10,7 @@ from oracles.audit.claims import Claims
 from oracles.audit.exchange import Exchanging
 from oracles.audit.settlement import Settling
 from oracles.audit.tokens import DstLedger, MutLedger
+from oracles.chain.terms import AuctionId
 from oracles.chain.typed_events import (
     Aborted,
     AuctionCreated,
@@ -77,7 +78,7 @@ class AuctionReplay:
         self.address = context.address
         self.exchange = exchange_of(context.address)
         self.factory = factory
-        self.auctions: dict[int, Auction] = {}
+        self.auctions: dict[AuctionId, Auction] = {}
         self.muts: dict[str, tuple[Auction, MutLedger]] = {}
         self.dsts: dict[str, tuple[Auction, DstLedger]] = {}
         #: Settlement tokens.
@@ -87,7 +88,7 @@ class AuctionReplay:
         self._bids, self._settling = Bids(context, windows), Settling(context)
         self._claims, self._exchanging = Claims(context), Exchanging(context)
 
-    def bid_count(self, consumer: str, auction: int) -> int | None:
+    def bid_count(self, consumer: str, auction: AuctionId) -> int | None:
         """Bids of an auction; None for a foreign consumer or an unknown auction."""
         if consumer != self.address or auction not in self.auctions:
             return None
@@ -148,7 +149,7 @@ class AuctionReplay:
         return auction
 
     def _created(self, body: AuctionCreated, time: int) -> None:
-        auction = self._bids.created(body, len(self.auctions) + 1, time)
+        auction = self._bids.created(body, AuctionId(len(self.auctions) + 1), time)
         self.auctions[auction.id] = auction
         auction.happened["AuctionCreated"] = (time, time)
         self.tokens.add(auction.terms.token)
@@ -161,7 +162,7 @@ class AuctionReplay:
 
     # TOKENS
 
-    def mut_address(self, auction: int) -> str:
+    def mut_address(self, auction: AuctionId) -> str:
         """Where the auction's MUT is, or would be; no log says so."""
         return mut_of(self.address, auction)
 
@@ -221,7 +222,7 @@ def exchange_of(auction_contract: str) -> str:
     return hashes.created_by(auction_contract, _EXCHANGE)
 
 
-def mut_of(auction_contract: str, auction: int) -> str:
+def mut_of(auction_contract: str, auction: AuctionId) -> str:
     """Where an auction's MUT is, or would be; no log says so."""
     implementation = hashes.created_by(auction_contract, _MUT)
     return hashes.clone_of(implementation, auction_contract, auction)

@@ -8,8 +8,8 @@ from oracles.audit import curve, hashes, recompute
 from oracles.audit.auction import ABORTED, OPEN, Auction, AuditedBid, Ends
 from oracles.audit.feed import Fees
 from oracles.chain.packing import SCORE_BYTES
-from oracles.chain.terms import GWEI, PPB
-from oracles.chain.typed_events import OperatorSetId, Request
+from oracles.chain.terms import GWEI, PPB, OperatorSetId
+from oracles.chain.typed_events import Request
 from oracles.errors import InputError
 from oracles.mechanism.weights import GRID, Family, WeightRule
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oracles.audit.auction import Context
     from oracles.audit.feed import Feed
     from oracles.audit.records import Draw
-    from oracles.chain.terms import Durations, Terms
+    from oracles.chain.terms import AuctionId, Durations, Terms
     from oracles.chain.typed_events import (
         AuctionCreated,
         BondReclaimed,
@@ -47,7 +47,7 @@ class Bids:
         self._checks = context.checks
         self._windows = windows
 
-    def created(self, body: AuctionCreated, expected_id: int, time: int) -> Auction:
+    def created(self, body: AuctionCreated, expected_id: AuctionId, time: int) -> Auction:
         """A new auction."""
         checks, context = self._checks, self._context
         checks.require("schema.version", body.schema == SCHEMA, SCHEMA, body.schema)

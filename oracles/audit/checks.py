@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oracles.chain.terms import AuctionId
+
 
 class Difference(NamedTuple):
     """One difference between the logs and the rules.
@@ -23,7 +25,7 @@ class Difference(NamedTuple):
     """
 
     check: str
-    auction: int | None
+    auction: AuctionId | None
     where: str
     expected: str
     found: str
@@ -46,9 +48,9 @@ class Checks:
         findings: differences, in the order of the logs.
     """
 
-    by_auction: dict[int | None, Counter[str]] = field(default_factory=dict)
+    by_auction: dict[AuctionId | None, Counter[str]] = field(default_factory=dict)
     findings: list[Difference] = field(default_factory=list)
-    _auction: int | None = None
+    _auction: AuctionId | None = None
     _where: str = ""
 
     @property
@@ -57,7 +59,7 @@ class Checks:
         return sum(self.by_auction.values(), Counter[str]())
 
     @contextmanager
-    def at(self, auction: int | None, where: str) -> Iterator[None]:
+    def at(self, auction: AuctionId | None, where: str) -> Iterator[None]:
         """Say what the checks inside are about.
 
         Args:
@@ -72,7 +74,7 @@ class Checks:
             self._auction, self._where = before
 
     @property
-    def place(self) -> tuple[int | None, str]:
+    def place(self) -> tuple[AuctionId | None, str]:
         """What `at` was told last."""
         return self._auction, self._where
 
@@ -128,7 +130,7 @@ class Payment(NamedTuple):
 
 class _Promise(NamedTuple):
     fact: object
-    place: tuple[int | None, str]
+    place: tuple[AuctionId | None, str]
 
 
 class Announced:

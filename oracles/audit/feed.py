@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
     from oracles.chain.typed_events import Panel, Request
 
 #: Seconds after the last window during which stakes stay locked.
@@ -25,7 +26,7 @@ class Charge(NamedTuple):
     """An offence of a panel's member in one round of one auction."""
 
     consumer: str
-    auction: int
+    auction: AuctionId
     member: str
     round: int
     offence: str
@@ -34,7 +35,7 @@ class Charge(NamedTuple):
 class Slash(NamedTuple):
     """A stake that was lost: what of it was burned and what repaid others' gas, in wei."""
 
-    auction: int
+    auction: AuctionId
     member: str
     round: int
     offence: str
@@ -46,7 +47,7 @@ class Fees(NamedTuple):
     """A payment of fees to the members that made the standing scores, in wei."""
 
     consumer: str
-    auction: int
+    auction: AuctionId
     amount: int
     refund_to: str
 
@@ -127,7 +128,7 @@ class Feed:
     """
 
     consumer: str
-    auction: int
+    auction: AuctionId
     request: Request
     panels: tuple[Panel, Panel]
     keys: dict[str, bytes]

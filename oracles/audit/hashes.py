@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 if TYPE_CHECKING:
-    from oracles.chain.terms import DataSet
+    from oracles.chain.terms import AuctionId, DataSet
     from oracles.chain.typed_events import Delivery
 
 Word = int | str | bytes
@@ -37,7 +37,9 @@ def words(*values: Word) -> bytes:
     return b"".join(parts)
 
 
-def seal(chain_id: int, contract: str, auction: int, owner: str, cost: int, salt: bytes) -> bytes:
+def seal(
+    chain_id: int, contract: str, auction: AuctionId, owner: str, cost: int, salt: bytes
+) -> bytes:
     """The sealed bid."""
     return keccak(words(chain_id, contract, auction, owner, cost, salt))
 
@@ -58,7 +60,7 @@ def report_digest(
     chain_id: int,
     oracle: str,
     consumer: str,
-    auction: int,
+    auction: AuctionId,
     round_: int,
     metric_version: bytes,
     root: bytes,
@@ -75,7 +77,7 @@ def report_digest(
 
 
 def verdict_digest(
-    chain_id: int, oracle: str, consumer: str, auction: int, index: int, ground: int
+    chain_id: int, oracle: str, consumer: str, auction: AuctionId, index: int, ground: int
 ) -> bytes:
     """What an operator signs for a verdict on non-delivery."""
     kind = "NonDelivery(address auction,uint256 auctionId,uint256 index,uint8 ground)"
@@ -89,13 +91,13 @@ def data_set(given: DataSet) -> bytes:
     return keccak(words(given.manifest, given.content_digest, given.size, given.key_commitment))
 
 
-def delivery_context(chain_id: int, contract: str, auction: int, index: int) -> bytes:
+def delivery_context(chain_id: int, contract: str, auction: AuctionId, index: int) -> bytes:
     """What the mask of a delivery, and a proof about it, are bound to."""
     return keccak(words(chain_id, contract, auction, index))
 
 
 def delivery_digest(
-    chain_id: int, exchange: str, auction: int, index: int, given: Delivery
+    chain_id: int, exchange: str, auction: AuctionId, index: int, given: Delivery
 ) -> bytes:
     """What the ephemeral key of a delivery signs."""
     kind = "Delivery(uint256 auctionId,uint256 index,bytes32 wrapped,bytes32 x,bytes32 y)"

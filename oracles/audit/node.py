@@ -24,6 +24,7 @@ from oracles.audit.records import Balance, Block, Draw, Header, Log, Record
 from oracles.chain import rpc
 from oracles.chain.events import decode_log
 from oracles.chain.logs import ask_logs, in_ranges
+from oracles.chain.terms import AuctionId
 from oracles.chain.tokens import Erc20
 from oracles.chain.typed_events import AuctionCreated, DstCreated
 from oracles.errors import ChainError, ConfigError, GapError, NodeError
@@ -264,7 +265,7 @@ class Node:
                 " audited. Try again, or name another node"
             )
         contract, block = self._deployment.auction(self._web3), _hex(digest)
-        for auction in range(1, count + 1):
+        for auction in map(AuctionId, range(1, count + 1)):
             bids = contract.bid_count(auction, block=block)
             if (told := found["Committed", auction]) != bids:
                 raise GapError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oracles.audit.ledger import Ledger
     from oracles.audit.operators import OperatorSet
     from oracles.audit.records import Block
+    from oracles.chain.terms import AuctionId
     from oracles.chain.typed_events import Body, Panel, Request
 
 #: Gas repaid at the base fee to who posts a chunk or publishes: fixed, and for each byte.
@@ -41,9 +42,9 @@ class OracleContext:
     operators: Operators
     chain_id: int
     address: str
-    feeds: dict[tuple[str, int], Feed] = field(default_factory=dict)
+    feeds: dict[tuple[str, AuctionId], Feed] = field(default_factory=dict)
 
-    def open(self, consumer: str, auction: int, request: Request, found: OperatorSet) -> Feed:
+    def open(self, consumer: str, auction: AuctionId, request: Request, found: OperatorSet) -> Feed:
         """A new request."""
         key = (consumer, auction)
         self.checks.true("request.once", key not in self.feeds, "opened once")
@@ -51,7 +52,7 @@ class OracleContext:
         self.feeds[key] = Feed(consumer, auction, request, found.panels, keys)
         return self.feeds[key]
 
-    def feed(self, consumer: str, auction: int) -> Feed:
+    def feed(self, consumer: str, auction: AuctionId) -> Feed:
         """A request that was opened.
 
         Raises:
@@ -113,7 +114,7 @@ class OracleReplay:
         self.stakes = Stakes(self.context)
 
     @property
-    def feeds(self) -> dict[tuple[str, int], Feed]:
+    def feeds(self) -> dict[tuple[str, AuctionId], Feed]:
         """Requests by consumer and id."""
         return self.context.feeds
 

@@ -17,6 +17,7 @@ from oracles.audit.records import Block, Header, Log, Record, Source
 from oracles.audit.registry import RegistryReplay
 from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
+from oracles.chain.terms import AuctionId
 from oracles.chain.typed_events import RollTallied, Transfer
 from oracles.errors import ChainError, InputError
 from oracles.mechanism import veto
@@ -154,7 +155,7 @@ class Replay:
         if address == auctions.exchange:
             return auctions.apply_exchange(body, time)
         if address == self.oracle.address:
-            asked = getattr(body, "consumer", ""), getattr(body, "auction_id", 0)
+            asked = getattr(body, "consumer", ""), getattr(body, "auction_id", AuctionId(0))
             known = self.oracle.apply(body, self.block, auctions.bid_count(*asked))
             if isinstance(body, RollTallied):
                 auctions.rolled(self.oracle.feeds[asked])
@@ -170,7 +171,7 @@ class Replay:
             return auctions.apply_token(address, body, time)
         return None
 
-    def _auction_of(self, event: Event) -> int | None:
+    def _auction_of(self, event: Event) -> AuctionId | None:
         """The auction that an event is about, where it is one of ours."""
         auctions, address = self.auctions, event.address
         if address == self.oracle.address:
@@ -220,7 +221,7 @@ class Replay:
             )
         }
 
-    def check_agreement(self, auction: int, text: bytes) -> None:
+    def check_agreement(self, auction: AuctionId, text: bytes) -> None:
         """Hold a contract text against the digest in an auction's terms.
 
         Args:
@@ -231,23 +232,23 @@ class Replay:
         with self.checks.at(auction, "the contract text"):
             self.checks.equal("terms.agreement", named, hashlib.sha256(text).digest())
 
-    def findings(self, auction: int | None = None) -> list[Difference]:
+    def findings(self, auction: AuctionId | None = None) -> list[Difference]:
         """All findings, or those of one auction and of what all auctions share."""
         found = self.checks.findings
         return [each for each in found if self._in_scope(each.auction, auction)]
 
-    def made(self, auction: int | None = None) -> Counter[str]:
+    def made(self, auction: AuctionId | None = None) -> Counter[str]:
         """How often each check was made, for all auctions or for one with what all share."""
         counts = self.checks.by_auction.items()
         return sum((made for each, made in counts if self._in_scope(each, auction)), Counter())
 
-    def followed(self, auction: int | None = None) -> int:
+    def followed(self, auction: AuctionId | None = None) -> int:
         """Number of logs, of all auctions or of one with what all share."""
         counts = self.events.items()
         return sum(count for each, count in counts if self._in_scope(each, auction))
 
     @staticmethod
-    def _in_scope(each: int | None, auction: int | None) -> bool:
+    def _in_scope(each: int | None, auction: AuctionId | None) -> bool:
         return auction is None or each in (None, auction)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oracles.audit.checks import Difference
     from oracles.audit.feed import Feed
     from oracles.audit.replay import Replay
+    from oracles.chain.terms import AuctionId
     from oracles.chain.typed_events import Outcome
 
 #: Longer tables are cut; `--json` has everything.
@@ -89,7 +90,7 @@ _SYMBOLS: Final = (
 )
 
 
-def page(state: Replay, auction: int | None = None) -> str:
+def page(state: Replay, auction: AuctionId | None = None) -> str:
     """The whole page.
 
     Args:
@@ -113,7 +114,7 @@ def page(state: Replay, auction: int | None = None) -> str:
     )
 
 
-def _head(state: Replay, auction: int | None) -> str:
+def _head(state: Replay, auction: AuctionId | None) -> str:
     """The verdict, and what exactly it is about."""
     header, findings = state.header, state.findings(auction)
     verdict = "passed" if not findings else f"{len(findings)} findings"
@@ -480,7 +481,7 @@ def _ether(state: Replay) -> str:
     return "<h3>Ether</h3>" + _table(head, rows, (1, 2)) + burned
 
 
-def _checks(state: Replay, auction: int | None) -> str:
+def _checks(state: Replay, auction: AuctionId | None) -> str:
     found = Counter(finding.check for finding in state.findings(auction))
     rows = [
         [

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from oracles.audit.feed import Feed
     from oracles.audit.records import Draw
     from oracles.audit.replay import Replay
+    from oracles.chain.terms import AuctionId
     from oracles.money import Currency
 
 
-def summarise(state: Replay, auction: int | None = None) -> dict[str, Any]:
+def summarise(state: Replay, auction: AuctionId | None = None) -> dict[str, Any]:
     """What was checked and found; token amounts as strings, `passed` at the top.
 
     Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from web3.contract.contract import ContractFunction
 
     from oracles.chain.packing import PackedBid, Place
-    from oracles.chain.terms import DataSet, Terms
+    from oracles.chain.terms import AuctionId, DataSet, Terms
 
 
 class State(IntEnum):
@@ -38,7 +38,7 @@ class AuctionContract(ContractAt):
         """EIP-712 domain."""
         return Domain.auction(self.chain_id, self.address)
 
-    def seal_bid(self, auction: int, owner: str, cost: int, salt: bytes) -> bytes:
+    def seal_bid(self, auction: AuctionId, owner: str, cost: int, salt: bytes) -> bytes:
         """The sealed bid, computed here: the cost never leaves this machine."""
         return packing.seal_bid(self.chain_id, self.address, auction, owner, cost, salt)
 
@@ -50,14 +50,14 @@ class AuctionContract(ContractAt):
         return self._call("create", encoded(terms), key)
 
     def commit(
-        self, auction: int, sealed_bid: bytes, data_set: DataSet, agreement: bytes
+        self, auction: AuctionId, sealed_bid: bytes, data_set: DataSet, agreement: bytes
     ) -> ContractFunction:
         """Commit; send bond and entry fee as value."""
         return self._call("commit", auction, sealed_bid, encoded(data_set), agreement)
 
     def commit_for(
         self,
-        auction: int,
+        auction: AuctionId,
         sealed_bid: bytes,
         data_set: DataSet,
         agreement: bytes,
@@ -77,31 +77,33 @@ class AuctionContract(ContractAt):
             signature,
         )
 
-    def withdraw_bid(self, auction: int, sealed_bid: bytes, place: Place) -> ContractFunction:
+    def withdraw_bid(self, auction: AuctionId, sealed_bid: bytes, place: Place) -> ContractFunction:
         """Take one's own commitment back."""
         return self._call("withdrawBid", auction, sealed_bid, astuple(place))
 
     def open(
-        self, auction: int, sealed_bid: bytes, place: Place, opening: bytes
+        self, auction: AuctionId, sealed_bid: bytes, place: Place, opening: bytes
     ) -> ContractFunction:
         """Record where the opening of one's sample is."""
         return self._call("open", auction, sealed_bid, astuple(place), opening)
 
     def open_for(
-        self, auction: int, sealed_bid: bytes, place: Place, opening: bytes, signature: bytes
+        self, auction: AuctionId, sealed_bid: bytes, place: Place, opening: bytes, signature: bytes
     ) -> ContractFunction:
         """Record an opening that the owner signed."""
         return self._call("openFor", auction, sealed_bid, astuple(place), opening, signature)
 
-    def accept_scores(self, auction: int) -> ContractFunction:
+    def accept_scores(self, auction: AuctionId) -> ContractFunction:
         """Take the standing scores over and pay the operators' fees."""
         return self._call("acceptScores", auction)
 
-    def reveal(self, auction: int, place: Place, cost: int, salt: bytes) -> ContractFunction:
+    def reveal(self, auction: AuctionId, place: Place, cost: int, salt: bytes) -> ContractFunction:
         """Open a bid."""
         return self._call("reveal", auction, astuple(place), cost, salt)
 
-    def settle(self, auction: int, marginals: Sequence[int | None], count: int) -> ContractFunction:
+    def settle(
+        self, auction: AuctionId, marginals: Sequence[int | None], count: int
+    ) -> ContractFunction:
         """Walk up to `count` further bids of a proposal.
 
         Args:
@@ -113,27 +115,29 @@ class AuctionContract(ContractAt):
         words = tuple(packing.NONE if index is None else index for index in marginals)
         return self._call("settle", auction, words, count)
 
-    def forfeit(self, auction: int, index: int) -> ContractFunction:
+    def forfeit(self, auction: AuctionId, index: int) -> ContractFunction:
         """Strike out a winner who posted no key in time."""
         return self._call("forfeit", auction, index)
 
-    def claim(self, auction: int, place: Place, parts: int = packing.ALL_PARTS) -> ContractFunction:
+    def claim(
+        self, auction: AuctionId, place: Place, parts: int = packing.ALL_PARTS
+    ) -> ContractFunction:
         """Pay what is due to a bid."""
         return self._call("claim", auction, astuple(place), parts)
 
-    def reclaim_bond(self, auction: int, sealed_bid: bytes, place: Place) -> ContractFunction:
+    def reclaim_bond(self, auction: AuctionId, sealed_bid: bytes, place: Place) -> ContractFunction:
         """The bond of a withdrawn commitment; after an abort that of any, with the entry fee."""
         return self._call("reclaimBond", auction, sealed_bid, astuple(place))
 
-    def claim_bounty(self, auction: int) -> ContractFunction:
+    def claim_bounty(self, auction: AuctionId) -> ContractFunction:
         """The caller's part of the settlement bounty."""
         return self._call("claimBounty", auction)
 
-    def withdraw_refund(self, auction: int, to: str) -> ContractFunction:
+    def withdraw_refund(self, auction: AuctionId, to: str) -> ContractFunction:
         """The buyer's unspent cash and MUT, and bounty and fee where nobody earned them."""
         return self._call("withdrawRefund", auction, to)
 
-    def abort(self, auction: int) -> ContractFunction:
+    def abort(self, auction: AuctionId) -> ContractFunction:
         """End an auction that cannot be settled any more."""
         return self._call("abort", auction)
 
@@ -143,17 +147,17 @@ class AuctionContract(ContractAt):
         """Number of auctions; ids are 1 to this."""
         return int(self._read("auctionCount", block=block))
 
-    def phases(self, auction: int, *, block: Any = "latest") -> tuple[State, PhaseEnds]:
+    def phases(self, auction: AuctionId, *, block: Any = "latest") -> tuple[State, PhaseEnds]:
         """State and deadlines."""
         state, ends = self._read("phases", auction, block=block)
         return State(state), PhaseEnds(*ends)
 
-    def bid_count(self, auction: int, *, block: Any = "latest") -> int:
+    def bid_count(self, auction: AuctionId, *, block: Any = "latest") -> int:
         """Number of indices given out."""
         return int(self._read("bidCount", auction, block=block))
 
     def bids(
-        self, auction: int, start: int, stop: int, *, block: Any = "latest"
+        self, auction: AuctionId, start: int, stop: int, *, block: Any = "latest"
     ) -> list[PackedBid]:
         """Bids `[start, stop)`."""
         slots = self._read("bids", auction, start, stop, block=block)
@@ -163,11 +167,11 @@ class AuctionContract(ContractAt):
         """Next nonce for a relayed commitment."""
         return int(self._read("nonces", owner))
 
-    def deliveries_resolved(self, auction: int, *, block: Any = "latest") -> bool:
+    def deliveries_resolved(self, auction: AuctionId, *, block: Any = "latest") -> bool:
         """Whether revenue and DST may start."""
         return bool(self._read("deliveriesResolved", auction, block=block))
 
-    def mut_token(self, auction: int) -> str:
+    def mut_token(self, auction: AuctionId) -> str:
         """Address of the auction's MUT."""
         return str(self._read("mutToken", auction))
 

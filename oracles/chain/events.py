@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
     from web3 import Web3
 
-    from oracles.chain.typed_events import AuctionId, Body
+    from oracles.chain.terms import AuctionId
+    from oracles.chain.typed_events import Body
 
 #: A checksum is a hash, and the same addresses come again and again.
 _checksum = lru_cache(maxsize=1 << 16)(to_checksum_address)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.oracle import Ground
     from oracles.chain.packing import Place
-    from oracles.chain.terms import DataSet
+    from oracles.chain.terms import AuctionId, DataSet
     from oracles.chain.typed_events import Delivery, Proof
 
 
@@ -30,13 +30,13 @@ class ExchangeContract(ContractAt):
         """EIP-712 domain."""
         return Domain.exchange(self.chain_id, self.address)
 
-    def name_missing(self, auction: int, indices: Sequence[int]) -> ContractFunction:
+    def name_missing(self, auction: AuctionId, indices: Sequence[int]) -> ContractFunction:
         """Name winners whose ciphertext cannot be had; send the fetch fee for each as value."""
         return self._call("nameMissing", auction, list(indices))
 
     def deliver(
         self,
-        auction: int,
+        auction: AuctionId,
         place: Place,
         delivery: Delivery,
         ephemeral_signature: bytes,
@@ -54,7 +54,7 @@ class ExchangeContract(ContractAt):
 
     def refute(
         self,
-        auction: int,
+        auction: AuctionId,
         place: Place,
         data_set: DataSet,
         delivery: Delivery,
@@ -73,13 +73,13 @@ class ExchangeContract(ContractAt):
             astuple(proof),
         )
 
-    def complain(self, auction: int, index: int, complaint: bytes) -> ContractFunction:
+    def complain(self, auction: AuctionId, index: int, complaint: bytes) -> ContractFunction:
         """Complain that the right key opens some page wrongly; send the fetch fee as value."""
         return self._call("complain", auction, index, complaint)
 
     def submit_verdict(
         self,
-        auction: int,
+        auction: AuctionId,
         index: int,
         ground: Ground,
         members: Sequence[int],

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from oracles.chain import packing
 from oracles.chain.client import ContractAt
-from oracles.chain.terms import Windows
+from oracles.chain.terms import AuctionId, Windows
 from oracles.chain.typed_data import Domain
 from oracles.chain.typed_events import Panel
 
@@ -130,13 +130,13 @@ class OracleContract(ContractAt):
     # The roll.
 
     def call_roll(
-        self, consumer: str, auction: int, member: int, bitmap: Sequence[int]
+        self, consumer: str, auction: AuctionId, member: int, bitmap: Sequence[int]
     ) -> ContractFunction:
         """Attest which inputs one holds."""
         return self._call("callRoll", consumer, auction, member, list(bitmap))
 
     def tally_roll(
-        self, consumer: str, auction: int, bitmaps: Sequence[Sequence[int]]
+        self, consumer: str, auction: AuctionId, bitmaps: Sequence[Sequence[int]]
     ) -> ContractFunction:
         """Count the roll from all bitmaps, in the order of their members."""
         return self._call("tallyRoll", consumer, auction, [list(each) for each in bitmaps])
@@ -144,25 +144,25 @@ class OracleContract(ContractAt):
     # Rounds.
 
     def commit_vector(
-        self, consumer: str, auction: int, member: int, commitment: bytes
+        self, consumer: str, auction: AuctionId, member: int, commitment: bytes
     ) -> ContractFunction:
         """Commit to a report; the stake is taken from one's credit."""
         return self._call("commitVector", consumer, auction, member, commitment)
 
     def announce_vector(
-        self, consumer: str, auction: int, member: int, location: str
+        self, consumer: str, auction: AuctionId, member: int, location: str
     ) -> ContractFunction:
         """Tell where one's vector can be had."""
         return self._call("announceVector", consumer, auction, member, location)
 
     def publish_vector(
-        self, consumer: str, auction: int, submission: Submission
+        self, consumer: str, auction: AuctionId, submission: Submission
     ) -> ContractFunction:
         """Publish one's whole vector on chain."""
         return self._call("publishVector", consumer, auction, submission.encode())
 
     def post_scores(
-        self, consumer: str, auction: int, chunk: int, submissions: Sequence[Submission]
+        self, consumer: str, auction: AuctionId, chunk: int, submissions: Sequence[Submission]
     ) -> ContractFunction:
         """Post one chunk with the vectors of all due members, ascending."""
         ordered = sorted(submissions, key=lambda submission: submission.member)
@@ -170,18 +170,18 @@ class OracleContract(ContractAt):
             "postScores", consumer, auction, chunk, [each.encode(chunk) for each in ordered]
         )
 
-    def challenge(self, consumer: str, auction: int) -> ContractFunction:
+    def challenge(self, consumer: str, auction: AuctionId) -> ContractFunction:
         """Pay for an appeal; send the appeal fee as value."""
         return self._call("challenge", consumer, auction)
 
-    def resolve(self, consumer: str, auction: int) -> ContractFunction:
+    def resolve(self, consumer: str, auction: AuctionId) -> ContractFunction:
         """Decide a challenge."""
         return self._call("resolve", consumer, auction)
 
     # Stakes and fees.
 
     def slash_missing(
-        self, consumer: str, auction: int, *, round_: int, member: int
+        self, consumer: str, auction: AuctionId, *, round_: int, member: int
     ) -> ContractFunction:
         """Burn the stake behind a commitment that was never opened."""
         return self._call("slashMissing", consumer, auction, round_, member)
@@ -189,7 +189,7 @@ class OracleContract(ContractAt):
     def slash_contradiction(
         self,
         consumer: str,
-        auction: int,
+        auction: AuctionId,
         *,
         member: int,
         first: tuple[int, bytes, bytes, bytes],
@@ -201,7 +201,7 @@ class OracleContract(ContractAt):
     def slash_deviator(
         self,
         consumer: str,
-        auction: int,
+        auction: AuctionId,
         *,
         member: int,
         index: int,
@@ -224,18 +224,18 @@ class OracleContract(ContractAt):
         )
 
     def release_stake(
-        self, consumer: str, auction: int, *, round_: int, member: int
+        self, consumer: str, auction: AuctionId, *, round_: int, member: int
     ) -> ContractFunction:
         """Give a member its stake back as credit."""
         return self._call("releaseStake", consumer, auction, round_, member)
 
     def claim_fee(
-        self, consumer: str, auction: int, *, round_: int, member: int
+        self, consumer: str, auction: AuctionId, *, round_: int, member: int
     ) -> ContractFunction:
         """Add a member's fee to its credit."""
         return self._call("claimFee", consumer, auction, round_, member)
 
-    def claim_due(self, consumer: str, auction: int, account: str) -> ContractFunction:
+    def claim_due(self, consumer: str, auction: AuctionId, account: str) -> ContractFunction:
         """Add repaid gas to an account's credit."""
         return self._call("claimDue", consumer, auction, account)
 
@@ -258,7 +258,7 @@ class OracleContract(ContractAt):
         """Smallest stake of an auction, wei."""
         return int(self._read("MIN_STAKE"))
 
-    def request(self, consumer: str, auction: int, *, block: Any = "latest") -> Request:
+    def request(self, consumer: str, auction: AuctionId, *, block: Any = "latest") -> Request:
         """State of an auction's scores."""
         given, rounds, challenger, standing = self._read(
             "requestOf", consumer, auction, block=block
@@ -266,18 +266,20 @@ class OracleContract(ContractAt):
         first, second = (RoundMasks(*each) for each in rounds)
         return Request(given[0], bytes(given[7]), given[8], (first, second), challenger, standing)
 
-    def roll_of(self, consumer: str, auction: int, *, block: Any = "latest") -> tuple[int, str]:
+    def roll_of(
+        self, consumer: str, auction: AuctionId, *, block: Any = "latest"
+    ) -> tuple[int, str]:
         """Mask of the members that called the roll, and where the roll stands as code."""
         callers, pointer = self._read("rollOf", consumer, auction, block=block)
         return int(callers), str(pointer)
 
     def windows(
-        self, consumer: str, auction: int, round_: int, *, block: Any = "latest"
+        self, consumer: str, auction: AuctionId, round_: int, *, block: Any = "latest"
     ) -> Windows:
         """Windows of a round."""
         return Windows(*self._read("windows", consumer, auction, round_, block=block))
 
-    def failed(self, consumer: str, auction: int, *, block: Any = "latest") -> bool:
+    def failed(self, consumer: str, auction: AuctionId, *, block: Any = "latest") -> bool:
         """Whether no scores can come any more."""
         return bool(self._read("failed", consumer, auction, block=block))
 

@@ -19,7 +19,7 @@ from oracles.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
 
-    from oracles.chain.terms import DataSet
+    from oracles.chain.terms import AuctionId, DataSet
 
 #: Marginal of a clock that has no winner or is not used (libraries/Clock.sol).
 NONE: Final = 2**32 - 1
@@ -78,7 +78,7 @@ def pack_bid(weight: int, cost: int, *, flagged: bool, tag: int) -> int:
 
 
 def seal_bid(
-    chain_id: int, contract: str, auction: int, owner: str, cost: int, salt: bytes
+    chain_id: int, contract: str, auction: AuctionId, owner: str, cost: int, salt: bytes
 ) -> bytes:
     """The sealed bid: what `commit` takes (DataAuction.sealBid)."""
     return keccak(
@@ -121,7 +121,7 @@ def commitment_slot(sealed_bid: bytes, place: Place, status: Status = Status.COM
     return int.from_bytes(digest, "big") & ~0xFF | status
 
 
-def place_tag(chain_id: int, contract: str, auction: int, place: Place) -> int:
+def place_tag(chain_id: int, contract: str, auction: AuctionId, place: Place) -> int:
     """The 104-bit tag in a revealed bid."""
     digest = keccak(
         encode(

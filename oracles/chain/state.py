@@ -21,7 +21,7 @@ from oracles.chain.packing import (
     unpack_roll,
     unpack_vector,
 )
-from oracles.chain.terms import GWEI
+from oracles.chain.terms import GWEI, AuctionId
 from oracles.chain.typed_events import (
     Aborted,
     AuctionCreated,
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from oracles.chain.deployment import Deployment
-    from oracles.chain.terms import DataSet, PhaseEnds, Terms, Windows
-    from oracles.chain.typed_events import AuctionId, Body, Delivery, Panel, Submission
+    from oracles.chain.terms import AuctionId, DataSet, PhaseEnds, Terms, Windows
+    from oracles.chain.typed_events import Body, Delivery, Panel, Submission
 
 #: ScoreOracle.LOCK: seconds after the last window during which offences can be proved.
 LOCK_SECONDS: Final = 7 * 86_400
@@ -457,7 +457,7 @@ class AuctionState:
 def load_auction(
     web3: Web3,
     deployment: Deployment,
-    auction: int,
+    auction: AuctionId,
     *,
     sleep: Callable[[float], object] = time.sleep,
 ) -> AuctionState:
@@ -478,7 +478,7 @@ def load_auction(
     return whole(web3, lambda: _read_auction(web3, deployment, auction), sleep=sleep)
 
 
-def _read_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionState:
+def _read_auction(web3: Web3, deployment: Deployment, auction: AuctionId) -> AuctionState:
     """One auction at the newest block, complete or not at all."""
     newest = rpc.block(web3, "latest")
     number, digest = newest["number"], bytes(newest["hash"])
@@ -498,7 +498,9 @@ def _read_auction(web3: Web3, deployment: Deployment, auction: int) -> AuctionSt
     return state
 
 
-def _fold(web3: Web3, deployment: Deployment, auction: int, newest: int) -> AuctionState | None:
+def _fold(
+    web3: Web3, deployment: Deployment, auction: AuctionId, newest: int
+) -> AuctionState | None:
     """An auction from its logs alone; None without its creation."""
     contract, oracle = deployment.address("DataAuction"), deployment.address("ScoreOracle")
     exchange = deployment.address("Exchange")

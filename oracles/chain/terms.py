@@ -7,7 +7,12 @@ them.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NewType
+
+#: Numbers of an auction in its DataAuction and of an operator set in its ScoreOracle. They are
+#: types of their own, so that no index of a bid, round or member is passed in their place.
+AuctionId = NewType("AuctionId", int)
+OperatorSetId = NewType("OperatorSetId", int)
 
 #: Parts per billion: the unit of ρ, the tranche and the DST weights.
 PPB: Final = 10**9

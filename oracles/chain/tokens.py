@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.client import Sender
     from oracles.chain.packing import Place
-    from oracles.chain.terms import DstTerms
+    from oracles.chain.terms import AuctionId, DstTerms
 
 
 class _Token(ContractAt):
@@ -171,7 +171,7 @@ class DstFactoryContract(ContractAt):
 
     artifact = "DstFactory"
 
-    def create(self, auction: int, terms: DstTerms) -> ContractFunction:
+    def create(self, auction: AuctionId, terms: DstTerms) -> ContractFunction:
         """Create the token of an auction."""
         return self._call("create", auction, encoded(terms))
 
@@ -179,6 +179,6 @@ class DstFactoryContract(ContractAt):
         """Address of the DstToken whose clones the participation tokens are."""
         return str(self._read("IMPLEMENTATION"))
 
-    def token_of(self, auction: int) -> str:
+    def token_of(self, auction: AuctionId) -> str:
         """Where it is, or will be."""
         return str(self._read("tokenOf", auction))

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from oracles.chain.terms import DataSet
+    from oracles.chain.terms import AuctionId, DataSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ TYPES: Final = {
 def report_message(
     domain: Domain,
     consumer: str,
-    auction: int,
+    auction: AuctionId,
     round_: int,
     metric_version: bytes,
     root: bytes,
@@ -139,7 +139,7 @@ def report_message(
 
 
 def verdict_message(
-    domain: Domain, consumer: str, auction: int, index: int, ground: int
+    domain: Domain, consumer: str, auction: AuctionId, index: int, ground: int
 ) -> dict[str, Any]:
     """The verdict of non-delivery that an operator signs."""
     return domain.message(
@@ -151,7 +151,7 @@ def verdict_message(
 
 def commit_message(
     domain: Domain,
-    auction: int,
+    auction: AuctionId,
     sealed_bid: bytes,
     data_set: DataSet,
     agreement: bytes,
@@ -178,7 +178,9 @@ def commit_message(
     )
 
 
-def opening_message(domain: Domain, auction: int, index: int, opening: bytes) -> dict[str, Any]:
+def opening_message(
+    domain: Domain, auction: AuctionId, index: int, opening: bytes
+) -> dict[str, Any]:
     """The opening that a provider signs for whoever records it."""
     return domain.message(
         "Opening", _OPENING, {"auctionId": auction, "index": index, "opening": opening}
@@ -193,7 +195,7 @@ def key_message(domain: Domain, owner: str, public: bytes) -> dict[str, Any]:
 
 
 def delivery_message(
-    domain: Domain, auction: int, index: int, wrapped: bytes, point: bytes
+    domain: Domain, auction: AuctionId, index: int, wrapped: bytes, point: bytes
 ) -> dict[str, Any]:
     """A delivery, signed by its ephemeral key, and by the owner where somebody else sends it.
 

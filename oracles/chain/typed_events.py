@@ -7,15 +7,21 @@ are integers in the token's smallest unit or in wei, times are unix seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NewType, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
-from oracles.chain.terms import DataSet, DstTerms, Durations, ScoringTerms, Terms, WeightTerms
+from oracles.chain.terms import (
+    AuctionId,
+    DataSet,
+    DstTerms,
+    Durations,
+    OperatorSetId,
+    ScoringTerms,
+    Terms,
+    WeightTerms,
+)
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
-
-AuctionId = NewType("AuctionId", int)
-OperatorSetId = NewType("OperatorSetId", int)
 
 
 # STRUCTS

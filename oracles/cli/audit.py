@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oracles.cli.options import AuctionId
 from oracles.cli.output import JsonOption, bars, print_json, stdout, table
 from oracles.errors import ConfigError, InputError
 
@@ -166,8 +167,11 @@ def replay(
     rpc: RpcOption = None,
     deployment: DeploymentOption = None,
     auction: Annotated[
-        int | None,
-        typer.Option(help="Count and show only this auction, and what concerns all auctions."),
+        AuctionId | None,
+        typer.Option(
+            metavar="AUCTION",
+            help="Count and show only this auction, and what concerns all auctions.",
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All auctions (the default).")] = False,
     block_tag: TagOption = "finalized",
@@ -222,7 +226,7 @@ def _bytes(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _show(state: Replay, summary: dict[str, Any], auction: int | None) -> None:
+def _show(state: Replay, summary: dict[str, Any], auction: AuctionId | None) -> None:
     rows = [
         {"check": name, "made": counts["made"], "found": counts["findings"] or ""}
         for name, counts in summary["checks"].items()
@@ -290,7 +294,7 @@ def _line(state: Replay, each: dict[str, Any]) -> str:
 
 @app.command()
 def scores(
-    auction: Annotated[int, typer.Option(help="Id of the auction.")],
+    auction: Annotated[AuctionId, typer.Option(metavar="AUCTION", help="Id of the auction.")],
     evidence: Annotated[
         list[str], typer.Option(help="Where files are: a folder, or an IPFS node as ipfs:/ip4/….")
     ],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
-    from oracles.cli.options import Session
+    from oracles.cli.options import AuctionId, Session
     from oracles.market.bids import Bids, Done
     from oracles.market.book import BidRecord
     from oracles.market.provider import Committed, Prepared
@@ -137,7 +137,7 @@ def overview(session: Session, book: Path, *, json: bool) -> None:
 
     contract, now = session.deployment().address("DataAuction"), chain_time(session.connect())
     records = [each for each in BidBook(book).all() if each.contract == contract]
-    found: list[tuple[int, int, Step]] = []
+    found: list[tuple[AuctionId, int, Step]] = []
     for auction in sorted({each.auction for each in records}):
         view = session.auction(auction)
         mine = [each for each in records if each.auction == auction]
@@ -161,7 +161,7 @@ def overview(session: Session, book: Path, *, json: bool) -> None:
 
 
 def show_standings(
-    bids: list[tuple[dict[str, Any], Step]], now: int, currency: Currency, auction: int
+    bids: list[tuple[dict[str, Any], Step]], now: int, currency: Currency, auction: AuctionId
 ) -> None:
     """Print what became of the bids of one auction, and the next step of each."""
     from oracles.mechanism.weights import GRID, WAD
@@ -187,7 +187,7 @@ def show_standings(
         stdout.print(f"Bid {row['index']}: {_sentence(step, now, auction)}", soft_wrap=True)
 
 
-def _sentence(step: Step, now: int, auction: int) -> str:
+def _sentence(step: Step, now: int, auction: AuctionId) -> str:
     """A step for people: what, from when, until when, and what is at stake."""
     if step.verb in ("wait", "done"):
         return step.why

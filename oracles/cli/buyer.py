@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, RegistryOption, Session, open_session
+from oracles.cli.options import AuctionArgument, AuctionId, RegistryOption, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.errors import ChainError, InputError
 from oracles.market.standing import highest_cost
@@ -254,7 +254,10 @@ def status(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
 @app.command("train-set")
 def train_set(
     context: typer.Context,
-    auctions: Annotated[list[int], typer.Argument(metavar="AUCTION…", help="Auctions, settled.")],
+    auctions: Annotated[
+        list[AuctionId],
+        typer.Argument(metavar="AUCTION…", help="Auctions, settled."),
+    ],
     received: Annotated[Path, typer.Option(help="Where `receive` put the data.")] = Path(
         "received"
     ),
@@ -383,7 +386,7 @@ def _three(fields: str | None) -> tuple[str, str, str] | None:
             raise InputError(f"--preference takes three fields, as q,good,bad; not {fields!r}")
 
 
-def _bought(context: typer.Context, auction: int, received: Path) -> list[Bought]:
+def _bought(context: typer.Context, auction: AuctionId, received: Path) -> list[Bought]:
     """Winners whose data are here, with what was verified of them."""
     from oracles.chain.auction import AuctionContract
     from oracles.mechanism.weights import GRID
@@ -419,7 +422,7 @@ def _bought(context: typer.Context, auction: int, received: Path) -> list[Bought
     ]
 
 
-def _say_when_keys_come(session: Session, auction: int) -> None:
+def _say_when_keys_come(session: Session, auction: AuctionId) -> None:
     """Say that what won is here, still sealed, and when it can be opened."""
     from oracles.market.view import chain_time
 
@@ -436,7 +439,9 @@ def _say_when_keys_come(session: Session, auction: int) -> None:
         stdout.print("No winner handed over a key.", highlight=False)
 
 
-def _show_phases(session: Session, values: dict[str, Any], auction: int, *, json: bool) -> None:
+def _show_phases(
+    session: Session, values: dict[str, Any], auction: AuctionId, *, json: bool
+) -> None:
     """Show values, the auction's state, and its deadlines in local time."""
     from oracles.market.view import chain_time
 

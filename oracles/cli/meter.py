@@ -15,6 +15,7 @@ from oracles.errors import ConfigError, InputError
 from oracles.when import duration, local
 
 if TYPE_CHECKING:
+    from oracles.cli.options import AuctionId
     from oracles.meter.events import Kind
     from oracles.meter.log import UsageLog
 
@@ -214,7 +215,7 @@ def _print_periods(periods: list[Any], *, json: bool) -> None:
 
 def _add(
     context: typer.Context,
-    auction: int,
+    auction: AuctionId,
     log: Path,
     kind: Kind,
     data: dict[str, Any],
@@ -234,7 +235,7 @@ def _add(
     show({"entry": None if event is None else event.sequence, "kind": kind, "how": how}, json=json)
 
 
-def _open(session: Session, auction: int, address: str, log: Path) -> UsageLog:
+def _open(session: Session, auction: AuctionId, address: str, log: Path) -> UsageLog:
     from oracles.meter.log import UsageLog
     from oracles.meter.posting import origin
 
@@ -242,7 +243,7 @@ def _open(session: Session, auction: int, address: str, log: Path) -> UsageLog:
     return UsageLog(log, origin(session.deployment().chain_id, mut, address), clock=time.time)
 
 
-def _mut(session: Session, auction: int) -> str:
+def _mut(session: Session, auction: AuctionId) -> str:
     """The auction's MUT.
 
     Raises:

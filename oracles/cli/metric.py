@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionArgument, Session, open_session
+from oracles.cli.options import AuctionArgument, AuctionId, Session, open_session
 from oracles.cli.output import (
     JsonOption,
     bars,
@@ -167,7 +167,12 @@ def object_(
     context: typer.Context,
     version: VersionArgument,
     auction: Annotated[
-        int, typer.Option("--auction", help="Auction whose participation token is locked.")
+        AuctionId,
+        typer.Option(
+            "--auction",
+            metavar="AUCTION",
+            help="Auction whose participation token is locked.",
+        ),
     ],
     amount: Annotated[str, typer.Option("--amount", help="How much, as `12.5`.")],
     registry: RegistryOption = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oracles.cli.options import AuctionArgument
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, watch
 from oracles.errors import ConfigError
 from oracles.money import ETHER
@@ -409,7 +410,7 @@ def _panel_fields(prefix: str, panel: Panel) -> dict[str, Any]:
 
 @app.command()
 def challenge(
-    auction: Annotated[int, typer.Argument(help="Id of the auction.")],
+    auction: AuctionArgument,
     config: ConfigOption = None,
     rpc: RpcOption = None,
     json: JsonOption = False,

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from oracles.chain.deployment import Deployment
     from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId as AuctionId
     from oracles.evidence import Store
     from oracles.money import Currency
+else:
+    AuctionId = int  # Typer names the type in its help, where a person reads it.
 
 LOCAL_NODE = "http://127.0.0.1:8545"
 RegistryOption = Annotated[
@@ -32,7 +35,7 @@ RegistryOption = Annotated[
         " metric; by default none is asked.",
     ),
 ]
-AuctionArgument = Annotated[int, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
+AuctionArgument = Annotated[AuctionId, typer.Argument(metavar="AUCTION", help="Id of the auction.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Session:
         stated = self.signer_address
         return to_checksum_address(stated) if stated and is_hex_address(stated) else None
 
-    def auction(self, auction: int) -> AuctionState:
+    def auction(self, auction: AuctionId) -> AuctionState:
         """An auction as its logs tell it; no key needed."""
         from oracles.chain.state import load_auction
 

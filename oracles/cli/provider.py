@@ -21,7 +21,7 @@ from oracles.cli.bids import (
     show_standings,
     standing_of,
 )
-from oracles.cli.options import AuctionArgument, RegistryOption, Session, open_session
+from oracles.cli.options import AuctionArgument, AuctionId, RegistryOption, Session, open_session
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout
 from oracles.money import ETHER
 from oracles.when import duration, moment
@@ -489,9 +489,10 @@ def _given(context: typer.Context) -> dict[str, Any]:
 def status(
     context: typer.Context,
     auction: Annotated[
-        int | None,
+        AuctionId | None,
         typer.Argument(
-            metavar="[AUCTION]", help="Id of the auction; by default all auctions in the book."
+            metavar="[AUCTION]",
+            help="Id of the auction; by default all auctions in the book.",
         ),
     ] = None,
     book: BookOption = DEFAULT_BOOK,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.companion.holdings import Holding
     from oracles.companion.settings import Settings
 
@@ -451,7 +452,7 @@ class Companion(Loop):
             and same_address(each.owner, self._me)
         ]
 
-    def _close(self, index: ChainIndex, auction: int) -> None:
+    def _close(self, index: ChainIndex, auction: AuctionId) -> None:
         """Let go of an auction with which there is nothing to do."""
         self._journal.close_auction(auction)
         index.forget(auction)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from oracles.chain.terms import AuctionId
+
 #: Of all tables; another one is refused, so that no upgrade forgets what was sent.
 _VERSION: Final = 1
 
@@ -35,7 +37,7 @@ class Finished:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, bids: Iterable[bytes], auction: int) -> None:
+    def add(self, bids: Iterable[bytes], auction: AuctionId) -> None:
         """These bids of an auction are over."""
         with self._database.atomic():
             for sealed in bids:
@@ -47,19 +49,19 @@ class Finished:
         """Sealed bids that are over."""
         return {sealed for (sealed,) in self._database.rows("SELECT sealed_bid FROM finished")}
 
-    def add_holder(self, auction: int, holder: str) -> None:
+    def add_holder(self, auction: AuctionId, holder: str) -> None:
         """Somebody has revenue shares of an auction."""
         with self._database.atomic():
             self._database.execute(
                 "INSERT OR IGNORE INTO holders VALUES (?, ?, 0)", auction, holder
             )
 
-    def holders(self) -> list[tuple[int, str, float]]:
+    def holders(self) -> list[tuple[AuctionId, str, float]]:
         """Auction, holder, and unix time when revenue was collected last."""
         rows = self._database.rows("SELECT * FROM holders ORDER BY auction, holder")
         return [(auction, holder, collected) for auction, holder, collected in rows]
 
-    def collected(self, auction: int, holder: str, now: float) -> None:
+    def collected(self, auction: AuctionId, holder: str, now: float) -> None:
         """Revenue was collected, at a unix time."""
         with self._database.atomic():
             self._database.execute(
@@ -111,7 +113,7 @@ class Journal:
         """Let the folder go."""
         self._database.close()
 
-    def close_auction(self, auction: int) -> None:
+    def close_auction(self, auction: AuctionId) -> None:
         """Drop an auction's logs and transactions; ignore its further logs."""
         with self._database.atomic():
             self.logs.close(auction)

@@ -17,6 +17,7 @@ from oracles.service.failures import Backoff
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from oracles.chain.terms import AuctionId
     from oracles.companion.channels import Channel
     from oracles.service.database import Database
 
@@ -46,7 +47,7 @@ class Notice:
     title: str
     text: str
     made: float
-    auction: int | None = None
+    auction: AuctionId | None = None
     bid: int | None = None
     deadline: int | None = None
 
@@ -166,7 +167,7 @@ class Notifier:
         title: str,
         text: str,
         *,
-        auction: int | None = None,
+        auction: AuctionId | None = None,
         bid: int | None = None,
         deadline: int | None = None,
     ) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from oracles.when import moment, span
 
 if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
     from oracles.companion.tasks import Task
 
 
@@ -29,7 +30,7 @@ class Deadline(NamedTuple):
         hindrance: why the companion does not do it; empty if it does.
     """
 
-    auction: int
+    auction: AuctionId
     bid: int
     verb: str
     start: int | None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from oracles.chain.terms import AuctionId
+
 SCHEMA: Final = "qmia/bid/2"
 
 
@@ -50,7 +52,7 @@ class BidRecord:
 
     chain_id: int
     contract: str
-    auction: int
+    auction: AuctionId
     owner: str
     payer: str
     cost: int
@@ -129,7 +131,9 @@ class BidBook:
         self.save(placed)
         return placed
 
-    def records(self, contract: str, auction: int, owner: str | None = None) -> list[BidRecord]:
+    def records(
+        self, contract: str, auction: AuctionId, owner: str | None = None
+    ) -> list[BidRecord]:
         """Records of an auction, placed ones first, by index.
 
         Raises:

@@ -9,10 +9,15 @@ from oracles.chain import artifacts, rpc
 from oracles.chain.client import Sender, receipt_event
 from oracles.chain.signers import LocalSigner
 from oracles.chain.state import AuctionState, load_auction
-from oracles.chain.terms import GWEI
+from oracles.chain.terms import GWEI, AuctionId
 from oracles.chain.tokens import Erc20, Mut, ensure_allowance
 from oracles.chain.typed_data import key_message
-from oracles.chain.typed_events import AuctionCreated, Point, Proof, RefundWithdrawn
+from oracles.chain.typed_events import (
+    AuctionCreated,
+    Point,
+    Proof,
+    RefundWithdrawn,
+)
 from oracles.dataset import (
     Complaint,
     Delivery,
@@ -115,7 +120,7 @@ class Buyer:
         self._contract: AuctionContract = deployment.auction(sender.web3)
         self._exchange: ExchangeContract = deployment.exchange(sender.web3)
 
-    def create(self, terms: Terms, key: EncryptionKey, *, bounty: int = 0) -> int:
+    def create(self, terms: Terms, key: EncryptionKey, *, bounty: int = 0) -> AuctionId:
         """Approve the budget and create an auction.
 
         Args:
@@ -154,7 +159,7 @@ class Buyer:
 
     def receive(
         self,
-        auction: int,
+        auction: AuctionId,
         key: EncryptionKey,
         store: Store,
         out: Path,
@@ -345,7 +350,7 @@ class Buyer:
                 transaction=transaction if sent else b"",
             )
 
-    def withdraw(self, auction: int, to: str | None = None) -> dict[str, int]:
+    def withdraw(self, auction: AuctionId, to: str | None = None) -> dict[str, int]:
         """Take back unspent cash, the buyer's MUT, and bounty and fee where nobody earned them.
 
         Raises:
@@ -357,7 +362,7 @@ class Buyer:
         event = receipt_event(receipt, RefundWithdrawn)
         return {"cash": event.cash, "mut": event.mut, "native": event.native}
 
-    def deposit_revenue(self, auction: int, amount: int) -> None:
+    def deposit_revenue(self, auction: AuctionId, amount: int) -> None:
         """Pay revenue to the holders of an auction's MUT. Anyone may.
 
         Args:
@@ -384,7 +389,7 @@ class Buyer:
         ensure_allowance(self._sender, token, mut.address, amount)
         self._sender.send(mut.deposit(amount))
 
-    def view(self, auction: int) -> AuctionState:
+    def view(self, auction: AuctionId) -> AuctionState:
         """The auction as its logs tell it."""
         return load_auction(self._web3, self._deployment, auction)
 

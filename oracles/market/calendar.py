@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from icalendar import Alarm, Calendar, Event
 
 if TYPE_CHECKING:
-    from oracles.chain.terms import PhaseEnds
+    from oracles.chain.terms import AuctionId, PhaseEnds
 
 
 def deadlines(
-    phases: PhaseEnds, auction: int, contract: str, index: int, *, sampled: bool
+    phases: PhaseEnds, auction: AuctionId, contract: str, index: int, *, sampled: bool
 ) -> bytes:
     """The windows in which the owner of a bid must act, each with an alarm at its start.
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from oracles.chain.auction import AuctionContract
     from oracles.chain.deployment import Deployment
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.dataset import Document, Finding, Packed
     from oracles.evidence import Store
     from oracles.market.bids import Done
@@ -143,7 +144,7 @@ class Provider:
 
     def prepare(
         self,
-        auction: int,
+        auction: AuctionId,
         source: Path | Iterable[Document],
         cost: int | None,
         *,
@@ -333,7 +334,7 @@ class Provider:
 
         return bids.open(opening)
 
-    def bids(self, auction: int) -> Bids:
+    def bids(self, auction: AuctionId) -> Bids:
         """This provider's bids in an auction, by one reading of the chain.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.chain.auction import State
 from oracles.chain.client import Sender, receipt_event, receipt_events
 from oracles.chain.state import AuctionState, load_auction
-from oracles.chain.terms import PPB
+from oracles.chain.terms import PPB, AuctionId
 from oracles.chain.typed_events import BountyClaimed, Walked
 from oracles.market.view import bids, wins
 from oracles.mechanism import propose
@@ -41,7 +41,7 @@ class Settler:
         self._deployment = deployment
         self._contract: AuctionContract = deployment.auction(sender.web3)
 
-    def settle(self, auction: int, *, progress: Progress = silent) -> None:
+    def settle(self, auction: AuctionId, *, progress: Progress = silent) -> None:
         """Propose the marginal winners and walk all bids; resumes what others began.
 
         Whoever walks all bids in one transaction gets the bounty with it; else see `bounty`.
@@ -61,7 +61,7 @@ class Settler:
             for walked in receipt_events(receipt, Walked):
                 progress("bids walked", walked.to, total)
 
-    def bounty(self, auction: int) -> int:
+    def bounty(self, auction: AuctionId) -> int:
         """Collect the caller's part of the bounty, after a settlement in several transactions.
 
         Returns:
@@ -73,7 +73,7 @@ class Settler:
         receipt = self._sender.send(self._contract.claim_bounty(auction))
         return receipt_event(receipt, BountyClaimed).amount
 
-    def forfeit_missing(self, auction: int) -> list[int]:
+    def forfeit_missing(self, auction: AuctionId) -> list[int]:
         """Past the deadline: strike out every winner who delivered no key.
 
         Returns:
@@ -92,7 +92,7 @@ class Settler:
             self._sender.send(self._contract.forfeit(auction, index))
         return missing
 
-    def abort(self, auction: int) -> None:
+    def abort(self, auction: AuctionId) -> None:
         """End an auction whose scores failed, or that nobody settled in time.
 
         Raises:
@@ -100,5 +100,5 @@ class Settler:
         """
         self._sender.send(self._contract.abort(auction))
 
-    def _view(self, auction: int) -> AuctionState:
+    def _view(self, auction: AuctionId) -> AuctionState:
         return load_auction(self._sender.web3, self._deployment, auction)

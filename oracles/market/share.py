@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from oracles.chain.packing import seal_bid
+from oracles.chain.terms import AuctionId
 from oracles.chain.typed_data import opening_message
 from oracles.chain.typed_events import Delivery
 from oracles.errors import ConfigError, InputError
@@ -79,7 +80,7 @@ class Share:
 
     chain_id: int
     contract: str
-    auction: int
+    auction: AuctionId
     owner: str
     cost: int
     salt: bytes
@@ -187,7 +188,7 @@ def read_share(path: Path) -> Share:
         return Share(
             _natural(content["chain_id"]),
             _address(content["contract"]),
-            _natural(content["auction"]),
+            AuctionId(_natural(content["auction"])),
             _address(content["owner"]),
             _natural(int(content["cost"])),
             _bytes(content["salt"], 32),

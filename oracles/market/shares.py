@@ -11,7 +11,7 @@ from oracles.chain import rpc
 from oracles.chain.client import Sender, receipt_events
 from oracles.chain.packing import NONE
 from oracles.chain.state import load_auction
-from oracles.chain.terms import PPB
+from oracles.chain.terms import PPB, AuctionId
 from oracles.chain.tokens import Dst, WaterLevel
 from oracles.chain.typed_events import DstVerified
 from oracles.errors import ChainError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from oracles.chain.terms import DstTerms
 
 
-def issue_dst(sender: Sender, deployment: Deployment, auction: int) -> dict[int, int]:
+def issue_dst(sender: Sender, deployment: Deployment, auction: AuctionId) -> dict[int, int]:
     """Create an auction's DST, prove its water level, and mint everybody's share. Anyone may.
 
     Returns:

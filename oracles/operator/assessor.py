@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.evidence import Cid
     from oracles.operator.context import Context, Handler
     from oracles.operator.jobs import Ended, Jobs
@@ -72,12 +73,12 @@ class Assessor:
             if self._jobs.stage(duty) is None
         ]
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         for number in (1, 2):
             shutil.rmtree(self._folder(auction, number), ignore_errors=True)
 
-    def _folder(self, auction: int, number: int) -> Path:
+    def _folder(self, auction: AuctionId, number: int) -> Path:
         return self._context.settings.state / "jobs" / f"{auction}-{number}"
 
     def _score(self, turn: Turn, duty: Duty) -> None:

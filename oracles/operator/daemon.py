@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.signers import Signer
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.dataset import EncryptionKey
     from oracles.operator.context import Handler
     from oracles.operator.jobs import Ended
@@ -247,7 +248,7 @@ class Daemon(Loop):
         for end in self._jobs.ended():
             takers.get(end.duty.kind, self._verdicts.ended)(end)
 
-    def _begin(self, auction_id: int, head: Head) -> Turn | None:
+    def _begin(self, auction_id: AuctionId, head: Head) -> Turn | None:
         """All that is known of an auction; None if this operator has nothing to do with it."""
         auction = self._index.state(auction_id)
         if auction is None:

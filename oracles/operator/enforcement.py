@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.operator.context import Context, Handler
     from oracles.operator.journal import SignedReport
     from oracles.operator.turn import Turn
@@ -59,7 +60,7 @@ class Enforcement:
             }
         return self._deviators[auction.id]
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._deviators.pop(auction, None)
 

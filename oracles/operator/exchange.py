@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.operator.messages import Message
     from oracles.operator.settings import Exchange
 
@@ -45,7 +46,7 @@ class Topic:
         number: round, or provider index.
     """
 
-    auction: int
+    auction: AuctionId
     kind: str
     number: int
 

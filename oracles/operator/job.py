@@ -13,6 +13,8 @@ from oracles.evidence import Cid
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from oracles.chain.terms import AuctionId
+
 
 class Stage(StrEnum):
     """What a process does."""
@@ -69,7 +71,7 @@ class Job:
     stage: str
     chain_id: int
     contract: str
-    auction: int
+    auction: AuctionId
     round: int
     operator: str
     member: int

@@ -22,6 +22,7 @@ from oracles.operator.journal import SignedReport
 
 if TYPE_CHECKING:
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.chain.typed_data import Domain
 
 REPORT: Final = "qmia/report/1"
@@ -160,7 +161,7 @@ def _operator(auction: AuctionState, round_: int, member: int) -> str:
 
 
 def verdict_message(
-    contracts: Contracts, auction: int, index: int, ground: Ground
+    contracts: Contracts, auction: AuctionId, index: int, ground: Ground
 ) -> dict[str, Any]:
     """The typed message by which a member strikes out a winner."""
     return typed_data.verdict_message(
@@ -169,7 +170,7 @@ def verdict_message(
 
 
 def encode_verdict(
-    auction: int, index: int, ground: Ground, member: int, signature: bytes
+    auction: AuctionId, index: int, ground: Ground, member: int, signature: bytes
 ) -> Message:
     """A verdict of non-delivery as it travels."""
     return {

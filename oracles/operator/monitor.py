@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
+    from oracles.chain.terms import AuctionId
     from oracles.operator.context import Context
     from oracles.operator.journal import Report
     from oracles.operator.turn import Turn
@@ -84,7 +85,7 @@ class Monitor:
         tell = log.warning if steps > packing.TOLERANCE or flags else log.info
         tell("compared", auction=turn.auction.id, round=number, steps=steps, other_flags=flags)
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._reported.discard(auction)
         self._burned.discard(auction)

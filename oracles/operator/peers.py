@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.operator.journal import Messages
     from oracles.operator.messages import Contracts, Message
     from oracles.operator.metrics import Metrics
@@ -72,7 +73,7 @@ class Peers:
         """Ask for messages of these members; answers come later."""
         self._gatherer.ask(auction, topic, members)
 
-    def hear(self, view: Callable[[int], AuctionState | None]) -> None:
+    def hear(self, view: Callable[[AuctionId], AuctionState | None]) -> None:
         """Check and keep what came in.
 
         Args:

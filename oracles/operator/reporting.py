@@ -18,6 +18,7 @@ from oracles.operator.turn import RoundProgress, inputs
 
 if TYPE_CHECKING:
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
     from oracles.operator.context import Context, Handler
     from oracles.operator.journal import Report, SignedReport
     from oracles.operator.peers import Peers
@@ -72,7 +73,7 @@ class Reporting:
             },
         )
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._revealed -= {(auction, 1), (auction, 2)}
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oracles.chain.state import AuctionState, Commitment
+    from oracles.chain.terms import AuctionId
     from oracles.operator.context import Context, Handler
     from oracles.operator.jobs import Ended, Jobs
     from oracles.operator.turn import Turn
@@ -89,7 +90,7 @@ class Samples:
         except StoreError:
             return None
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self.passes.forget(auction)
         self._searched.discard(auction)
@@ -100,7 +101,7 @@ class Samples:
                 self._pieces.forget(Cid.parse(name))
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _folder(self, auction: int) -> Path:
+    def _folder(self, auction: AuctionId) -> Path:
         return self._settings.state / "jobs" / f"{auction}-samples"
 
     def result(self, duty: Duty) -> Path:

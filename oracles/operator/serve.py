@@ -13,6 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING, BinaryIO
 
+from oracles.chain.terms import AuctionId
 from oracles.errors import InputError
 from oracles.evidence import Cid, StoreError
 from oracles.operator.messages import encode_report, encode_verdict
@@ -122,16 +123,17 @@ def _messages(path: str, contract: str, kept: Messages) -> list[Message] | None:
     parts = path.split("/")
     if len(parts) != 6 or parts[1:3] != ["v1", contract.lower()]:
         return None
-    auction, number = parts[3], parts[5]
-    if not (auction.isdecimal() and number.isdecimal() and len(auction) < 19 and len(number) < 10):
+    named, number = parts[3], parts[5]
+    if not (named.isdecimal() and number.isdecimal() and len(named) < 19 and len(number) < 10):
         return None
+    auction = AuctionId(int(named))
     if parts[4] == "report":
-        reports = kept.reports(int(auction), int(number))
+        reports = kept.reports(auction, int(number))
         return [encode_report(report) for report in reports if report.committed]
     if parts[4] == "verdict":
         return [
-            encode_verdict(int(auction), index, ground, member, signature)
-            for (index, ground), votes in kept.verdicts(int(auction)).items()
+            encode_verdict(auction, index, ground, member, signature)
+            for (index, ground), votes in kept.verdicts(auction).items()
             if index == int(number)
             for member, signature in votes.items()
         ]

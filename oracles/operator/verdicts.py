@@ -20,6 +20,7 @@ from oracles.operator.messages import encode_verdict, verdict_message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from oracles.chain.terms import AuctionId
     from oracles.operator.context import Context, Handler
     from oracles.operator.jobs import Ended, Jobs
     from oracles.operator.peers import Peers
@@ -61,11 +62,11 @@ class Verdicts:
             Kind.VERDICT: self._submit,
         }
 
-    def faults(self, auction: int) -> Mapping[tuple[int, Ground], bool]:
+    def faults(self, auction: AuctionId) -> Mapping[tuple[int, Ground], bool]:
         """By index and ground, whether this operator would strike out."""
         return self._faults.get(auction, {})
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._faults.pop(auction, None)
 

@@ -15,7 +15,11 @@ from oracles.chain import rpc, typed_events
 from oracles.chain.complete import check_auction
 from oracles.chain.events import read_events
 from oracles.chain.state import AuctionState
-from oracles.chain.typed_events import AuctionCreated, OperatorRegistered, SetProposed
+from oracles.chain.typed_events import (
+    AuctionCreated,
+    OperatorRegistered,
+    SetProposed,
+)
 from oracles.errors import ChainError, GapError, NodeError
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from oracles.chain.deployment import Deployment
     from oracles.chain.events import Event
     from oracles.chain.packing import Score
+    from oracles.chain.terms import AuctionId
     from oracles.chain.typed_events import Panel
     from oracles.service.logindex import LogIndex
 
@@ -206,12 +211,12 @@ class ChainIndex:
         """Forget everything, also that auctions were let go: the next look reads all again."""
         self._rewind(-1)
 
-    def auctions(self) -> list[int]:
+    def auctions(self) -> list[AuctionId]:
         """Ids of all auctions."""
         created = self._logs.events("AuctionCreated")
         return [event.auction_id for event in created if event.auction_id is not None]
 
-    def state(self, auction: int) -> AuctionState | None:
+    def state(self, auction: AuctionId) -> AuctionState | None:
         """One auction at the block that this cycle is pinned to; None without its creation.
 
         Raises:
@@ -224,12 +229,12 @@ class ChainIndex:
             self._states[auction] = state
         return self._states[auction]
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._states.pop(auction, None)
         self._checked.pop(auction, None)
 
-    def events(self, name: str, auction: int) -> list[Event]:
+    def events(self, name: str, auction: AuctionId) -> list[Event]:
         """Indexed events of one kind about one auction, in order."""
         return self._logs.events(name, subject=auction)
 
@@ -241,7 +246,7 @@ class ChainIndex:
         """
         return auction.scores(self.web3, round_)
 
-    def _fold(self, auction: int) -> AuctionState | None:
+    def _fold(self, auction: AuctionId) -> AuctionState | None:
         state: AuctionState | None = None
         for event in self._logs.events(subject=auction):
             if isinstance(event.body, AuctionCreated):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
+
 from dataclasses import dataclass
 
 
@@ -17,7 +22,7 @@ class Duty:
     """
 
     kind: str
-    auction: int
+    auction: AuctionId
     round: int = 0
     target: int = 0
 

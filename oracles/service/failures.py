@@ -16,6 +16,8 @@ from oracles.service.duty import Duty
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from oracles.chain.terms import AuctionId
+
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -52,7 +54,7 @@ def expected(error: BaseException) -> bool:
 class Auction:
     """Key of a failure that concerns an auction, but no single duty."""
 
-    auction: int
+    auction: AuctionId
 
     def __str__(self) -> str:
         return f"auction:{self.auction}"
@@ -82,7 +84,7 @@ class Backoff:
         """Forget failures."""
         self._state.pop(key, None)
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Drop what is known of an auction that is over."""
         self._state = {
             key: kept
@@ -139,6 +141,6 @@ class Failures:
         trace = None if expected(error) else error
         log.warning("failed", what=str(key), error=str(error), retry_seconds=pause, exc_info=trace)
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Drop what is known of an auction that is over."""
         self._backoff.forget(auction)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.chain.events import Event
+    from oracles.chain.terms import AuctionId
     from oracles.service.database import Database
 
 #: Checkpoints kept: enough to find the fork point of any reorganisation that is no catastrophe.
@@ -90,7 +91,7 @@ class LogIndex:
             # Another auction may get the id of one that was created on the abandoned branch.
             self._database.execute("DELETE FROM closed WHERE block > ?", number)
 
-    def close(self, auction: int) -> None:
+    def close(self, auction: AuctionId) -> None:
         """Drop an auction's logs, and ignore those still to come."""
         with self._database.atomic():
             self._database.execute(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from oracles.service.duty import Duty
 
 if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
     from oracles.service.database import Database
 
 
@@ -114,7 +115,7 @@ class TransactionLog:
             for id_, kind, auction, round_, target, nonce, state, request, hashes, *rest in rows
         ]
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Drop the transactions of an auction that need no more attention."""
         with self._database.atomic():
             self._database.execute(

@@ -11,8 +11,8 @@ from oracles.chain.auction import State
 from oracles.chain.oracle import Ground
 from oracles.chain.packing import CHUNK
 from oracles.chain.state import LOCK_SECONDS, AuctionState, Commitment, Seat
-from oracles.chain.terms import PPB, DataSet, Durations, ScoringTerms, Terms, WeightTerms
-from oracles.chain.typed_events import AuctionId, Panel
+from oracles.chain.terms import PPB, AuctionId, DataSet, Durations, ScoringTerms, Terms, WeightTerms
+from oracles.chain.typed_events import Panel
 from oracles.operator.duties import Timing, duties, finished
 from oracles.operator.duty import Kind
 from oracles.operator.journal import Report, SignedReport

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
+    from oracles.chain.terms import AuctionId
     from tests.support.anvil import Anvil
 
 UNIT = 10**6
@@ -147,14 +148,14 @@ class Market:
         self.web3.provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [timestamp])
         self.web3.provider.make_request(RPCEndpoint("evm_mine"), [])
 
-    def open(self, auction: int, *names: str) -> None:
+    def open(self, auction: AuctionId, *names: str) -> None:
         """These providers open their samples, when the time for it has come."""
         self.jump(self.deployment.auction(self.web3).phases(auction)[1].open_start)
         for name in names:
             provider = self.provider(name)
             provider.open(provider.bids(auction))
 
-    def score(self, auction: int, scores: list[Score]) -> None:
+    def score(self, auction: AuctionId, scores: list[Score]) -> None:
         """All three operators call the roll, commit, sign and post one vector, which is accepted.
 
         An index is on the roll where its score says that it is present.

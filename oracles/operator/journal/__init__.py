@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from oracles.chain.terms import AuctionId
+
 __all__ = [
     "EquivocationError",
     "Journal",
@@ -60,7 +62,7 @@ class Journal:
         """Let the folder go."""
         self._database.close()
 
-    def close_auction(self, auction: int) -> None:
+    def close_auction(self, auction: AuctionId) -> None:
         """Drop all that is known of an auction but what was signed; ignore its further logs."""
         with self._database.atomic():
             self.logs.close(auction)

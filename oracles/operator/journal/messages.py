@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.chain.oracle import Ground, Submission
 
 if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
     from oracles.service.database import Database
 
 #: Reports kept of one member and round: two prove a contradiction, more add nothing.
@@ -29,7 +30,7 @@ class SignedReport:
         vector: eight bytes per score.
     """
 
-    auction: int
+    auction: AuctionId
     round: int
     member: int
     digest: bytes
@@ -77,7 +78,7 @@ class Messages:
                 *astuple(report),
             )
 
-    def reports(self, auction: int, round_: int) -> list[SignedReport]:
+    def reports(self, auction: AuctionId, round_: int) -> list[SignedReport]:
         """Reports of a round, by member, the one committed to first."""
         rows = self._database.rows(
             "SELECT * FROM heard WHERE auction = ? AND round = ? ORDER BY member, committed DESC",
@@ -90,7 +91,7 @@ class Messages:
         ]
 
     def add_verdict(
-        self, auction: int, index: int, ground: Ground, member: int, signature: bytes
+        self, auction: AuctionId, index: int, ground: Ground, member: int, signature: bytes
     ) -> bool:
         """Keep a checked signature of a verdict; True if it is new."""
         with self._database.atomic():
@@ -103,7 +104,7 @@ class Messages:
                 signature,
             )
 
-    def verdicts(self, auction: int) -> dict[tuple[int, Ground], dict[int, bytes]]:
+    def verdicts(self, auction: AuctionId) -> dict[tuple[int, Ground], dict[int, bytes]]:
         """Signatures by index and ground, by member."""
         found: dict[tuple[int, Ground], dict[int, bytes]] = {}
         for index, ground, member, signature in self._database.rows(
@@ -114,7 +115,7 @@ class Messages:
             found.setdefault((index, Ground(ground)), {})[member] = signature
         return found
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Drop the messages about an auction that is over."""
         with self._database.atomic():
             self._database.execute("DELETE FROM heard WHERE auction = ?", auction)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from oracles.errors import QmiaError
 
 if TYPE_CHECKING:
+    from oracles.chain.terms import AuctionId
     from oracles.service.database import Database
 
 
@@ -28,7 +29,7 @@ class Report:
         digest: EIP-712 digest of the report.
     """
 
-    auction: int
+    auction: AuctionId
     round: int
     inputs: bytes
     vector: bytes
@@ -50,7 +51,7 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, auction: int, round_: int) -> Report | None:
+    def get(self, auction: AuctionId, round_: int) -> Report | None:
         """This operator's report of a round."""
         query = "SELECT * FROM reports WHERE auction = ? AND round = ?"
         rows = self._database.rows(query, auction, round_)
@@ -68,7 +69,7 @@ class Reports:
                 "INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?)", *astuple(report)
             )
 
-    def claim_slot(self, auction: int, round_: int, digest: bytes) -> None:
+    def claim_slot(self, auction: AuctionId, round_: int, digest: bytes) -> None:
         """Record, on disk, that this digest and no other is signed for a round.
 
         Raises:
@@ -80,12 +81,12 @@ class Reports:
                 "INSERT OR IGNORE INTO signed VALUES (?, ?, ?)", auction, round_, digest
             )
 
-    def forget(self, auction: int) -> None:
+    def forget(self, auction: AuctionId) -> None:
         """Drop the reports of an auction that is over; what was signed is never forgotten."""
         with self._database.atomic():
             self._database.execute("DELETE FROM reports WHERE auction = ?", auction)
 
-    def _check_signed(self, auction: int, round_: int, digest: bytes) -> None:
+    def _check_signed(self, auction: AuctionId, round_: int, digest: bytes) -> None:
         query = "SELECT digest FROM signed WHERE auction = ? AND round = ?"
         if any(signed != digest for (signed,) in self._database.rows(query, auction, round_)):
             raise EquivocationError(
