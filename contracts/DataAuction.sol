@@ -90,29 +90,29 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
         (uint256 beta, uint256 reserve, uint256 bounty) = RULES.check(terms, msg.value);
 
         auctionId = ++auctionCount;
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         // slither-disable-next-line reentrancy-benign (the oracle calls nobody)
-        _setPhases(a, auctionId, terms);
+        _setPhases(auction, auctionId, terms);
         // In the order of their slots, so that each is written once.
-        a.maxBids = uint16(terms.maxBids);
-        a.depositGwei = uint48(terms.bondGwei) + terms.scoring.entryFeeGwei;
-        a.enrolment = terms.enrolment;
-        a.agreementTag = _tagOf(terms.agreement);
-        a.beta = uint80(beta);
-        a.qMin = terms.scoring.qMin;
-        a.weights = terms.weights;
-        a.token = terms.token;
-        a.bondGwei = terms.bondGwei;
-        a.price.rho = terms.rho;
-        a.budget = terms.budget;
-        a.tranche = terms.tranche;
-        a.entryFeeGwei = terms.scoring.entryFeeGwei;
-        a.pool = terms.pool;
-        a.buyer = msg.sender;
-        a.bounty = uint96(bounty);
-        a.keyAddress = keyAddress;
-        a.feeGwei = terms.scoring.feeGwei;
-        a.fetchFeeGwei = terms.scoring.fetchFeeGwei;
+        auction.maxBids = uint16(terms.maxBids);
+        auction.depositGwei = uint48(terms.bondGwei) + terms.scoring.entryFeeGwei;
+        auction.enrolment = terms.enrolment;
+        auction.agreementTag = _tagOf(terms.agreement);
+        auction.beta = uint80(beta);
+        auction.qMin = terms.scoring.qMin;
+        auction.weights = terms.weights;
+        auction.token = terms.token;
+        auction.bondGwei = terms.bondGwei;
+        auction.price.rho = terms.rho;
+        auction.budget = terms.budget;
+        auction.tranche = terms.tranche;
+        auction.entryFeeGwei = terms.scoring.entryFeeGwei;
+        auction.pool = terms.pool;
+        auction.buyer = msg.sender;
+        auction.bounty = uint96(bounty);
+        auction.keyAddress = keyAddress;
+        auction.feeGwei = terms.scoring.feeGwei;
+        auction.fetchFeeGwei = terms.scoring.fetchFeeGwei;
         if (terms.dst.supply != 0) dstTermsHash[auctionId] = keccak256(abi.encode(terms.dst));
 
         // Before the token is called: a hostile one could commit from within, and its log would come before this one.
@@ -136,33 +136,33 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
     }
 
     /// @dev The oracle checks the score windows, and knows whether there is an appeal.
-    function _setPhases(Auction storage a, uint256 auctionId, Terms calldata terms) internal {
-        Durations calldata d = terms.durations;
-        uint256 t = block.timestamp + d.commit;
-        a.commitEnd = uint40(t);
-        a.openStart = uint40(t += DRAW);
-        a.openEnd = uint40(t += d.open);
-        t = ORACLE.open(
+    function _setPhases(Auction storage auction, uint256 auctionId, Terms calldata terms) internal {
+        Durations calldata durations = terms.durations;
+        uint256 time = block.timestamp + durations.commit;
+        auction.commitEnd = uint40(time);
+        auction.openStart = uint40(time += DRAW);
+        auction.openEnd = uint40(time += durations.open);
+        time = ORACLE.open(
             auctionId,
             IScoreOracle.Request({
                 operatorSet: terms.scoring.operatorSet,
-                start: uint40(t),
-                rollWindow: d.roll,
-                commitWindow: d.scoreCommit,
-                openWindow: d.scoreOpen,
-                postWindow: d.scorePost,
-                challengeWindow: d.challenge,
+                start: uint40(time),
+                rollWindow: durations.roll,
+                commitWindow: durations.scoreCommit,
+                openWindow: durations.scoreOpen,
+                postWindow: durations.scorePost,
+                challengeWindow: durations.challenge,
                 metricVersion: terms.scoring.metricVersion,
                 stake: uint96(uint256(terms.scoring.stakeGwei) * 1 gwei),
                 appealFee: uint96(uint256(terms.scoring.appealFeeGwei) * 1 gwei)
             })
         );
-        a.revealStart = uint40(t);
-        a.revealEnd = uint40(t += d.reveal);
-        a.settleEnd = uint40(t += d.settle);
-        a.fetchEnd = uint40(t += d.fetch);
-        a.deliverWindow = uint24(d.deliver);
-        a.disputeEnd = uint40(t + d.deliver + d.dispute);
+        auction.revealStart = uint40(time);
+        auction.revealEnd = uint40(time += durations.reveal);
+        auction.settleEnd = uint40(time += durations.settle);
+        auction.fetchEnd = uint40(time += durations.fetch);
+        auction.deliverWindow = uint24(durations.deliver);
+        auction.disputeEnd = uint40(time + durations.deliver + durations.dispute);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -219,17 +219,17 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
         bytes32 agreement,
         address owner
     ) internal returns (uint256 index) {
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         // An unknown auctionId has commitEnd 0 and fails here too.
-        _inPhase(0, a.commitEnd);
-        uint256 due = uint256(a.depositGwei) * 1 gwei;
+        _inPhase(0, auction.commitEnd);
+        uint256 due = uint256(auction.depositGwei) * 1 gwei;
         if (msg.value != due) revert DepositMismatch(msg.value, due);
-        if (_tagOf(agreement) != a.agreementTag) revert AgreementDiffers(agreement);
-        index = a.count;
-        if (index == a.maxBids) revert AuctionFull(index);
-        if (a.enrolment && sealedBid != sealBid(auctionId, owner, 0, 0)) revert NotAnEnrolment(sealedBid);
+        if (_tagOf(agreement) != auction.agreementTag) revert AgreementDiffers(agreement);
+        index = auction.count;
+        if (index == auction.maxBids) revert AuctionFull(index);
+        if (auction.enrolment && sealedBid != sealBid(auctionId, owner, 0, 0)) revert NotAnEnrolment(sealedBid);
         unchecked {
-            a.count = uint16(index + 1);
+            auction.count = uint16(index + 1);
         }
         Place memory place = Place(uint32(index), owner, msg.sender, keccak256(abi.encode(dataSet)));
         _setBid(auctionId, place.index, BidLibrary.commitment(sealedBid, place, BidLibrary.COMMITTED));
@@ -276,8 +276,8 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @dev The first one in the logs counts. Nothing on chain reads it, so no flag is stored: that saves 2,900 gas.
     function _open(uint256 auctionId, bytes32 sealedBid, Place calldata place, bytes32 opening) internal {
-        Auction storage a = _auctions[auctionId];
-        _inPhase(a.openStart, a.openEnd);
+        Auction storage auction = _auctions[auctionId];
+        _inPhase(auction.openStart, auction.openEnd);
         _checkCommitted(auctionId, sealedBid, place);
         emit Opened(auctionId, place.index, opening);
     }
@@ -295,10 +295,10 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
     /// @inheritdoc IDataAuction
     // slither-disable-next-line reentrancy-eth,reentrancy-events (the oracle credits and calls nobody)
     function reveal(uint256 auctionId, Place calldata place, uint256 cost, bytes32 salt) external {
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         // Read with the deadlines, from the same slot.
-        (uint256 beta, uint256 qMin) = (a.beta, a.qMin);
-        _inPhase(a.revealStart, a.revealEnd);
+        (uint256 beta, uint256 qMin) = (auction.beta, auction.qMin);
+        _inPhase(auction.revealStart, auction.revealEnd);
         uint256 index = place.index;
         // Once for both of its hashes.
         Place memory copied = place;
@@ -315,7 +315,7 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
         uint256 stored;
         // Weight 0 takes part in no clock. A bid above β could never win and would still set a price.
         if (cost <= beta && Scores.q(score) >= qMin && Scores.phi(score) != 0) {
-            weight = Weights.weight(a.weights, Scores.q(score), Scores.phi(score));
+            weight = Weights.weight(auction.weights, Scores.q(score), Scores.phi(score));
             stored = cost;
         }
         uint256 tag = BidLibrary.tagOf(address(this), auctionId, copied);
@@ -325,16 +325,16 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function acceptScores(uint256 auctionId) public {
-        Auction storage a = _auctions[auctionId];
-        _inPhase(a.revealStart, a.revealEnd);
+        Auction storage auction = _auctions[auctionId];
+        _inPhase(auction.revealStart, auction.revealEnd);
         (uint256 round, address[] memory chunks) = ORACLE.finalScores(address(this), auctionId);
         if (_scores[auctionId][0] != address(0)) return;
         for (uint256 i = 0; i < chunks.length; ++i) {
             _scores[auctionId][i] = chunks[i];
         }
-        uint256 fees = (a.feeGwei + uint256(a.entryFeeGwei) * a.count) * 1 gwei;
+        uint256 fees = (auction.feeGwei + uint256(auction.entryFeeGwei) * auction.count) * 1 gwei;
         emit ScoresAccepted(auctionId, round, chunks, fees);
-        if (fees != 0) ORACLE.payFees{value: fees}(address(this), auctionId, a.buyer);
+        if (fees != 0) ORACLE.payFees{value: fees}(address(this), auctionId, auction.buyer);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -358,17 +358,17 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
     /// @inheritdoc IDataAuction
     function recordDelivery(uint256 auctionId, uint32 index, bytes13 tag, uint256 digest80) external {
         if (msg.sender != address(EXCHANGE)) revert NotTheExchange(msg.sender);
-        Auction storage a = _auctions[auctionId];
-        if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(a.fetchEnd, uint256(a.fetchEnd) + a.deliverWindow);
+        Auction storage auction = _auctions[auctionId];
+        if (auction.state != State.Settled) revert WrongState(auction.state);
+        _inPhase(auction.fetchEnd, uint256(auction.fetchEnd) + auction.deliverWindow);
         Bid bid = _bid(auctionId, index);
         if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, index);
         if (bytes13(uint104(bid.tag())) != tag) revert NotTheOwner(auctionId, index);
         if (bid.has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
         if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, index);
-        if (!_wins(a, bid, index)) revert NotAWinner(auctionId, index);
+        if (!_wins(auction, bid, index)) revert NotAWinner(auctionId, index);
         unchecked {
-            ++a.delivered;
+            ++auction.delivered;
         }
         _setBid(auctionId, index, bid.delivered(digest80));
     }
@@ -382,9 +382,9 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function forfeit(uint256 auctionId, uint256 index) external nonReentrant {
-        Auction storage a = _auctions[auctionId];
-        if (a.state != State.Settled) revert WrongState(a.state);
-        _inPhase(uint256(a.fetchEnd) + a.deliverWindow, type(uint256).max);
+        Auction storage auction = _auctions[auctionId];
+        if (auction.state != State.Settled) revert WrongState(auction.state);
+        _inPhase(uint256(auction.fetchEnd) + auction.deliverWindow, type(uint256).max);
         if (_bids[auctionId][index].has(BidLibrary.DELIVERED)) revert AlreadyDelivered(auctionId, index);
         (uint256 cash, uint256 mut) = _strikeOut(auctionId, index);
         emit StruckOut(auctionId, index, cash, mut, IScoreOracle.Ground.Silent);
@@ -392,20 +392,20 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @dev Payment back to the buyer, MUT struck out, bond burned: it pays neither the buyer nor who decides.
     function _strikeOut(uint256 auctionId, uint256 index) internal returns (uint256 cash, uint256 mut) {
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         Bid bid = _bids[auctionId][index];
         if (bid.has(BidLibrary.OUT)) revert AlreadyStruckOut(auctionId, index);
-        if (!_wins(a, bid, index)) revert NotAWinner(auctionId, index);
-        (cash, mut) = _reward(a, bid);
+        if (!_wins(auction, bid, index)) revert NotAWinner(auctionId, index);
+        (cash, mut) = _reward(auction, bid);
         _bids[auctionId][index] = bid.without(BidLibrary.DELIVERED).with(
             BidLibrary.OUT | BidLibrary.CASH_PAID | BidLibrary.MUT_PAID | BidLibrary.BOND_PAID
         );
-        if (bid.has(BidLibrary.DELIVERED)) --a.delivered;
-        ++a.forfeited;
-        a.refund += uint80(cash);
+        if (bid.has(BidLibrary.DELIVERED)) --auction.delivered;
+        ++auction.forfeited;
+        auction.refund += uint80(cash);
         // slither-disable-next-line reentrancy-events (the auction's own token)
         if (mut != 0) MutToken(mutToken(auctionId)).reduce(mut);
-        _sendNative(BURN, uint256(a.bondGwei) * 1 gwei);
+        _sendNative(BURN, uint256(auction.bondGwei) * 1 gwei);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -414,7 +414,7 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function claim(uint256 auctionId, Place calldata place, uint256 parts) external nonReentrant {
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         Bid bid = _bid(auctionId, place.index);
         if (!bid.has(BidLibrary.REVEALED)) revert NotRevealed(auctionId, place.index);
         if (bid.tag() != BidLibrary.tagOf(address(this), auctionId, place)) revert NotTheOwner(auctionId, place.index);
@@ -425,23 +425,24 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
         uint256 paid;
         // Nothing is delivered before the settlement, so this branch need not read the state.
         if (bid.has(BidLibrary.DELIVERED)) {
-            _inPhase(a.disputeEnd, type(uint256).max);
-            (cash, mut) = _reward(a, bid);
+            _inPhase(auction.disputeEnd, type(uint256).max);
+            (cash, mut) = _reward(auction, bid);
             if (parts & CASH == 0 || bid.has(BidLibrary.CASH_PAID)) cash = 0;
             else paid = BidLibrary.CASH_PAID;
             if (parts & MUT == 0 || bid.has(BidLibrary.MUT_PAID)) mut = 0;
             else paid |= BidLibrary.MUT_PAID;
         } else {
-            if (a.state == State.Open) revert WrongState(State.Open);
-            if (a.state == State.Settled && _wins(a, bid, place.index)) revert NothingToClaim(auctionId, place.index);
+            if (auction.state == State.Open) revert WrongState(State.Open);
+            if (auction.state == State.Settled && _wins(auction, bid, place.index))
+                revert NothingToClaim(auctionId, place.index);
         }
         if (parts & BOND != 0 && !bid.has(BidLibrary.BOND_PAID)) {
             paid |= BidLibrary.BOND_PAID;
-            bond = uint256(a.bondGwei) * 1 gwei;
+            bond = uint256(auction.bondGwei) * 1 gwei;
         }
         if (paid == 0) revert NothingToClaim(auctionId, place.index);
 
-        IERC20 token = IERC20(a.token);
+        IERC20 token = IERC20(auction.token);
         _setBid(auctionId, place.index, bid.with(paid));
         emit Claimed(auctionId, place.index, place.owner, place.payer, cash, mut, bond);
         if (mut != 0) MutToken(mutToken(auctionId)).mint(place.owner, mut);
@@ -451,23 +452,23 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function reclaimBond(uint256 auctionId, bytes32 sealedBid, Place calldata place) external nonReentrant {
-        Auction storage a = _auctions[auctionId];
-        _inPhase(a.commitEnd, type(uint256).max);
-        bool over = a.state != State.Open;
+        Auction storage auction = _auctions[auctionId];
+        _inPhase(auction.commitEnd, type(uint256).max);
+        bool over = auction.state != State.Open;
         Bid bid = _bid(auctionId, place.index);
         // Committed, withdrawn, or withdrawn with the bond back; the hash is the same.
         Bid plain = BidLibrary.commitment(sealedBid, place, 0);
         uint256 amount;
         if (
             bid.same(plain.with(BidLibrary.OUT)) ||
-            (a.state == State.Aborted && bid.same(plain.with(BidLibrary.COMMITTED)))
+            (auction.state == State.Aborted && bid.same(plain.with(BidLibrary.COMMITTED)))
         ) {
-            amount = a.bondGwei;
+            amount = auction.bondGwei;
         } else if (!over || !bid.same(plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID))) {
             revert NotTheCommitment(auctionId, place.index);
         }
         // Scores that stood have been paid for, whatever became of the auction.
-        if (over && _scores[auctionId][0] == address(0)) amount += a.entryFeeGwei;
+        if (over && _scores[auctionId][0] == address(0)) amount += auction.entryFeeGwei;
         if (amount == 0) revert NothingToClaim(auctionId, place.index);
         Bid left = over ? Bid.wrap(0) : plain.with(BidLibrary.OUT | BidLibrary.BOND_PAID);
         _setBid(auctionId, place.index, left);
@@ -477,30 +478,30 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function claimBounty(uint256 auctionId) external nonReentrant {
-        Auction storage a = _auctions[auctionId];
-        if (a.state != State.Settled) revert WrongState(a.state);
-        uint256 walked = _walked[a.proposal][msg.sender];
+        Auction storage auction = _auctions[auctionId];
+        if (auction.state != State.Settled) revert WrongState(auction.state);
+        uint256 walked = _walked[auction.proposal][msg.sender];
         if (walked == 0) revert NothingToClaim(auctionId, 0);
-        _walked[a.proposal][msg.sender] = 0;
-        _payBounty(auctionId, (uint256(a.bounty) * walked) / a.count);
+        _walked[auction.proposal][msg.sender] = 0;
+        _payBounty(auctionId, (uint256(auction.bounty) * walked) / auction.count);
     }
 
     /// @inheritdoc IDataAuction
     function withdrawRefund(uint256 auctionId, address to) external nonReentrant {
-        Auction storage a = _auctions[auctionId];
-        if (msg.sender != a.buyer) revert NotTheBuyer(msg.sender);
-        if (a.state == State.Open) revert WrongState(State.Open);
-        (uint256 amount, uint256 mut, uint256 native) = (a.refund, a.buyerMut, 0);
+        Auction storage auction = _auctions[auctionId];
+        if (msg.sender != auction.buyer) revert NotTheBuyer(msg.sender);
+        if (auction.state == State.Open) revert WrongState(State.Open);
+        (uint256 amount, uint256 mut, uint256 native) = (auction.refund, auction.buyerMut, 0);
         // Without bids nobody walked, and the bounty has no other taker.
-        if (a.state == State.Aborted || a.count == 0) (native, a.bounty) = (a.bounty, 0);
+        if (auction.state == State.Aborted || auction.count == 0) (native, auction.bounty) = (auction.bounty, 0);
         if (_scores[auctionId][0] == address(0)) {
-            native += uint256(a.feeGwei) * 1 gwei;
-            a.feeGwei = 0;
+            native += uint256(auction.feeGwei) * 1 gwei;
+            auction.feeGwei = 0;
         }
-        (a.refund, a.buyerMut) = (0, 0);
+        (auction.refund, auction.buyerMut) = (0, 0);
         emit RefundWithdrawn(auctionId, to, amount, mut, native);
         if (mut != 0) MutToken(mutToken(auctionId)).mint(to, mut);
-        if (amount != 0) IERC20(a.token).safeTransfer(to, amount);
+        if (amount != 0) IERC20(auction.token).safeTransfer(to, amount);
         _sendNative(to, native);
     }
 
@@ -510,12 +511,12 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function abort(uint256 auctionId) external {
-        Auction storage a = _auctions[auctionId];
-        if (a.buyer == address(0)) revert UnknownAuction(auctionId);
-        if (a.state != State.Open) revert WrongState(a.state);
-        if (block.timestamp < a.settleEnd && !ORACLE.failed(address(this), auctionId)) revert ScoresStanding();
-        a.state = State.Aborted;
-        a.refund = a.budget;
+        Auction storage auction = _auctions[auctionId];
+        if (auction.buyer == address(0)) revert UnknownAuction(auctionId);
+        if (auction.state != State.Open) revert WrongState(auction.state);
+        if (block.timestamp < auction.settleEnd && !ORACLE.failed(address(this), auctionId)) revert ScoresStanding();
+        auction.state = State.Aborted;
+        auction.refund = auction.budget;
         emit Aborted(auctionId);
     }
 
@@ -543,23 +544,23 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function isWinner(uint256 auctionId, uint256 index) external view returns (bool) {
-        Auction storage a = _auctions[auctionId];
-        return a.state == State.Settled && _wins(a, _bids[auctionId][index], index);
+        Auction storage auction = _auctions[auctionId];
+        return auction.state == State.Settled && _wins(auction, _bids[auctionId][index], index);
     }
 
     /// @inheritdoc IDataAuction
     function deliveriesResolved(uint256 auctionId) external view returns (bool) {
-        Auction storage a = _auctions[auctionId];
+        Auction storage auction = _auctions[auctionId];
         return
-            a.state == State.Settled &&
-            block.timestamp >= a.disputeEnd &&
-            uint256(a.delivered) + a.forfeited == a.winners;
+            auction.state == State.Settled &&
+            block.timestamp >= auction.disputeEnd &&
+            uint256(auction.delivered) + auction.forfeited == auction.winners;
     }
 
     /// @inheritdoc IDataAuction
     function hasHolders(uint256 auctionId) external view returns (bool) {
-        Auction storage a = _auctions[auctionId];
-        return a.buyerHolds || a.forfeited < a.winners;
+        Auction storage auction = _auctions[auctionId];
+        return auction.buyerHolds || auction.forfeited < auction.winners;
     }
 
     /// @inheritdoc IDataAuction
@@ -573,25 +574,36 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
 
     /// @inheritdoc IDataAuction
     function phases(uint256 auctionId) external view returns (State state, uint256[9] memory ends) {
-        Auction storage a = _auctions[auctionId];
-        state = a.state;
-        (ends[0], ends[1], ends[2], ends[3]) = (a.commitEnd, a.openStart, a.openEnd, a.revealStart);
-        (ends[4], ends[5], ends[6]) = (a.revealEnd, a.settleEnd, a.fetchEnd);
-        (ends[7], ends[8]) = (uint256(a.fetchEnd) + a.deliverWindow, a.disputeEnd);
+        Auction storage auction = _auctions[auctionId];
+        state = auction.state;
+        (ends[0], ends[1], ends[2], ends[3]) = (
+            auction.commitEnd,
+            auction.openStart,
+            auction.openEnd,
+            auction.revealStart
+        );
+        (ends[4], ends[5], ends[6]) = (auction.revealEnd, auction.settleEnd, auction.fetchEnd);
+        (ends[7], ends[8]) = (uint256(auction.fetchEnd) + auction.deliverWindow, auction.disputeEnd);
     }
 
     /// @inheritdoc IDataAuction
     function saleEnds(
         uint256 auctionId
     ) external view returns (State state, uint256 settleEnd, uint256 fetchEnd, uint256 deliverEnd, uint256 disputeEnd) {
-        Auction storage a = _auctions[auctionId];
-        return (a.state, a.settleEnd, a.fetchEnd, uint256(a.fetchEnd) + a.deliverWindow, a.disputeEnd);
+        Auction storage auction = _auctions[auctionId];
+        return (
+            auction.state,
+            auction.settleEnd,
+            auction.fetchEnd,
+            uint256(auction.fetchEnd) + auction.deliverWindow,
+            auction.disputeEnd
+        );
     }
 
     /// @inheritdoc IDataAuction
     function buyerOf(uint256 auctionId) external view returns (address buyer, address key, uint256 fetchFee) {
-        Auction storage a = _auctions[auctionId];
-        return (a.buyer, a.keyAddress, uint256(a.fetchFeeGwei) * 1 gwei);
+        Auction storage auction = _auctions[auctionId];
+        return (auction.buyer, auction.keyAddress, uint256(auction.fetchFeeGwei) * 1 gwei);
     }
 
     /// @inheritdoc IDataAuction
@@ -604,23 +616,23 @@ contract DataAuction is AuctionStorage, IDataAuction, EIP712, Nonces, Reentrancy
     //////////////////////////////////////////////////////////////*/
 
     /// @dev Whether a bid won and was not struck out. Of who delivered the cost is gone, but it has won.
-    function _wins(Auction storage a, Bid bid, uint256 index) internal view returns (bool) {
+    function _wins(Auction storage auction, Bid bid, uint256 index) internal view returns (bool) {
         if (!bid.stands() || bid.has(BidLibrary.OUT)) return false;
         if (bid.has(BidLibrary.DELIVERED)) return true;
-        (uint256 last, uint256 cost, uint256 weight) = (a.lastIndex, a.lastCost, a.lastWeight);
-        if (a.split && bid.has(BidLibrary.FLAGGED)) {
-            Marginal storage m = a.lastFlagged;
-            (last, cost, weight) = (m.index, m.cost, m.weight);
+        (uint256 last, uint256 cost, uint256 weight) = (auction.lastIndex, auction.lastCost, auction.lastWeight);
+        if (auction.split && bid.has(BidLibrary.FLAGGED)) {
+            Marginal storage marginal = auction.lastFlagged;
+            (last, cost, weight) = (marginal.index, marginal.cost, marginal.weight);
         }
         if (weight == 0) return false;
         return !bid.comesAfter(index, BidLibrary.pack(cost, weight, false, 0), last);
     }
 
     /// @dev `floor(t w)`, split: cash `floor(ρ p)`, MUT the rest.
-    function _reward(Auction storage a, Bid bid) internal view returns (uint256 cash, uint256 mut) {
+    function _reward(Auction storage auction, Bid bid) internal view returns (uint256 cash, uint256 mut) {
         PaidPrice memory price;
-        if (bid.has(BidLibrary.FLAGGED)) price = a.flaggedPrice;
-        if (price.den == 0) price = a.price;
+        if (bid.has(BidLibrary.FLAGGED)) price = auction.flaggedPrice;
+        if (price.den == 0) price = auction.price;
         uint256 reward = (uint256(price.num) * bid.weight()) / price.den;
         // slither-disable-next-line divide-before-multiply (the rule rounds the reward, then splits it)
         cash = (reward * price.rho) / PPB;

@@ -77,34 +77,34 @@ contract DstToken is IDstToken, ERC20 {
 
     /// @inheritdoc IDstToken
     function verify(Proposal calldata proposal, uint256 count) external returns (bool done) {
-        Terms memory t = _terms;
-        if (t.verified) revert AlreadyVerified();
+        Terms memory terms = _terms;
+        if (terms.verified) revert AlreadyVerified();
         uint256 id = auctionId();
         if (!AUCTION.deliveriesResolved(id)) revert DeliveriesPending();
         if (proposal.levelDen == 0 || proposal.levelNum > type(uint88).max || proposal.count == 0) {
             revert ProposalInvalid();
         }
-        t.effectiveFloor = uint96(_effectiveFloor(t, proposal.count));
+        terms.effectiveFloor = uint96(_effectiveFloor(terms, proposal.count));
 
         bytes32 key = keccak256(abi.encode(proposal));
-        Progress memory p = _progress[key];
-        uint256 from = p.cursor;
+        Progress memory progress = _progress[key];
+        uint256 from = progress.cursor;
         uint256 bidCount = AUCTION.bidCount(id);
         uint256 to = from + count < bidCount ? from + count : bidCount;
         if (to == from) revert NothingToWalk();
-        _walk(id, from, to, t, proposal, p);
-        p.cursor = uint32(to);
+        _walk(id, from, to, terms, proposal, progress);
+        progress.cursor = uint32(to);
         emit DstWalked(key, from, to);
         if (to < bidCount) {
-            _progress[key] = p;
+            _progress[key] = progress;
             return false;
         }
 
-        _check(t, proposal, p);
-        t.verified = true;
-        _terms = t;
+        _check(terms, proposal, progress);
+        terms.verified = true;
+        _terms = terms;
         _level = proposal;
-        emit DstVerified(proposal, t.effectiveFloor, p.issued);
+        emit DstVerified(proposal, terms.effectiveFloor, progress.issued);
         return true;
     }
 
@@ -112,80 +112,81 @@ contract DstToken is IDstToken, ERC20 {
         uint256 id,
         uint256 from,
         uint256 to,
-        Terms memory t,
+        Terms memory terms,
         Proposal calldata proposal,
-        Progress memory p
+        Progress memory progress
     ) internal view {
         Bid[] memory bids = AUCTION.bids(id, from, to);
         address[] memory chunks = AUCTION.scoreChunks(id);
         for (uint256 i = from; i < to; ++i) {
             if (!bids[i - from].has(BidLibrary.DELIVERED)) continue;
             uint256 score = Scores.read(chunks[i / Scores.CHUNK], i % Scores.CHUNK);
-            p.volumeSum += uint64(Scores.volume(score));
-            p.qualitySum += uint32(Scores.q(score));
-            p.impactSum += uint32(Scores.phi(score));
-            ++p.count;
+            progress.volumeSum += uint64(Scores.volume(score));
+            progress.qualitySum += uint32(Scores.q(score));
+            progress.impactSum += uint32(Scores.phi(score));
+            ++progress.count;
 
-            uint256 n = _score(t, proposal, score);
-            if (n != 0) ++p.positive;
-            (uint256 share, uint256 remainder, bool free) = _share(t, proposal, n);
+            uint256 n = _score(terms, proposal, score);
+            if (n != 0) ++progress.positive;
+            (uint256 share, uint256 remainder, bool free) = _share(terms, proposal, n);
             if (free) {
-                p.freeScore += uint192(n);
+                progress.freeScore += uint192(n);
                 if (_roundsUp(proposal, remainder, i)) ++share;
             } else {
-                p.bounds += uint96(share);
-                if (n != 0 && share == t.cap) ++p.capped;
+                progress.bounds += uint96(share);
+                if (n != 0 && share == terms.cap) ++progress.capped;
             }
-            p.issued += uint96(share);
+            progress.issued += uint96(share);
         }
     }
 
     /// @dev The sums are those proposed; λ puts exactly the supply under the level (or everybody with a positive score
     /// is at the cap and some is left); the rounded shares sum to the supply.
-    function _check(Terms memory t, Proposal calldata proposal, Progress memory p) internal pure {
+    function _check(Terms memory terms, Proposal calldata proposal, Progress memory progress) internal pure {
         if (
-            p.volumeSum != proposal.volumeSum ||
-            p.qualitySum != proposal.qualitySum ||
-            p.impactSum != proposal.impactSum ||
-            p.count != proposal.count
-        ) revert SumsDiffer(p.volumeSum, p.qualitySum, p.impactSum, p.count);
+            progress.volumeSum != proposal.volumeSum ||
+            progress.qualitySum != proposal.qualitySum ||
+            progress.impactSum != proposal.impactSum ||
+            progress.count != proposal.count
+        ) revert SumsDiffer(progress.volumeSum, progress.qualitySum, progress.impactSum, progress.count);
         bool exact =
-            p.bounds <= t.supply &&
-                uint256(proposal.levelNum) * p.freeScore == uint256(t.supply - p.bounds) * proposal.levelDen;
-        bool saturated = p.positive == p.capped && p.issued <= t.supply;
-        if (!(exact && p.issued == t.supply) && !saturated) revert LevelWrong(p.issued, t.supply);
+            progress.bounds <= terms.supply &&
+                uint256(proposal.levelNum) * progress.freeScore ==
+                    uint256(terms.supply - progress.bounds) * proposal.levelDen;
+        bool saturated = progress.positive == progress.capped && progress.issued <= terms.supply;
+        if (!(exact && progress.issued == terms.supply) && !saturated) revert LevelWrong(progress.issued, terms.supply);
     }
 
-    function _effectiveFloor(Terms memory t, uint256 count) internal pure returns (uint256) {
-        uint256 even = t.supply / count;
-        return t.floor < even ? t.floor : even;
+    function _effectiveFloor(Terms memory terms, uint256 count) internal pure returns (uint256) {
+        uint256 even = terms.supply / count;
+        return terms.floor < even ? terms.floor : even;
     }
 
-    function _score(Terms memory t, Proposal memory p, uint256 score) internal pure returns (uint256) {
-        uint256 v = p.volumeSum == 0 ? 1 : p.volumeSum;
-        uint256 q = p.qualitySum == 0 ? 1 : p.qualitySum;
-        uint256 g = p.impactSum == 0 ? 1 : p.impactSum;
+    function _score(Terms memory terms, Proposal memory proposal, uint256 score) internal pure returns (uint256) {
+        uint256 v = proposal.volumeSum == 0 ? 1 : proposal.volumeSum;
+        uint256 q = proposal.qualitySum == 0 ? 1 : proposal.qualitySum;
+        uint256 g = proposal.impactSum == 0 ? 1 : proposal.impactSum;
         return
-            t.volumeWeight * Scores.volume(score) * q * g +
-            t.qualityWeight * Scores.q(score) * v * g +
-            (PPB - t.volumeWeight - t.qualityWeight) * Scores.phi(score) * v * q;
+            terms.volumeWeight * Scores.volume(score) * q * g +
+            terms.qualityWeight * Scores.q(score) * v * g +
+            (PPB - terms.volumeWeight - terms.qualityWeight) * Scores.phi(score) * v * q;
     }
 
     /// @dev Share rounded down and remainder over levelDen; `free` when neither floor nor cap binds.
     function _share(
-        Terms memory t,
-        Proposal memory p,
+        Terms memory terms,
+        Proposal memory proposal,
         uint256 n
     ) internal pure returns (uint256 share, uint256 remainder, bool free) {
-        uint256 level = p.levelNum * n;
-        if (level <= uint256(t.effectiveFloor) * p.levelDen) return (t.effectiveFloor, 0, false);
-        if (level >= uint256(t.cap) * p.levelDen) return (t.cap, 0, false);
-        return (level / p.levelDen, level % p.levelDen, true);
+        uint256 level = proposal.levelNum * n;
+        if (level <= uint256(terms.effectiveFloor) * proposal.levelDen) return (terms.effectiveFloor, 0, false);
+        if (level >= uint256(terms.cap) * proposal.levelDen) return (terms.cap, 0, false);
+        return (level / proposal.levelDen, level % proposal.levelDen, true);
     }
 
-    function _roundsUp(Proposal memory p, uint256 remainder, uint256 index) internal pure returns (bool) {
-        if (p.tieIndex == type(uint32).max) return false;
-        return remainder > p.tieRemainder || (remainder == p.tieRemainder && index <= p.tieIndex);
+    function _roundsUp(Proposal memory proposal, uint256 remainder, uint256 index) internal pure returns (bool) {
+        if (proposal.tieIndex == type(uint32).max) return false;
+        return remainder > proposal.tieRemainder || (remainder == proposal.tieRemainder && index <= proposal.tieIndex);
     }
 
     /*//////////////////////////////////////////////////////////////
@@ -209,15 +210,15 @@ contract DstToken is IDstToken, ERC20 {
 
     /// @inheritdoc IDstToken
     function shareOf(uint256 index) public view returns (uint256) {
-        Terms memory t = _terms;
-        if (!t.verified) revert NotVerified();
-        Proposal memory p = _level;
+        Terms memory terms = _terms;
+        if (!terms.verified) revert NotVerified();
+        Proposal memory proposal = _level;
         uint256 id = auctionId();
         Bid bid = AUCTION.bids(id, index, index + 1)[0];
         if (!bid.has(BidLibrary.DELIVERED)) return 0;
         uint256 score = Scores.read(AUCTION.scoreChunks(id)[index / Scores.CHUNK], index % Scores.CHUNK);
-        (uint256 share, uint256 remainder, bool free) = _share(t, p, _score(t, p, score));
-        return free && _roundsUp(p, remainder, index) ? share + 1 : share;
+        (uint256 share, uint256 remainder, bool free) = _share(terms, proposal, _score(terms, proposal, score));
+        return free && _roundsUp(proposal, remainder, index) ? share + 1 : share;
     }
 
     /*//////////////////////////////////////////////////////////////

@@ -31,27 +31,27 @@ contract Settlement is AuctionStorage {
         IDataAuction.Marginals calldata marginals,
         uint256 count
     ) external returns (bool done) {
-        Auction storage a = _auctions[auctionId];
-        if (a.state != IDataAuction.State.Open) revert IDataAuction.WrongState(a.state);
-        _inPhase(a.revealEnd, a.settleEnd);
+        Auction storage auction = _auctions[auctionId];
+        if (auction.state != IDataAuction.State.Open) revert IDataAuction.WrongState(auction.state);
+        _inPhase(auction.revealEnd, auction.settleEnd);
 
         bytes32 proposal = keccak256(abi.encode(auctionId, marginals));
         Progress memory progress = _progress[proposal];
-        Clock.Walk[3] memory walks = _resume(auctionId, marginals, progress, a.tranche != 0);
+        Clock.Walk[3] memory walks = _resume(auctionId, marginals, progress, auction.tranche != 0);
         uint256 from = progress.cursor;
-        uint256 to = FixedPointMathLib.min(from + count, a.count);
-        if (to == from && a.count != 0) revert IDataAuction.NothingToWalk();
-        _walk(auctionId, from, to, a.tranche != 0, progress, walks);
+        uint256 to = FixedPointMathLib.min(from + count, auction.count);
+        if (to == from && auction.count != 0) revert IDataAuction.NothingToWalk();
+        _walk(auctionId, from, to, auction.tranche != 0, progress, walks);
 
         emit IDataAuction.Walked(auctionId, proposal, msg.sender, from, to);
-        done = to == a.count;
+        done = to == auction.count;
         // A settler who walked every bid is paid now, so no share is stored.
         bool alone = done && from == 0;
         if (!alone) _walked[proposal][msg.sender] += to - from;
         if (done) {
-            if (!alone) a.proposal = proposal;
+            if (!alone) auction.proposal = proposal;
             _finish(auctionId, marginals, progress, walks);
-            if (alone && to != 0) _payBounty(auctionId, a.bounty);
+            if (alone && to != 0) _payBounty(auctionId, auction.bounty);
         } else {
             progress.cursor = uint32(to);
             for (uint256 c = 0; c < 3; ++c) {
@@ -127,44 +127,51 @@ contract Settlement is AuctionStorage {
         Progress memory progress,
         Clock.Walk[3] memory walks
     ) internal {
-        // Scores that came too late for any reveal must cost nobody a bond: such an auctionId is aborted.
+        // Scores that came too late for any reveal must cost nobody a bond: such an auction is aborted.
         if (progress.revealed == 0 && progress.unrevealed != 0 && _scores[auctionId][0] == address(0)) {
             revert IDataAuction.ScoresMissing();
         }
-        Auction storage a = _auctions[auctionId];
-        IDataAuction.Outcome memory o = Clearing.clear(walks, a.beta, a.tranche, a.price.rho, a.budget, a.pool);
-        (o.revealed, o.unrevealed) = (progress.revealed, progress.unrevealed);
-        _record(a, auctionId, walks, o);
-        emit IDataAuction.Settled(auctionId, marginals, o);
+        Auction storage auction = _auctions[auctionId];
+        IDataAuction.Outcome memory outcome = Clearing.clear(
+            walks,
+            auction.beta,
+            auction.tranche,
+            auction.price.rho,
+            auction.budget,
+            auction.pool
+        );
+        (outcome.revealed, outcome.unrevealed) = (progress.revealed, progress.unrevealed);
+        _record(auction, auctionId, walks, outcome);
+        emit IDataAuction.Settled(auctionId, marginals, outcome);
         // Burned whole: a part for revealers or settlers would pay shills, and who withholds and settles.
-        _sendNative(BURN, o.unrevealed * a.bondGwei * 1 gwei);
+        _sendNative(BURN, outcome.unrevealed * auction.bondGwei * 1 gwei);
     }
 
     function _record(
-        Auction storage a,
+        Auction storage auction,
         uint256 auctionId,
         Clock.Walk[3] memory walks,
-        IDataAuction.Outcome memory o
+        IDataAuction.Outcome memory outcome
     ) internal {
-        a.state = IDataAuction.State.Settled;
-        PaidPrice memory paid = PaidPrice(uint80(o.num), uint96(o.den), a.price.rho);
-        if (o.split) {
-            (a.split, a.flaggedPrice, a.lastFlagged) = (true, paid, _marginal(walks[1]));
-            (paid.num, paid.den) = (uint80(o.unflaggedNum), uint96(o.unflaggedDen));
+        auction.state = IDataAuction.State.Settled;
+        PaidPrice memory paid = PaidPrice(uint80(outcome.num), uint96(outcome.den), auction.price.rho);
+        if (outcome.split) {
+            (auction.split, auction.flaggedPrice, auction.lastFlagged) = (true, paid, _marginal(walks[1]));
+            (paid.num, paid.den) = (uint80(outcome.unflaggedNum), uint96(outcome.unflaggedDen));
         }
-        a.price = paid;
-        Marginal memory last = _marginal(walks[o.split ? 2 : 0]);
-        (a.lastIndex, a.lastCost, a.lastWeight) = (uint16(last.index), last.cost, last.weight);
-        a.winners = uint16(o.winners);
-        a.refund = uint80(o.refund);
-        a.buyerMut = uint80(o.buyerMut);
-        a.buyerHolds = o.buyerMut != 0;
-        if (o.mutSupply != 0) {
+        auction.price = paid;
+        Marginal memory last = _marginal(walks[outcome.split ? 2 : 0]);
+        (auction.lastIndex, auction.lastCost, auction.lastWeight) = (uint16(last.index), last.cost, last.weight);
+        auction.winners = uint16(outcome.winners);
+        auction.refund = uint80(outcome.refund);
+        auction.buyerMut = uint80(outcome.buyerMut);
+        auction.buyerHolds = outcome.buyerMut != 0;
+        if (outcome.mutSupply != 0) {
             // slither-disable-next-line reentrancy-events (the auction's own token)
             MutToken(Clones.cloneDeterministic(MUT_IMPLEMENTATION, bytes32(auctionId))).initialize(
                 auctionId,
-                a.token,
-                o.mutSupply
+                auction.token,
+                outcome.mutSupply
             );
         }
     }

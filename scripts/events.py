@@ -37,7 +37,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, get_args
 
-from oracles.chain.terms import {imported}
+from oracles.chain.terms import (
+{imported}
+)
 
 if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
@@ -70,7 +72,7 @@ def typed_events(abis: Mapping[str, Sequence[Item]]) -> str:
     own = sorted(structs.keys() - _TERMS.keys())
     shared = {_TERMS[name] for name in structs.keys() & _TERMS.keys()}
     imported = sorted(shared | set(_IDS.values()))
-    parts = [_HEAD.format(imported=", ".join(imported))]
+    parts = [_HEAD.format(imported="\n".join(f"    {name}," for name in imported))]
     parts += [_dataclass(name, f"Struct of {homes[name]}.", structs[name]) for name in own]
     parts += ["\n\n# EVENTS\n"]
     parts += [
