@@ -29,6 +29,8 @@ Node = dict[str, Any]
 #: The markers' accounts start here; there are none beyond the limit.
 BASE: Final = 0xC0FFEE000000
 LIMIT: Final = 1 << 24
+#: Its balance is the base fee of the blocks to come.
+BASE_FEE: Final = "0x0000000000000000000000000000bA5eFEebA5e1"
 #: Code with markers is larger than a chain allows.
 CODE_LIMIT: Final = 1 << 20
 
@@ -66,7 +68,7 @@ class Source:
         return self.text.count(b"\n", 0, offset) + 1
 
     def wrapped(self) -> str:
-        """The text with all wraps in it, and without `pure`, which may not read balances."""
+        """The text with all wraps in it, as `in_revm` has it."""
         closes = sorted(self.wraps, key=lambda w: (w.end, -w.start))
         opens = sorted(self.wraps, key=lambda w: (w.start, -w.end))
         events = [(w.end, 0, n, w.after) for n, w in enumerate(closes)]
@@ -76,12 +78,17 @@ class Source:
             out += [self.text[at:position].decode(), text]
             at = position
         out.append(self.text[at:].decode())
-        return impure("".join(out))
+        return in_revm("".join(out))
 
 
-def impure(text: str) -> str:
-    """The text with `view` for `pure`."""
-    return re.sub(r"\bpure\b", "view", text)
+def in_revm(text: str) -> str:
+    """The text as the local chain runs it.
+
+    Functions with markers read balances, so none is `pure`. The base fee, which pyrevm takes for 0,
+    is a balance as well.
+    """
+    text = re.sub(r"\bpure\b", "view", text)
+    return text.replace("block.basefee", f"address({BASE_FEE}).balance")
 
 
 def span(node: Node) -> tuple[int, int]:
@@ -128,7 +135,7 @@ class Instrumented:
     """Puts marked contracts in the place of those that the tests would compile.
 
     Args:
-      changed: text by file name; other project files are taken as they are, less `pure`.
+      changed: text by file name; other project files are taken as `in_revm` has them.
       optimize: compile as for deployment; otherwise the code follows the source step by step.
     """
 
@@ -137,6 +144,7 @@ class Instrumented:
         self.optimize = optimize
         setattr(chain, "compile_files", self.compile_files)  # noqa: B010 - another module's name
         Revm.code_limit = CODE_LIMIT
+        Revm.fee_account = BASE_FEE
 
     def compile_files(self, files: list[Path]) -> tuple[dict[str, Node], Node]:
         """In place of `scripts.build.compile_files`."""
@@ -160,7 +168,7 @@ class Instrumented:
         """All contracts and the tests' own, compiled together."""
         tests = (ROOT / "tests" / "contracts").rglob("*.sol")
         texts = {
-            file.relative_to(ROOT).as_posix(): impure(file.read_text())
+            file.relative_to(ROOT).as_posix(): in_revm(file.read_text())
             for file in [*CONTRACTS.rglob("*.sol"), *tests]
         }
         wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]

@@ -41,8 +41,8 @@ from scripts.instrument import (
     Source,
     Wrap,
     account,
-    impure,
     in_process,
+    in_revm,
     marker,
     reached,
     save,
@@ -478,7 +478,7 @@ def compiling(files: dict[str, Source], chosen: Sequence[Mutant]) -> list[Mutant
     """Those that the compiler accepts; a change may well not type-check."""
     left: list[Mutant | None] = list(chosen)
     others = {
-        file.relative_to(ROOT).as_posix(): impure(file.read_text())
+        file.relative_to(ROOT).as_posix(): in_revm(file.read_text())
         for file in (ROOT / "contracts" / "interfaces").glob("*.sol")
     }
     while True:

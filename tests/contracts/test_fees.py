@@ -24,13 +24,14 @@ from tests.support.chain import reverts
 
 if TYPE_CHECKING:
     from tests.support.anvil import Anvil
+    from tests.support.revm import Revm
 
 FEE = SCORING["feeGwei"] * GWEI
 ENTRY = SCORING["entryFeeGwei"] * GWEI
 APPEAL = SCORING["appealFeeGwei"] * GWEI
 POST_GAS, POST_GAS_PER_BYTE = 100_000, 30
-
 OWN_GAS, OWN_GAS_PER_INDEX = 50_000, 170
+PUBLISH_GAS, PUBLISH_GAS_PER_INDEX = 24_000, 60
 
 
 def claim(auction: Auction, member: int, round_: int = 1) -> int:
@@ -205,20 +206,20 @@ class TestNoScores:
 
 
 class TestDues:
-    """Gas for posting and publishing, repaid at the base fee of the block: on a real node."""
+    """Gas for posting and publishing, repaid at the base fee of the block."""
 
-    def test_dues__of_who_posts__are_paid_before_the_members(self, anvil: Anvil) -> None:
-        protocol = Protocol(anvil)
+    def test_dues__of_who_posts__are_paid_before_the_members(self, priced: Anvil | Revm) -> None:
+        protocol = Protocol(priced)
         auction = protocol.lead("score")
         signed = auction.commit_round([])
-        anvil.base_fee = 7
+        priced.base_fee = 7
         receipt = auction.ask(
             "postScores", 0, [r.submission(0) for r in signed], sender=RELAYER.address
         )
         due = 7 * (POST_GAS + POST_GAS_PER_BYTE * 3 * 3 * 8)
         event = receipt.event("DueAdded").args
         assert (event["account"], event["amount"]) == (RELAYER.address, due)
-        anvil.base_fee = 0
+        priced.base_fee = 0
         auction.go("reveal")
         paid = protocol.do("acceptScores", auction.id).event("FeesPaid").args
         assert (paid["dues"], paid["part"]) == (due, (FEE + 3 * ENTRY - due) // 3)
@@ -227,17 +228,19 @@ class TestDues:
         with reverts("NothingDue", RELAYER.address):
             auction.ask("claimDue", RELAYER.address)
 
-    def test_dues__beyond_half_of_the_fees__are_paid_in_proportion(self, anvil: Anvil) -> None:
-        protocol = Protocol(anvil)
+    def test_dues__beyond_half_of_the_fees__are_paid_in_proportion(
+        self, priced: Anvil | Revm
+    ) -> None:
+        protocol = Protocol(priced)
         auction = protocol.lead("score", feeGwei=0)
         signed = auction.commit_round([])
-        anvil.base_fee = GWEI
+        priced.base_fee = GWEI
         publisher = protocol.first[0].address
         auction.ask("publishVector", signed[0].submission(), sender=publisher)
         receipt = auction.ask("publishVector", signed[0].submission(), sender=SETTLER.address)
         assert not receipt.events("DueAdded")  # once a member
         auction.ask("postScores", 0, [r.submission(0) for r in signed], sender=RELAYER.address)
-        anvil.base_fee = 0
+        priced.base_fee = 0
         auction.go("reveal")
         total = 3 * ENTRY
         paid = protocol.do("acceptScores", auction.id).event("FeesPaid").args
@@ -250,15 +253,38 @@ class TestDues:
             event = auction.ask("claimDue", account).event("DueClaimed").args
             assert event["amount"] == amount * (total // 2) // sum(owed.values())
 
-    def test_dues__where_a_vector_was_withheld__are_paid_from_its_stake(self, anvil: Anvil) -> None:
-        protocol = Protocol(anvil, first=5)
+    def test_dues__for_the_vectors_of_others__are_less_than_for_ones_own(
+        self, priced: Anvil | Revm
+    ) -> None:
+        protocol = Protocol(priced)
         auction = protocol.lead("score")
         signed = auction.commit_round([])
-        anvil.base_fee = GWEI
+        member, other = (operator.address for operator in protocol.first[:2])
+        priced.base_fee = 7
+        dues = {
+            (0, member): OWN_GAS + OWN_GAS_PER_INDEX * 3,
+            (1, member): PUBLISH_GAS + PUBLISH_GAS_PER_INDEX * 3,
+            (2, RELAYER.address): PUBLISH_GAS + PUBLISH_GAS_PER_INDEX * 3,
+        }
+        for (of, sender), gas in dues.items():
+            receipt = auction.ask("publishVector", signed[of].submission(), sender=sender)
+            event = receipt.event("DueAdded").args
+            assert (event["account"], event["amount"]) == (sender, 7 * gas)
+        for of, sender in [(1, other), (0, RELAYER.address)]:  # Once for each vector.
+            receipt = auction.ask("publishVector", signed[of].submission(), sender=sender)
+            assert not receipt.events("DueAdded")
+
+    def test_dues__where_a_vector_was_withheld__are_paid_from_its_stake(
+        self, priced: Anvil | Revm
+    ) -> None:
+        protocol = Protocol(priced, first=5)
+        auction = protocol.lead("score")
+        signed = auction.commit_round([])
+        priced.base_fee = GWEI
         publishers = [operator.address for operator in protocol.first[:3]]
         for report, publisher in zip(signed, publishers, strict=False):
             auction.ask("publishVector", report.submission(), sender=publisher)
-        anvil.base_fee = 0
+        priced.base_fee = 0
         auction.go("score_post").post(signed[:3])
         auction.go("challenge")
         due = GWEI * (OWN_GAS + OWN_GAS_PER_INDEX * 3)

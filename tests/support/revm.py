@@ -30,11 +30,14 @@ class Revm(Chain):
 
     Attributes:
       code_limit: the most bytes of code, if not the usual; there is gas for it then.
+      fee_account: whose balance stands for the base fee, if contracts were compiled so; pyrevm's
+        own is always 0 (scripts/instrument.py).
       endowed: an account that has a wei on every chain (scripts/instrument.py).
       made: keeps the chains that are made, if it is a list.
     """
 
     code_limit: ClassVar[int | None] = None
+    fee_account: ClassVar[str | None] = None
     endowed: ClassVar[str | None] = None
     made: ClassVar[list[Revm] | None] = None
 
@@ -81,6 +84,16 @@ class Revm(Chain):
     def prevrandao(self, value: int) -> None:
         self._prevrandao = value
         self._evm.set_block_env(self._block())
+
+    @property
+    def base_fee(self) -> int:
+        """Of the blocks to come, in wei; nobody pays it."""
+        return self.balance(self.fee_account) if self.fee_account else 0
+
+    @base_fee.setter
+    def base_fee(self, wei: int) -> None:
+        assert self.fee_account, "these contracts have a base fee on a node alone"
+        self.set_balance(self.fee_account, wei)
 
     def balance(self, address: str) -> int:
         return self._evm.get_balance(address)
