@@ -197,6 +197,8 @@ class TestKeys:
         proof = auction.proof(0, delivery) | {"shared": shared}
         with reverts("ProofInvalid"):
             auction.refute(0, delivery, proof)
+        with reverts("ProofInvalid"):
+            auction.refute(0, delivery, auction.proof(0, delivery, beside=True))
         with reverts("KeyIsRight"):
             auction.refute(0, delivery)
         auction.go("claim")

@@ -162,8 +162,10 @@ class TestResolve:
         auction.go("reveal")
         with reverts("NotFinal"):
             auction.reveal(0)
-        event = auction.ask("resolve").event("ChallengeResolved").args
+        receipt = auction.ask("resolve")
+        event = receipt.event("ChallengeResolved").args
         assert (event["standing"], event["quorum"], event["moved"]) == (1, False, False)
+        assert not receipt.events("FeesPaid")
         assert five.credit(CHALLENGER.address) == FEE
         assert final(auction) == (1, pack(SCORES))
         auction.reveal(0)

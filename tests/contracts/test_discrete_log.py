@@ -73,6 +73,16 @@ def test_proof__with_coordinates_above_the_field__fails(verify: Any) -> None:
         assert not verify(multiply(7), multiply(11), proof | {"shared": shared})
 
 
+def test_proof__of_a_shared_point_beside_the_curve__fails(verify: Any) -> None:
+    """`ecrecover` would take it for the point on the curve, and the buyer unwrap garbage by it."""
+    proof = prove(CONTEXT, 7, multiply(11), 13, beside=True)
+    true = multiply(77)
+    assert proof["shared"][0] == true[0]
+    assert proof["shared"][1] not in (true[1], P - true[1])
+    assert proof["u"] == multiply(proof["c"], true)
+    assert not verify(multiply(7), multiply(11), proof)
+
+
 def test_proof__moved_to_another_context_or_key__fails(verify: Any) -> None:
     proof = prove(CONTEXT, 7, multiply(11), 13)
     assert not verify(multiply(7), multiply(11), proof, bytes(32))

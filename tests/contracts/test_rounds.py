@@ -351,7 +351,11 @@ class TestContradiction:
         a, b = self.pair(auction, 1)
         operator = protocol.first[1].address
         burned, credit = protocol.chain.balance(BURN), protocol.credit(RELAYER.address)
+        # Its own signature, over a report of the round in which it has no seat.
+        appeal = auction.report(0, SCORES, 2)
+        appeal = appeal._replace(signature=sign(protocol.first[1], appeal.digest))
         for c, d, member in [
+            (a.signed(1), appeal.signed(2), 1),
             (a.signed(1), a.signed(1), 1),
             (a.signed(1), b.signed(2), 1),
             (a.signed(1), b.signed(1), 0),

@@ -1003,10 +1003,18 @@ class Auction:
         args = (self.id, e.place, delivery.words, sign(delivery.ephemeral, digest), own)
         return self.protocol.trade("deliver", *args, sender=sender or e.owner)
 
-    def proof(self, index: int, delivery: Delivery, shared: Point | None = None) -> dict[str, Any]:
-        """Prove the shared point of a delivery, or make a false proof of another."""
+    def proof(
+        self,
+        index: int,
+        delivery: Delivery,
+        shared: Point | None = None,
+        *,
+        beside: bool = False,
+    ) -> dict[str, Any]:
+        """Prove the shared point of a delivery, or make a false proof of another; see `prove`."""
         secret = int.from_bytes(bytes(self.buyer_key.key), "big")
-        return prove(self.context(index), secret, point_of(delivery.ephemeral), 12_345, shared)
+        point = point_of(delivery.ephemeral)
+        return prove(self.context(index), secret, point, 12_345, shared, beside=beside)
 
     def refute(
         self,

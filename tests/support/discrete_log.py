@@ -53,16 +53,29 @@ def address(point: Point) -> str:
 
 
 def prove(
-    context: bytes, secret: int, ephemeral: Point, nonce: int, shared: Point | None = None
+    context: bytes,
+    secret: int,
+    ephemeral: Point,
+    nonce: int,
+    shared: Point | None = None,
+    *,
+    beside: bool = False,
 ) -> dict[str, Any]:
-    """Prove that the shared point is `secret` times `ephemeral`; falsely, with another `shared`."""
+    """Prove that the shared point is `secret` times `ephemeral`; falsely, with another `shared`.
+
+    Args:
+      context, secret, ephemeral, nonce: of the proof.
+      shared: the point that it is about, the true one by default.
+      beside: the true point's y is one beside the curve, of the same parity. `ecrecover` is told a
+        parity only, so it takes this point for the true one.
+    """
     key, true = multiply(secret), multiply(secret, ephemeral)
-    shared = shared or true
+    shared = (true[0], true[1] ^ 2) if beside else shared or true
     kinds = ["bytes32", *["uint256"] * 6, "address", "address"]
     commitments = address(multiply(nonce)), address(multiply(nonce, ephemeral))
     words = [context, *key, *ephemeral, *shared, *commitments]
     c = int.from_bytes(keccak(encode(kinds, words)), "big") % N
     z = (nonce + c * secret) % N
-    t, u = multiply(z, ephemeral), multiply(c, shared)
+    t, u = multiply(z, ephemeral), multiply(c, true if beside else shared)
     slope = (t[1] + u[1]) * pow(t[0] - u[0], -1, P) % P
     return {"shared": shared, "t": t, "u": u, "slope": slope, "c": c, "z": z}
