@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ from oracles.dataset import (
 from oracles.dataset.archive import sketch_key
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.dataset.merkle import HASH_BYTES
-from oracles.dataset.streams import CHUNK
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, Store, StoreError
 from oracles.evidence.cid import RAW
@@ -49,7 +47,6 @@ class Fetcher:
     """
 
     def __init__(self, stores: Sequence[Store], cache: Path) -> None:
-        self._folder = cache
         self._cache = DirectoryStore(cache)
         self._stores = stores
 
@@ -68,11 +65,7 @@ class Fetcher:
             try:
                 with store.open(cid, limit=limit) as file:
                     if store is not self._cache:
-                        with tempfile.NamedTemporaryFile(dir=self._folder) as copy:
-                            while block := file.read(CHUNK):
-                                copy.write(block)
-                            copy.flush()
-                            self._cache.put(copy.name)
+                        self._cache.put(file)
                 return self._cache.path(cid)
             except (StoreError, IntegrityError) as error:
                 failures.append(str(error))

@@ -65,6 +65,7 @@ class Job:
         workspace: folder for interrupted work.
         result: file to write.
         seconds: after this time a process that fetches gives up.
+        reserve: bytes that it leaves free on the disks that it writes to, or it gives up.
         scoring: settings.
     """
 
@@ -93,6 +94,7 @@ class Job:
     workspace: str
     result: str
     seconds: float
+    reserve: int
     scoring: dict[str, Any]
 
     def binding(self, ref: DataSetRef) -> Binding:

@@ -179,6 +179,7 @@ class Samples:
             workspace=str(folder / "work"),
             result=str(self.result(duty)),
             seconds=seconds,
+            reserve=settings.stores.reserve_bytes,
             scoring=settings.scoring.model_dump(mode="json"),
         )
 

@@ -25,6 +25,8 @@ class Stores(BaseModel, extra="forbid"):
         evidence_bytes: older evidence is kept too while the total stays below this.
         cache_bytes: while the total is larger than this, fetched files older than a month are
             deleted, the oldest first.
+        reserve_bytes: nothing more is fetched while less room than this is on the disk, so that the
+            daemon itself can always write.
     """
 
     data: list[StoreName] = Field(default_factory=list, json_schema_extra={"stores": True})
@@ -33,6 +35,7 @@ class Stores(BaseModel, extra="forbid"):
     evidence_days: float = Field(default=365, ge=0)
     evidence_bytes: int = Field(default=10 * GIB, ge=0)
     cache_bytes: int = Field(default=20 * GIB, ge=0)
+    reserve_bytes: int = Field(default=GIB, ge=0)
 
 
 class Exchange(BaseModel, extra="forbid"):

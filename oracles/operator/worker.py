@@ -12,8 +12,11 @@ import datetime
 import json
 import os
 import resource
+import shutil
 import sys
+import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +54,8 @@ TEMPORARY: Final = 75
 CONFIGURATION: Final = 78
 #: Data sets fetched or opened at once.
 _THREADS: Final = 8
+#: Between looks at the room on the disk: what a fast network brings meanwhile is no matter.
+_LOOK_SECONDS: Final = 0.5
 
 
 def _holdings(job: Job, *, network: bool) -> Holdings:
@@ -235,6 +240,30 @@ def _end_after(seconds: float) -> None:
     timer.start()
 
 
+def _end_without_room(job: Job) -> None:
+    """What strangers serve must not fill the disk: without room the daemon could sign nothing.
+
+    Raises:
+        StoreError: there is no room already.
+    """
+    folders = (job.cache, tempfile.gettempdir())
+
+    def full() -> str:
+        free = min(shutil.disk_usage(folder).free for folder in folders)
+        return f"{free} bytes are free, and {job.reserve} stay so" if free < job.reserve else ""
+
+    def watch() -> None:
+        while not (problem := full()):
+            time.sleep(_LOOK_SECONDS)
+        print(json.dumps({"error": f"no room: {problem}"}), flush=True)
+        os._exit(TEMPORARY)
+
+    Path(job.cache).mkdir(parents=True, exist_ok=True)
+    if problem := full():
+        raise StoreError(f"no room: {problem}")
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> int:
     """Read a job from standard input and do it."""
     job = Job.decode(sys.stdin.readline())
@@ -246,6 +275,7 @@ def main() -> int:
             score(job)
         else:
             _end_after(job.seconds)
+            _end_without_room(job)
             {Stage.FETCH: fetch, Stage.RETRIEVE: retrieve, Stage.EXAMINE: examine}[
                 Stage(job.stage)
             ](job)

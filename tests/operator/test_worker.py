@@ -9,8 +9,11 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from eth_utils.crypto import keccak
 
 from oracles.chain.packing import unpack_vector
@@ -28,6 +31,7 @@ from oracles.dataset import (
 )
 from oracles.dataset.sketch import MAX_HASHES
 from oracles.evidence import DirectoryStore
+from oracles.operator import worker
 from oracles.operator.job import DataSetRef, Job, Scored, Stage
 from oracles.operator.worker import CONFIGURATION, TEMPORARY
 from oracles.scoring import GIB, Scoring
@@ -94,6 +98,7 @@ def job(folder: Path, documents: int, scorer: str, **changed: Any) -> Job:
         "workspace": str(folder / "work"),
         "result": str(folder / "result.json"),
         "seconds": 60.0,
+        "reserve": 0,
         "scoring": scoring.model_dump(mode="json"),
     }
     return Job(**{**values, **changed})
@@ -161,6 +166,31 @@ def _fetched(task: Job) -> Job:
     assert code == 0, output
     Path(task.result).unlink()
     return task
+
+
+@pytest.mark.parametrize("stage", [Stage.FETCH, Stage.RETRIEVE, Stage.EXAMINE])
+def test_worker__disk_that_is_nearly_full__nothing_is_fetched(tmp_path: Path, stage: Stage) -> None:
+    """A stranger's archive may be of any size, and cost whoever serves it nothing."""
+    task = job(tmp_path, 1, "Count")
+    code, _, output = work(replace(task, stage=stage, reserve=1 << 60))
+    assert code == TEMPORARY
+    assert "no room" in output
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_worker__disk_that_fills_up_meanwhile__gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended: Queue[int] = Queue()
+
+    free = iter([9, 9, 9, 9, 9, 4])
+    usage = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=next(free)))
+    monkeypatch.setattr(worker, "shutil", usage)
+    monkeypatch.setattr(worker, "os", SimpleNamespace(_exit=ended.put))
+    monkeypatch.setattr(worker, "_LOOK_SECONDS", 0)
+    worker._end_without_room(replace(job(tmp_path, 1, "Count"), reserve=5))
+    assert ended.get(timeout=60) == TEMPORARY
+    assert "no room: 4 bytes are free" in capsys.readouterr().out
 
 
 def test_worker__scorer_wants_more_memory_than_configured__ends_and_says_so(
