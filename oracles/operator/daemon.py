@@ -25,7 +25,7 @@ from oracles.operator.metrics import Metrics
 from oracles.operator.monitor import Monitor
 from oracles.operator.peers import Peers
 from oracles.operator.pinning import Pinner
-from oracles.operator.policy import declined
+from oracles.operator.policy import declined, most_gwei
 from oracles.operator.reporting import Reporting
 from oracles.operator.roll import RollCall
 from oracles.operator.samples import Samples
@@ -126,7 +126,7 @@ class Daemon(Loop):
             deployment.exchange(web3),
             Contracts(oracle.domain, auctions.address),
             journal,
-            _outbox(settings, web3, signer, journal, deployment.chain_id),
+            _outbox(settings, web3, signer, journal, deployment.chain_id, self._most_gwei),
             Failures(metrics.count_failure),
             metrics,
         )
@@ -160,6 +160,10 @@ class Daemon(Loop):
                 alive=self.alive,
             )
             self._resources.callback(server.close)
+
+    def _most_gwei(self, duty: Duty) -> float:
+        usual = self._context.settings.max_fee_gwei
+        return most_gwei(duty.kind, self._index.state(duty.auction), usual)
 
     def _make_parts(self, web3: Web3) -> None:
         """One part for each concern, and the table of who does which kind of duty."""
@@ -351,7 +355,12 @@ class Daemon(Loop):
 
 
 def _outbox(
-    settings: Settings, web3: Web3, signer: Signer | None, journal: Journal, chain_id: int
+    settings: Settings,
+    web3: Web3,
+    signer: Signer | None,
+    journal: Journal,
+    chain_id: int,
+    most_gwei: Callable[[Duty], float],
 ) -> Outbox | DryRun:
     if signer is None:
         return DryRun()
@@ -359,7 +368,7 @@ def _outbox(
         web3,
         signer,
         journal.transactions,
-        max_fee_gwei=settings.max_fee_gwei,
+        max_fee_gwei=most_gwei,
         replace_seconds=settings.replace_seconds,
         # Where the operator's commands take their turns too.
         desk=KeyDesk(desk_path(settings.state / signer.address, chain_id)),

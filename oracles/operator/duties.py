@@ -7,7 +7,7 @@ recovery than asking again. Every duty may be repeated without harm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from oracles.chain.auction import State
 from oracles.chain.oracle import Ground
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from oracles.chain.state import AuctionState, Seat
     from oracles.operator.turn import Turn
     from oracles.service.chainview import Head
+
+#: Gas of `claimFee` and `claimDue`, and the least that a unit of it costs anywhere, in wei.
+_CLAIM_GAS: Final = 70_000
+_LEAST_GAS_PRICE: Final = 10**6
+#: Seconds for which what is not worth its gas is waited with, after the stakes are free.
+_CHEAPER_GAS_SECONDS: Final = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,10 @@ def finished(auction: AuctionState, me: Seat, address: str, head: Head) -> bool:
     aborted = auction.state is State.ABORTED
     over = auction.phases.reveal_start if aborted else auction.phases.dispute_end
     staked = me.position in auction.rounds[me.round - 1].stakes
-    due = auction.fee_due(me) or auction.gas_due(address)
-    return head.settled >= over and not staked and not due
+    due = (auction.fee_due(me), auction.gas_due(address))
+    if any(due) and head.settled < max(over, auction.stakes_free) + _CHEAPER_GAS_SECONDS:
+        return False
+    return head.settled >= over and not staked and not any(_worth(each, head) for each in due)
 
 
 def wanted(turn: Turn) -> Set[int]:
@@ -269,16 +277,26 @@ def _earnings(turn: Turn) -> Iterator[Duty]:
     if auction.state is State.OPEN:
         return
     ended = auction.state is State.ABORTED or now >= auction.phases.dispute_end
-    if ended and auction.fee_due(me):
+    if ended and _worth(auction.fee_due(me), turn.head):
         yield Duty(Kind.CLAIM_FEE, auction.id, me.round)
     # Until the last window of scores is over, there may be more gas to repay.
-    if ended and now >= auction.scores_end and auction.gas_due(turn.address):
+    gas = auction.gas_due(turn.address)
+    if ended and now >= auction.scores_end and _worth(gas, turn.head):
         yield Duty(Kind.CLAIM_DUE, auction.id)
     if now >= auction.stakes_free and me.position in round_.stakes:
         present = round_.published.keys() | _members(round_.complete)
         enough = len(round_.committed) >= auction.panel(me.round).threshold
         if me.position in present or not enough:
             yield Duty(Kind.RELEASE_STAKE, auction.id, me.round)
+
+
+def _worth(amount: int, head: Head) -> bool:
+    """Whether it is worth the gas of a claim.
+
+    Anybody may add to the fees of an auction at any time, a few wei too: each of the members would
+    pay for a transaction.
+    """
+    return amount > _CLAIM_GAS * max(head.base_fee, _LEAST_GAS_PRICE)
 
 
 def _members(mask: int) -> set[int]:

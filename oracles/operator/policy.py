@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
+from oracles.operator.duty import Kind
 from oracles.service.settings import Address
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _GWEI_PER_ETHER = 10**9
+#: Gas of publishing a vector, at most: of any, and for each index.
+_PUBLISH_GAS, _PUBLISH_GAS_PER_INDEX = 100_000, 330
 
 
 class ServicePolicy(BaseModel, extra="forbid"):
@@ -83,3 +86,20 @@ def declined(auction: AuctionState, seat: Seat, policy: ServicePolicy) -> str:
         if not fits:
             return f"{name}: {value:g}, and the policy's bound is {bound:g}"
     return ""
+
+
+def most_gwei(kind: str, auction: AuctionState | None, usual: float) -> float:
+    """What a unit of gas may cost for a duty.
+
+    Whose vector is neither posted nor published loses its stake, so publishing may cost up to half
+    of that, however dear gas is.
+
+    Args:
+        kind: of the duty.
+        auction: that it is for, if it is known.
+        usual: the operator's own limit (`max_fee_gwei`).
+    """
+    if kind != Kind.PUBLISH or auction is None:
+        return usual
+    gas = _PUBLISH_GAS + _PUBLISH_GAS_PER_INDEX * len(auction.commitments)
+    return max(usual, auction.terms.scoring.stake_gwei / 2 / gas)

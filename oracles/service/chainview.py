@@ -80,6 +80,7 @@ class Head:
         number, hash, timestamp: of the newest block.
         settled: timestamp of the newest block that may be built on (see `Settings.block`).
         settled_number: its number.
+        base_fee: wei for a unit of gas in the newest block.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Head:
     timestamp: int
     settled: int
     settled_number: int
+    base_fee: int = 0
 
 
 class ChainIndex:
@@ -155,7 +157,14 @@ class ChainIndex:
                 elif state := self._states.get(event.auction_id or 0):
                     state.apply(event)
             self._count(number)
-        return Head(number, digest, head["timestamp"], settled["timestamp"], settled["number"])
+        return Head(
+            number,
+            digest,
+            head["timestamp"],
+            settled["timestamp"],
+            settled["number"],
+            head.get("baseFeePerGas", 0),
+        )
 
     def _count(self, number: int) -> None:
         """Raise unless there are as many auctions as the contract has."""

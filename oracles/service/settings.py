@@ -96,7 +96,7 @@ class ServiceSettings(BaseSettings):
         keystore, passphrase: encrypted signing key.
         private_key: signing key in the clear, for local nets.
         remote_signer, address: JSON-RPC of a signer that holds the key, and the key's address.
-        max_fee_gwei: never pay more for a unit of gas.
+        max_fee_gwei: pay no more for a unit of gas, but where an operator's stake is at risk.
         replace_seconds: replace a transaction that is not mined after this time.
         log: `json` or `console`.
     """

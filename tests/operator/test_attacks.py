@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from tests.operator.network import DURATIONS, ETHER, FEE, GWEI, METRIC, STAKE, N
 from tests.operator.rogue import Rogue
 from tests.operator.test_cli import qmia
 from tests.operator.test_faults import free_port
+from tests.support.chain import artifact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,6 +250,19 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
         assert kept.exists()
         network.check(auction)
         network.audit()
+        # A stranger pays a few wei, again and again: nobody spends gas on claiming them.
+        network.until(lambda: len(network.events("FeeClaimed")) == 3, "the fees", step=False)
+        oracle = network.web3.eth.contract(network.oracle.address, abi=artifact("ScoreOracle").abi)
+        words = (network.auctions.address, auction, network.buyer.address)
+        pay = oracle.functions.payFees(*words)
+        for _ in range(5):
+            network.buyer.send(pay, value=30)
+            network.mine()
+            time.sleep(1)
+        network.buyer.send(pay, value=3 * ETHER)
+        network.until(lambda: len(network.events("FeeClaimed")) >= 6, "the fees", step=False)
+        claimed = [e.body.amount for e in network.events("FeeClaimed")]
+        assert claimed[3:] == [ETHER + 50] * 3
     finally:
         network.close()
 

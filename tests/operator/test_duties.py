@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -16,7 +17,7 @@ from oracles.chain.typed_events import Panel
 from oracles.operator.duties import Timing, duties, finished
 from oracles.operator.duty import Kind
 from oracles.operator.journal import Report, SignedReport
-from oracles.operator.policy import ServicePolicy, declined
+from oracles.operator.policy import ServicePolicy, declined, most_gwei
 from oracles.operator.turn import AuctionProgress, RoundProgress, Turn
 from oracles.service.chainview import Head
 from oracles.service.duty import Duty
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 DURATIONS = Durations(100, 100, 100, 100, 90, 90, 50, 100, 100, 100, 100, 100)
 OPENS, ROLL, COMMIT, OPEN, POST, END = 100, 200, 300, 400, 490, 580
 TIMING = Timing(turn_seconds=10, roll_share=0.6, publish_share=0.3, slash=True, housekeeping=True)
+GWEI, SZABO = 10**9, 10**12  # In wei.
 ALL = frozenset({0, 1, 2})
 
 
@@ -398,21 +400,34 @@ def test_exchange__other_panel_stands__nothing_to_judge() -> None:
     assert due(auction, known(), auction.phases.settle_end) == set()
 
 
+# PRICE OF GAS
+
+
+def test_most_gwei__to_publish__half_of_the_stake_that_it_saves() -> None:
+    auction = view(commitments=1000)  # With a stake of 1 ether, and 430,000 gas to publish.
+    assert most_gwei(Kind.PUBLISH, auction, 100) == 5 * 10**8 / 430_000
+    assert most_gwei(Kind.PUBLISH, auction, 2000) == 2000
+    for kind in (*Kind, "another"):
+        if kind != Kind.PUBLISH:
+            assert most_gwei(kind, auction, 100) == 100
+    assert most_gwei(Kind.PUBLISH, None, 100) == 100
+
+
 # EARNINGS
 
 
 def test_earnings__auction_over__fee_gas_and_stake_are_taken_and_then_it_is_finished() -> None:
     auction = settled_auction()
     seat, address = Seat(1, 0), member(0)
-    auction.rounds[0].parts = 100
-    auction.dues, auction.covered = {address: 300, member(1): 100}, 200
+    auction.rounds[0].parts = 100 * SZABO
+    auction.dues, auction.covered = {address: 300 * SZABO, member(1): 100 * SZABO}, 200 * SZABO
     end = auction.phases.dispute_end
     assert due(auction, known(), end - 1) == set()
     assert due(auction, known(), end) == {Kind.CLAIM_FEE, Kind.CLAIM_DUE}
-    assert auction.gas_due(address) == 150
+    assert auction.gas_due(address) == 150 * SZABO
     assert not finished(auction, seat, address, head(end))
-    auction.rounds[0].claimed[0] = 100
-    auction.dues_claimed[address] = 150
+    auction.rounds[0].claimed[0] = 100 * SZABO
+    auction.dues_claimed[address] = 150 * SZABO
     free = auction.stakes_free
     assert free == auction.windows(1).end + LOCK_SECONDS
     assert due(auction, known(), free - 1) == set()
@@ -421,6 +436,25 @@ def test_earnings__auction_over__fee_gas_and_stake_are_taken_and_then_it_is_fini
     assert finished(auction, seat, address, head(free))
     auction.dues_claimed.clear()
     assert not finished(auction, seat, address, head(free))
+
+
+def test_earnings__too_little_for_its_gas__is_left_and_holds_up_nothing() -> None:
+    """Anybody may pay a few wei into an auction, again and again."""
+    auction = settled_auction()
+    auction.rounds[0].stakes.clear()
+    seat, address = Seat(1, 0), member(0)
+    end, free = auction.phases.dispute_end, auction.stakes_free
+    auction.rounds[0].parts, auction.dues, auction.covered = 3, {address: 3}, 3
+    assert due(auction, known(), free) == set()
+    # A little later gas may be cheaper; but not for ever.
+    assert not finished(auction, seat, address, head(free))
+    assert finished(auction, seat, address, head(free + 30 * 86_400))
+    auction.rounds[0].parts = GWEI * 70_000
+    for base_fee, wanted in ((GWEI, set()), (GWEI - 1, {Kind.CLAIM_FEE})):
+        now = replace(turn(auction, known(), end), head=replace(head(end), base_fee=base_fee))
+        assert {duty.kind for duty in duties(now, TIMING)} == wanted
+        late = replace(head(free + 30 * 86_400), base_fee=base_fee)
+        assert finished(auction, seat, address, late) == (not wanted)
 
 
 def test_finished__nothing_was_at_stake__over_with_the_last_phase() -> None:
@@ -443,7 +477,7 @@ def test_earnings__own_report_does_not_count__no_fee_and_no_stake_back() -> None
 def test_earnings__aborted__claimed_without_waiting_for_a_dispute() -> None:
     auction = committed(view(), 0, 1, 2)
     auction.state = State.ABORTED
-    auction.dues, auction.covered = {member(0): 10}, 10
+    auction.dues, auction.covered = {member(0): SZABO}, SZABO
     assert due(auction, known(), auction.windows(1).end) >= {Kind.CLAIM_DUE}
     assert due(view(0, roll=None), known(), COMMIT + 60) == {Kind.ABORT}
 
