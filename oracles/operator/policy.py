@@ -28,6 +28,8 @@ class ServicePolicy(BaseModel, extra="forbid"):
     Attributes:
         sets: operator sets; none for every set that this operator accepted on chain.
         least_fee: ether that the buyer pays this operator for an auction, at least.
+        least_fetch_fee: ether that it pays this operator for each winner that it names, at least: a
+            whole archive is to be fetched and served for it.
         most_stake: ether at risk in one auction, at most.
         most_lock_days: days from an auction's creation until its stake is free again, at most.
         most_bids: places of an auction, at most.
@@ -38,6 +40,7 @@ class ServicePolicy(BaseModel, extra="forbid"):
 
     sets: list[int] | None = None
     least_fee: float = Field(default=0, ge=0)
+    least_fetch_fee: float = Field(default=0, ge=0)
     most_stake: float = Field(default=5, gt=0)
     most_lock_days: float = Field(default=60, gt=0)
     most_bids: int = Field(default=10_000, gt=0)
@@ -58,10 +61,17 @@ def declined(auction: AuctionState, seat: Seat, policy: ServicePolicy) -> str:
         return f"set {scoring.operator_set} is not among `policy.sets`"
     # The appeal panel's fee is what a challenger pays; without a challenge it only attests.
     total = scoring.fee_gwei if seat.round == 1 else scoring.appeal_fee_gwei
-    fee = total / len(auction.panel(seat.round).members) / _GWEI_PER_ETHER
+    seats = len(auction.panel(seat.round).members)
+    fee, fetch_fee = (each / seats / _GWEI_PER_ETHER for each in (total, scoring.fetch_fee_gwei))
     days = (auction.stakes_free - auction.created) / _DAY
     limits = (
         ("its fee for this operator, in ether", fee, policy.least_fee, fee >= policy.least_fee),
+        (
+            "its fee for an archive that is to be fetched, in ether",
+            fetch_fee,
+            policy.least_fetch_fee,
+            fetch_fee >= policy.least_fetch_fee,
+        ),
         (
             "its stake, in ether",
             scoring.stake_gwei / _GWEI_PER_ETHER,

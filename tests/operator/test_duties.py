@@ -542,6 +542,7 @@ def test_policy__limits__each_is_said() -> None:
     refusals: list[tuple[dict[str, Any], str]] = [
         ({"sets": [2, 3]}, "set 1 is not among"),
         ({"least_fee": 0.11}, "its fee for this operator, in ether: 0.1, and"),
+        ({"least_fetch_fee": 1e-9}, "its fee for an archive that is to be fetched, in ether: "),
         ({"most_stake": 0.5}, "its stake, in ether: 1, and"),
         ({"most_lock_days": 7}, "days until its stake is free: 7"),
         ({"most_bids": 4999}, "its places: 5000, and"),
