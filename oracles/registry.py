@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from eth_utils.address import to_checksum_address
 
@@ -12,20 +13,22 @@ from oracles.chain.events import read_events
 from oracles.chain.metric import MetricRegistryContract
 from oracles.chain.packing import same_address
 from oracles.chain.state import load_auction
-from oracles.chain.terms import AuctionId
 from oracles.chain.tokens import Erc20, ensure_allowance
-from oracles.chain.typed_events import DstVerified, Extended, Objected, Proposed
+from oracles.chain.typed_events import DstCreated, DstVerified, Extended, Objected, Proposed
 from oracles.errors import ConfigError, GapError, InputError
 from oracles.mechanism import veto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from web3 import Web3
 
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
+    from oracles.chain.events import Event
+    from oracles.chain.terms import AuctionId
     from oracles.mechanism.veto import Tally
+
+#: Addresses in one question for logs: nodes take some hundreds.
+_TOGETHER: Final = 100
 
 
 def propose(sender: Sender, registry: MetricRegistryContract, document: bytes) -> bytes:
@@ -76,30 +79,147 @@ def check_registry(web3: Web3, deployment: Deployment, registry: str) -> None:
     _rules(MetricRegistryContract(web3, registry), deployment)
 
 
+class RegistryReader:
+    """Reads a registry and the auctions that count for it, each log once.
+
+    Args:
+        web3: connection.
+        deployment: of the auctions.
+        registry: address.
+        final: tag of the newest block that stays; what is later is read again each time.
+
+    Raises:
+        ConfigError: the registry is of another deployment.
+        ChainError: the node does not answer, or there is no registry.
+    """
+
+    def __init__(
+        self, web3: Web3, deployment: Deployment, registry: str, *, final: str = "latest"
+    ) -> None:
+        self._web3, self._deployment, self._final = web3, deployment, final
+        self._contract = MetricRegistryContract(web3, registry)
+        self.address = self._contract.address
+        self._veto_rules = _rules(self._contract, deployment)
+        self._kept = _Logs(deployment.block - 1)
+
+    def tallies(self) -> dict[bytes, Tally]:
+        """Where every version stands now.
+
+        Raises:
+            GapError: the node left logs out.
+            ChainError: the node does not answer.
+        """
+        newest = rpc.block(self._web3, "latest")
+        last = newest["number"]
+        if self._final != "latest":
+            final = rpc.block(self._web3, self._final)["number"]
+            self._kept = self._read(self._kept, min(final, last))
+        found = self._read(self._kept, last)
+        if self._final == "latest":
+            self._kept = found
+        # Every late objection moves the end, so that hiding it shows here.
+        for version, (_, closes, _) in found.proposals.items():
+            if self._contract.closes_at(version, block=found.block) != closes:
+                raise self._gap()
+        proposals = [veto.Proposed(version, *rest) for version, rest in found.proposals.items()]
+        return veto.tally(proposals, found.paid, self._veto_rules, newest["timestamp"])
+
+    def objection(self, version: bytes, created: int) -> str:
+        """Why an auction should not have been created under a version; see `veto.objection`.
+
+        Raises:
+            GapError, ChainError: see `tallies`.
+        """
+        return veto.objection(self.tallies().get(version), created)
+
+    def _read(self, known: _Logs, last: int) -> _Logs:
+        """What is known with the logs up to a block."""
+        if last <= known.block:
+            return known
+        found, first = known.copy(last), known.block + 1
+        factory = [self._deployment.address("DstFactory")]
+        for event in read_events(self._web3, factory, first, last, kinds=[DstCreated]):
+            if isinstance(event.body, DstCreated):
+                found.tokens[event.body.token] = event.body.auction_id
+        tokens = list(found.tokens)
+        for at in range(0, len(tokens), _TOGETHER):
+            some = tokens[at : at + _TOGETHER]
+            for event in read_events(self._web3, some, first, last, kinds=[DstVerified]):
+                if isinstance(event.body, DstVerified):
+                    number = found.tokens.pop(event.address)
+                    found.paid.append(self._paid(number, event, event.body.issued))
+        kinds = (Proposed, Objected, Extended)
+        try:
+            for event in read_events(self._web3, [self.address], first, last, kinds=kinds):
+                body = event.body
+                if isinstance(body, Proposed):
+                    found.proposals[body.version] = (self._time(event), body.closes, {})
+                elif isinstance(body, Objected):
+                    found.proposals[body.version][2][body.token, body.holder] = body.amount
+                elif isinstance(body, Extended):
+                    proposed, _, objections = found.proposals[body.version]
+                    found.proposals[body.version] = (proposed, body.closes, objections)
+        except KeyError as error:
+            raise self._gap() from error
+        return found
+
+    def _paid(self, auction: AuctionId, event: Event, issued: int) -> veto.Paid:
+        """An auction whose tokens are issued: nothing of this changes any more."""
+        state = load_auction(self._web3, self._deployment, auction)
+        return veto.Paid(
+            token=event.address,
+            currency=state.terms.token,
+            version=state.terms.scoring.metric_version,
+            created=state.created,
+            ended=state.phases.dispute_end,
+            verified=self._time(event),
+            cash=state.payout,
+            issued=issued,
+        )
+
+    def _time(self, event: Event) -> int:
+        return rpc.block(self._web3, event.block)["timestamp"]
+
+    def _gap(self) -> GapError:
+        return GapError(
+            f"the node leaves out logs of the registry {self.address}: try again, or name another"
+        )
+
+
+@dataclass(slots=True)
+class _Logs:
+    """What the logs up to a block say.
+
+    Attributes:
+        block: the last that was read.
+        proposals: by version: when it was proposed, its end, and objections by token and holder.
+        tokens: participation tokens that are not issued yet, with their auctions.
+        paid: auctions whose tokens are issued.
+    """
+
+    block: int
+    proposals: dict[bytes, tuple[int, int, dict[tuple[str, str], int]]] = field(
+        default_factory=dict
+    )
+    tokens: dict[str, AuctionId] = field(default_factory=dict)
+    paid: list[veto.Paid] = field(default_factory=list)
+
+    def copy(self, block: int) -> _Logs:
+        """To go on from, up to another block."""
+        proposals = {
+            version: (proposed, closes, dict(objections))
+            for version, (proposed, closes, objections) in self.proposals.items()
+        }
+        return _Logs(block, proposals, dict(self.tokens), list(self.paid))
+
+
 def tallies(web3: Web3, deployment: Deployment, registry: str) -> dict[bytes, Tally]:
     """Where every version of a registry stands, from the logs of auctions and registry.
 
     Raises:
-        ConfigError: the registry is of another deployment.
-        GapError: the node left logs out.
-        ChainError: the node does not answer, or there is no registry.
+        ConfigError, GapError, ChainError: see `RegistryReader`.
     """
-    contract = MetricRegistryContract(web3, registry)
-    rules = _rules(contract, deployment)
-    proposals = _proposals(web3, deployment, contract)
-    now = rpc.block(web3, "latest")["timestamp"]
-    return veto.tally(proposals, list(_paid(web3, deployment)), rules, now)
-
-
-def objection_to(
-    web3: Web3, deployment: Deployment, registry: str, version: bytes, created: int
-) -> str:
-    """Why an auction should not have been created under a version; see `veto.objection`.
-
-    Raises:
-        ConfigError, GapError, ChainError: see `tallies`.
-    """
-    return veto.objection(tallies(web3, deployment, registry).get(version), created)
+    return RegistryReader(web3, deployment, registry).tallies()
 
 
 def check_version(
@@ -120,7 +240,7 @@ def check_version(
     address = registry_of(deployment, registry)
     if address is None:
         return
-    if why := objection_to(web3, deployment, address, version, created):
+    if why := RegistryReader(web3, deployment, address).objection(version, created):
         raise InputError(
             f"metric version 0x{version.hex()} {why} (registry {address}): use another; `qmia"
             " metric status` lists them"
@@ -135,56 +255,3 @@ def _rules(registry: MetricRegistryContract, deployment: Deployment) -> veto.Rul
             " this deployment: name another"
         )
     return veto.Rules(fixed.payout_token, fixed.floor, fixed.share, fixed.genesis)
-
-
-def _proposals(
-    web3: Web3, deployment: Deployment, registry: MetricRegistryContract
-) -> list[veto.Proposed]:
-    found: dict[bytes, tuple[int, int, dict[tuple[str, str], int]]] = {}
-    last = rpc.newest(web3)
-    kinds = (Proposed, Objected, Extended)
-    address = to_checksum_address(registry.address)
-    try:
-        for event in read_events(web3, [address], deployment.block, last, kinds=kinds):
-            body = event.body
-            if isinstance(body, Proposed):
-                time = rpc.block(web3, event.block)["timestamp"]
-                found[body.version] = (time, body.closes, {})
-            elif isinstance(body, Objected):
-                found[body.version][2][body.token, body.holder] = body.amount
-            elif isinstance(body, Extended):
-                proposed, _, objections = found[body.version]
-                found[body.version] = (proposed, body.closes, objections)
-    except KeyError as error:
-        raise GapError(
-            f"the node leaves out a proposal to the registry {address}: name another node"
-        ) from error
-    # Every late objection moves the end, so that hiding it shows here.
-    for version, (_, closes, _) in found.items():
-        if registry.closes_at(version, block=last) != closes:
-            raise GapError(
-                f"the node leaves out logs of the registry {address}: try again, or name another"
-            )
-    return [veto.Proposed(version, *rest) for version, rest in found.items()]
-
-
-def _paid(web3: Web3, deployment: Deployment) -> Iterator[veto.Paid]:
-    factory, last = deployment.dst_factory(web3), rpc.newest(web3)
-    for number in map(AuctionId, range(1, deployment.auction(web3).auction_count() + 1)):
-        token = to_checksum_address(factory.token_of(number))
-        if not rpc.code(web3, token):
-            continue
-        for event in read_events(web3, [token], deployment.block, last, kinds=[DstVerified]):
-            if not isinstance(event.body, DstVerified):
-                continue
-            state = load_auction(web3, deployment, number)
-            yield veto.Paid(
-                token=token,
-                currency=state.terms.token,
-                version=state.terms.scoring.metric_version,
-                created=state.created,
-                ended=state.phases.dispute_end,
-                verified=rpc.block(web3, event.block)["timestamp"],
-                cash=state.payout,
-                issued=event.body.issued,
-            )

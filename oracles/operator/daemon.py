@@ -32,7 +32,7 @@ from oracles.operator.samples import Samples
 from oracles.operator.serve import Server
 from oracles.operator.turn import AuctionProgress, Turn
 from oracles.operator.verdicts import Verdicts
-from oracles.registry import check_registry, objection_to, registry_of
+from oracles.registry import RegistryReader, check_registry, registry_of
 from oracles.service import loop
 from oracles.service.chainview import ChainIndex
 from oracles.service.failures import Auction, Failures
@@ -140,9 +140,11 @@ class Daemon(Loop):
             settings.slash,
             settings.housekeeping,
         )
-        self._registry = registry_of(deployment, settings.policy.registry)
-        if self._registry is not None:
-            check_registry(web3, deployment, self._registry)
+        address = registry_of(deployment, settings.policy.registry)
+        self._registry: RegistryReader | None = None
+        if address is not None:
+            check_registry(web3, deployment, address)
+            self._registry = RegistryReader(web3, deployment, address, final=settings.block)
         #: Why the registry is against auctions, by id, time of creation and metric version.
         self._objections: dict[tuple[int, int, bytes], str] = {}
         self._seen: set[int] = set()
@@ -299,10 +301,8 @@ class Daemon(Loop):
         version = auction.terms.scoring.metric_version
         key = (auction.id, auction.created, version)
         if key not in self._objections:
-            why = objection_to(
-                self._web3, self._deployment, self._registry, version, auction.created
-            )
-            self._objections[key] = f"its metric {why} ({self._registry})" if why else ""
+            why = self._registry.objection(version, auction.created)
+            self._objections[key] = f"its metric {why} ({self._registry.address})" if why else ""
         return self._objections[key]
 
     def _serve(self, turn: Turn) -> list[Duty]:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import rfc8785
+from web3.types import RPCEndpoint
 
 from oracles import registry
 from oracles.audit import replay
 from oracles.audit.node import Node
 from oracles.audit.summary import summarise
 from oracles.chain.deployment import Deployment, deploy_registry
+from oracles.chain.events import read_events
 from oracles.chain.metric import RegistryRules
 from oracles.chain.state import load_auction
 from oracles.chain.terms import DstTerms
@@ -61,9 +63,9 @@ class Sold:
         issue_dst(market.sender("fair"), market.deployment, self.auction)
         state = load_auction(market.web3, market.deployment, self.auction)
         self.payout = state.payout
+        self.genesis = state.terms.scoring.metric_version
         rules = RegistryRules(
-            "", market.token.address, 10 * UNIT, 2_000, WINDOW, ETHER // 10,
-            state.terms.scoring.metric_version,
+            "", market.token.address, 10 * UNIT, 2_000, WINDOW, ETHER // 10, self.genesis
         )  # fmt: skip
         self.deployment = deploy_registry(market.sender("deployer"), market.deployment, rules)
         self.registry = self.deployment.address("MetricRegistry")
@@ -206,15 +208,72 @@ def test_node__that_hides_a_late_objection__is_found(sold: Sold, monkeypatch: An
         market.sender("cheap"), registry_contract(sold), version, sold.dst.address, ETHER
     )
     assert sold.standing(version).closes
-    real = registry.read_events
     kept = ("Proposed", "DstVerified")
 
     def hiding(*args: Any, **named: Any) -> Any:
-        return (event for event in real(*args, **named) if event.name in kept)
+        return (event for event in read_events(*args, **named) if event.name in kept)
 
     monkeypatch.setattr(registry, "read_events", hiding)
     with pytest.raises(GapError, match="leaves out"):
         sold.standing(version)
+
+
+def test_reader__that_goes_on__reads_each_log_once_and_finds_what_a_new_one_finds(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon keeps one for years."""
+    kept: registry.RegistryReader | None = None
+    asked: list[tuple[int, int]] = []
+
+    def counting(web3: Any, addresses: Any, first: int, last: int, **named: Any) -> Any:
+        asked.append((first, last))
+        return read_events(web3, addresses, first, last, **named)
+
+    monkeypatch.setattr(registry, "read_events", counting)
+    sold = Sold(market)
+    contract = registry_contract(sold)
+
+    def look() -> dict[bytes, Any]:
+        nonlocal kept
+        if kept is None:
+            kept = registry.RegistryReader(market.web3, sold.deployment, sold.registry)
+        read = max((last for _, last in asked), default=-1)
+        before = len(asked)
+        found = kept.tallies()
+        assert all(first > read for first, _ in asked[before:])
+        again = len(asked)
+        assert kept.tallies() == found
+        assert len(asked) == again
+        assert registry.tallies(market.web3, sold.deployment, sold.registry) == found
+        del asked[again:]
+        return found
+
+    assert len(look()) == 1
+    first = registry.propose(market.sender("dear"), contract, document(1))
+    assert look()[first].standing is Standing.OPEN
+    registry.object_to(market.sender("fair"), contract, first, sold.dst.address, ETHER)
+    assert 0 < look()[first].against < look()[first].needed
+    sold.pass_time(WINDOW - 100)
+    registry.object_to(market.sender("cheap"), contract, first, sold.dst.address, 20_000 * ETHER)
+    second = registry.propose(market.sender("dear"), contract, document(2))
+    found = look()
+    assert (found[first].standing, found[second].standing) == (Standing.VETOED, Standing.OPEN)
+    sold.pass_time(2 * WINDOW)
+    assert look()[second].standing is Standing.ACCEPTED
+
+
+def test_reader__keeps_nothing_that_the_chain_may_take_back(market: Market) -> None:
+    sold = Sold(market)
+    contract = registry_contract(sold)
+    reader = registry.RegistryReader(market.web3, sold.deployment, sold.registry, final="finalized")
+    taken = RPCEndpoint("evm_snapshot")
+    snapshot = market.web3.provider.make_request(taken, [])["result"]
+    first = registry.propose(market.sender("dear"), contract, document(1))
+    assert first in reader.tallies()
+    market.web3.provider.make_request(RPCEndpoint("evm_revert"), [snapshot])
+    assert first not in reader.tallies()
+    second = registry.propose(market.sender("dear"), contract, document(2))
+    assert set(reader.tallies()) == {sold.genesis, second}
 
 
 def test_document__in_other_bytes__is_not_taken_as_one(
