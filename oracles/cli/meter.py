@@ -58,6 +58,7 @@ def serve(
     from oracles.meter.service import Service, salt
 
     session: Session = context.obj
+    _check_addresses(upstream, listen)
     sender = session.sender()
     mut = _mut(session, auction)
     usage = _open(session, auction, sender.address, log)
@@ -65,8 +66,6 @@ def serve(
         usage.close()
         raise InputError("the log has no price list yet: `qmia meter prices` sets one")
     host, _, port = listen.rpartition(":")
-    if not port.isdecimal():
-        raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8080; not {listen!r}")
     writer = Writer(usage, sender.signer)
     proxy = Proxy(
         upstream, writer, salt(log),
@@ -82,6 +81,33 @@ def serve(
         )  # fmt: skip
     finally:
         usage.close()
+
+
+def _check_addresses(upstream: str, listen: str) -> None:
+    """Refuse addresses at which nobody would get an answer.
+
+    Raises:
+        InputError: one of them is none, or the meter would ask itself.
+    """
+    from urllib.parse import urlsplit
+
+    host, _, port = listen.rpartition(":")
+    if not (port.isdecimal() and int(port) < 1 << 16):
+        raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8080; not {listen!r}")
+    try:
+        parts = urlsplit(upstream)
+        theirs = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        parts, theirs = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or theirs is None:
+        raise InputError(f"--upstream takes an address as http://127.0.0.1:8000; not {upstream!r}")
+    if parts.path.rstrip("/").endswith("/v1") or parts.query or parts.fragment:
+        raise InputError(f"--upstream is the address before `/v1`; not {upstream!r}")
+    here = {"localhost", "127.0.0.1", "::1", host.strip("[]")}
+    if theirs == int(port) and parts.hostname in here:
+        raise InputError(
+            f"--upstream {upstream} is the meter's own address: name the model's server"
+        )
 
 
 def _addresses(texts: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ _LONGEST_TOKEN: Final = 32
 _TEMPLATE: Final = 64
 _SHARE: Final = 10
 #: Fields of a choice, its message or its delta that hold text.
-_TEXTS: Final = ("content", "text", "reasoning", "reasoning_content", "refusal")
+_TEXTS: Final = ("content", "text", "thinking", "reasoning", "reasoning_content", "refusal")
 
 
 class Counter(Protocol):
@@ -204,6 +204,5 @@ def said(answer: Any) -> str:
             continue
         for place in (choice, choice.get("delta"), choice.get("message")):
             if isinstance(place, dict):
-                parts += [text for name in _TEXTS if isinstance(text := place.get(name), str)]
-                parts += _calls(place)
+                _texts(place, parts)
     return "".join(parts)

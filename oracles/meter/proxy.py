@@ -6,12 +6,13 @@ An answer's last byte leaves after its event is on disk. What the client gets:
     404  the price list does not name the model, or the path    no event
          is none of those that are served
     413  the request is too large                               no event
-    502  the server is down, or answers what is no answer       no event
+    502  the server is down, or answers what is no answer,      no event
+         before anything left
     503  the log cannot be written                              no event, and no answer
     4xx, 5xx of the server itself                               handed on, no event
     200  the answer, with a receipt                             one event
 
-A stream that ends early, by the client's will or the server's fault, is an event over what left.
+An answer that ends early, by the client's will or the server's fault, is an event over what left.
 The receipt of a stream comes as a comment before its end, since headers leave before the count.
 """
 
@@ -23,6 +24,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -36,7 +38,7 @@ from oracles.meter.events import Prices, Usage, customer_hash
 from oracles.meter.witness import COSIGNED, Checkpoint, Cosigned, offer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -55,14 +57,19 @@ METERED: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embe
 RECEIPT: Final = "x-qmia-receipt"
 _LARGEST_REQUEST: Final = 16 << 20
 _LARGEST_ANSWER: Final = 64 << 20
+#: Letters of a request that are not counted between others.
+_LONG: Final = 1 << 16
 _LONGEST_EVENT: Final = 1 << 20
 _LONGEST_LINE: Final = 1000
 #: Seconds that the server may be silent, and that a client may leave what was sent unread.
 _SILENCE: Final = 600.0
 _UNREAD: Final = 120.0
+#: Seconds that an idle connection to the server is used again: shorter than servers keep theirs, or
+#: a request would meet one that is being closed.
+_IDLE: Final = 2.0
 #: Headers that belong to one connection (RFC 9110, section 7.6.1), or that change on the way.
 _OF_A_HOP: Final = re.compile(
-    "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
+    "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect"
     "|host|content-length|content-encoding|accept-encoding"
     # A receipt is the meter's word alone.
     "|x-qmia-.*",
@@ -255,6 +262,8 @@ class _Ask:
     passed: Passed = field(init=False)
     #: Whether a choice of a stream said why it ends.
     finished: bool = False
+    #: Whether it is being written down.
+    counted: bool = False
 
     def __post_init__(self) -> None:
         self.passed = Passed(asked(self.body))
@@ -284,9 +293,16 @@ class Proxy:
     ) -> None:
         self._writer, self._salt, self._count = writer, salt, count
         self._witnesses = frozenset(witnesses)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        timeout = httpx.Timeout(_SILENCE, connect=10)
-        self._client = client or httpx.AsyncClient(limits=limits, timeout=timeout)
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=100, keepalive_expiry=_IDLE
+        )
+        # Requests go to this address and to no proxy that some variable names, and what the server
+        # sets for one customer (a cookie) is never sent for another.
+        self._client = client or httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(limits=limits),
+            timeout=httpx.Timeout(_SILENCE, connect=10),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
         self._upstream = upstream.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -331,7 +347,7 @@ class Proxy:
         path = request.url.path
         if path.startswith("/qmia/"):
             return await self._witness(request, path, body)
-        headers = _headers(request.headers)
+        headers = _headers(request.headers.raw)
         if request.method in ("GET", "HEAD") and _FREE.fullmatch(path):
             return await self._plain(request, path, headers, body)
         if path not in METERED:
@@ -348,18 +364,40 @@ class Proxy:
             raise InputError("the request is nested too deeply") from error
         upstream = self._client.build_request(
             "POST", self._upstream + path, content=content,
-            headers={**headers, "content-type": "application/json"},
+            headers=[*_without(headers, b"content-type"), (b"content-type", b"application/json")],
         )  # fmt: skip
+        # Whatever comes of it, a client that leaves meanwhile is noticed.
+        asking = asyncio.create_task(self._ask(ask, upstream))
+        gone = asyncio.create_task(_gone(request.receive))
+        try:
+            await asyncio.wait({asking, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done() and not ask.counted:
+                asking.cancel()
+                await asyncio.wait({asking})
+                # The server has read the question; of an answer nothing left.
+                await asyncio.shield(self.write(ask, complete=False))
+                raise ClientDisconnect
+            return await asking
+        finally:
+            gone.cancel()
+            if not ask.counted:
+                asking.cancel()
+            await asyncio.gather(gone, return_exceptions=True)
+
+    async def _ask(self, ask: _Ask, upstream: httpx.Request) -> Response:
         reply = await self._client.send(upstream, stream=True)
         if reply.status_code != 200:
             try:
                 refusal = await _read(reply)
             finally:
                 await reply.aclose()
-            return Response(refusal, reply.status_code, _headers(reply.headers))
+            if reply.status_code < 400:
+                # Nothing but 200 is an answer, and a redirection would lead past the meter.
+                return _problem(502, f"the model's server answers with status {reply.status_code}")
+            return _answer(refusal, reply)
         # A server that does not stream answers at once, whatever was asked for.
         if ask.stream and not reply.headers.get("content-type", "").startswith("application/json"):
-            return _Stream(self, ask, reply)
+            return await _Stream.begun(self, ask, reply)
         return await self._whole(ask, reply)
 
     async def _witness(self, request: Request, path: str, body: bytes) -> Response:
@@ -376,16 +414,14 @@ class Proxy:
                 return JSONResponse({"kept": True})
         return _problem(404, f"{path} is not served here")
 
-    async def _plain(
-        self, request: Request, path: str, headers: dict[str, str], body: bytes
-    ) -> Response:
+    async def _plain(self, request: Request, path: str, headers: _Headers, body: bytes) -> Response:
         """What is not paid for is handed on."""
         query = f"?{request.url.query}" if request.url.query else ""
         async with self._client.stream(
             request.method, self._upstream + path + query, content=body, headers=headers
         ) as reply:
             content = await _read(reply)
-        return Response(content, reply.status_code, _headers(reply.headers))
+        return _answer(content, reply)
 
     def _asked(self, request: Request, body: bytes) -> _Ask:
         try:
@@ -404,7 +440,11 @@ class Proxy:
             content["stream_options"] = {
                 **(options if isinstance(options, dict) else {}), "include_usage": True
             }  # fmt: skip
-        customer = customer_hash(self._salt, request.headers.get("authorization", ""))
+        keys = request.headers.getlist("authorization")
+        if len(keys) > 1:
+            # Else one customer could be written down, and another one be served.
+            raise InputError("the request has more than one `authorization`")
+        customer = customer_hash(self._salt, "".join(keys))
         try:
             return _Ask(content["model"], customer, bool(stream), content, wants_usage)
         except RecursionError as error:
@@ -416,17 +456,17 @@ class Proxy:
             answer = json.loads(content)
             if not isinstance(answer, dict):
                 raise ValueError("no object")
+            if _is_error(answer):
+                return _answer(content, reply, 502)
+            ask.passed.said.append(said(answer))
         except (ValueError, RecursionError):
             return _problem(502, "the model's server answers what is no JSON object")
         finally:
             await reply.aclose()
-        ask.passed.said.append(said(answer))
         ask.passed.usage = answer.get("usage")
         receipt = await self.write(ask, complete=True)
-        headers = _headers(reply.headers)
-        if receipt is not None:
-            headers[RECEIPT] = receipt.encode()
-        return Response(content, 200, headers)
+        more = [] if receipt is None else [(RECEIPT.encode(), receipt.encode().encode())]
+        return _answer(content, reply, more=more)
 
     def note(self, ask: _Ask, data: bytes) -> tuple[str, bool]:
         """Text of a piece of a stream, and whether the client did not ask for the piece.
@@ -438,10 +478,15 @@ class Proxy:
             return "", False
         try:
             answer = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            if not isinstance(answer, dict):
+                raise ValueError("a piece of the stream is no object")
+            text = said(answer)
+        except json.JSONDecodeError as error:
             raise ValueError("a piece of the stream is not JSON") from error
-        if not isinstance(answer, dict):
-            raise ValueError("a piece of the stream is no object")
+        except RecursionError as error:
+            raise ValueError("a piece of the stream is nested too deeply") from error
+        if _is_error(answer):
+            raise ValueError(f"it says {json.dumps(answer['error'])[:_LONGEST_LINE]}")
         choices = answer.get("choices")
         if isinstance(choices, list):
             ask.finished |= any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
@@ -449,14 +494,19 @@ class Proxy:
             ask.passed.usage = answer["usage"]
             if not choices and not ask.wants_usage:
                 return "", True
-        return said(answer), False
+        return text, False
 
     async def write(self, ask: _Ask, *, complete: bool) -> Receipt | None:
         """Write down what left; returns when it is on disk."""
         if not complete:
             # The server's word, if there was one before the end, is not about what left.
             ask.passed.usage = None
-        tokens_in, tokens_out, basis = ask.passed.tokens(self._count)
+        ask.counted = True
+        if self._count is None or len(ask.passed.asked.whole) < _LONG:
+            tokens_in, tokens_out, basis = ask.passed.tokens(self._count)
+        else:
+            # A tokenizer takes a second for some megabytes, in which others go on.
+            tokens_in, tokens_out, basis = await asyncio.to_thread(ask.passed.tokens, self._count)
         return await self._writer.count(
             Usage(ask.model, ask.customer, tokens_in, tokens_out, basis, complete)
         )
@@ -465,24 +515,52 @@ class Proxy:
 class _Stream(Response):
     """A stream on its way: what left is counted, whoever ends it."""
 
-    def __init__(self, proxy: Proxy, ask: _Ask, reply: httpx.Response) -> None:
-        self._proxy, self._ask, self._reply = proxy, ask, reply
+    def __init__(
+        self, proxy: Proxy, ask: _Ask, reply: httpx.Response, pieces: AsyncIterator[bytes]
+    ) -> None:
+        self._proxy, self._ask, self._reply, self._pieces = proxy, ask, reply, pieces
+        self._first = b""
+
+    @classmethod
+    async def begun(cls, proxy: Proxy, ask: _Ask, reply: httpx.Response) -> Response:
+        """A stream whose first piece is there, or a refusal where the server has none."""
+        made = cls(proxy, ask, reply, _pieces(reply))
+        try:
+            made._first = await anext(made._pieces)
+            if made._first != _DONE:
+                # What is wrong with it is said by a status while there is still one to give.
+                proxy.note(_Ask(ask.model, "", False, {}, False), made._first)
+        except (httpx.HTTPError, ValueError, StopAsyncIteration) as error:
+            await reply.aclose()
+            why = str(error) or "it streams nothing"
+            return _problem(502, f"the model's server does not answer: {why}")
+        except BaseException:
+            await reply.aclose()
+            raise
+        return made
+
+    async def _data(self) -> AsyncIterator[bytes]:
+        yield self._first
+        async for data in self._pieces:
+            yield data
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send what comes, count what left, and write it down before the end leaves."""
         del scope
         gone = asyncio.create_task(_gone(receive))
-        whole, trouble = False, ""
+        whole, trouble, size = False, "", 0
         try:
             head = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
             await send({"type": "http.response.start", "status": 200, "headers": head})
-            async for piece in _pieces(self._reply):
-                data = _data(piece)
+            async for data in self._data():
                 if data == _DONE:
                     whole = True
                     break
                 text, hidden = self._proxy.note(self._ask, data)
-                if not hidden and not await _sent(send, piece, gone):
+                size += len(data)
+                if size > _LARGEST_ANSWER:
+                    raise ValueError("it does not end")
+                if not hidden and not await _sent(send, _piece(data), gone):
                     break
                 self._ask.passed.said.append(text)
             else:
@@ -539,13 +617,21 @@ async def _sent(send: Send, piece: bytes, gone: asyncio.Task[None]) -> bool:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The request's body; None if it is too large."""
+    """The request's body; None if it is too large.
+
+    Raises:
+        InputError: it does not come.
+    """
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > _LARGEST_REQUEST:
-            return None
-        parts.append(part)
+    try:
+        async with asyncio.timeout(_SILENCE):
+            async for part in request.stream():
+                size += len(part)
+                if size > _LARGEST_REQUEST:
+                    return None
+                parts.append(part)
+    except TimeoutError as error:
+        raise InputError(f"the request is not there after {_SILENCE:.0f} seconds") from error
     return b"".join(parts)
 
 
@@ -565,35 +651,89 @@ async def _read(reply: httpx.Response) -> bytes:
 
 
 async def _pieces(reply: httpx.Response) -> AsyncIterator[bytes]:
-    """Events of a stream (WHATWG, server-sent events), each with its empty line.
+    """What the events of a stream say (WHATWG, server-sent events); empty for a sign of life.
+
+    Lines that hold no data are left out: what leaves is what is counted, and a comment that looks
+    like a receipt is none.
 
     Raises:
         ValueError: one is too long, or the stream ends within one.
     """
-    held = b""
-    async for part in reply.aiter_bytes():
-        held = (held + part).replace(b"\r\n", b"\n")
-        while (end := held.find(b"\n\n")) >= 0:
-            yield held[: end + 2]
-            held = held[end + 2 :]
-        if len(held) > _LONGEST_EVENT:
-            raise ValueError("a piece of the stream is too long")
-    if held.strip():
+    data: list[bytes] = []
+    size, blank = 0, True
+    async for line in _lines(reply):
+        blank = not line
+        if line.startswith(b"data:"):
+            data.append(line[5:].removeprefix(b" "))
+            size += len(line)
+            if size > _LONGEST_EVENT:
+                raise ValueError("a piece of the stream is too long")
+        elif blank:
+            yield b"\n".join(data).strip()
+            data, size = [], 0
+    if data or not blank:
         raise ValueError("the stream ends within a piece")
 
 
-def _data(piece: bytes) -> bytes:
-    """What the `data:` lines of an event say."""
-    lines = (line for line in piece.split(b"\n") if line.startswith(b"data:"))
-    return b"\n".join(line[5:].removeprefix(b" ") for line in lines).strip()
+async def _lines(reply: httpx.Response) -> AsyncIterator[bytes]:
+    """Lines of a stream, which end in a line feed, a carriage return, or both.
+
+    Raises:
+        ValueError: one is too long.
+    """
+    held, returned = bytearray(), False
+    async for part in reply.aiter_bytes():
+        if returned and part.startswith(b"\n"):
+            part = part[1:]
+        elif not part:
+            continue
+        returned = part.endswith(b"\r") if part else False
+        first, *rest = part.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        held += first
+        for line in rest:
+            yield bytes(held)
+            held = bytearray(line)
+        if len(held) > _LONGEST_EVENT:
+            raise ValueError("a piece of the stream is too long")
+    if held:
+        yield bytes(held)
+
+
+def _piece(data: bytes) -> bytes:
+    """An event that says something, or a comment as a sign of life."""
+    if not data:
+        return b":\n\n"
+    return b"".join(b"data: " + line + b"\n" for line in data.split(b"\n")) + b"\n"
 
 
 def _event(value: Any) -> bytes:
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
+    return _piece(json.dumps(value).encode())
 
 
-def _headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if not _OF_A_HOP.fullmatch(name)}
+def _is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether a server that said 200 reports an error in the place of an answer."""
+    return bool(answer.get("error")) and not (answer.get("choices") or answer.get("data"))
+
+
+#: Names and values as they came: a name may occur twice, and a value be in any letters.
+_Headers = list[tuple[bytes, bytes]]
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> _Headers:
+    return [pair for pair in raw if not _OF_A_HOP.fullmatch(pair[0].decode("latin-1"))]
+
+
+def _without(headers: _Headers, name: bytes) -> _Headers:
+    return [pair for pair in headers if pair[0].lower() != name]
+
+
+def _answer(
+    content: bytes, reply: httpx.Response, status: int | None = None, more: _Headers | None = None
+) -> Response:
+    """What the server answered, to be handed on."""
+    response = Response(content, status or reply.status_code)
+    response.raw_headers += [(n.lower(), v) for n, v in _headers(reply.headers.raw)] + (more or [])
+    return response
 
 
 def _problem(status: int, message: str) -> Response:

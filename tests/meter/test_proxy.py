@@ -65,6 +65,9 @@ class Upstream:
         self.pieces: list[bytes] | None = None
         self.pause = 0.0
         self.asked: list[dict[str, Any]] = []
+        self.heads: list[list[tuple[bytes, bytes]]] = []
+        self.more: list[tuple[bytes, bytes]] = []
+        self.kind = b"text/event-stream"
         self.cut = False
         self.streams = True
         self.packed = False
@@ -91,15 +94,17 @@ class Upstream:
                 break
         asked = json.loads(body) if body else {}
         self.asked.append(asked)
+        self.heads.append(scope["headers"])
         stream = bool(asked.get("stream")) and self.status == 200 and self.streams
-        kind = b"text/event-stream" if stream else b"application/json"
-        head = [(b"content-type", kind), (b"x-served-by", b"tiny")]
+        kind = self.kind if stream else b"application/json"
+        head = [(b"content-type", kind), (b"x-served-by", b"tiny"), *self.more]
         if self.packed:
             head.append((b"content-encoding", b"gzip"))
         await send({"type": "http.response.start", "status": self.status, "headers": head})
         if not stream:
             answer = {"choices": [{"message": {"content": "".join(WORDS)}}], "usage": self.usage}
             content = json.dumps(answer).encode() if self.whole is None else self.whole
+            await asyncio.sleep(self.pause)
             await send({"type": "http.response.body", "body": content})
             return
         for piece in self._stream():
@@ -303,6 +308,7 @@ def test_answer__that_unpacks_to_more_than_anybody_reads__is_no_event(world: Wor
         *((b'{"model": "tiny", "prompt": ' + b"[" * n + b"]" * n + b"}", 400) for n in _DEEP),
         (b" " * ((16 << 20) + 1), 413),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_request__that_is_rubbish__is_refused_and_is_no_event(
     world: World, content: bytes, status: int
