@@ -24,6 +24,8 @@ _LONGEST_TOKEN: Final = 32
 #: Tokens that templates add, which are in no text that passes here.
 _TEMPLATE: Final = 64
 _SHARE: Final = 10
+#: Tokens by which a short text may be cut otherwise than by our tokenizer.
+_OTHERWISE: Final = 4
 #: Fields of a choice, its message or its delta that hold text.
 _TEXTS: Final = ("content", "text", "thinking", "reasoning", "reasoning_content", "refusal")
 
@@ -103,12 +105,11 @@ class Passed:
         if theirs is None:
             return (*ours, "counted")
         if count is None:
-            least = len(question.encode()) // _LONGEST_TOKEN + asked.ids
+            least = _fewest(question) + asked.ids
             most = max(len(_whole(asked.whole).encode()), len(question.encode())) + _TEMPLATE
-            size = len(answer.encode())
             possible = (
                 least <= theirs[0] <= most
-                and size // _LONGEST_TOKEN <= theirs[1] <= size + _TEMPLATE
+                and _fewest(answer) <= theirs[1] <= len(answer.encode()) + _TEMPLATE
             )
         else:
             possible = _near(theirs[1], ours[1]) and (
@@ -124,7 +125,14 @@ def _most(tokens: int) -> int:
 
 
 def _near(theirs: int, ours: int) -> bool:
-    return abs(theirs - ours) <= ours // _SHARE + _TEMPLATE
+    # Templates only add. A text may be cut into tokens in more than one way, but never into none.
+    least = max(min(ours, 1), ours - ours // _SHARE - _OTHERWISE)
+    return least <= theirs <= ours + ours // _SHARE + _TEMPLATE
+
+
+def _fewest(text: str) -> int:
+    """Tokens that a text has at least, whatever the tokenizer."""
+    return -(-len(text.encode()) // _LONGEST_TOKEN)
 
 
 def _whole(text: str) -> str:

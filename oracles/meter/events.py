@@ -9,9 +9,12 @@ salted hash.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import rfc8785
@@ -193,16 +196,19 @@ class Event:
 
     def encode(self) -> bytes:
         """Canonical JSON (RFC 8785), without a line end."""
-        return rfc8785.dumps(
-            {
-                "specversion": "1.0",
-                "id": str(self.sequence),
-                "source": self.source,
-                "type": _PREFIX + self.kind,
-                "time": _moment(self.time),
-                "data": dict(self.data),
-            }
-        )
+        value: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": str(self.sequence),
+            "source": self.source,
+            "type": _PREFIX + self.kind,
+            "time": _moment(self.time),
+            "data": dict(self.data),
+        }
+        if all(map(_plain, self.data.items())):
+            # Of such values the standard library writes the same bytes, five times as fast.
+            with contextlib.suppress(UnicodeEncodeError):
+                return _ENCODER.encode(value).encode()
+        return rfc8785.dumps(value)
 
     @classmethod
     def decode(cls, line: bytes) -> Event:
@@ -248,16 +254,32 @@ def period_revenue(carried: int, amounts: int) -> tuple[int, int]:
     return whole, total - whole * MICRO
 
 
-def _moment(milliseconds: int) -> str:
-    from datetime import UTC, datetime
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True
+)
+#: From here on a number in JSON is not exact for everybody.
+_INEXACT: Final = 1 << 53
 
+
+def _plain(item: tuple[str, Any]) -> bool:
+    """Whether a name is ASCII and its value text, a truth value, or an exact integer."""
+    name, value = item
+    kind = type(value)
+    exact = kind is str or kind is bool or (kind is int and -_INEXACT < value < _INEXACT)
+    return exact and type(name) is str and name.isascii()
+
+
+def _moment(milliseconds: int) -> str:
     whole, rest = divmod(milliseconds, 1000)
-    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:03}Z"
+    return f"{_second(whole)}.{rest:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _milliseconds(moment: str) -> int:
-    from datetime import datetime
-
     found = datetime.fromisoformat(moment)
     if found.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")

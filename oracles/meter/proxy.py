@@ -571,8 +571,12 @@ class _Stream(Response):
             trouble = str(error) or type(error).__name__
         finally:
             await self._reply.aclose()
-            # Shielded: what left is written down even if the program is being stopped.
-            writing = asyncio.create_task(self._proxy.write(self._ask, complete=whole))
+            # Shielded: what left is written down even if the program is being stopped. Where the
+            # server failed before it said anything, nothing is paid, the question neither.
+            nothing = bool(trouble) and not any(self._ask.passed.said)
+            writing = asyncio.create_task(
+                _no_receipt() if nothing else self._proxy.write(self._ask, complete=whole)
+            )
             try:
                 end = await asyncio.shield(_ended(writing, whole=whole, trouble=trouble))
             finally:
@@ -583,6 +587,10 @@ class _Stream(Response):
             await asyncio.wait_for(
                 send({"type": "http.response.body", "body": end, "more_body": False}), _UNREAD
             )
+
+
+async def _no_receipt() -> None:
+    """Stands for writing where there is nothing to write."""
 
 
 async def _ended(writing: asyncio.Task[Receipt | None], *, whole: bool, trouble: str) -> bytes:

@@ -106,3 +106,13 @@ def test_rubbish__in_the_place_of_tools__is_no_text(rubbish):
     for place in ("tool_calls", "function_call"):
         assert said({"choices": [{"delta": {place: rubbish}}]}) == ""
         assert asked({"messages": [{"role": "user", "content": "a", place: rubbish}]}).text == "a"
+
+
+@pytest.mark.parametrize("count", [words, None])
+def test_nothing__that_a_server_says_of_some_text__is_not_believed(count):
+    """Servers that forget to count say 0; short answers would be free."""
+    for word in (usage(0, 0), usage(1, 0), usage(0, 1)):
+        found = tokens(chat("a question"), [answer("an answer")], word, count)
+        assert min(found[:2]) > 0
+        assert found[2] == "counted"
+    assert tokens(chat("a question"), [answer("")], usage(2, 0), count) == (2, 0, "usage")

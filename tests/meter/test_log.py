@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -271,6 +272,27 @@ def test_roots__of_two_times__are_consistent(log: UsageLog) -> None:
         for size, root in roots:
             if old <= size:
                 assert consistent(old, old_root, size, root, log.consistency(old, size))
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.text() | st.booleans() | st.integers(-(1 << 53) + 1, (1 << 53) - 1) | st.none()
+        | st.lists(st.text()) | st.dictionaries(st.text(), st.text()),
+        max_size=6,
+    )
+)  # fmt: skip
+def test_events__of_any_data__are_canonical(data: dict[str, Any]) -> None:
+    """Most are written by the standard library, which is not canonical for everything."""
+    line = Event(7, ORIGIN, 1_700_000_000_123, "usage", data).encode()
+    assert line == rfc8785.dumps(json.loads(line))
+    assert json.loads(line)["data"] == data
+
+
+@pytest.mark.parametrize("value", [1 << 53, -(1 << 53), "\ud800", float("nan"), {1}])
+def test_events__of_data_without_a_canonical_form__are_refused(value: Any) -> None:
+    with pytest.raises((ValueError, rfc8785.CanonicalizationError)):
+        Event(7, ORIGIN, 1_700_000_000_123, "usage", {"a": value}).encode()
 
 
 def test_events__not_canonical_or_of_another_kind__are_refused() -> None:

@@ -242,6 +242,8 @@ def test_stream__that_the_server_breaks__is_an_event_over_what_left(world: World
         {"prompt_tokens": 10**9, "completion_tokens": 4},
         {"prompt_tokens": 3, "completion_tokens": 10**9},
         {"prompt_tokens": 3.5, "completion_tokens": 4},
+        {"prompt_tokens": 3, "completion_tokens": 0},
+        {"prompt_tokens": 0, "completion_tokens": 4},
         {"prompt_tokens": True, "completion_tokens": 4},
     ],
 )
