@@ -1,8 +1,9 @@
-"""What metering costs: `python -m benchmarks.meter [--entries 1000000] [--json]`.
+"""What metering costs: `python -m benchmarks.meter [--entries 1000000] [--memory] [--json]`.
 
 Beside a bare proxy in the same run: the same servers and libraries (uvicorn, httpx) and the same
 model's server behind, without counting, log or receipt. Then the log alone, and what opening and
-auditing a log of `--entries` entries takes, each in a process of its own.
+auditing a log of `--entries` entries takes, each in a process of its own. With `--memory` the long
+log alone, and the memory of the program that writes, opens and audits it as the log grows.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from oracles.meter.log import Entries, UsageLog
 from oracles.meter.proxy import Proxy, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ORIGIN = "qmia:31337/0x1111111111111111111111111111111111111111/" + "0x" + "22" * 20
 PRICES = Prices({"tiny": (150_000, 600_000)})
@@ -239,7 +240,19 @@ def writing(folder: Path) -> dict[str, Any]:
     return found
 
 
-def fill(folder: Path, entries: int, periods: int) -> list[Posted]:
+def resident() -> int:
+    """Memory of this process now, in MiB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20
+
+
+def memory(what: str, entries: int) -> None:
+    """Print one row."""
+    sys.stdout.write(f"| {what} | {entries:,} | {resident()} |\n")
+    sys.stdout.flush()
+
+
+def fill(folder: Path, entries: int, periods: int, *, watched: bool = False) -> list[Posted]:
     """A log of many entries in some periods, and the periods as the chain would have them."""
     log = UsageLog(folder, ORIGIN)
     if log.prices is None:
@@ -250,6 +263,8 @@ def fill(folder: Path, entries: int, periods: int) -> list[Posted]:
         log.append(data)  # type: ignore[arg-type]
         if log.size // every > len(log.periods):
             log.close_period()
+            if watched:
+                memory("written", log.size)
             note(f"{log.size:,} of {entries:,} entries written")
     found = [
         Posted(
@@ -268,6 +283,37 @@ def _opened(folder: Path, _posted: list[Posted]) -> int:
     log.root()
     log.close()
     return size
+
+
+class Watched:
+    """Entries of a log; memory is printed as they are gone through.
+
+    Args:
+        folder: of the log.
+        every: so many entries.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self._entries, self._every = Entries(folder), every
+
+    def __iter__(self) -> Iterator[bytes]:
+        """From the first one on, undecoded."""
+        for place, line in enumerate(self._entries, 1):
+            yield line
+            if place % self._every == 0:
+                memory("audited", place)
+
+
+def grown(folder: Path, entries: int) -> None:
+    """Memory as a log grows: while it is written, opened, and audited (in two passes)."""
+    sys.stdout.write("| log | entries | resident MiB |\n|---|--:|--:|\n")
+    posted = fill(folder, entries, 10, watched=True)
+    memory("opened", _opened(folder, posted))
+    accrued = sum(each.accrued for each in posted)
+    lines = Watched(folder, entries // 10)
+    report = check_usage(lines, ORIGIN, "", posted, accrued=accrued)
+    if report.differences:
+        raise SystemExit(f"the audit found {report.differences[0]}")
 
 
 def _audited(folder: Path, posted: list[Posted]) -> int:
@@ -313,11 +359,15 @@ def main() -> None:
     """Run, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000, help="of the long log")
+    parser.add_argument("--memory", action="store_true", help="only the memory of a log that grows")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; a new one by default")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="qmia-meter-", dir=options.folder))
     try:
+        if options.memory:
+            grown(folder / "grown", options.entries)
+            return
         answer = {**proxies(folder), **writing(folder), **large(folder, options.entries)}
     finally:
         shutil.rmtree(folder)
