@@ -180,7 +180,9 @@ def _compile_cached(version: str, standard_input: Json, *, strict: bool = True) 
             output: Json = record["output"]
             return output
     output = _compile(version, standard_input, strict=strict)
-    own = {name: _sha(name) for name in output["sources"] if not name.startswith("node_modules/")}
+    # What was given is part of the key; what was imported is not.
+    imported = output["sources"].keys() - standard_input["sources"].keys()
+    own = {name: _sha(name) for name in imported if not name.startswith("node_modules/")}
     cached.parent.mkdir(parents=True, exist_ok=True)
     # Renamed into place: another process may read at the same time.
     partial = cached.with_suffix(f".{os.getpid()}")

@@ -68,7 +68,7 @@ from oracles.mechanism import certify, paper
 from scripts import demo_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from web3 import Web3
 
@@ -724,25 +724,19 @@ def beside(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def tool(
-    command: Sequence[str],
-    *,
-    allowed: tuple[int, ...] = (0,),
-    environment: Mapping[str, str] | None = None,
-) -> str:
+def tool(command: Sequence[str], *, allowed: tuple[int, ...] = (0,)) -> str:
     """Run a command to its end and return what it printed.
 
     Args:
         command: its first word is installed beside this interpreter.
         allowed: exit codes.
-        environment: more variables.
 
     Raises:
         QmiaError: it failed.
     """
     words = [beside(command[0]), *command[1:]]
     bin_folder = str(ROOT / "node_modules" / ".bin")
-    own = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", **(environment or {})}
+    own = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **own}
     )

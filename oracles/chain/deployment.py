@@ -22,6 +22,7 @@ from eth_utils.crypto import keccak
 from oracles.chain import artifacts, rpc
 from oracles.chain.auction import AuctionContract
 from oracles.chain.exchange import ExchangeContract
+from oracles.chain.gate import VERIFIERS
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
 from oracles.chain.usage import UsageLogContract
@@ -29,7 +30,7 @@ from oracles.errors import ChainError, ConfigError, NodeError
 from oracles.files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from eth_typing import BlockNumber, ChecksumAddress
@@ -280,6 +281,38 @@ def deploy_registry(sender: Sender, deployment: Deployment, rules: RegistryRules
     salt = bytes.fromhex(deployment.salt.removeprefix("0x")) or SALT
     made, _ = _deploy(sender, salt, "MetricRegistry", *arguments)
     return replace(deployment, contracts=deployment.contracts | {"MetricRegistry": made})
+
+
+def deploy_gate(
+    sender: Sender, deployment: Deployment, verifiers: Mapping[int, bytes]
+) -> Deployment:
+    """Deploy a ThresholdGate beside a deployment, or find it where it is.
+
+    Args:
+        sender: pays; the gate has no owner.
+        deployment: whose file names the gate.
+        verifiers: creation code of what `bb` generates, by the most pages that it is for. Where one
+            is left out, the gate takes no proof of data sets of that size.
+
+    Returns:
+        The deployment with the gate in the place of any that it named before.
+
+    Raises:
+        ChainError: the node refuses.
+    """
+    _need_proxy(sender)
+    salt = bytes.fromhex(deployment.salt.removeprefix("0x")) or SALT
+    addresses = []
+    for pages in VERIFIERS.values():
+        code, address = verifiers.get(pages), to_checksum_address(bytes(20))
+        if code is not None:
+            address = address_of(code, salt)
+            if not rpc.code(sender.web3, address):
+                what = f"deploying the verifier for {pages} pages"
+                _send(sender, PROXY, salt + code, what)
+        addresses.append(address)
+    made, _ = _deploy(sender, salt, "ThresholdGate", *addresses)
+    return replace(deployment, contracts=deployment.contracts | {"ThresholdGate": made})
 
 
 def made(web3: Web3, deployment: Deployment) -> dict[str, Deployed]:

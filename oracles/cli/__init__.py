@@ -29,6 +29,7 @@ ROLES: dict[str, str] = {
     "operator": "Run the scoring daemon of a bonded operator.",
     "audit": "Recompute an auction from its logs.",
     "metric": "Decide on the metric: propose a version, object to one, see where they stand.",
+    "gate": "Have proofs of thresholds checked on chain, and ask for them there.",
     "quality": "Score q: cleanliness, diversity, novelty, metadata.",
     "impact": "Estimate φ̂: what a data set is worth to the model.",
     "study": "Measure on your own texts what this auction buys, against other rules.",

@@ -43,7 +43,7 @@ from oracles.files import write_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from oracles.proof import Facts, Thresholds, Tree
+    from oracles.proof import Facts, Proof, Thresholds, Tree
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -108,14 +108,42 @@ def _write(path: Path, content: bytes) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _read_manifest(archive: Path, manifest: Path | None) -> Manifest:
-    path = manifest or _beside(archive, ".json")
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a file.
+
+    Raises:
+        InputError: it cannot be read, or is too large for one.
+        IntegrityError: it is none.
+    """
+    return Manifest.decode(_content(path, MAX_BYTES, "manifest"))
+
+
+def read_proof(path: Path) -> Proof:
+    """The proof of thresholds in a file; whether it holds is another question.
+
+    Raises:
+        InputError: it cannot be read, or is too large for one.
+        IntegrityError: it is none.
+    """
+    from oracles.proof import Proof
+    from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
+
+    return Proof.decode(_content(path, PROOF_BYTES, "proof"))
+
+
+def _content(path: Path, limit: int, what: str) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is no manifest: it is larger than {MAX_BYTES} bytes")
-        return Manifest.decode(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
-        raise InputError(f"cannot read the manifest {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read the {what} {path}: {error.strerror or error}") from error
+    if len(data) > limit:
+        raise InputError(f"{path} is no {what}: it is larger than {limit} bytes")
+    return data
+
+
+def _read_manifest(archive: Path, manifest: Path | None) -> Manifest:
+    return read_manifest(manifest or _beside(archive, ".json"))
 
 
 def _beside(archive: Path, suffix: str) -> Path:
@@ -352,19 +380,13 @@ def check_proof_(
     json: JsonOption = False,
 ) -> None:
     """Check a proof, without any key of the data (exit code 1: it does not hold)."""
-    from oracles.proof import Proof, check_proof
-    from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
+    from oracles.proof import check_proof
 
     asked = thresholds_of(min_tokens, min_clean, min_metadata, max_duplicates)
-    found = _read_manifest(manifest, manifest)
-    try:
-        with path.open("rb") as file:
-            data = file.read(PROOF_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    found = read_manifest(manifest)
     problem, claimed = "", {}
     try:
-        proof = Proof.decode(data)
+        proof = read_proof(path)
         claimed = asdict(proof.claim.thresholds)
         check_proof(proof, found.contents.facts, found.contents.pages, asked)
     except IntegrityError as error:

@@ -73,11 +73,12 @@ def is_ignition() -> bool:
         return False
 
 
-def bb(command: str, **paths: Path) -> subprocess.CompletedProcess[str]:
+def bb(command: str, *options: str, **paths: Path) -> subprocess.CompletedProcess[str]:
     """Run a command of `bb` to its end, for proofs that Ethereum can check.
 
     Args:
         command: such as `prove`.
+        options: that take no value.
         paths: files by the letter of their option.
 
     Raises:
@@ -86,7 +87,7 @@ def bb(command: str, **paths: Path) -> subprocess.CompletedProcess[str]:
     points = setup_folder()
     points.mkdir(parents=True, exist_ok=True)
     files = [part for letter, path in paths.items() for part in (f"-{letter}", str(path))]
-    return _run([str(program(folder())), command, *files, "-c", str(points), "-t", "evm"])
+    return _run([str(program(folder())), command, *options, *files, "-c", str(points), "-t", "evm"])
 
 
 def node(script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,10 @@
 """Facts of pages: counted alike by everybody, and false ones found by the sample."""
 
+from __future__ import annotations
+
 import random
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,12 +19,15 @@ from oracles.quality import page_facts
 from tests.js.test_formats import facts as contents_of
 from tests.js.test_formats import node
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 KEY = bytes(range(32))
 SOME = Facts(tokens=900, letters=6000, lost=300, filled=4, expected=5, repeated=40, runs=5000)
 TEXT = "The nurse wrote down what the patient said about the night, and when the fever began. "
 
 
-def documents(count=60):
+def documents(count: int = 60) -> Iterator[Document]:
     rng = random.Random(5)
     words = TEXT.split()
     for number in range(count):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,61 +13,45 @@ from eth_utils.crypto import keccak
 
 from oracles.chain import artifacts
 from oracles.chain.client import Sender, receipt_event
+from oracles.chain.deployment import Deployment, deploy_gate
 from oracles.chain.typed_events import ThresholdsProved
-from oracles.dataset import Binding, Manifest
+from oracles.dataset import Binding, EncryptionKey, Manifest
 from oracles.dataset.manifest import Contents
-from oracles.errors import ChainError
-from oracles.proof import tools
-from scripts.build import compile_sources
+from oracles.errors import ChainError, ConfigError, IntegrityError
+from oracles.market.buyer import Buyer
+from oracles.market.gate import gate_of, post_proof
+from oracles.proof import Thresholds, Tree
+from oracles.quality import page_facts
+from scripts.gate import verifier_code, verifier_source
+from tests.cli.test_market_commands import Shell
+from tests.proof.test_facts import documents
 from tests.proof.test_proofs import EXACT, PAGES, needs_tools, proof, toy
 from tests.support import crs
-from tests.support.market import ETHER, signer
+from tests.support.market import ETHER, UNIT, Market, signer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from oracles.proof import Proof, Thresholds
+    from oracles.proof import Proof
     from tests.support.anvil import Anvil
 
 __all__ = ["proof", "toy"]
 ROOT, SIZE = b"\3" * 32, len(PAGES) * 16_384
-NOBODY = "0x" + "00" * 20
 
 
-def generated(folder: Path) -> dict[str, Any]:
-    """ABI and code of the verifier of the smallest circuit, for the toy set-up."""
-    source = folder / "Verifier.sol"
-    command = [tools.program(tools.folder()), "write_solidity_verifier", "--optimized"]
-    command += ["-k", tools.verification_key(6), "-o", source, "-t", "evm"]
-    subprocess.run(command, check=True, capture_output=True)
-    text, point = source.read_text(), crs.second_point()
-    for at in range(0, 128, 32):
-        text = text.replace(crs.IGNITION[at : at + 32].hex(), point[at : at + 32].hex())
-    settings = {
-        "optimizer": {"enabled": True, "runs": 1},
-        "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
-    }
-    asked = {"language": "Solidity", "sources": {"V.sol": {"content": text}}, "settings": settings}
-    found: dict[str, Any] = compile_sources(asked)["contracts"]["V.sol"]["HonkVerifier"]
-    return found
+def verifiers() -> dict[int, bytes]:
+    """Code of the verifier of the smallest circuit, for the toy set-up."""
+    return {64: verifier_code(crs.believing(verifier_source(64)))}
 
 
 class Gate:
     """A gate whose smallest verifier is the generated one; the others are not there."""
 
-    def __init__(self, anvil: Anvil, folder: Path) -> None:
+    def __init__(self, anvil: Anvil) -> None:
         who = signer("a provider with a proof")
         anvil.set_balance(who.address, 100 * ETHER)
         self.sender = Sender(anvil.web3, who)
-        made = generated(folder)
-        verifier = self._deploy(made["abi"], "0x" + made["evm"]["bytecode"]["object"])
-        built = artifacts.artifact("ThresholdGate")
-        address = self._deploy(built["abi"], built["bytecode"], verifier, NOBODY, NOBODY, NOBODY)
+        alone = deploy_gate(self.sender, Deployment(31337, 0, {}), verifiers())
+        built, address = artifacts.artifact("ThresholdGate"), alone.address("ThresholdGate")
         self.contract = anvil.web3.eth.contract(address=address, abi=built["abi"])
-
-    def _deploy(self, abi: Any, code: str, *arguments: str) -> Any:
-        factory = self.sender.web3.eth.contract(abi=abi, bytecode=code)
-        return self.sender.send(factory.constructor(*arguments))["contractAddress"]
 
     def prove(self, manifest: Manifest, shown: Proof, **change: Any) -> tuple[bytes, int]:
         """Prove `EXACT`, or with a changed argument; gives the name of the set, and gas."""
@@ -99,9 +84,8 @@ def described(facts: bytes, archive: str = "a", auction: int = 1) -> Manifest:
 def test_gate__with_the_generated_verifier__takes_the_proof_and_nothing_near_it(
     proof: Proof,
     anvil: Anvil,
-    tmp_path: Path,
 ) -> None:
-    gate, facts = Gate(anvil, tmp_path), proof.claim.facts
+    gate, facts = Gate(anvil), proof.claim.facts
     mine = described(facts)
     name, gas = gate.prove(mine, proof)
     assert gate.known(name, EXACT)
@@ -134,3 +118,89 @@ def test_gate__with_the_generated_verifier__takes_the_proof_and_nothing_near_it(
     copied, _ = gate.prove(described(facts, "another archive", auction=2), proof)
     assert copied != name
     assert gate.known(copied, EXACT)
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.usefixtures("toy")
+def test_commands__send_a_committed_proof_to_the_gate_and_find_it_there(
+    anvil: Anvil, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = Market(anvil, tmp_path)
+    ann, bob = (Shell(market, name, capsys) for name in ("ann", "bob"))
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    auction = buyer.create(market.terms(), EncryptionKey.generate())
+    provider, tree = market.provider("ann"), Tree(page_facts)
+    limits = Thresholds(min_tokens=500, min_clean=5_000)
+    provider.commit(
+        provider.prepare(auction, documents(20), 50 * UNIT, facts=tree, thresholds=limits)
+    )
+    plain = market.provider("bob")
+    plain.commit(plain.prepare(auction, documents(5), 50 * UNIT))
+    place = ("--auction", auction, "--index")
+
+    assert "names no ThresholdGate" in ann("gate", "post", *place, 0, code=2)
+    market.deployment = deploy_gate(market.sender("deployer"), market.deployment, verifiers())
+    again = deploy_gate(market.sender("deployer"), market.deployment, verifiers())
+    assert again.address("ThresholdGate") == market.deployment.address("ThresholdGate")
+    for shell in (ann, bob):
+        market.deployment.save(shell.home / "deployment.json")
+
+    assert "Nothing was proved" in bob("gate", "check", *place, 0, code=1)
+    sent = bob.json("gate", "post", *place, 0)  # Anybody may.
+    assert sent["min_tokens"] == 500
+    assert sent["gas"] < 1_300_000
+    found = ann.json("gate", "check", *place, 0, "--min-tokens", "499", "--min-clean", "0.4")
+    assert found["holds"]
+    assert found["proved"] == [{"min_tokens": 500, "min_clean": 5_000, "min_metadata": 0,
+                                "max_duplicates": 10_000}]  # fmt: skip
+    assert not json.loads(ann("gate", "check", *place, 0, "--min-tokens", "501", "--json", code=1))[
+        "holds"
+    ]
+    assert not json.loads(ann("gate", "check", *place, 1, "--json", code=1))["proved"]
+    assert "without a proof" in bob("gate", "post", *place, 1, code=2)
+    assert "no commitment 2" in bob("gate", "post", *place, 2, code=2)
+
+    # The same from files, under another gate's address, and damaged.
+    store = {path.name: path for path in Path(tmp_path / "store").rglob("*") if path.is_file()}
+    record = json.loads(next((ann.home / "bids").glob("*.json")).read_text())
+    manifest = store[record["manifest"]]
+    shown = store[Manifest.decode(manifest.read_bytes()).proof]
+    files = (shown, "--manifest", manifest)
+    assert ann.json("gate", "post", *files)["data_set"] == sent["data_set"]
+    assert "no ThresholdGate at" in ann("gate", "post", *files, "--gate", "0x" + "77" * 20, code=2)
+    assert "--manifest" in ann("gate", "post", shown, code=2)
+    content = json.loads(shown.read_bytes())
+    wrong = tmp_path / "wrong.proof"
+    for member, value in (
+        ("min_tokens", "501"),
+        ("proof", content["proof"][:-64]),
+        ("proof", content["proof"][:400] + ("0" if content["proof"][400] != "0" else "1")
+         + content["proof"][401:]),
+    ):  # fmt: skip
+        wrong.write_text(json.dumps(content | {member: value}, separators=(",", ":")))
+        said = " ".join(ann("gate", "post", wrong, "--manifest", manifest, code=2).split())
+        assert "refuses this proof" in said
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.usefixtures("toy")
+def test_post__of_what_no_gate_could_take__is_refused_before_anything_is_sent(
+    proof: Proof, anvil: Anvil
+) -> None:
+    gate = Gate(anvil)
+    known = gate_of(anvil.web3, Deployment(31337, 0, {}), gate.contract.address)
+    facts = proof.claim.facts
+    mine = described(facts)
+    larger = replace(mine, contents=replace(mine.contents, size=65 * 16_384))
+    claim = replace(proof.claim, pages=65)
+    with pytest.raises(ConfigError, match="no verifier for data sets of 65 pages"):
+        post_proof(gate.sender, known, larger, replace(proof, claim=claim))
+    for other in (described(bytes(31) + b"\7"), larger):
+        with pytest.raises(IntegrityError, match="another data set"):
+            post_proof(gate.sender, known, other, proof)
+    plain = replace(mine, contents=replace(mine.contents, facts=b""), proof="")
+    with pytest.raises(IntegrityError, match="has no facts"):
+        post_proof(gate.sender, known, plain, proof)
+    assert post_proof(gate.sender, known, mine, proof)["status"] == 1

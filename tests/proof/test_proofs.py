@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 
 import pyrevm
@@ -16,7 +15,7 @@ from oracles.cli.dataset import app
 from oracles.dataset import Binding, Manifest
 from oracles.errors import ConfigError, InputError, IntegrityError
 from oracles.proof import Claim, Facts, Proof, Thresholds, check_proof, holds, prove, tools
-from scripts.build import compile_sources
+from scripts.gate import verifier_code, verifier_source
 from tests.proof.test_facts import documents
 from tests.support import crs
 
@@ -148,29 +147,13 @@ def test_commands__from_packing_to_a_checked_proof(tmp_path):
 @pytest.mark.slow
 @needs_tools
 def test_verifier__that_is_generated_for_the_chain__takes_the_proof_and_no_changed_input(
-    proof, tmp_path
+    proof,
 ):
     """Its four constants of the ceremony are replaced by those of the toy set-up, as in `bb`."""
-    source = tmp_path / "Verifier.sol"
-    command = [tools.program(tools.folder()), "write_solidity_verifier", "--optimized"]
-    key = tools.verification_key(6)
-    subprocess.run(
-        [*command, "-k", key, "-o", source, "-t", "evm"], check=True, capture_output=True
-    )
-    text, point = source.read_text(), crs.second_point()
-    for at in range(0, 128, 32):
-        real = crs.IGNITION[at : at + 32].hex()
-        assert real in text
-        text = text.replace(real, point[at : at + 32].hex())
-    settings = {
-        "optimizer": {"enabled": True, "runs": 1},
-        "outputSelection": {"*": {"*": ["evm.bytecode.object"]}},
-    }
-    asked = {"language": "Solidity", "sources": {"V.sol": {"content": text}}, "settings": settings}
-    made = compile_sources(asked)["contracts"]["V.sol"]["HonkVerifier"]["evm"]["bytecode"]["object"]
+    made = verifier_code(crs.believing(verifier_source(64)))
     evm, me = pyrevm.EVM(), "0x" + "11" * 20
     evm.set_balance(me, 10**24)
-    verifier = evm.deploy(me, bytes.fromhex(made))
+    verifier = evm.deploy(me, made)
 
     def verify(inputs):
         words = [value.to_bytes(32, "big") for value in inputs]
