@@ -1,6 +1,6 @@
 """How long clearing takes, and how much each rule buys with the same budget.
 
-    python benchmarks/mechanism.py [--json] [--largest 1000000] [--markets 2000]
+    python -m benchmarks.mechanism [--json] [--largest 1000000] [--markets 2000]
 
 Time: the exact clock in plain Python, the same with numpy on columns, and the paper's literal
 Algorithm 1 with its critical payments, each on the same bids; the last is left out where it would

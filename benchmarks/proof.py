@@ -5,12 +5,12 @@ Usage: python -m benchmarks.proof [DEPTH …]
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -61,5 +61,12 @@ def main(depths: list[int]) -> None:
                 del os.environ[name]
 
 
+def _depths() -> list[int]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("depths", nargs="*", type=int, default=[6], help="powers of two of pages")
+    depths: list[int] = parser.parse_args().depths
+    return depths
+
+
 if __name__ == "__main__":
-    main([int(each) for each in sys.argv[1:]] or [6])
+    main(_depths())

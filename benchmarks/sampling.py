@@ -1,6 +1,6 @@
 """What a sample of pages tells: q, volume and φ̂ against all of it, and what scoring costs.
 
-    python benchmarks/sampling.py [--json] [--docs] [--only quality impact scale recurrence]
+    python -m benchmarks.sampling [--json] [--docs] [--only quality impact scale recurrence]
 
 - quality: q and tokens estimated from 5, 10 and 30 % of the pages of three honest corpora, against
   all of their pages. Errors are root mean squares over draws; `covered` is how often the truth lies
@@ -31,20 +31,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "benchmarks" / "quality"), str(ROOT / "benchmarks" / "impact")]
-
-from common import foreign  # noqa: E402
-from evaluate import note  # noqa: E402
-
-from benchmarks.docs import markdown, publish  # noqa: E402
-from oracles.dataset import Document, SeenRuns, Sketch, encode_document, fragments  # noqa: E402
-from oracles.dataset.pages import PAGE_BYTES, Pager  # noqa: E402
-from oracles.dataset.sketch import Sketcher  # noqa: E402
-from oracles.quality import QualityParameters, score_pages  # noqa: E402
-from oracles.quality.damage import CachedEmbedder, well_described  # noqa: E402
-from oracles.quality.embed import Embedder  # noqa: E402
-from oracles.sampling import NATURAL_RECURRENCE, Estimate, distinct_share  # noqa: E402
+from benchmarks.docs import markdown, publish
+from benchmarks.impact.evaluate import note
+from benchmarks.quality.common import foreign
+from oracles.dataset import Document, SeenRuns, Sketch, encode_document, fragments
+from oracles.dataset.pages import PAGE_BYTES, Pager
+from oracles.dataset.sketch import Sketcher
+from oracles.quality import QualityParameters, score_pages
+from oracles.quality.damage import CachedEmbedder, well_described
+from oracles.quality.embed import Embedder
+from oracles.sampling import NATURAL_RECURRENCE, Estimate, distinct_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,8 +136,7 @@ def quality(pages_read: int, draws: int) -> list[dict[str, Any]]:
 
 def impact(cache: Path, characters: int, subsets: int, draws: int) -> list[dict[str, Any]]:
     """LDS of φ̂ from samples against retraining on everything."""
-    import corpora
-
+    from benchmarks.impact import corpora
     from oracles.impact import Pages, Parameters
     from oracles.impact.corpus import split
     from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
@@ -236,11 +231,12 @@ def one_size(megabytes: int) -> dict[str, Any]:
     del sketcher, sentences
     result = {"sketch": data.hex(), "pages": [(n, page.hex()) for n, page in kept]}
     done = subprocess.run(
-        [sys.executable, __file__, "--score"],
+        [sys.executable, "-m", "benchmarks.sampling", "--score"],
         input=json.dumps({**result, "total": number}),
         capture_output=True,
         text=True,
         check=True,
+        cwd=Path(__file__).resolve().parents[1],
     )
     scored = json.loads(done.stdout)
     return {
@@ -272,7 +268,7 @@ def score_sample() -> dict[str, Any]:
 
 def recurrence() -> list[dict[str, Any]]:
     """Share of the hashes of whole corpora that are distinct."""
-    import corpora
+    from benchmarks.impact import corpora
 
     rows = []
     for name in corpora.SOURCES:

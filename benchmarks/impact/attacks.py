@@ -1,4 +1,4 @@
-"""What tricks gain and what the buyer gets: `python benchmarks/impact/attacks.py`.
+"""What tricks gain and what the buyer gets: `python -m benchmarks.impact.attacks`.
 
 A small auction of seven providers, of which the last one attacks. Values the material of all
 attacks side by side, as the scorer does: what the quality score finds to make no sense is left out
@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import corpora
-from evaluate import note
-
 from benchmarks.docs import markdown, publish
+from benchmarks.impact import corpora
+from benchmarks.impact.evaluate import note
 from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.attacks import ATTACKS, Target, measure, prices

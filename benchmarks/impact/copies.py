@@ -1,6 +1,6 @@
 """Which passages of honest text, and of disguised copies, are called copies.
 
-`python benchmarks/impact/copies.py` reads all sources in one order, as an auction would, and then
+`python -m benchmarks.impact.copies` reads all sources in one order, as an auction would, and then
 altered copies of two of them. Prints a table, or JSON with `--json`; `--docs` writes it into
 `docs/`.
 """
@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import corpora
 import numpy as np
 
 from benchmarks.docs import markdown, publish
+from benchmarks.impact import corpora
 from oracles.passages import Passages
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Are honest providers left out, and is junk paid? `python benchmarks/impact/eligibility.py`.
+"""Are honest providers left out, and is junk paid? `python -m benchmarks.impact.eligibility`.
 
 Pools of 4 to 27 providers, among them the demo's. Whether a provider helps is measured by
 retraining: alone, as the last one, and on the mean of both. Every retraining is kept, so that a run
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import note
-from pools import ELIGIBILITY_POOLS
 
 from benchmarks.docs import markdown, publish
+from benchmarks.impact.evaluate import note
+from benchmarks.impact.pools import ELIGIBILITY_POOLS
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds

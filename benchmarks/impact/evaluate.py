@@ -1,4 +1,4 @@
-"""Measure φ̂ against retraining on three pools: `python benchmarks/impact/evaluate.py`.
+"""Measure φ̂ against retraining on three pools: `python -m benchmarks.impact.evaluate`.
 
 Fetches the corpora on first use; every retraining and score is kept, so that a run goes on where
 the last one stopped. Prints the tables, or JSON with `--json`. With `--docs` it also writes them
@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import peer
-from pools import POOLS
-
 from benchmarks.docs import markdown, publish
+from benchmarks.impact import peer
+from benchmarks.impact.pools import POOLS
 from oracles.impact import Parameters
 from oracles.impact import page as pages
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate

@@ -1,4 +1,4 @@
-"""What it costs to pay nothing for words in no order: `python benchmarks/impact/order.py`.
+"""What it costs to pay nothing for words in no order: `python -m benchmarks.impact.order`.
 
 LDS and leave-one-out of φ̂ on the three pools, against retraining the same model, for several
 values of `order`; one estimate gives them all. Every run is kept. Prints a table, or JSON with
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import note
-from pools import POOLS
 
 from benchmarks.docs import markdown, publish
+from benchmarks.impact.evaluate import note
+from benchmarks.impact.pools import POOLS
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_pool, pinned_kernels, run_seeds

@@ -7,9 +7,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import corpora
 import numpy as np
 
+from benchmarks.impact import corpora
 from oracles.dataset import Document
 from scripts import demo_data
 

@@ -1,4 +1,4 @@
-"""φ̂ at a real language model beside the small one: `python benchmarks/impact/pretrained.py`.
+"""φ̂ at a real language model beside the small one: `python -m benchmarks.impact.pretrained`.
 
 SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on the last layers
 are trained, on a few pages of seven providers: on a processor this model reads about a hundred
@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import corpora
 import numpy as np
-from attacks import PROVIDERS
-from evaluate import note
-from smollm2 import directory
 
 from benchmarks.docs import markdown
+from benchmarks.impact import corpora
+from benchmarks.impact.attacks import PROVIDERS
+from benchmarks.impact.evaluate import note
+from benchmarks.impact.smollm2 import directory
 from oracles.dataset import Document
 from oracles.impact import Parameters, Pretrained, Recipe, estimate
 from oracles.impact.evaluation import correlation

@@ -1,4 +1,4 @@
-"""Write the real texts of `corpora.py` as files: `python benchmarks/impact/texts.py FOLDER`.
+"""Write the real texts of `corpora.py` as files: `python -m benchmarks.impact.texts FOLDER`.
 
 One JSONL file for each provider in `FOLDER/providers`, and `seed.jsonl` and `evaluation.jsonl`
 beside them, as `qmia study run` and `qmia impact evaluate` read them.
@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import corpora
-
+from benchmarks.impact import corpora
 from oracles.files import write_file
 
 if TYPE_CHECKING:

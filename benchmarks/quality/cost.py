@@ -1,6 +1,6 @@
 """What errors cost a model, and what they cost q: retraining at error rates from 0 to 20 %.
 
-    python benchmarks/quality/cost.py [--json] [--documents 300] [--seeds 2]
+    python -m benchmarks.quality.cost [--json] [--documents 300] [--seeds 2]
 
 The default model of the impact score is trained by its default recipe on a seed corpus and one
 provider's text, of which more and more is damaged. `worth` is the fall of the evaluation loss that
@@ -15,8 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import ENGLISH, show, texts
-
+from benchmarks.quality.common import ENGLISH, show, texts
 from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.estimate import make_pool

@@ -1,6 +1,6 @@
 """What damage and disguise do to q and volume: 62 kinds at four levels each.
 
-    python benchmarks/quality/damage.py [--json] [--documents 16] [--processes 2]
+    python -m benchmarks.quality.damage [--json] [--documents 16] [--processes 2]
 
 Held-out passages of five English sources. No kind may raise q by more than 0.012 or volume by more
 than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
@@ -21,8 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from common import show, texts
-
+from benchmarks.quality.common import show, texts
 from oracles.dataset import Document
 from oracles.quality import QualityParameters, QualityReport, score
 from oracles.quality.damage import CachedEmbedder, mojibake, noise, ocr, well_described

@@ -1,6 +1,6 @@
 """Text that is unusual but not dirty: languages of the world, and twelve clean domains.
 
-    python benchmarks/quality/fairness.py [--json] [--every]
+    python -m benchmarks.quality.fairness [--json] [--every]
 
 Languages: the Universal Declaration of Human Rights in twenty languages (`--every`: in each of the
 532 translations), an eighth of it a document. Their cleanliness and diversity must lie within 0.05.
@@ -18,8 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from common import foreign, show, texts, translations
-
+from benchmarks.quality.common import foreign, show, texts, translations
 from oracles.dataset import Document
 from oracles.quality import QualityParameters, golden, score
 from oracles.quality.diversity import overlap

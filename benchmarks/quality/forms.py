@@ -1,6 +1,6 @@
 """The default form of each metric beside the paper's literal one, on held-out text of each source.
 
-python benchmarks/quality/forms.py [--json] [--documents 60]
+python -m benchmarks.quality.forms [--json] [--documents 60]
 """
 
 from __future__ import annotations

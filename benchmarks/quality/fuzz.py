@@ -1,6 +1,6 @@
 """A million characters of every class through `score_auction`; no data set may harm another.
 
-    python benchmarks/quality/fuzz.py [--json] [--characters 1000000]
+    python -m benchmarks.quality.fuzz [--json] [--characters 1000000]
 
 Twelve hostile data sets beside an honest one: every Unicode category, noncharacters, surrogates,
 combining marks, directions, controls, private use, and the deepest metadata. The honest set must
@@ -19,8 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from common import show, texts
-
+from benchmarks.quality.common import show, texts
 from oracles import scoring
 from oracles.dataset import Document, encode_document
 from oracles.dataset.pages import Pager

@@ -1,6 +1,6 @@
 """Golden scores across threads, batches, document orders and numeric libraries.
 
-    python benchmarks/quality/golden.py [--json] [--write] [--other onnxruntime==1.20.1 ...]
+    python -m benchmarks.quality.golden [--json] [--write] [--other onnxruntime==1.20.1 ...]
 
 `--other` makes a virtual environment with other versions of the numeric libraries and compares
 there too; the rest of the packages come from this environment. `--write` records the scores as the
@@ -70,7 +70,7 @@ def elsewhere(packages: list[str]) -> list[dict[str, Any]]:
         subprocess.run([*command, *packages], check=True, stdout=sys.stderr)
         search = os.pathsep.join([str(target), str(ROOT)])
         done = subprocess.run(
-            [sys.executable, __file__, "--json"],
+            [sys.executable, "-m", "benchmarks.quality.golden", "--json"],
             env={**os.environ, "PYTHONPATH": search},
             capture_output=True,
             text=True,

@@ -1,6 +1,6 @@
 """A reference of five million sentences: build, save, map and search its index.
 
-    python benchmarks/quality/index.py [--json] [--vectors 5000000] [--folder DIR]
+    python -m benchmarks.quality.index [--json] [--vectors 5000000] [--folder DIR]
 
 The vectors are synthetic (clusters on a sphere): embedding five million real sentences takes ten to
 fifteen hours on two cores, and the index does not care. Every vector is int8, memory-mapped.

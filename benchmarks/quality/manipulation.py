@@ -1,6 +1,6 @@
 """What tricks gain: q · volume with the trick over q · volume without it, on the same set.
 
-    python benchmarks/quality/manipulation.py [--json] [--documents 8]
+    python -m benchmarks.quality.manipulation [--json] [--documents 8]
 
 A provider starts from plain text that the reference has not seen, and adds as much again of
 something that costs nothing, or changes the form of what it has. Near-copies of another's set are
@@ -20,8 +20,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import wordfreq
-from common import Scorer, show, texts
 
+from benchmarks.quality.common import Scorer, show, texts
 from oracles.quality.damage import noise
 
 if TYPE_CHECKING:

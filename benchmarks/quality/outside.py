@@ -1,6 +1,6 @@
 """Forms, languages and tricks that nothing was tuned by: honest ones must not lose, no trick gain.
 
-    python benchmarks/quality/outside.py [--json] [--docs] [--only honest tricks]
+    python -m benchmarks.quality.outside [--json] [--docs] [--only honest tricks]
 
 The quality score was fixed before this list was written. Honest text comes in forms in which real
 data sets come (subtitles, chat, transcripts, notes, records, source) and in thirty languages beside
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import wordfreq
-from common import Scorer, foreign, show, texts, translations
-from fairness import pieces
-from manipulation import Chain
 
+from benchmarks.quality.common import Scorer, foreign, show, texts, translations
+from benchmarks.quality.fairness import pieces
+from benchmarks.quality.manipulation import Chain
 from oracles.quality import coherence
 from oracles.quality.parameters import GRID
 
@@ -337,7 +337,7 @@ def letters(order: int, bodies: list[str], rng: random.Random) -> str:
 
 def synonyms() -> dict[str, list[str]]:
     """Words of one sense, from WordNet's own files."""
-    import corpora
+    from benchmarks.impact import corpora
 
     root = corpora.fetch(Path.home() / ".cache" / "qmia" / "corpora")
     found: defaultdict[str, list[str]] = defaultdict(list)

@@ -1,6 +1,6 @@
 """Documents per second and stage on one core, and datatrove's filters on the same documents.
 
-    python benchmarks/quality/throughput.py [--json] [--documents 300] [--growth 1000 10000]
+    python -m benchmarks.quality.throughput [--json] [--documents 300] [--growth 1000 10000]
                                             [--peer-python PATH]
 
 `--peer-python` is the interpreter of an environment with `datatrove==0.10.0` and nltk, tldextract

@@ -144,7 +144,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         "qmia study report --folder study --page study.html",
         "```",
         "",
-        "`python benchmarks/impact/texts.py FOLDER` writes the texts used here.",
+        "`python -m benchmarks.impact.texts FOLDER` writes the texts used here.",
     ]
     for text in _head(result):
         lines += ["", text]

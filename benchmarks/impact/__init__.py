@@ -1,0 +1,1 @@
+"""What the impact score is measured by."""

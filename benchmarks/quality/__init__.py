@@ -1,0 +1,1 @@
+"""What the quality score is measured by."""
