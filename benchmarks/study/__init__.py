@@ -1,0 +1,1 @@
+"""The study's results, and what they are held against."""

@@ -1,0 +1,92 @@
+"""Whether today's scores are those that the study bought by.
+
+    python -m benchmarks.impact.texts TEXTS
+    python -m benchmarks.study.rescored TEXTS [--influence] [--worlds 8] [--json]
+
+Draws the worlds of the study again, scores every provider's set with the present code, and holds
+q against `result.json`. φ̂ follows from what is trained on, so its pool is told by its digest: where
+another version of the code gives the same digests, φ̂ is the same. With `--influence` φ̂ is computed
+as well, in both regimes, which takes about a minute a world.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from oracles.cli.impact import load_documents, load_submissions
+from oracles.impact.evaluation import pool_digest
+from oracles.study import Plan
+from oracles.study.bench import REGIMES, influences, make_bench, parameters, qualities
+from oracles.study.world import Texts, draw_world
+
+RESULT = Path(__file__).with_name("result.json")
+
+
+def rescored(texts: Texts, plan: Plan, number: int, *, influence: bool) -> dict[str, Any]:
+    """Scores of one world by the present code."""
+    world = draw_world(texts, plan, number)
+    pool = make_bench(texts.seed, world.providers, world).pool
+    found: dict[str, Any] = {
+        "world": number,
+        "providers": list(world.providers),
+        "pool": pool_digest(pool),
+        "q": qualities(world.providers),
+    }
+    if influence:
+        for regime in REGIMES:
+            with TemporaryDirectory() as folder:
+                scores = influences(pool, parameters(plan, regime), Path(folder), map)
+            pairs = zip(found["q"], scores["phi"], strict=True)
+            found[f"phi, {regime}"] = [phi if q else 0 for q, phi in pairs]
+    return found
+
+
+def compared(found: dict[str, Any], kept: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of each score, how many are equal to the kept ones, and the largest difference in 1e-4."""
+    summary: dict[str, Any] = {}
+    for name in found:
+        if name == "q" or name.startswith("phi"):
+            before = {row["name"]: row[name] for row in kept}
+            pairs = zip(found["providers"], found[name], strict=True)
+            apart = [abs(value - before[provider]) for provider, value in pairs]
+            summary[name] = {"equal": apart.count(0), "of": len(apart), "largest": max(apart)}
+    return summary
+
+
+def main() -> None:
+    """Print a line for each world."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("texts", type=Path, help="folder that benchmarks.impact.texts wrote")
+    parser.add_argument("--influence", action="store_true", help="compute φ̂ as well")
+    parser.add_argument("--worlds", type=int, nargs="+", help="numbers of the worlds")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    study = json.loads(RESULT.read_text())
+    plan = Plan.from_json(study["plan"])
+    texts = Texts(
+        load_documents(options.texts / "seed.jsonl"),
+        load_documents(options.texts / "evaluation.jsonl"),
+        load_submissions(sorted((options.texts / "providers").iterdir())),
+    )
+    for number in options.worlds or range(plan.worlds):
+        found = rescored(texts, plan, number, influence=options.influence)
+        summary = compared(found, study["worlds"][number]["providers"])
+        if options.json:
+            print(json.dumps({**found, "compared": summary}))
+        else:
+            told = (
+                f"{name}: {each['equal']} of {each['of']} equal, largest difference "
+                f"{each['largest']} steps of the grid"
+                for name, each in summary.items()
+            )
+            print(f"world {number}, pool {found['pool'][:16]}: {'; '.join(told)}")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
