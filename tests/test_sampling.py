@@ -7,10 +7,12 @@ import datetime
 import json
 import random
 from fractions import Fraction
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from oracles.dataset import Document, SeenRuns, encode_document, fragments, page_count
+from oracles.dataset import Containment, Document, SeenRuns, encode_document, fragments, page_count
 from oracles.dataset.pages import Pager
 from oracles.dataset.sketch import Sketcher
 from oracles.impact import corpus_digest
@@ -165,6 +167,39 @@ def test_volume__when_pages_are_repeated_beyond_the_sample__then_paid_at_most_tw
     many = estimate(prose * 12, embedder, count=8)
     assert many.total > 11 * whole.total
     assert many.tokens < 2.6 * whole.tokens
+
+
+def errors_of(parts, total):
+    """Standard errors of a sample of which each page is a part, as q and usable tokens say."""
+    volume = int(sum(tokens for _, tokens in parts))
+    report = SimpleNamespace(parts=parts, volume=volume, unique=10_000)
+    pages = tuple((number, b"") for number in range(len(parts)))
+    known = Containment(0, 1)
+    return Estimate(pages, total, report, known, (), Fraction(1)).standard_errors()
+
+
+def test_standard_errors__when_two_pages_are_alike_by_luck__then_they_are_not_nothing():
+    errors = errors_of([(9800, 3000), (9800, 3000)], 100)
+    assert errors["q"] > 100
+    assert errors["tokens"] > 0.05 * 300_000
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
+@pytest.mark.parametrize("spread", [0.5, 1, 2])
+def test_standard_errors__when_pages_vary__then_two_of_them_hold_the_truth(count, spread):
+    """Whether pages vary half as much as usual, as usual, or twice as much."""
+    rng = np.random.default_rng(1)
+    held = np.zeros(2)
+    for _ in range(600):
+        q = rng.normal(9000, 250 * spread, 60)
+        tokens = rng.normal(3000, 600 * spread, 60)
+        drawn = rng.choice(60, count, replace=False)
+        errors = errors_of(list(zip(q[drawn], tokens[drawn], strict=True)), 60)
+        held += (
+            abs(q[drawn].mean() - q.mean()) <= 2 * errors["q"],
+            abs(tokens[drawn].mean() * 60 - tokens.sum()) <= 2 * errors["tokens"],
+        )
+    assert (held / 600 > 0.84).all()
 
 
 def test_standard_errors__when_one_page_of_several_is_read__then_none(prose, embedder):
