@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3.contract.contract import ContractFunction
+from web3.exceptions import MismatchedABI
 from web3.types import Nonce, Wei
 
 from oracles.chain import artifacts, fees, rpc
@@ -27,7 +28,8 @@ from oracles.chain.sending import (
     same_call,
     too_cheap,
 )
-from oracles.errors import ChainError, NodeError
+from oracles.errors import ChainError, InputError, NodeError
+from oracles.money import ETHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,10 +114,12 @@ class Sender:
             )
         with ExitStack() as turn:
             turn.enter_context(self._desk.turn(notify=self._notify))
+            self._afford(name, value)
             with node_errors(name):
                 # Estimating runs the transaction, so a revert shows here and costs nothing.
                 gas = call.estimate_gas({"from": self.address, "value": Wei(value)})
                 transaction = call.build_transaction(self._envelope(value, gas, over))
+            self._afford(name, value, transaction["gas"] * int(transaction["maxFeePerGas"]))
             raw = self.signer.sign_transaction(transaction)
             self._pending.add(Sent(name, transaction["nonce"], "0x" + raw.hex()))
             return self._delivered(name, turn.close)
@@ -144,11 +148,30 @@ class Sender:
         """Run a call without sending it.
 
         Raises:
+            ChainError: the account holds less than `value`.
             Reverted: it would revert.
             NodeError: the node does not answer.
         """
+        self._afford(_name(call), value)
         with node_errors(_name(call)):
             call.estimate_gas({"from": self.address, "value": Wei(value)})
+
+    def _afford(self, name: str, value: int, gas: int = 0) -> None:
+        """Say what is short before a node does: each has other words, and none names the account.
+
+        Raises:
+            ChainError: the account holds less than value and gas, wei.
+        """
+        with node_errors(name):
+            held = self.web3.eth.get_balance(self.address)
+        if held >= value + gas:
+            return
+        parts = [f"{ETHER.format(value)} to pay"] if value else []
+        parts += [f"up to {ETHER.format(gas)} for gas"] if gas else ["ether for gas"]
+        raise ChainError(
+            f"{name} needs {' and '.join(parts)}, but {self.address} has {ETHER.format(held)}:"
+            " send ether to it. Nothing was sent"
+        )
 
     def _by_daemon(self, call: ContractFunction | ContractConstructor) -> TxReceipt | None:
         """The receipt of the same call, if a daemon that runs beside has it on its way."""
@@ -273,11 +296,17 @@ class ContractAt:
             return self._web3.eth.chain_id
 
     def _call(self, name: str, *args: Any) -> ContractFunction:
-        call: ContractFunction = self._functions[name](*args)
+        try:
+            call: ContractFunction = self._functions[name](*args)
+        except MismatchedABI as error:
+            # Web3 would print every argument and every type.
+            raise InputError(
+                f"{name}: a number is negative or larger than the contract takes"
+            ) from error
         return call
 
     def _read(self, name: str, *args: Any, block: Any = "latest") -> Any:
-        return read(self._functions[name](*args), block=block)
+        return read(self._call(name, *args), block=block)
 
 
 def bodies(receipt: TxReceipt) -> list[Body]:

@@ -482,7 +482,9 @@ def _read_auction(web3: Web3, deployment: Deployment, auction: AuctionId) -> Auc
     """One auction at the newest block, complete or not at all."""
     newest = rpc.block(web3, "latest")
     number, digest = newest["number"], bytes(newest["hash"])
-    state = _fold(web3, deployment, auction, number)
+    # No topic holds another number, and a node would only say that it does not understand.
+    possible = 0 < auction < 1 << 256
+    state = _fold(web3, deployment, auction, number) if possible else None
     if state is None:
         count = deployment.auction(web3).auction_count(block=number)
         if not 0 < auction <= count:

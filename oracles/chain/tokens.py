@@ -82,6 +82,20 @@ def currencies(web3: Web3) -> Callable[[str], Currency]:
     return lambda token: Erc20(web3, token).currency()
 
 
+def need_balance(token: Erc20, holder: str, amount: int) -> None:
+    """Say what an account is short of.
+
+    Raises:
+        ChainError: it holds less.
+    """
+    if (balance := token.balance_of(holder)) < amount:
+        coins = token.currency()
+        raise ChainError(
+            f"this needs {coins.format(amount)}, but {holder} has {coins.format(balance)}"
+            f" (token {token.address})"
+        )
+
+
 def ensure_allowance(sender: Sender, token: Erc20, spender: str, amount: int) -> None:
     """Let a spender take an amount, with as few transactions as the token's rules allow.
 
@@ -90,11 +104,7 @@ def ensure_allowance(sender: Sender, token: Erc20, spender: str, amount: int) ->
     Raises:
         ChainError: the balance is too small, or the token refuses or ignores the approval.
     """
-    if (balance := token.balance_of(sender.address)) < amount:
-        raise ChainError(
-            f"{sender.address} has {balance} units of the token {token.address}, but {amount} are"
-            " needed"
-        )
+    need_balance(token, sender.address, amount)
     allowed = token.allowance(sender.address, spender)
     if allowed >= amount:
         return
@@ -102,7 +112,11 @@ def ensure_allowance(sender: Sender, token: Erc20, spender: str, amount: int) ->
         sender.send(token.approve(spender, 0))
     sender.send(token.approve(spender, amount))
     if (allowed := token.allowance(sender.address, spender)) < amount:
-        raise ChainError(f"the token {token.address} allowed {allowed} units instead of {amount}")
+        coins = token.currency()
+        raise ChainError(
+            f"the token {token.address} allowed {coins.format(allowed)} instead of"
+            f" {coins.format(amount)}"
+        )
 
 
 class Mut(_Token):

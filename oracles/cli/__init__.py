@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
+import signal
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
-
-from rich.table import Table
-
-from oracles.cli.explain import explain
-from oracles.cli.output import done_before, fail, stdout
-from oracles.errors import QmiaError, Reverted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,17 +39,42 @@ _ALIASES = {"oracle": "operator"}
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: run one role's command, and turn a `QmiaError` into one sentence.
 
+    Everything is imported inside, so that Ctrl-C and a closed pipe are handled from the first
+    moment on.
+
     Args:
         argv: arguments without the program's name; those of the process by default.
     """
+    try:
+        _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        # Who is interrupted while libraries load has seen nothing sent.
+        sys.exit(128 + signal.SIGINT)
+    except BaseException as error:
+        # Looked up only here: nothing may be imported before Ctrl-C is handled.
+        from oracles.cli.output import PipeClosed
+
+        if not isinstance(error, PipeClosed):
+            raise
+        # As of a program that the signal ends. Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _run(arguments: list[str]) -> None:
+    from oracles.cli.explain import explain
+    from oracles.cli.output import done_before, fail, stdout
+    from oracles.errors import QmiaError, Reverted
+
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a letter
         sys.stdout.reconfigure(errors="backslashreplace")
-    arguments = list(sys.argv[1:] if argv is None else argv)
     done_before()  # of an earlier command in this process
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_roles()
         sys.exit(0 if arguments else 2)
     if arguments[0] == "--version":
+        from importlib.metadata import version
+
         stdout.print(f"qmia {version('qmia')}", highlight=False)
         sys.exit(0)
     role, *rest = arguments
@@ -72,6 +92,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _print_roles() -> None:
+    from rich.table import Table
+
+    from oracles.cli.output import stdout
+
     stdout.print("Q-MIA: buy training data fairly, with nobody to trust.\n")
     stdout.print("Usage: qmia ROLE COMMAND …     (qmia ROLE --help lists its commands)\n")
     table = Table("role", "for", box=None, padding=(0, 2, 0, 0))

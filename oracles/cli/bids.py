@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracles.cli.output import print_json, show, show_rows, stdout, table
+from oracles.evidence import is_node
 from oracles.money import ETHER
 from oracles.when import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import typer
 
@@ -77,12 +78,14 @@ def show_commitment(
         "reveal_end": end,
     }
     show(values | shown, json=False)
+    name = session.store_name
+    where = name if is_node(name) else Path(name).absolute()
     opening = f"Open the sample between {opens} and {closes}: qmia provider open {view.id}\n"
     stdout.print(
         f"\n{opening if sampled else ''}"
         f"Reveal between {start} and {end}: qmia provider reveal {view.id}\n"
         "Whoever misses one of them loses the bond. Operators must be able to fetch manifest and"
-        f" archive from {session.store_name} until claims begin. Keep a copy of the bid book"
+        f" archive from {where} until claims begin. Keep a copy of the bid book"
         f" {book}: without it the bid cannot be opened.",
         soft_wrap=True,
         highlight=False,

@@ -55,7 +55,11 @@ def create(
     key_file: KeyOption = DEFAULT_KEY,
     bounty: Annotated[str, typer.Option(help="For whoever settles: `0.01 ether`.")] = "0 ether",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Explain the terms and stop; nothing is sent.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Explain the terms, ask the contract whether it takes them, and send nothing.",
+        ),
     ] = False,
     registry: RegistryOption = None,
     json: JsonOption = False,
@@ -75,10 +79,17 @@ def create(
         currency, now = session.currency(terms.token), chain_time(web3)
         draw = deployment.auction(web3).draw()
         explained = explain_terms(terms, currency, operators, ETHER.parse(bounty))
+        # Who reads the terms of somebody else has no key, and the contract answers to buyers only.
+        keyed = session.address() is not None
+        explained["contract"] = "takes these terms from this key" if keyed else "not asked: no key"
+        if not json:
+            show({k: v for k, v in explained.items() if k != "contract"}, json=False)
+        if keyed:
+            _buyer(context).check(terms, bounty=ETHER.parse(bounty))
         if json:
             print_json(explained)
             return
-        show(explained, json=False)
+        show({"contract": explained["contract"]}, json=False)
         rows = [
             {"phase": name, "ends": moment(end, now)}
             for name, end in phase_ends(terms.durations, now, draw).items()

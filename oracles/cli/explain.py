@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from oracles.money import ETHER
-from oracles.when import local, moment
+from oracles.when import local, moment, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,17 @@ def _window(values: Arguments) -> str:
     if start >= end:
         return "this is not open: what it waits for has not happened"
     return f"too late: this ended {moment(end, now)}"
+
+
+def _length(name: str) -> Callable[[Arguments], str]:
+    def sentence(values: Arguments) -> str:
+        given, least, most = (int(values[key]) for key in (name, "least", "most"))
+        return (
+            f"a length of {span(given)} in [durations] cannot be: here each is at least"
+            f" {span(least)} and at most {span(most)}"
+        )
+
+    return sentence
 
 
 _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
@@ -72,6 +83,80 @@ _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
     "StakeTooSmall": lambda v: (
         f"a stake of {_ether(v, 'stake')} is too small: {_ether(v, 'least')} at least"
     ),
+    "PhaseOutOfBounds": _length("phase"),
+    "WindowOutOfBounds": _length("window"),
+    "AuctionTooLong": lambda v: (
+        f"all lengths in [durations] together are {span(int(v['length']))}, and may be"
+        f" {span(int(v['most']))} at most"
+    ),
+    "RequestTooLong": lambda v: (
+        f"the scores would be final {_until(int(v['end']))}, after the latest that is allowed,"
+        f" {_until(int(v['latest']))}: shorten [durations]"
+    ),
+    "RhoTooLarge": lambda _: "rho is more than 1",
+    "TrancheTooLarge": lambda _: "the tranche is more than 1",
+    "MaxBidsInvalid": lambda v: f"max_bids cannot be {v['maxBids']}: it is 0, or too large",
+    "TooManySamples": lambda v: f"{v['samples']} samples are more than the contract allows",
+    "BountyTooLarge": lambda v: f"a bounty of {_ether(v, 'bounty')} is too large",
+    "BudgetOutOfRange": lambda _: (
+        "what the auction could spend, the lesser of budget / rho and pool / (1 - rho), is nothing"
+        " or too large"
+    ),
+    "WeightsTooLarge": lambda _: (
+        "these [weights] give the best possible score a weight above 2^63: lower eta, kappa or"
+        " gamma"
+    ),
+    "DstTermsInvalid": lambda _: (
+        "the numbers in [dst] contradict each other: the cap is not 0 and not below the floor, and"
+        " the three weights sum to 1"
+    ),
+    "TermsDiffer": lambda v: f"these are not the terms that auction {v['auction']} was made with",
+    "KeyNotOwned": lambda v: f"the encryption key {v['key']} did not sign for this account",
+    "NotAnEnrolment": lambda _: "an enrolment takes no cost: leave --cost out",
+    "NotNamed": lambda v: f"the buyer has not named bid {v['index']} for this",
+    "NotTheDelivery": lambda v: f"bid {v['index']} was delivered in another way than that",
+    "NotTheKey": lambda _: "that is not the buyer's encryption key: is --key-file the right one?",
+    "KeyIsRight": lambda v: f"the key that bid {v['index']} handed over is the one committed to",
+    "EphemeralKeyInvalid": lambda _: "the delivery is not signed by the key that wrapped it",
+    "NothingLocked": lambda _: "nothing that is not counted already is locked for this",
+    "NotAParticipationToken": lambda v: f"{v['token']} is no participation token of an auction",
+    "NotAMut": lambda v: f"{v['mut']} is no MUT of these contracts",
+    "LogShrank": lambda v: (
+        f"the usage log has {v['size']} entries, fewer than the {v['before']} that were posted"
+    ),
+    "LogChanged": lambda _: (
+        "the usage log is not the one that was posted: it has as many entries, but other ones"
+    ),
+    "EndInvalid": lambda v: (
+        f"the period would end {_until(int(v['end']))}: before the one that ended"
+        f" {_until(int(v['before']))}, or in the future"
+    ),
+    "RulesInvalid": lambda _: "window and floor must not be 0, and the share is from 1 to 10,000",
+    "DocumentInvalid": lambda v: (
+        f"a metric's document of {v['size']} bytes is empty or longer than the registry takes"
+    ),
+    "AlreadyProposed": lambda _: "this metric version was proposed before: qmia metric status",
+    "NotProposed": lambda _: "nobody has proposed this metric version",
+    "BondGone": lambda _: "the bond was returned already, or the proposer does not take ether",
+    "InvalidReceiver": lambda _: "tokens cannot be sent to the address 0",
+    "PagesInvalid": lambda v: f"a data set of {v['pages']} pages cannot be proved",
+    "ManifestDiffers": lambda _: "the proof belongs to another manifest than that",
+    "ProofInvalid": lambda _: "the proof does not hold",
+    "NotFinal": lambda _: "it is not decided yet which scores stand",
+    "NoStake": lambda v: (
+        f"member {v['member']} has no stake there: it staked nothing, or it was released or burned"
+    ),
+    "NotSlashable": lambda v: f"that proves no offence of member {v['member']}",
+    "NothingToResolve": lambda _: "no challenge is open",
+    "NoRandomness": lambda _: (
+        "this chain gives no randomness (prevrandao), so samples cannot be drawn"
+    ),
+    "RollFailed": lambda v: (
+        f"{v['callers']} operators called the roll, and {v['threshold']} are needed: the auction"
+        " can only be aborted"
+    ),
+    "RollNotTallied": lambda _: "the roll is not counted yet",
+    "NotTheAuction": lambda v: f"only the auction may do this, not {v['caller']}",
     "NothingDue": lambda v: f"nothing is due to {v['account']}",
     "SignatureExpired": lambda v: f"the signature expired: {_until(int(v['deadline']))}",
     "SignatureInvalid": lambda v: f"the signature is not {v['owner']}'s",
@@ -107,6 +192,7 @@ _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
         "the token moved another amount than was asked for: tokens that take a fee on transfer or"
         " change balances cannot be used"
     ),
+    "SafeERC20FailedOperation": lambda v: f"the token {v['token']} refused to be moved",
     "TokenWithoutCode": lambda v: f"there is no token at {v['token']}",
     "TransferFailed": lambda v: f"{v['to']} does not take ether",
     "InsufficientBalance": lambda _: "the account holds less of the token than this needs",

@@ -93,7 +93,7 @@ def document(config: ConfigOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"version": "0x" + document_version(found).hex(), "document": found})
         return
-    typer.echo(rfc8785.dumps(found).decode())
+    stdout.print(rfc8785.dumps(found).decode(), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

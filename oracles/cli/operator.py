@@ -9,7 +9,7 @@ import typer
 
 from oracles.cli.options import AuctionArgument
 from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, watch
-from oracles.errors import ConfigError
+from oracles.errors import ChainError, ConfigError
 from oracles.money import ETHER
 from oracles.when import local, moment
 
@@ -335,6 +335,8 @@ def show_set(
     settings = _load(config, rpc=rpc)
     deployment = Deployment.load(settings.deployment)
     found = deployment.oracle(connect(settings.rpc, deployment.chain_id)).set_of(operator_set)
+    if not found.first.members:
+        raise ChainError(f"there is no operator set {operator_set}")
     waiting = [
         member
         for position, member in enumerate([*found.first.members, *found.appeal.members])

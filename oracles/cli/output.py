@@ -22,9 +22,23 @@ if TYPE_CHECKING:
 _UNBOUNDED: Final = 1 << 16
 
 
+class PipeClosed(BaseException):
+    """Whoever read our output has enough of it.
+
+    No `OSError`: typer and rich would end with exit code 1, which means that a check found
+    something.
+    """
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise PipeClosed
+
+
 def _console(*, to_stderr: bool) -> Console:
     stream = sys.stderr if to_stderr else sys.stdout
-    return Console(stderr=to_stderr, width=None if stream.isatty() else _UNBOUNDED)
+    # No emoji: `:x:` in a file name is not a picture.
+    return _Console(stderr=to_stderr, width=None if stream.isatty() else _UNBOUNDED, emoji=False)
 
 
 _senders: list[Sender] = []
@@ -43,7 +57,11 @@ ClusterOption = Annotated[
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output; integers beyond 2^53 must already be strings."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json_format.dumps(value, ensure_ascii=not utf8) + "\n")
+    try:
+        sys.stdout.write(json_format.dumps(value, ensure_ascii=not utf8) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise PipeClosed from error
 
 
 def show(values: Mapping[str, Any], *, json: bool) -> None:

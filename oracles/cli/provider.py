@@ -300,12 +300,12 @@ def reclaim(
 @app.command()
 def revenue(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Claim the revenue of your MUT."""
-    from oracles.chain.tokens import Mut
+    from oracles.market.view import mut_of
 
     session: Session = context.obj
     sender = session.sender()
     view = session.auction(auction)
-    mut = Mut(sender.web3, session.deployment().auction(sender.web3).mut_token(auction))
+    mut = mut_of(sender.web3, session.deployment(), auction)
     amount = mut.revenue_of(sender.address)
     transaction = None
     if amount:

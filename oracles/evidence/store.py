@@ -442,7 +442,11 @@ class IpfsStore:
         except self._errors.ErrorResponse as error:
             raise refusal(f"the node at {self.address} says: {error}") from error
         except self._errors.Error as error:
-            raise StoreError(f"the node at {self.address} does not answer: {error}") from error
+            # The client quotes urllib3, whose words are a whole request long.
+            raise StoreError(
+                f"the node at {self.address} does not answer ({type(error).__name__}): is it"
+                " running, and is this the address of its RPC?"
+            ) from error
 
 
 class GatewayStore:

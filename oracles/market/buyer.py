@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oracles.chain import artifacts, rpc
+from oracles.chain import artifacts
 from oracles.chain.client import Sender, receipt_event
 from oracles.chain.signers import LocalSigner
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.terms import GWEI, AuctionId
-from oracles.chain.tokens import Erc20, Mut, ensure_allowance
+from oracles.chain.tokens import Erc20, ensure_allowance, need_balance
 from oracles.chain.typed_data import key_message
 from oracles.chain.typed_events import (
     AuctionCreated,
@@ -36,7 +36,7 @@ from oracles.dataset.manifest import MAX_BYTES, Binding
 from oracles.errors import ChainError, IntegrityError, Reverted
 from oracles.evidence import Cid, DirectoryStore, StoreError, read
 from oracles.files import atomic_write
-from oracles.market.view import chain_time, member_keys, wins
+from oracles.market.view import chain_time, member_keys, mut_of, need_outcome, wins
 from oracles.progress import Progress, silent
 from oracles.when import local
 
@@ -145,6 +145,19 @@ class Buyer:
         receipt = self._sender.send(call, value=value)
         return receipt_event(receipt, AuctionCreated).auction_id
 
+    def check(self, terms: Terms, *, bounty: int = 0) -> None:
+        """Ask the contract whether it would take these terms; nothing is sent.
+
+        Raises:
+            ChainError: it would not, or the account lacks what they cost.
+        """
+        key = EncryptionKey.generate()
+        message = key_message(self._contract.domain, self._sender.address, key.public)
+        signature = LocalSigner.from_secret(key.secret).sign_typed(message)
+        call = self._contract.create(terms, key.public, signature)
+        self._try_without_allowance(call, terms.fee + bounty)
+        need_balance(Erc20(self._web3, terms.token), self._sender.address, terms.budget)
+
     def _try_without_allowance(self, call: ContractFunction, value: int) -> None:
         """Let the contract refuse terms before an approval is paid for.
 
@@ -182,9 +195,10 @@ class Buyer:
             progress: called with the stage, winners looked at, and their number.
 
         Raises:
-            ChainError: the contract refuses.
+            ChainError: the auction is not settled, or the contract refuses.
         """
         view = self.view(auction)
+        need_outcome(self._web3, view)
         winners = [index for index in sorted(view.revealed) if wins(view, index)]
         out.mkdir(parents=True, exist_ok=True)
         fetched = DirectoryStore(out / "ciphertext")
@@ -373,11 +387,7 @@ class Buyer:
             ChainError: the auction has no MUT, or the token or the contract refuses.
         """
         view = self.view(auction)
-        mut = Mut(self._web3, self._contract.mut_token(auction))
-        if not rpc.code(self._web3, mut.address):
-            raise ChainError(
-                f"auction {auction} has no MUT to pay revenue to: it is not settled, or was aborted"
-            )
+        mut = mut_of(self._web3, self._deployment, auction)
         if not self._contract.deliveries_resolved(auction):
             # Said here: the contract says so only after the token was allowed to be moved.
             until = local(view.phases.dispute_end)

@@ -32,6 +32,8 @@ def explain_terms(
         InputError: terms and set do not fit together.
     """
     number, appeals = terms.scoring.operator_set, bool(operators.appeal.members)
+    if not operators.first.members:
+        raise InputError(f"there is no operator set {number}")
     if terms.durations.challenge and not appeals:
         raise InputError(f"set {number} has no appeal panel: leave `challenge` out")
     if appeals and not terms.durations.challenge:
@@ -59,6 +61,7 @@ def explain_terms(
         "samples": f"{scoring.samples} pages of each data set are opened to the operators"
         if scoring.samples
         else "none: every data set is opened whole to the operators",
+        "metric version": f"0x{scoring.metric_version.hex()}, which the operators must have",
         "operators": f"set {scoring.operator_set}: {_panel(operators.first)}",
         "appeal": _panel(operators.appeal) if operators.appeal.members else "none",
         "stake": f"{ETHER.format(scoring.stake_gwei * GWEI)} from each operator that scores",

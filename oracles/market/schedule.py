@@ -10,6 +10,7 @@ from oracles.chain.terms import GWEI, PPB
 from oracles.errors import ChainError, InputError
 from oracles.market.standing import highest_cost
 from oracles.market.view import wins
+from oracles.when import moment
 
 if TYPE_CHECKING:
     from oracles.chain.state import AuctionState
@@ -159,7 +160,12 @@ def check_open(view: AuctionState, now: int) -> None:
         ChainError: commitments have ended.
     """
     if view.state is not State.OPEN or now >= view.phases.commit_end:
-        raise ChainError("this auction takes no commitments any more")
+        raise ChainError(
+            "this auction takes no commitments any more: they ended"
+            f" {moment(view.phases.commit_end, now)}"
+            if view.state is State.OPEN
+            else f"this auction takes no commitments any more: it is {view.state.name.lower()}"
+        )
 
 
 def check_windows(durations: Durations, least: int, *, sampled: bool) -> None:

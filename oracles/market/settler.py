@@ -10,7 +10,7 @@ from oracles.chain.client import Sender, receipt_event, receipt_events
 from oracles.chain.state import AuctionState, load_auction
 from oracles.chain.terms import PPB, AuctionId
 from oracles.chain.typed_events import BountyClaimed, Walked
-from oracles.market.view import bids, wins
+from oracles.market.view import bids, need_outcome, wins
 from oracles.mechanism import propose
 from oracles.progress import Progress, silent
 
@@ -80,9 +80,10 @@ class Settler:
             Their indices.
 
         Raises:
-            ChainError: the contract refuses.
+            ChainError: the auction is not settled, or the contract refuses.
         """
         view = self._view(auction)
+        need_outcome(self._sender.web3, view)
         missing = [
             index
             for index in sorted(view.revealed)

@@ -67,18 +67,23 @@ def _seconds(value: object) -> int:
         raise ValueError(str(error)) from error
 
 
-def _amount(currency: Currency, value: str | int) -> int:
+def _amount(currency: Currency, value: str | int, bits: int) -> int:
     try:
-        return currency.parse(str(value))
+        amount = currency.parse(str(value))
     except InputError as error:
         raise ValueError(str(error)) from error
+    if amount >> bits:
+        raise ValueError(f"{value!r} is too much: {currency.format((1 << bits) - 1)} at most")
+    return amount
 
 
 def _gwei(value: str | int) -> int:
-    wei = _amount(ETHER, value)
+    wei = _amount(ETHER, value, 128)
     if wei % GWEI:
         raise ValueError(f"this is a whole number of gwei, not {wei} wei")
-    return wei // GWEI
+    if (gwei := wei // GWEI) >> 40:
+        raise ValueError(f"{value!r} is too much: {ETHER.format(GWEI << 40)} does not fit")
+    return gwei
 
 
 def _address(text: str) -> str:
@@ -103,12 +108,12 @@ def _bytes32(text: object) -> bytes:
 
 
 Share = Annotated[int, BeforeValidator(_share)]
-Wad = Annotated[int, BeforeValidator(_wad)]
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+Wad = Annotated[int, BeforeValidator(_wad), Field(lt=1 << 64)]
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(lt=1 << 32)]
 Bytes32 = Annotated[bytes, BeforeValidator(_bytes32)]
 Gwei = Annotated[int, BeforeValidator(_gwei)]
 Quality = Annotated[int, BeforeValidator(lambda value: _scaled(10_000, value)), Field(le=10_000)]
-DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value))]
+DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value, 96))]
 
 
 class _Section(BaseModel):
@@ -138,7 +143,7 @@ class _Durations(_Section):
 
 
 class _Scoring(_Section):
-    operator_set: Annotated[int, Field(gt=0)]
+    operator_set: Annotated[int, Field(gt=0, lt=1 << 32)]
     samples: Annotated[int, Field(ge=0, le=2048)] = 64
     q_min: Quality = 1000
     stake: Gwei
@@ -166,7 +171,7 @@ class _TermsFile(_Section):
     rho: Share = PPB
     tranche: Share = 0
     bond: Gwei
-    max_bids: Annotated[int, Field(gt=0)] = 10_000
+    max_bids: Annotated[int, Field(gt=0, lt=1 << 32)] = 10_000
     enrolment: bool = False
     #: SHA-256 of a contract text; zero for none.
     agreement: Bytes32 = bytes(32)
@@ -206,8 +211,8 @@ def load_terms(path: Path, currency: Callable[[str], Currency]) -> Terms:
         token = currency(file.token)
         return Terms(
             token=file.token,
-            budget=_amount(token, file.budget),
-            pool=_amount(token, file.pool),
+            budget=_amount(token, file.budget, 80),
+            pool=_amount(token, file.pool, 80),
             rho=file.rho,
             tranche=file.tranche,
             weights=WeightTerms(

@@ -5,24 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oracles.chain import rpc
+from oracles.chain.auction import State
 from oracles.chain.events import read_events
 from oracles.chain.packing import NONE
+from oracles.chain.tokens import Mut
 from oracles.chain.typed_events import OperatorRegistered
 from oracles.errors import ChainError
 from oracles.mechanism import Bid
 from oracles.mechanism.settlement import comes_after
+from oracles.when import moment
 
 if TYPE_CHECKING:
     from web3 import Web3
 
     from oracles.chain.deployment import Deployment
     from oracles.chain.state import AuctionState
+    from oracles.chain.terms import AuctionId
 
 
 def bids(auction: AuctionState) -> list[Bid]:
     """Revealed and eligible bids as the mechanism takes them, by index."""
     found = (_bid(auction, index) for index in sorted(auction.revealed))
     return [bid for bid in found if bid is not None]
+
+
+def need_outcome(web3: Web3, auction: AuctionState) -> None:
+    """Refuse what only a settled auction has: who won is not known before, or never.
+
+    Raises:
+        ChainError: the auction is open, or was aborted.
+    """
+    if auction.state is State.ABORTED:
+        raise ChainError(f"auction {auction.id} was aborted: nobody won, nothing is sold")
+    if auction.settled is None:
+        opens = moment(auction.phases.reveal_end, chain_time(web3))
+        raise ChainError(
+            f"auction {auction.id} is not settled yet, so nobody has won: it can be settled from"
+            f" {opens} on"
+        )
 
 
 def wins(auction: AuctionState, index: int) -> bool:
@@ -84,9 +104,26 @@ def draw(web3: Web3, deployment: Deployment, auction: AuctionState) -> bytes:
 
     newest = rpc.newest(web3)
     if not reached(newest):
-        raise ChainError(f"auction {auction.id}: the samples are not drawn yet")
+        raise ChainError(
+            f"auction {auction.id}: the samples are not drawn yet, but"
+            f" {moment(start, rpc.block(web3, newest)['timestamp'])}"
+        )
     number = rpc.first_block(deployment.block, newest, reached)
     return bytes(rpc.block(web3, number)["mixHash"])
+
+
+def mut_of(web3: Web3, deployment: Deployment, auction: AuctionId) -> Mut:
+    """The MUT of an auction.
+
+    Raises:
+        ChainError: there is none.
+    """
+    mut = Mut(web3, deployment.auction(web3).mut_token(auction))
+    if not rpc.code(web3, mut.address):
+        raise ChainError(
+            f"auction {auction} has no MUT, so no revenue either: it is not settled, or was aborted"
+        )
+    return mut
 
 
 def chain_time(web3: Web3) -> int:

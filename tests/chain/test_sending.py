@@ -99,6 +99,24 @@ def test_send__answer_lost_after_the_node_took_it__moves_once(
     assert rpc.nonce(payer.web3, payer.address) == 2
 
 
+@pytest.mark.parametrize("short", ["of the payment", "of gas"])
+def test_send__account_too_poor__says_what_it_needs_and_has_and_sends_nothing(
+    anvil: Anvil, between: Middleman, tmp_path: Path, short: str
+) -> None:
+    poor = sender(anvil, between, tmp_path / "pending")
+    coin = token(poor)
+    value = 3 * ETHER if short == "of the payment" else 0
+    anvil.set_balance(poor.address, 1)
+    between.calls.clear()
+    with pytest.raises(ChainError) as caught:
+        poor.send(coin.transfer(ACCOUNTS[3].address, 5), value=value)
+    said = str(caught.value)
+    assert "for gas" in said
+    assert ("3 ETH to pay" in said) == bool(value)
+    assert f"{poor.address} has 0.000000000000000001 ETH: send ether to it" in said
+    assert "eth_sendRawTransaction" not in between.calls
+
+
 def test_send__refused_for_good__says_that_nothing_was_sent(
     anvil: Anvil, between: Middleman, tmp_path: Path
 ) -> None:

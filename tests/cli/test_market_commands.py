@@ -207,11 +207,43 @@ def test_deposit__aborted_auction__is_refused(
     assert "has no MUT" in said
 
 
-def test_create__dry_run__explains_and_sends_nothing(
-    market: Market, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("buyer", ("receive",)),
+        ("buyer", ("forfeit",)),
+        ("buyer", ("deposit", "1 LUSD")),
+        ("provider", ("revenue",)),
+    ],
+)
+def test_command__before_the_auction_is_settled__says_so_and_does_not_pass(
+    market: Market,
+    auction: int,
+    capsys: pytest.CaptureFixture[str],
+    role: str,
+    words: tuple[str, ...],
 ) -> None:
     shell = Shell(market, "buyer", capsys)
-    sent = market.web3.eth.get_transaction_count(signer("buyer").address)
+    key = shell.home / "buyer.key"
+    shell("buyer", "keygen", "--key-file", key)
+    command, *rest = words
+    out = ("--key-file", key, "--out", shell.home / "received") if command == "receive" else ()
+    said = shell(role, command, auction, *rest, *out, code=2)
+    assert "not settled" in said
+    assert not (shell.home / "received").exists()
+
+
+@pytest.mark.parametrize("auction", [0, -1, 2, 1 << 256, 10**90])
+@pytest.mark.parametrize("role", ["buyer", "provider"])
+def test_status__no_such_auction__says_how_many_there_are(
+    market: Market, capsys: pytest.CaptureFixture[str], role: str, auction: int
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    said = shell(role, "status", "--", auction, code=2)
+    assert f"there is no auction {auction} in" in said
+
+
+def write_terms(market: Market, old: str = "", new: str = "") -> Path:
     terms = market.folder / "terms.toml"
     terms.write_text(
         f"""
@@ -240,10 +272,44 @@ def test_create__dry_run__explains_and_sends_nothing(
         fetch = "2 d"
         deliver = "2 d"
         dispute = "2 d"
-        """
+        """.replace(old, new)
     )
+    return terms
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("operator_set = 1", "operator_set = 9", "there is no operator set 9"),
+        ('commit = "7 d"', "commit = 0", "a length of 0 s in [durations] cannot be"),
+        ('commit = "7 d"', 'commit = "31 d"', "at most 30 d"),
+        ('stake = "1 ether"', 'stake = "1 gwei"', "is too small"),
+        ('budget = "600 LUSD"', 'budget = "1_000_000_000 LUSD"', "needs 1,000,000,000 LUSD"),
+        ('fee = "0.1 ether"', 'fee = "1099 ether"', "needs 1,099 ETH to pay"),
+        ('fee = "0.1 ether"', 'fee = "5000 ether"', "scoring.fee: '5000 ether' is too much"),
+        ('pool = "200 LUSD"', f'pool = "{10**20} LUSD"', "is too much"),
+        ("operator_set = 1", f"operator_set = {1 << 32}", "operator_set: Input should be less"),
+        ('commit = "7 d"', f"commit = {1 << 32}", "durations.commit: Input should be less"),
+    ],
+)
+def test_create__dry_run_of_terms_that_cannot_be__fails_as_the_auction_would(
+    market: Market, capsys: pytest.CaptureFixture[str], old: str, new: str, said: str
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    terms = write_terms(market, f"\n        {old}", f"\n        {new}")
+    assert said in shell("buyer", "create", terms, "--dry-run", code=2)
+    assert said in shell("buyer", "create", terms, "--dry-run", "--json", code=2)
+
+
+def test_create__dry_run__explains_and_sends_nothing(
+    market: Market, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    sent = market.web3.eth.get_transaction_count(signer("buyer").address)
+    terms = write_terms(market)
     said = shell("buyer", "create", terms, "--dry-run", "--bounty", "0.01 ether")
     assert "600 LUSD leave your account" in said
     assert "3 members, of which 3 must answer" in said
     assert "in 7 d" in said
+    assert "takes these terms" in said
     assert market.web3.eth.get_transaction_count(signer("buyer").address) == sent

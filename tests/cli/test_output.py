@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from oracles.chain import artifacts
 from oracles.cli import main
 from oracles.cli.explain import _SENTENCES, explain
 from oracles.cli.output import show, show_rows
 from oracles.errors import Reverted
 from oracles.when import moment, span
 from scripts.build import ROOT
+from tests.mechanism.test_cli import CASE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DIGEST = "0x" + "ab" * 64
 
@@ -103,6 +111,70 @@ def test_explain__every_error_of_the_contracts__finds_the_arguments_it_speaks_of
                 found.add(entry["name"])
     # The last two are of the settlement tokens that people use.
     assert _SENTENCES.keys() - found <= {"ERC20InsufficientBalance", "InsufficientBalance"}
+
+
+#: Errors that no command of a person can meet: a daemon's or a program's own mistake, which its log
+#: names as the contract does, or of OpenZeppelin's code beneath ours.
+_OF_PROGRAMS = frozenset(
+    """
+    AlreadyCalled AlreadyCommitted BitmapLengthInvalid CertificateFailed ChunkPosted ChunkUnknown
+    ConstantsInvalid LeastWindowsInvalid LevelWrong MarginalInvalid NoQuorum NotAGroundForVerdicts
+    NotTheBitmap NotTheExchange NotTheFactory NotTheVector ProposalInvalid RequestExists
+    RollAlreadyTallied RoundComplete SignerMismatch SumsDiffer UnknownRequest UnknownRound
+    WrongMembers
+    AddressEmptyCode CloneArgumentsTooLong Create2EmptyBytecode ECDSAInvalidSignature
+    ECDSAInvalidSignatureLength ECDSAInvalidSignatureS ERC20InvalidApprover ERC20InvalidReceiver
+    ERC20InvalidSender ERC20InvalidSpender FailedCall FailedDeployment InvalidAccountNonce
+    InvalidShortString ReentrancyGuardReentrantCall SafeCastOverflowedUintDowncast StringTooLong
+    StringsInsufficientHexLength
+    """.split()  # noqa: SIM905 (a table reads better)
+)
+
+
+def test_explain__every_error_that_a_person_can_meet__is_a_sentence() -> None:
+    named = {entry["name"] for entry in artifacts.errors().values()}
+    assert named - _SENTENCES.keys() - _OF_PROGRAMS == set()
+    assert _SENTENCES.keys() & _OF_PROGRAMS == set()
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "mechanism clear {case}"])
+def test_output__whoever_reads_it_has_enough__is_no_finding_and_no_traceback(
+    tmp_path: Path, words: str
+) -> None:
+    case = tmp_path / "case.json"
+    case.write_text(json.dumps(CASE))
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", "from oracles.cli import main; main()"]
+    done = subprocess.run(
+        [*command, *words.format(case=case).split()],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_main__interrupted_while_libraries_load__is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupt)
+    with pytest.raises(SystemExit) as end:
+        main(["provider", "status"])
+    assert end.value.code == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_entry__before_main_runs__nothing_of_size_is_imported() -> None:
+    """Ctrl-C is handled from `main` on; what is imported before it takes no time."""
+    code = "import sys, oracles.cli; print({'typer', 'rich', 'web3'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == b"set()"
 
 
 def test_explain__unknown_error__is_left_to_speak_for_itself() -> None:
