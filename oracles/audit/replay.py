@@ -18,7 +18,7 @@ from oracles.audit.registry import RegistryReplay
 from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
 from oracles.chain.terms import AuctionId
-from oracles.chain.typed_events import RollTallied, Transfer
+from oracles.chain.typed_events import RollTallied, ThresholdsProved, Transfer
 from oracles.errors import ChainError, InputError
 from oracles.mechanism import veto
 
@@ -41,6 +41,7 @@ class Replay:
         auctions: state of the DataAuction and its tokens.
         usage: state of the UsageLog.
         registry: state of the MetricRegistry.
+        gate: address of the ThresholdGate; empty where there is none. Its word concerns no auction.
         events: number of logs followed, by the auction that they are about.
         block: that is being followed.
     """
@@ -52,6 +53,7 @@ class Replay:
     auctions: AuctionReplay
     usage: UsageReplay
     registry: RegistryReplay
+    gate: str
     events: Counter[int | None] = field(default_factory=Counter)
     block: Block = field(default_factory=lambda: Block(-1, b"", 0, 0))
     _last_index: int = -1
@@ -85,9 +87,10 @@ class Replay:
             early = header.from_block <= deployment.block
             checks.true("chain.start", early, deployment.block, header.from_block)
             checks.equal("chain.exchange", auctions.exchange, exchange)
-        log = contracts.get("UsageLog")
+        log, gate = contracts.get("UsageLog"), contracts.get("ThresholdGate")
         usage = UsageReplay(checks, log.address if log else "")
-        return cls(header, checks, announced, oracle, auctions, usage, registry)
+        known = gate.address if gate else ""
+        return cls(header, checks, announced, oracle, auctions, usage, registry, known)
 
     def follow(self, record: Record) -> None:
         """Take the next record into account."""
@@ -167,6 +170,8 @@ class Replay:
             return self.usage.apply(body, time, mut)
         if address == self.registry.address:
             return self.registry.apply(body, time, auctions.dsts)
+        if address == self.gate:
+            return isinstance(body, ThresholdsProved)
         if address in auctions.muts or address in auctions.dsts:
             return auctions.apply_token(address, body, time)
         return None

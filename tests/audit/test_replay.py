@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from eth_utils.address import to_checksum_address
 
 from oracles.audit import Block, replay
+from oracles.audit.records import Log
 from oracles.audit.replay import Replay, follow
 from oracles.audit.report import page
 from oracles.audit.summary import summarise
 from oracles.chain.deployment import Deployed, Deployment
-from oracles.chain.events import decode_log
+from oracles.chain.events import decode_log, topic_of
 from oracles.errors import InputError
 from scripts.build import ROOT
 from tests.audit.mutations import MUTATIONS, Mutation, changed_arguments, found_by, table
@@ -213,6 +215,20 @@ def test_replay__where_nobody_counted__passes(story: Story) -> None:
     state = Replay.start(replace(story.header, auctions=None))
     follow(state, story.kept, lambda _: None)
     assert state.checks.passed
+
+
+def test_gate__of_the_deployment__may_say_what_was_proved_and_nobody_else_may(
+    story: Story,
+) -> None:
+    gate, other = (to_checksum_address(bytes(19) + bytes([n])) for n in (1, 2))
+    contracts = story.header.deployment.contracts | {"ThresholdGate": Deployed(gate, (), "0x")}
+    deployment = replace(story.header.deployment, contracts=contracts)
+    topics = (bytes.fromhex(topic_of("ThresholdsProved")[2:]), bytes(32), bytes(32))
+    for address, finds in ((gate, []), (other, ["log.known"])):
+        state = Replay.start(replace(story.header, deployment=deployment))
+        said = Log(address, topics, bytes(4 * 32), bytes(32), 1 << 30)
+        follow(state, [*story.records(), said], lambda _: None)
+        assert [each.check for each in state.findings()] == finds
 
 
 def test_made__of_one_auction__leaves_the_others_out(story: Story) -> None:
