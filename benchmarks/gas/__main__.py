@@ -128,6 +128,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--largest", type=int, default=10_000, help="bids of the largest auction")
     parser.add_argument(
+        "--appeal", type=int, default=10_000, help="bids of the auction that is appealed"
+    )
+    parser.add_argument(
         "--write", action="store_true", help="write docs/benchmarks.md and the picture"
     )
     args = parser.parse_args()
@@ -164,7 +167,7 @@ def main() -> None:
     with Node(base_fee=1) as node:
         most_operators = World(node, operators=13)
         extra = most_operators.exchange_round(FEW * 3)
-        for step, gas in most_operators.appeal_round(args.largest).items():
+        for step, gas in most_operators.appeal_round(args.appeal).items():
             extra[step] = max(gas, extra.get(step, 0))
         extra["postScores, all different"] = most_operators.largest_chunk()
 

@@ -28,6 +28,10 @@ from oracles.files import sync_folder
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
 
+#: Bytes a second of a gateway's answer, at least; what a stranger serves may come byte by byte.
+_LEAST_PACE: Final = 8 * 1024
+#: Bytes before a range that are read and dropped, where a gateway answers with the whole file.
+_MOST_SKIPPED: Final = 64 * 1024 * 1024
 #: A path, bytes, or an open file that can seek (such as another store's `open` returns).
 Source = str | os.PathLike[str] | bytes | BinaryIO
 _RANGE: Final = 8 << 20
@@ -109,10 +113,14 @@ def is_node(name: str) -> bool:
     return False
 
 
-def open_store(name: str) -> Store:
+def open_store(name: str, *, timeout: float | None = None) -> Store:
     """The store of a name: a folder, an IPFS node (`ipfs:/ip4/…`), or a gateway (`https://…`).
 
     A folder is created if it is missing. Gateways can only be read from.
+
+    Args:
+        name: of the store.
+        timeout: Seconds until a request of a node or a gateway is given up; each has its own.
 
     Raises:
         InputError: the name is none of these.
@@ -124,9 +132,10 @@ def open_store(name: str) -> Store:
         >>> str(cid)
         'bafkreidtmxictbq6glcsd6aitmakn6zs3lygcubfw2nvthi44u2qdocfyi'
     """
+    patience = {} if timeout is None else {"timeout": timeout}
     if name.startswith(("https://", "http://")):
-        return GatewayStore(name)
-    return IpfsStore(name) if is_node(name) else DirectoryStore(name)
+        return GatewayStore(name, **patience)
+    return IpfsStore(name, **patience) if is_node(name) else DirectoryStore(name)
 
 
 @contextlib.contextmanager
@@ -456,11 +465,13 @@ class GatewayStore:
 
     Args:
         base: URL before `/ipfs/`.
-        timeout: Seconds until one request is given up.
+        timeout: Seconds until one request is given up; an answer that comes in time may go on as
+            long as it is not slower than 8 KiB a second.
     """
 
     def __init__(self, base: str, *, timeout: float = 60) -> None:
         self.base = base.rstrip("/")
+        self._timeout = timeout
         self._client = httpx.Client(timeout=timeout, headers={"Accept-Encoding": "identity"})
 
     def put(self, source: Source) -> Cid:
@@ -473,7 +484,7 @@ class GatewayStore:
 
         def parts() -> Generator[bytes]:
             with self._answers(cid) as answer:
-                yield from answer.iter_raw()
+                yield from self._paced(answer)
 
         return _downloaded(parts(), cid, limit, self.base)
 
@@ -484,11 +495,22 @@ class GatewayStore:
         parts = bytearray()
         with self._answers(cid, f"bytes={offset}-{offset + size - 1}") as answer:
             skip = 0 if answer.status_code == 206 else offset
-            for data in answer.iter_raw():
+            if skip > _MOST_SKIPPED:
+                raise StoreError(f"{self.base} does not know ranges")
+            for data in self._paced(answer):
                 parts += data
                 if len(parts) >= skip + size:
                     break
         return bytes(parts[skip : skip + size])
+
+    def _paced(self, answer: httpx.Response) -> Generator[bytes]:
+        """The bytes of an answer, as long as they come fast enough."""
+        began, size = time.monotonic(), 0
+        for data in answer.iter_raw():
+            yield data
+            size += len(data)
+            if time.monotonic() - began > self._timeout + size / _LEAST_PACE:
+                raise StoreError(f"{self.base} sends too slowly")
 
     def has(self, cid: Cid) -> bool:
         """Whether the gateway answers for it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,13 +115,18 @@ class Holdings:
         self._members = [bytes.fromhex(each) for each in job.members]
         self._key = own_key(job, self._members[job.member])
 
-    def sample(self, ref: DataSetRef) -> Sample:
+    def sample(self, ref: DataSetRef, seconds: float = math.inf) -> Sample:
         """The sample of one data set.
 
+        Args:
+            ref: the data set.
+            seconds: after which no further page is asked for; what came is kept.
+
         Raises:
-            StoreError: a part of it cannot be had now.
+            StoreError: a part of it cannot be had now, or not in time.
             IntegrityError, InputError: it is not what was committed, or not opened rightly.
         """
+        deadline = time.monotonic() + seconds
         manifest = self._manifest(ref)
         archive, contents = _archive_cid(manifest), manifest.contents
         if self._job.samples == 0:
@@ -144,7 +151,7 @@ class Holdings:
             contents,
             drawn,
         )
-        pages = tuple((index, self._page(opening, archive, index)) for index in drawn)
+        pages = tuple((index, self._page(opening, archive, index, deadline)) for index in drawn)
         sketch = self._sketch(opening, archive)
         for index, page in pages:
             sketch.check_page(index, page)
@@ -271,12 +278,14 @@ class Holdings:
         contents = manifest.contents
         check_proof(proof, contents.facts, contents.pages, entry.thresholds)
 
-    def _page(self, opening: Opening, archive: Cid, index: int) -> bytes:
+    def _page(self, opening: Opening, archive: Cid, index: int, deadline: float) -> bytes:
         """One page, from whoever gives the right one.
 
         Raises:
             StoreError: nobody does now; a store's wrong bytes prove nothing against the provider.
         """
+        if time.monotonic() > deadline:
+            raise StoreError(f"page {index} of {archive} and those before it take too long")
         place, failure = opening.pages[index], "no store has it"
         for data in self._pieces_and_stores(archive, place.offset, place.size):
             try:

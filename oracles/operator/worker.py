@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,14 +53,16 @@ from oracles.scoring import (
 #: Exit codes (sysexits.h): try again later; nothing but the operator can help.
 TEMPORARY: Final = 75
 CONFIGURATION: Final = 78
-#: Data sets fetched or opened at once.
-_THREADS: Final = 8
+#: Data sets fetched or opened at once; most of the time they wait for strangers.
+_THREADS: Final = 32
+#: Seconds for a request and for a data set: when all are asked, and when the slow are asked again.
+_PATIENCE: Final = ((5, 30), (60, 300))
 #: Between looks at the room on the disk: what a fast network brings meanwhile is no matter.
 _LOOK_SECONDS: Final = 0.5
 
 
-def _holdings(job: Job, *, network: bool) -> Holdings:
-    stores = [open_store(name) for name in job.stores] if network else []
+def _holdings(job: Job, *, network: bool, timeout: float | None = None) -> Holdings:
+    stores = [open_store(name, timeout=timeout) for name in job.stores] if network else []
     return Holdings(job, Fetcher(stores, Path(job.cache)), Pieces(Path(job.pieces)))
 
 
@@ -69,13 +72,13 @@ def fetch(job: Job) -> None:
     Raises:
         StoreError: some of it cannot be had now.
     """
-    holdings, lock = _holdings(job, network=True), threading.Lock()
+    lock = threading.Lock()
     looked_at: dict[str, str] = {}
 
-    def attempt(ref: DataSetRef) -> str | None:
+    def attempt(holdings: Holdings, seconds: float, ref: DataSetRef) -> str | None:
         """What keeps a sample from being here; one that is no good needs no further look."""
         try:
-            holdings.sample(ref)
+            holdings.sample(ref, seconds)
             found = ""
         except StoreError as error:
             return f"data set {ref.index}: {error}"
@@ -87,11 +90,22 @@ def fetch(job: Job) -> None:
             _tell("fetch", len(looked_at), len(job.wanted))
         return None
 
-    # In threads, so that those who do not serve what they committed to do not hold up the rest.
-    with ThreadPoolExecutor(_THREADS) as pool:
-        missing = [problem for problem in pool.map(attempt, job.refs) if problem]
-    if missing:
-        raise StoreError(f"{len(missing)} of {len(job.wanted)} are missing; {missing[0]}")
+    # Those who do not serve what they committed to, or byte by byte, must not hold up the rest: in
+    # threads, and all are asked in a hurry before anybody is waited for.
+    refs, problems = job.refs, list[str]()
+    for timeout, seconds in _PATIENCE:
+        if not refs:
+            break
+        ask = partial(attempt, _holdings(job, network=True, timeout=timeout), seconds)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = [
+                (ref, problem)
+                for ref, problem in zip(refs, pool.map(ask, refs), strict=True)
+                if problem
+            ]
+        refs, problems = [ref for ref, _ in found], [problem for _, problem in found]
+    if problems:
+        raise StoreError(f"{len(problems)} of {len(job.wanted)} are missing; {problems[0]}")
 
 
 def retrieve(job: Job) -> None:

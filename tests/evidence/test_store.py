@@ -8,7 +8,9 @@ import pytest
 
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import (
+    Cid,
     DirectoryStore,
+    GatewayStore,
     IpfsStore,
     MissingError,
     QuorumStore,
@@ -19,6 +21,7 @@ from oracles.evidence import (
     open_store,
     read,
 )
+from tests.support.dripping import dripping
 
 ALL = Retention(min_age_seconds=0)
 
@@ -267,3 +270,17 @@ def test_is_node__when_a_folder__then_no(name):
 def test_open_store__when_named__then_folder_or_node(tmp_path):
     assert isinstance(open_store(str(tmp_path / "store")), DirectoryStore)
     assert isinstance(open_store("ipfs:/ip4/127.0.0.1/tcp/5001/http"), IpfsStore)
+
+
+def test_gateway__when_it_answers_byte_by_byte__then_it_is_given_up():
+    """No pause is longer than the timeout, so that alone would wait for ever."""
+    cid = Cid.from_digest(bytes(32), 1)
+    with dripping() as url:
+        store = GatewayStore(url, timeout=0.2)
+        with pytest.raises(StoreError, match="too slowly"):
+            store.range(cid, 0, 1 << 20)
+        with pytest.raises(StoreError, match="too slowly"):
+            store.open(cid)
+        # Its 200 is the whole file, from the first byte on.
+        with pytest.raises(StoreError, match="does not know ranges"):
+            store.range(cid, 1 << 40, 1)

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import Queue
@@ -30,13 +31,14 @@ from oracles.dataset import (
     pack,
 )
 from oracles.dataset.sketch import MAX_HASHES
-from oracles.evidence import DirectoryStore
+from oracles.evidence import DirectoryStore, StoreError
 from oracles.operator import worker
 from oracles.operator.job import DataSetRef, Job, Scored, Stage
 from oracles.operator.worker import CONFIGURATION, TEMPORARY
 from oracles.scoring import GIB, Scoring
 from scripts.build import ROOT
 from tests.operator.scorer import Quick
+from tests.support.dripping import dripping
 
 CHAIN, CONTRACT, PROVIDER = 31337, "0x" + "ab" * 20, "0x" + "cd" * 20
 OPERATOR = "0x" + "ef" * 20
@@ -191,6 +193,38 @@ def test_worker__disk_that_fills_up_meanwhile__gives_up(
     worker._end_without_room(replace(job(tmp_path, 1, "Count"), reserve=5))
     assert ended.get(timeout=60) == TEMPORARY
     assert "no room: 4 bytes are free" in capsys.readouterr().out
+
+
+def test_fetch__from_strangers_that_answer_byte_by_byte__brings_what_others_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than threads, and all committed before the one who serves its data."""
+    monkeypatch.setattr(worker, "_PATIENCE", ((0.2, 5), (0.2, 5)))
+    task = job(tmp_path, 1, "Count")
+    strangers = [
+        replace(task.data_sets[0], index=number, manifest=keccak(text=str(number)).hex())
+        for number in range(1, worker._THREADS + 9)
+    ]
+    wanted = [each.index for each in strangers]
+    with dripping() as url:
+        task = replace(
+            task,
+            data_sets=[*task.data_sets, *strangers],
+            wanted=[*wanted, 0],
+            stores=[*task.stores, url],
+        )
+        problems: Queue[str] = Queue()
+
+        def fetch() -> None:
+            try:
+                worker.fetch(task)
+            except StoreError as error:
+                problems.put(str(error))
+
+        threading.Thread(target=fetch, daemon=True).start()
+        problem = problems.get(timeout=120)
+    assert problem.startswith(f"{len(strangers)} of {len(wanted) + 1} are missing")
+    assert json.loads(Path(task.result).read_text()) == {"0": ""}
 
 
 def test_worker__scorer_wants_more_memory_than_configured__ends_and_says_so(
