@@ -11,10 +11,12 @@ from hypothesis import settings
 # Imported where used: most tests need no chain.
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.anvil import Anvil
     from tests.support.auction import Protocol
     from tests.support.chain import Chain
+    from tests.support.market import Market
     from tests.support.revm import Revm
 
 # The same examples in every run, so that a failure is the change's; `--hypothesis-profile explore`
@@ -65,6 +67,24 @@ def anvil(anvil_process: Anvil) -> Iterator[Anvil]:
     """Return the anvil of this run, as it was at its start; the test's effects are undone."""
     with anvil_process.rollback():
         yield anvil_process
+
+
+@pytest.fixture(scope="session")
+def deployed_market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    """Deploy once for the whole run, on a node of its own; take `market` instead."""
+    from tests.support.anvil import Anvil
+    from tests.support.market import Market
+
+    node = Anvil()
+    yield Market(node, tmp_path_factory.mktemp("market"))
+    node.close()
+
+
+@pytest.fixture
+def market(deployed_market: Market, tmp_path: Path) -> Iterator[Market]:
+    """Return the market with an empty store; the test's effects on the chain are undone."""
+    with deployed_market.rollback(tmp_path) as mine:
+        yield mine
 
 
 @pytest.fixture(params=["revm", "anvil"])

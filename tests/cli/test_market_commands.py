@@ -16,8 +16,6 @@ from tests.support.market import ETHER, SCORES, UNIT, Market, signer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
-
 
 #: These auctions' windows are short, and their data sets so small that a sample shows all.
 ACCEPT = ("--min-window", "10 min", "--max-exposed", "1")
@@ -62,11 +60,6 @@ class Shell:
     @property
     def book(self) -> tuple[str, Path]:
         return "--book", self.home / "bids"
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

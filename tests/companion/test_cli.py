@@ -20,20 +20,25 @@ if TYPE_CHECKING:
     from tests.companion.world import World
 
 
+SETTINGS = {
+    "QMIA_BLOCK": "latest",
+    "QMIA_POLL_SECONDS": "0.1",
+    "QMIA_MAX_FEE_GWEI": "10000",
+    "QMIA_LISTEN": "",
+}
+
+
 def run_once(world: World, name: str, **more: str) -> tuple[int, list[dict[str, Any]]]:
     """`qmia provider run --once --json` with variables only; gives the exit code and the lines."""
     home = world.folder / name
     variables = {
+        **SETTINGS,
         "QMIA_RPC": world.anvil.url,
         "QMIA_DEPLOYMENT": str(world.deployment),
         "QMIA_KEYSTORE": str(home / "key.json"),
         "QMIA_PASSPHRASE_FILE": str(home / "passphrase"),
         "QMIA_STORE": str(world.folder / "store"),
         "QMIA_STATE": str(home / "companion"),
-        "QMIA_BLOCK": "latest",
-        "QMIA_POLL_SECONDS": "0.1",
-        "QMIA_MAX_FEE_GWEI": "10000",
-        "QMIA_LISTEN": "",
         **more,
     }
     command = [sys.executable, "-c", "from oracles.cli import main; main()", "provider", "run"]
@@ -51,7 +56,7 @@ def run_once(world: World, name: str, **more: str) -> tuple[int, list[dict[str, 
 
 
 def test_commands__share_status_and_once__agree(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auction = world.create()
     world.commit(auction, "cheap", "fair")
@@ -72,17 +77,18 @@ def test_commands__share_status_and_once__agree(
     other.open(other.bids(auction))
     world.score(auction)
     world.jump(world.phases(auction).reveal_start)
-    code, lines = run_once(world, "friend", QMIA_SHARES=str(shares))
-    assert code == 0
+    for variable, value in SETTINGS.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("QMIA_STATE", str(friend.home / "companion"))
+    monkeypatch.setenv("QMIA_SHARES", str(shares))
+    friend("provider", "run", "--once")
     assert world.counts(auction)["Revealed"] == [0]
     other.bids(auction).reveal()
     world.jump(world.phases(auction).reveal_end)
     world.market.settler().settle(auction)
     world.jump(world.phases(auction).fetch_end)
     # The friend cannot deliver, and says so.
-    code, lines = run_once(world, "friend", QMIA_SHARES=str(shares))
-    assert code == 1
-    assert "only its owner can" in lines[-1]["undone"][0]
+    assert "only its owner can" in friend("provider", "run", "--once", code=1)
     assert "deliver" in cheap("provider", "status", *cheap.book)
     # The function that demonstrations use does the rest.
     running = companion(

@@ -67,10 +67,11 @@ class Schedule:
 
     def __init__(self, companions: list[Process], seed: int, kills: Counter[str]) -> None:
         self.random = random.Random(seed)
+        fewest, most = (2, 4) if seed else (1, 1)  # Starting a process takes seconds.
         self.companions = companions
         self.kills = kills
         self.kills["schedules"] += 1
-        self.lives = [self.random.randint(2, 4) for _ in companions]
+        self.lives = [self.random.randint(fewest, most) for _ in companions]
         self.steps = [RANDOM for _ in companions]
         for number, companion in enumerate(companions):
             self.arm(number)

@@ -16,6 +16,7 @@ from oracles.chain.client import Sender
 from oracles.chain.keystore import write_keystore
 from oracles.chain.packing import seal_bid
 from oracles.chain.sending import KeyDesk, Sent, desk_path
+from oracles.cli import main
 from oracles.companion.companion import once
 from oracles.errors import ConfigError, NodeError
 from oracles.service.database import BusyError
@@ -249,7 +250,9 @@ def test_state__of_another_key__is_refused(world: World) -> None:
 # AS PROCESSES
 
 
-def test_process__wrong_settings_or_passphrase__ends_with_code_2(world: World) -> None:
+def test_process__wrong_settings_or_passphrase__ends_with_code_2(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     (world.folder / "cheap").mkdir()
     (world.folder / "pass").write_text("right")
     (world.folder / "wrong").write_text("wrong")
@@ -259,22 +262,26 @@ def test_process__wrong_settings_or_passphrase__ends_with_code_2(world: World) -
         line for line in text.splitlines(keepends=True) if not line.startswith("private_key")
     )
     faults = {
-        "passphrase": keyless
-        + f'keystore = "{world.folder}/me.json"\npassphrase_file = "{world.folder}/wrong"\n',
         "setting": text + "[automatic]\nsell = true\n",
         "lead": text + '[notify]\nlead = ["soon"]\n',
         "deployment": text.replace("deployment.json", "nowhere.json"),
+        "passphrase": keyless
+        + f'keystore = "{world.folder}/me.json"\npassphrase_file = "{world.folder}/wrong"\n',
     }
+    config = world.folder / "wrong.toml"
     for name, content in faults.items():
-        config = world.folder / f"{name}.toml"
         config.write_text(content)
-        process = Process(config)
-        process.start()
-        assert process.process is not None
-        assert process.process.wait(timeout=120) == 2, name
-        said = process.log.read_text()
-        assert said.count("qmia:") == 1
-        assert "Traceback" not in said
+        with pytest.raises(SystemExit) as ended:
+            main(["provider", "run", "--config", str(config)])
+        assert ended.value.code == 2, name
+        assert capsys.readouterr().err.count("qmia:") == 1
+    process = Process(config)
+    process.start()
+    assert process.process is not None
+    assert process.process.wait(timeout=120) == 2
+    said = process.log.read_text()
+    assert said.count("qmia:") == 1
+    assert "Traceback" not in said
 
 
 def test_process__node_down_at_the_start__serves_its_health_and_goes_on(world: World) -> None:

@@ -207,7 +207,7 @@ def test_deadlines__before_each__told_once_at_each_lead_time(world: World) -> No
 
     def pass_time(start: int, end: int) -> None:
         """A companion that is started anew all the time looks in many times."""
-        for now in range(start, end - 50, 150):
+        for now in range(start, end - 50, 225):
             world.jump(now)
             companion = world.companion("cheap", automatic=off, notify=notify)
             companion.started()

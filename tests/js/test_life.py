@@ -35,7 +35,6 @@ from tests.support.market import COSTS, SCORES, UNIT, Market, signer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.anvil import Anvil
 
 SCRIPT = Path(__file__).with_name("life.mjs")
 DOCUMENTS = [
@@ -43,11 +42,6 @@ DOCUMENTS = [
     for n in range(4)
 ]
 PROVIDER = "javascript"
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

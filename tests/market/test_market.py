@@ -45,15 +45,7 @@ from tests.support.market import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from oracles.chain.packing import Score
-    from tests.support.anvil import Anvil
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from tests.support.market import ETHER, UNIT, Market, signer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
 
 WINDOW = 14 * 86_400
 
@@ -81,11 +80,6 @@ class Sold:
 
     def standing(self, version: bytes) -> Any:
         return registry.tallies(self.market.web3, self.deployment, self.registry)[version]
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

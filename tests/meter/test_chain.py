@@ -31,16 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.support.anvil import Anvil
 
 SELLERS = ("cheap", "fair")
 #: A million tokens in, and out: high, so that a few words make whole units.
 PRICES = "[tiny]\nin = 1_500_000_000_000\nout = 6_000_000_000_000\n"
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

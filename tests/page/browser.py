@@ -145,6 +145,11 @@ class Person:
         self.page.goto(f"{self._url}#/{view}")
         return self
 
+    def see(self, view: str = "") -> Self:
+        """Open a view in the page as it is."""
+        self.page.evaluate("(view) => { location.hash = `/${view}`; }", view)
+        return self
+
     def connect(self, name: str = "wallet") -> Self:
         self.page.get_by_role("button", name=f"Connect {name}").click()
         self.page.locator(".account").wait_for()

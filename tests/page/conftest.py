@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.page.browser import CHROMIUM, Person, Served
-from tests.support.market import Market, signer
+from tests.support.market import signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser
 
-    from tests.support.anvil import Anvil
+    from tests.support.market import Market
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +27,6 @@ def browser() -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield started
         started.close()
-
-
-@pytest.fixture
-def market(anvil: Anvil, tmp_path: Path) -> Market:
-    return Market(anvil, tmp_path)
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import pytest
 
 from oracles.dataset import encode_document, read_documents
 from oracles.market.buyer import Buyer
-from oracles.market.terms import load_terms
-from oracles.money import Currency
 from tests.page.browser import REJECTED
-from tests.support.market import COSTS, SCORES, UNIT, WINDOW, signer
+from tests.support.market import COSTS, SCORES, WINDOW, signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,21 +48,6 @@ def fill(someone: Person, market: Market) -> None:
 
 def act(someone: Person, name: str) -> Locator:
     return someone.page.locator(f'[data-act="{name}"]')
-
-
-def test_form__saves_terms_as_the_client_reads_them(
-    market: Market, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    someone = person("buyer")
-    fill(someone, market)
-    file = tmp_path / "terms.toml"
-    someone.saved("Save the terms for qmia buyer create").save_as(file)
-    terms = load_terms(file, lambda _: Currency("LUSD", 6))
-    assert terms.budget == 600 * UNIT
-    assert terms.pool == 200 * UNIT
-    assert terms.rho == 750_000_000
-    assert terms.durations == market.terms().durations
-    assert terms.scoring.samples == 2
 
 
 @pytest.mark.slow

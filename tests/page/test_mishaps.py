@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from oracles.dataset import EncryptionKey, Manifest, unwrap_shared
 from oracles.evidence import Cid
+from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
 from oracles.market.view import member_keys
 from tests.page.browser import REJECTED, Person, Served
 from tests.page.test_life import documents, offer
-from tests.support.market import DURATIONS, signer
+from tests.support.market import COSTS, DURATIONS, signer
 from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
@@ -42,15 +44,22 @@ def bids(market: Market, auction: int) -> int:
     return market.deployment.auction(market.web3).bid_count(auction)
 
 
+def prepared(market: Market, auction: int) -> Path:
+    """The record of a bid that is published and not committed."""
+    made = market.provider("page").prepare(auction, market.data("page"), COSTS["cheap"])
+    return BidBook(market.folder / "book").save(made.record)
+
+
 def said(page: Page) -> str:
     alert = page.get_by_role("alert")
     alert.wait_for()
     return alert.inner_text()
 
 
-def test_folder__with_litter_and_other_files__is_what_the_tools_read(
-    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
+def test_enrolment__of_a_folder_with_litter__asks_for_no_price_and_is_committed(
+    market: Market, person: Callable[..., Person], tmp_path: Path
 ) -> None:
+    auction = create(market, enrolment=True, rho=0, budget=0)
     folder = tmp_path / "letters"
     (folder / "1921").mkdir(parents=True)
     (folder / ".DS_Store").write_bytes(bytes(8))
@@ -65,13 +74,57 @@ def test_folder__with_litter_and_other_files__is_what_the_tools_read(
     assert "Left out, since programs leave it beside data: .DS_Store" in someone.page.inner_text(
         "#step-files"
     )
-    someone.page.fill("#price", "60")
-    someone.page.locator("#price").press("Tab")
-    someone.saved("Save the secrets")
+    record = json.loads(someone.saved("Save the secrets").path().read_text())
+    assert (record["cost"], record["salt"]) == ("0", "0x" + "00" * 32)
+    assert someone.page.locator("#price").count() == 0
     someone.button("Upload to this site").click()
     someone.button(COMMIT).click()
     someone.page.get_by_text("Your bid is in.").wait_for()
     assert bids(market, auction) == 1
+
+
+def test_wallet__that_moves_away_or_is_empty__is_told_and_nothing_typed_is_lost(
+    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    someone = person("page")
+    offer(someone, auction, documents(tmp_path), "60")
+    someone.emit("wallet", "accountsChanged", [signer("other").address])
+    assert "changed to another account" in said(someone.page)
+    someone.emit("wallet", "accountsChanged", [signer("page").address])
+    someone.page.get_by_role("alert").wait_for(state="detached")
+    someone.emit("wallet", "chainChanged", "0x1")
+    assert "network 1" in said(someone.page)
+    someone.instead["eth_chainId"] = {"result": "0x1"}
+    someone.button(COMMIT).click()
+    assert "network 1" in said(someone.page)
+    someone.instead.clear()
+    someone.emit("wallet", "chainChanged", hex(market.deployment.chain_id))
+    someone.page.get_by_role("alert").wait_for(state="detached")
+
+    someone.instead["eth_accounts"] = {"result": [signer("other").address]}
+    someone.button(COMMIT).click()  # It has moved, and did not say so.
+    assert "changed to another account" in said(someone.page)
+    someone.instead.clear()
+    market.anvil.set_balance(signer("page").address, 10**15)
+    someone.button(COMMIT).click()
+    someone.page.get_by_text("too little ether").wait_for()
+    assert "eth_sendTransaction" not in someone.asked
+    market.anvil.set_balance(signer("page").address, 10**18)
+    someone.button(COMMIT).click()
+    someone.page.get_by_text("Your bid is in.").wait_for()
+
+
+def test_record__in_a_browser_without_the_files__asks_for_them_and_refuses_others(
+    market: Market, auction: int, person: Callable[..., Person]
+) -> None:
+    record = prepared(market, auction)
+    archive = json.loads(record.read_text())["archive"]
+    shutil.rmtree(market.folder / "store" / "objects")
+    someone = person("page").go("bids").connect()
+    someone.page.set_input_files("#load", record)
+    someone.page.set_input_files(f'[data-file="{archive}"]', record)
+    assert "This is another file." in said(someone.page)
+    assert someone.button("Commit").count() == 0
 
 
 def test_commitment__whose_answer_is_lost__is_not_paid_twice(
@@ -94,7 +147,7 @@ def test_commitment__whose_answer_is_lost__is_not_paid_twice(
     someone.instead.clear()
     someone.button(COMMIT).click()  # In the very same page, and with what was typed still there.
     someone.page.get_by_text("Your bid is in.").wait_for()
-    someone.go("bids").connect()
+    someone.see("bids")
     someone.page.locator('[data-step="wait-open"]').wait_for()
     assert bids(market, auction) == 1
 
@@ -133,7 +186,7 @@ def test_wallet__that_still_asks_from_before__is_said_first(
     someone.button(COMMIT).click()
     someone.page.get_by_text("closed").wait_for()
     someone.instead.clear()
-    someone.go("bids").connect()
+    someone.see("bids")
     someone.button("Commit").click()
     assert "Your wallet was asked for this before" in said(someone.page)
     assert bids(market, auction) == 0
@@ -161,45 +214,6 @@ def test_page__closed_before_its_files_are_published__publishes_them_before_it_c
     assert market.store.path(Cid.parse(record["manifest"])).is_file()
 
 
-def test_record__in_a_browser_without_the_files__asks_for_them_and_refuses_others(
-    auction: int, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    someone = person("page")
-    someone.go(f"offer/{auction}").connect()
-    someone.page.set_input_files("#files", documents(tmp_path))
-    someone.page.fill("#price", "60")
-    someone.page.locator("#price").press("Tab")
-    saved = tmp_path / "record.json"
-    someone.saved("Save the secrets").save_as(saved)
-    other = person("page").go("bids").connect()
-    other.page.set_input_files("#load", saved)
-    archive = json.loads(saved.read_text())["archive"]
-    other.page.set_input_files(f'[data-file="{archive}"]', saved)
-    assert "This is another file." in said(other.page)
-    assert other.button("Commit").count() == 0
-
-
-def test_wallet__that_moves_away__is_told_and_nothing_typed_is_lost(
-    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    someone = person("page")
-    offer(someone, auction, documents(tmp_path), "60")
-    someone.emit("wallet", "accountsChanged", [signer("other").address])
-    assert "changed to another account" in said(someone.page)
-    someone.emit("wallet", "accountsChanged", [signer("page").address])
-    someone.page.get_by_role("alert").wait_for(state="detached")
-    someone.emit("wallet", "chainChanged", "0x1")
-    assert "network 1" in said(someone.page)
-    someone.instead["eth_chainId"] = {"result": "0x1"}
-    someone.button(COMMIT).click()
-    assert "network 1" in said(someone.page)
-    someone.instead.clear()
-    someone.emit("wallet", "chainChanged", hex(market.deployment.chain_id))
-    someone.page.get_by_role("alert").wait_for(state="detached")
-    someone.button(COMMIT).click()
-    someone.page.get_by_text("Your bid is in.").wait_for()
-
-
 def test_keyboard__skips_to_the_content_without_leaving_the_view(
     auction: int, person: Callable[..., Person]
 ) -> None:
@@ -212,14 +226,10 @@ def test_keyboard__skips_to_the_content_without_leaving_the_view(
 
 
 def test_node__that_hides_one_auction_and_is_slow__does_not_hide_the_deadlines_of_others(
-    market: Market, auction: int, browser: Browser, person: Callable[..., Person], tmp_path: Path
+    market: Market, auction: int, browser: Browser
 ) -> None:
     hidden = create(market)
-    someone = person("page")
-    saved = []
-    for number in (auction, hidden):
-        saved.append(tmp_path / f"{number}.json")
-        saved[-1].write_text(json.dumps(offer(someone, number, documents(tmp_path), "60")))
+    saved = [prepared(market, number) for number in (auction, hidden)]
     topic = "0x" + hidden.to_bytes(32, "big").hex()
 
     def hook(method: str, given: list[Any], forward: Callable[[], Any]) -> Any:
@@ -266,42 +276,6 @@ def _without_open() -> Any:
     return replace(DURATIONS, open=0)
 
 
-def test_enrolment__asks_for_no_price_and_is_committed(
-    market: Market, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    auction = create(market, enrolment=True, rho=0, budget=0)
-    someone = person("page")
-    someone.go(f"offer/{auction}").connect()
-    someone.page.set_input_files("#files", documents(tmp_path))
-    record = json.loads(someone.saved("Save the secrets").path().read_text())
-    assert (record["cost"], record["salt"]) == ("0", "0x" + "00" * 32)
-    assert someone.page.locator("#price").count() == 0
-    someone.button("Upload to this site").click()
-    someone.button(COMMIT).click()
-    someone.page.get_by_text("Your bid is in.").wait_for()
-    assert bids(market, auction) == 1
-
-
-def test_agreement__must_be_the_text_of_the_auction(
-    market: Market, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    from oracles.market.provider import agreement_digest
-
-    text, other = tmp_path / "agreement.txt", tmp_path / "other.txt"
-    text.write_text("You may train on it.")
-    other.write_text("You may sell it.")
-    auction = create(market, agreement=agreement_digest(text))
-    someone = person("page")
-    someone.go(f"offer/{auction}").connect()
-    assert someone.page.locator("#files").count() == 0
-    someone.page.set_input_files("#agreement", other)
-    assert "another text" in said(someone.page)
-    assert someone.page.locator("#files").count() == 0
-    someone.page.set_input_files("#agreement", text)
-    someone.page.locator("#files").wait_for()
-    assert "A step of this auction lasts only" in someone.page.inner_text("main")
-
-
 def test_bids__when_the_next_step_has_come__are_shown_anew_by_themselves(
     market: Market, auction: int, person: Callable[..., Person]
 ) -> None:
@@ -317,17 +291,3 @@ def test_bids__when_the_next_step_has_come__are_shown_anew_by_themselves(
     market.jump(phases.open_start)
     someone.page.clock.fast_forward(1_100_000)
     someone.page.locator('[data-step="open"]').wait_for()
-
-
-def test_account__without_ether__is_told_before_its_wallet_is_asked(
-    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    someone = person("page")
-    offer(someone, auction, documents(tmp_path), "60")
-    market.anvil.set_balance(signer("page").address, 10**15)
-    someone.button(COMMIT).click()
-    assert "too little ether" in said(someone.page)
-    assert "eth_sendTransaction" not in someone.asked
-    market.anvil.set_balance(signer("page").address, 10**18)
-    someone.button(COMMIT).click()
-    someone.page.get_by_text("Your bid is in.").wait_for()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,11 @@ from oracles.dataset import EncryptionKey
 from oracles.evidence import Cid
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from oracles.market.provider import Limits, Provider
+from oracles.market.provider import Limits, Provider, agreement_digest
+from oracles.mechanism import advise, discounted_rate
 from tests.page.browser import REJECTED, Person, Served
 from tests.page.test_life import documents, offer
-from tests.support.market import COSTS, WINDOW, signer
+from tests.support.market import COSTS, UNIT, WINDOW, signer
 from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
@@ -148,40 +150,45 @@ def test_node__that_hides_a_bid__is_found_out_and_named(
     node.close()
 
 
-def test_account__when_switched_before_a_step__sends_nothing(
-    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
-) -> None:
-    someone = person("page")
-    offer(someone, auction, documents(tmp_path), "60")
-    someone.instead["eth_accounts"] = {"result": [signer("other").address]}
-    someone.button("Commit to this bid").click()
-    alert = someone.page.get_by_role("alert")
-    alert.wait_for()
-    assert "changed to another account" in alert.inner_text()
-    assert "eth_sendTransaction" not in someone.asked
-    assert market.deployment.auction(market.web3).bid_count(auction) == 0
+REFUSED = [
+    ({"text": "fine", "n": 2**53 + 1}, "cannot be kept exactly"),
+    ({"txt": "no text", "n": 1}, "there is no field text with a text in it"),
+    ([1], "a line must be an object with a field text"),
+]
 
 
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ({"text": "fine", "n": 2**53 + 1}, "cannot be kept exactly"),
-        ({"txt": "no text", "n": 1}, "there is no field text with a text in it"),
-        ([1], "a line must be an object with a field text"),
-    ],
-)
-def test_files__that_the_tools_read_otherwise__are_refused_by_name_and_line(
-    auction: int, person: Callable[..., Person], tmp_path: Path, line: Any, sentence: str
+def test_offer__under_an_agreement__asks_for_its_text__names_what_it_refuses__and_advises(
+    market: Market, person: Callable[..., Person], tmp_path: Path
 ) -> None:
-    file = tmp_path / "data.jsonl"
-    file.write_text('{"text": "good"}\n' + json.dumps(line))
-    someone = person("page").go(f"offer/{auction}").connect()
-    someone.page.set_input_files("#files", file)
-    alert = someone.page.get_by_role("alert")
-    alert.wait_for()
-    assert "data.jsonl, line 2" in alert.inner_text()
-    assert sentence in alert.inner_text()
-    assert someone.page.locator("#price").count() == 0
+    text, other = tmp_path / "agreement.txt", tmp_path / "other.txt"
+    text.write_text("You may train on it.")
+    other.write_text("You may sell it.")
+    buyer = Buyer(market.sender("buyer"), market.deployment)
+    terms = market.terms(agreement=agreement_digest(text))
+    someone = person("page").go(f"offer/{buyer.create(terms, EncryptionKey.generate())}").connect()
+    page = someone.page
+    alert = page.get_by_role("alert")
+    page.locator("#agreement").wait_for()
+    assert "A step of this auction lasts only" in page.inner_text("main")
+    page.set_input_files("#agreement", other)
+    alert.filter(has_text="another text").wait_for()
+    assert page.locator("#files").count() == 0
+    page.set_input_files("#agreement", text)
+
+    for number, (line, sentence) in enumerate(REFUSED):
+        file = tmp_path / f"{number}.jsonl"
+        file.write_text('{"text": "good"}\n' + json.dumps(line))
+        page.set_input_files("#files", file)
+        alert.filter(has_text=sentence).filter(has_text=f"{number}.jsonl, line 2").wait_for()
+        assert page.locator("#price").count() == 0
+
+    page.set_input_files("#files", documents(tmp_path))
+    page.get_by_text("What to ask, if revenue shares").click()
+    page.fill("#advice-cost", "123.456789")
+    page.fill("#advice-discount", "33.3")
+    best = advise(123_456_789, discounted_rate(Fraction(3, 4), Fraction("0.333"))).bid
+    assert best is not None
+    assert f"Ask for {best / UNIT:.6f} LUSD." in page.inner_text("#advice")
 
 
 VIEWS = ("", "auction/1", "bids", "buy", "create", "offer/1")

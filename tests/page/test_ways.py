@@ -14,6 +14,9 @@ from oracles.market.buyer import Buyer
 from oracles.market.settler import WALK
 from oracles.market.share import read_share
 from oracles.market.shares import water_level
+from oracles.market.terms import load_terms
+from oracles.money import Currency
+from tests.page.test_buyer import fill
 from tests.page.test_life import documents, offer
 from tests.support.market import COSTS, ETHER, SCORES, UNIT, signer
 
@@ -234,6 +237,10 @@ def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     someone.page.get_by_text("Done: it is in block").wait_for()
 
 
+#: Of a wallet that said it could make several calls as one, and cannot.
+REFUSED = {"error": {"code": 4200, "message": "unsupported"}}
+
+
 def _batching(someone: Person) -> list[Any]:
     """A wallet that makes several calls as one; what it was asked for."""
     batches: list[Any] = []
@@ -259,40 +266,26 @@ def _batching(someone: Person) -> list[Any]:
     return batches
 
 
-@pytest.mark.parametrize("batching", [True, False])
-def test_buyer__whose_wallet_joins_calls__approves_and_creates_in_one(
-    market: Market, person: Callable[..., Person], batching: bool
-) -> None:
-    from tests.page.test_buyer import fill
-
-    someone = person("buyer")
-    fill(someone, market)
-    someone.saved("Make a key and save it")
-    batches = _batching(someone)
-    if not batching:
-        someone.instead["wallet_sendCalls"] = {"error": {"code": 4200, "message": "unsupported"}}
-    someone.button("Create the auction").click()
-    someone.page.get_by_text("The auction is open:").wait_for()
-    assert [len(each["calls"]) for each in batches] == ([2] if batching else [])
-    assert someone.asked.count("eth_sendTransaction") == (0 if batching else 2)
-    assert int(market.deployment.auction(market.web3).auction_count()) == 1
-
-
-def test_advice__is_that_of_the_tool(
+def test_buyer__saves_terms_as_the_client_reads_them__and_creates_in_one_where_the_wallet_can(
     market: Market, person: Callable[..., Person], tmp_path: Path
 ) -> None:
-    from fractions import Fraction
+    someone = person("buyer")
+    fill(someone, market)
+    file = tmp_path / "terms.toml"
+    someone.saved("Save the terms for qmia buyer create").save_as(file)
+    terms = load_terms(file, lambda _: Currency("LUSD", 6))
+    assert (terms.budget, terms.pool, terms.rho) == (600 * UNIT, 200 * UNIT, 750_000_000)
+    assert terms.durations == market.terms().durations
+    assert terms.scoring.samples == 2
 
-    from oracles.mechanism import advise, discounted_rate
-
-    auction = Buyer(market.sender("buyer"), market.deployment).create(
-        market.terms(), EncryptionKey.generate()
-    )
-    someone = person("page").go(f"offer/{auction}").connect()
-    someone.page.set_input_files("#files", documents(tmp_path))
-    someone.page.get_by_text("What to ask, if revenue shares").click()
-    someone.page.fill("#advice-cost", "123.456789")
-    someone.page.fill("#advice-discount", "33.3")
-    best = advise(123_456_789, discounted_rate(Fraction(3, 4), Fraction("0.333"))).bid
-    assert best is not None
-    assert f"Ask for {best / UNIT:.6f} LUSD." in someone.page.inner_text("#advice")
+    someone.saved("Make a key and save it")
+    batches = _batching(someone)
+    joining = someone.instead["wallet_sendCalls"]
+    contract = market.deployment.auction(market.web3)
+    for number, answer in enumerate((joining, REFUSED), 1):
+        someone.instead["wallet_sendCalls"] = answer
+        someone.button("Create the auction").click()
+        someone.page.get_by_text(f"Auction {number}").wait_for()
+        assert int(contract.auction_count()) == number
+        assert [len(each["calls"]) for each in batches] == [2]
+        assert someone.asked.count("eth_sendTransaction") == 2 * (number - 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ from oracles.market.provider import Limits, Provider
 from oracles.market.settler import Settler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from web3 import Web3
@@ -86,6 +89,18 @@ class Market:
         for name in self.keys:
             position = self.members.index(signer(name).address)
             self.sender(name).send(self.oracle.accept_set(1, position))
+
+    @contextmanager
+    def rollback(self, folder: Path) -> Iterator[Market]:
+        """The same deployment with files of its own; what is done to the chain is undone."""
+        mine = copy(self)
+        mine.folder, mine.store = folder, DirectoryStore(folder / "store")
+        with self.anvil.rollback():
+            yield mine
+        # The node keeps these over a rollback.
+        self.anvil.rpc("anvil_setNextBlockBaseFeePerGas", "0x0")
+        self.anvil.rpc("evm_setAutomine", True)
+        self.anvil.rpc("anvil_dropAllTransactions")
 
     def sender(self, name: str) -> Sender:
         who = signer(name)
