@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -46,9 +45,7 @@ def asked(folder: Path, *requests: tuple[str, str, Any]) -> list[httpx.Response]
                 for method, path, body in requests
             ]
 
-    # In a thread of its own: tests of the page leave a running loop in the one of their worker.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(ask())).result()
+    return asyncio.run(ask())
 
 
 def test_site__gives_the_page_its_deployment_and_nothing_else(folder: Path) -> None:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from tests.support.market import Market
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is there, Playwright's loop runs in this thread, and `asyncio.run` of
+# tests elsewhere would be refused.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium, once for the run."""
+    """Chromium, once for all tests of the page."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
