@@ -2,8 +2,7 @@
 
 A wallet that has these descriptors says "Reveal a bid: auction 5, price …" instead of hexadecimal
 digits. They are made from the contracts' ABIs, so a function without words here is an error. The
-tokens of single auctions (MUT, DST) have no address before they exist; wallets show their transfers
-as those of any ERC-20.
+tokens of an auction (MUT, DST) are contracts of that auction alone, so theirs name the auction.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from oracles.chain import artifacts
 from oracles.chain.typed_data import TYPES, Domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from oracles.chain.deployment import Deployment
 
@@ -70,7 +69,27 @@ INTENTS: Final[dict[str, dict[str, str | None]]] = {
         "tallyRoll": "Count the roll",
         "withdrawCredit": "Withdraw ether",
     },
+    "MutToken": {
+        "accrue": "Count revenue sent here",
+        "approve": "Let another move MUT",
+        "claimFor": "Pay out a holder's revenue",
+        "deposit": "Pay revenue",
+        "initialize": None,
+        "mint": None,
+        "reduce": None,
+        "transfer": "Transfer MUT",
+        "transferFrom": "Transfer another's MUT",
+    },
+    "DstToken": {
+        "approve": "Let another move DST",
+        "claim": "Take a bid's DST",
+        "initialize": None,
+        "transfer": "Transfer DST",
+        "transferFrom": "Transfer another's DST",
+        "verify": "Prove the shares of DST",
+    },
     "DstFactory": {"create": "Create an auction's DST"},
+    "ThresholdGate": {"prove": "Prove thresholds of data"},
     "UsageLog": {"close": "Close a usage period"},
     "MetricRegistry": {
         "lock": "Lock tokens to object",
@@ -80,6 +99,8 @@ INTENTS: Final[dict[str, dict[str, str | None]]] = {
         "returnBond": "Return a proposal's bond",
     },
 }
+#: Contracts of single auctions: their amounts are of the token itself, but for revenue.
+TOKENS: Final = ("MutToken", "DstToken")
 #: What each message is for; the contract under whose domain it is signed.
 MESSAGES: Final = {
     "Commit": ("DataAuction", "Let another pay for a bid"),
@@ -103,6 +124,7 @@ _LABELS: Final = {
     "deadline": "Valid until",
     "entryFeeGwei": "Entry fee of a bid",
     "feeGwei": "Operators' fee",
+    "from": "From",
     "fetchFeeGwei": "Fee of a complaint",
     "appealFeeGwei": "Bond of an appeal",
     "id": "Auction",
@@ -120,6 +142,7 @@ _LABELS: Final = {
     "samples": "Sample pages",
     "sealedBid": "Sealed bid",
     "size": "Size of the data",
+    "spender": "Who may move them",
     "stakeGwei": "An operator's stake",
     "to": "To",
     "token": "Token",
@@ -224,6 +247,7 @@ def _signature(function: dict[str, Any]) -> str:
 
 def _calls(contract: str) -> dict[str, Any]:
     formats = {}
+    own = {"format": "tokenAmount", "params": {"tokenPath": "@.to"}}
     for function in artifacts.abi(contract):
         if function["type"] != "function" or function["stateMutability"] in ("view", "pure"):
             continue
@@ -231,6 +255,10 @@ def _calls(contract: str) -> dict[str, Any]:
         if intent is None:
             continue
         fields, silent = _shown([*leaves(function["inputs"])])
+        if contract in TOKENS and function["name"] != "deposit":
+            for each in fields:
+                if each["path"] in ("amount", "value"):
+                    each |= own
         if function["stateMutability"] == "payable":
             fields.insert(0, {"path": "@.value", "label": "You pay", "format": "amount"})
         required = [each["path"] for each in fields if not each["path"].startswith("@")][:4]
@@ -252,32 +280,46 @@ def _file(context: dict[str, Any], name: str, formats: dict[str, Any]) -> dict[s
     }
 
 
-def descriptors(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """All descriptor files of a deployment, by their names."""
+def descriptors(
+    deployment: Deployment, tokens: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """All descriptor files of a deployment, by their names.
+
+    Args:
+        deployment: its contracts.
+        tokens: addresses of the tokens of single auctions, by `MutToken` or `DstToken`.
+    """
     found = {}
-    for contract in INTENTS.keys() & deployment.contracts.keys():
-        where = {"chainId": deployment.chain_id, "address": deployment.address(contract)}
+    where = {name: [deployment.address(name)] for name in deployment.contracts}
+    for contract, addresses in {**where, **(tokens or {})}.items():
+        if contract not in INTENTS or not addresses:
+            continue
+        places = [{"chainId": deployment.chain_id, "address": each} for each in addresses]
         abi = [each for each in artifacts.abi(contract) if each["type"] == "function"]
-        context = {"contract": {"deployments": [where], "abi": abi}}
+        context = {"contract": {"deployments": places, "abi": abi}}
         found[f"calldata-{contract}.json"] = _file(context, f"Q-MIA {contract}", _calls(contract))
         messages = {name: text for name, (own, text) in MESSAGES.items() if own == contract}
-        if (
-            contract == "ScoreOracle"
-        ):  # Operators prove their keys under another domain than buyers.
+        # Operators prove their keys under another domain than buyers.
+        if contract == "ScoreOracle":
             messages["EncryptionKey"] = MESSAGES["EncryptionKey"][1]
-        if not messages:
-            continue
-        domain = Domain(f"Q-MIA {contract}", deployment.chain_id, deployment.address(contract))
-        schemas, formats = [], {}
-        for primary, intent in messages.items():
-            whole = domain.message(primary, TYPES[primary], {})
-            schemas.append({"primaryType": primary, "types": whole["types"]})
-            fields, silent = _shown([(name, name, kind) for kind, name in TYPES[primary]])
-            formats[primary] = {"intent": intent, "fields": fields, "excluded": silent}
-        signed = {
-            "deployments": [where],
-            "domain": {"name": domain.name, "version": "1"},
-            "schemas": schemas,
-        }
-        found[f"eip712-{contract}.json"] = _file({"eip712": signed}, f"Q-MIA {contract}", formats)
+        if messages:
+            domain = Domain(f"Q-MIA {contract}", deployment.chain_id, deployment.address(contract))
+            found[f"eip712-{contract}.json"] = _messages(domain, messages, places)
     return found
+
+
+def _messages(
+    domain: Domain, messages: dict[str, str], places: list[dict[str, Any]]
+) -> dict[str, Any]:
+    schemas, formats = [], {}
+    for primary, intent in messages.items():
+        whole = domain.message(primary, TYPES[primary], {})
+        schemas.append({"primaryType": primary, "types": whole["types"]})
+        fields, silent = _shown([(name, name, kind) for kind, name in TYPES[primary]])
+        formats[primary] = {"intent": intent, "fields": fields, "excluded": silent}
+    signed = {
+        "deployments": places,
+        "domain": {"name": domain.name, "version": "1"},
+        "schemas": schemas,
+    }
+    return _file({"eip712": signed}, domain.name, formats)

@@ -47,6 +47,10 @@ def serve(
 def descriptors(
     context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    auction: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="An auction whose MUT and DST are described, too; repeat."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write what wallets show of this deployment's calls and messages (ERC-7730).
@@ -59,7 +63,16 @@ def descriptors(
     from oracles.files import write_file
 
     session: Session = context.obj
-    made = clear_signing.descriptors(session.deployment())
+    deployment = session.deployment()
+    tokens: dict[str, list[str]] = {}
+    if auction:
+        web3 = session.connect()
+        contract = deployment.auction(web3)
+        tokens["MutToken"] = [contract.mut_token(each) for each in auction]
+        if "DstFactory" in deployment.contracts:
+            factory = deployment.dst_factory(web3)
+            tokens["DstToken"] = [factory.token_of(each) for each in auction]
+    made = clear_signing.descriptors(deployment, tokens)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in made.items():

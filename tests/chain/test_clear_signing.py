@@ -10,7 +10,7 @@ import pytest
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import artifacts, typed_data
-from oracles.chain.clear_signing import INTENTS, MESSAGES, descriptors, leaves
+from oracles.chain.clear_signing import INTENTS, MESSAGES, TOKENS, descriptors, leaves
 from oracles.chain.deployment import Deployed, Deployment
 from scripts.build import ROOT
 
@@ -24,15 +24,24 @@ LINTER = ROOT / ".build" / "erc7730" / "bin" / "erc7730"
 def deployment() -> Deployment:
     places = (to_checksum_address(f"0x{number:040x}") for number in range(1, 100))
     contracts = {
-        name: Deployed(place, (), "") for name, place in zip(INTENTS, places, strict=False)
+        name: Deployed(place, (), "")
+        for name, place in zip(INTENTS, places, strict=False)
+        if name not in TOKENS
     }
     return Deployment(1, 1, contracts)
+
+
+#: As if of two auctions.
+OF_AUCTIONS = {
+    name: [to_checksum_address(f"0x{start + number:040x}") for number in (1, 2)]
+    for name, start in zip(TOKENS, (200, 300), strict=True)
+}
 
 
 def test_calls__all_of_them__have_an_intent_and_every_leaf_is_shown_or_left_out(
     deployment: Deployment,
 ) -> None:
-    files = descriptors(deployment)
+    files = descriptors(deployment, OF_AUCTIONS)
     for contract, intents in INTENTS.items():
         entries = [each for each in artifacts.abi(contract) if each["type"] == "function"]
         sent = {e["name"] for e in entries if e["stateMutability"] in ("payable", "nonpayable")}
@@ -51,6 +60,26 @@ def test_calls__all_of_them__have_an_intent_and_every_leaf_is_shown_or_left_out(
             assert set(shown["required"]) <= named
             assert all(len(each["label"]) <= 20 for each in shown["fields"])
             assert ("@.value" in named) == (entry["stateMutability"] == "payable")
+
+
+def test_tokens__of_auctions__are_described_at_their_addresses_only(deployment: Deployment) -> None:
+    assert not {f"calldata-{name}.json" for name in TOKENS} & descriptors(deployment).keys()
+    files = descriptors(deployment, OF_AUCTIONS)
+    for name, addresses in OF_AUCTIONS.items():
+        file = files[f"calldata-{name}.json"]
+        places = file["context"]["contract"]["deployments"]
+        assert [each["address"] for each in places] == addresses
+        (sum_,) = [
+            each
+            for each in file["display"]["formats"]["transfer(address,uint256)"]["fields"]
+            if each["path"] != "to"
+        ]
+        assert sum_["format"] == "tokenAmount"  # In units of the token, by its own decimals.
+        assert sum_["params"] == {"tokenPath": "@.to"}
+    deposit = files["calldata-MutToken.json"]["display"]["formats"]["deposit(uint256)"]
+    assert (
+        deposit["fields"][0]["format"] == "raw"
+    )  # Of another token, which the call does not name.
 
 
 def test_messages__all_of_them__have_a_descriptor_with_their_types(deployment: Deployment) -> None:
@@ -72,7 +101,7 @@ def test_descriptors__pass_the_linter_of_the_registry(
 ) -> None:
     if not LINTER.is_file():
         pytest.skip("the linter is not installed: `make erc7730` (needs Python 3.12)")
-    for name, content in descriptors(deployment).items():
+    for name, content in descriptors(deployment, OF_AUCTIONS).items():
         (tmp_path / name).write_text(json.dumps(content))
     done = subprocess.run([LINTER, "lint", tmp_path], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
