@@ -77,10 +77,13 @@ def test_commands__share_status_and_once__agree(
     other.open(other.bids(auction))
     world.score(auction)
     world.jump(world.phases(auction).reveal_start)
-    for variable, value in SETTINGS.items():
+    variables = {
+        **SETTINGS,
+        "QMIA_STATE": str(friend.home / "companion"),
+        "QMIA_SHARES": str(shares),
+    }
+    for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setenv("QMIA_STATE", str(friend.home / "companion"))
-    monkeypatch.setenv("QMIA_SHARES", str(shares))
     friend("provider", "run", "--once")
     assert world.counts(auction)["Revealed"] == [0]
     other.bids(auction).reveal()
@@ -89,6 +92,8 @@ def test_commands__share_status_and_once__agree(
     world.jump(world.phases(auction).fetch_end)
     # The friend cannot deliver, and says so.
     assert "only its owner can" in friend("provider", "run", "--once", code=1)
+    for variable in variables:
+        monkeypatch.delenv(variable)
     assert "deliver" in cheap("provider", "status", *cheap.book)
     # The function that demonstrations use does the rest.
     running = companion(

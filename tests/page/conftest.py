@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tests.support.market import Market
 
 
-# Not for the session: while it is there, Playwright's loop runs in this thread, and `asyncio.run` of
-# tests elsewhere would be refused.
+# Not for the session: while it is there, Playwright's loop runs in this thread, and tests elsewhere
+# could not use `asyncio.run`.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, once for all tests of the page."""
