@@ -79,7 +79,7 @@ export async function memberKeys({ chain, terms, created }) {
 export function commitOnce({ chain, wallet }, state, bid, told) {
   const done = async () => Boolean(onChain(await chain.auction(bid.auction), bid));
   const call = commit(state, bid);
-  return once(chain, wallet.account, bid.sealed_bid, done, told, (tell) => wallet.send(chain, call, tell));
+  return once(chain, wallet, bid.sealed_bid, done, told, (tell) => wallet.send(chain, call, tell));
 }
 
 /**

@@ -63,7 +63,10 @@ async function connectChain() {
 }
 
 async function connect(detail) {
-  const wallet = await run(() => Wallet.connect(detail));
+  const wallet = await run((told) => {
+    told(null);
+    return Wallet.connect(detail);
+  });
   if (!wallet) return;
   // What was typed and packed stays where it is: a wallet that has moved is refused when it is asked to send.
   wallet.onChange(app.deployment.chain_id, (moved) => {
@@ -139,7 +142,10 @@ function fail(error, again = null) {
           "button",
           {
             onclick: async () => {
-              const moved = await run(() => app.wallet.move(app.deployment.chain_id));
+              const moved = await run((told) => {
+                told(null);
+                return app.wallet.move(app.deployment.chain_id);
+              });
               if (moved && !app.chain) await show();
             },
           },
@@ -156,7 +162,7 @@ async function run(action) {
   busy(t("busy.working"));
   try {
     const receipt = await action((hash) =>
-      busy(hash === null ? t("busy.wallet") : t("busy.mined", { hash: short(hash) })),
+      busy(!hash ? t(hash === null ? "busy.wallet" : "busy.working") : t("busy.mined", { hash: short(hash) })),
     );
     if (receipt?.blockNumber) {
       say(h("p", { className: "done", role: "status" }, t("done.sent", { block: receipt.blockNumber })));

@@ -52,8 +52,8 @@ function commit(app, state, bid) {
   const field = h("input", { id: `payer-${bid.sealed_bid}`, autocomplete: "off", spellcheck: "false" });
   const button = press({ className: "plain", "data-sign": "commit" }, t("others.commit.button"), () =>
     app
-      .run(async () => {
-        const signed = await relay.signCommit(app, state, bid, field.value.trim());
+      .run(async (told) => {
+        const signed = await relay.signCommit(app, state, bid, field.value.trim(), told);
         book.keep({ ...bid, payer: signed.payer });
         json(`commit-${bid.auction}-${bid.sealed_bid.slice(2, 10)}.json`, signed);
       })
@@ -73,10 +73,10 @@ function commit(app, state, bid) {
 function share(app, state, bid, step, made) {
   const button = press({ className: "plain", "data-sign": step }, t("others.share.button"), () =>
     app
-      .run(async () => {
+      .run(async (told) => {
         const signed = {};
-        if (step === "open") signed.opening = await relay.signOpening(app, state, bid, made);
-        if (step === "deliver") signed.delivery = await relay.signDelivery(app, state, bid);
+        if (step === "open") signed.opening = await relay.signOpening(app, state, bid, made, told);
+        if (step === "deliver") signed.delivery = await relay.signDelivery(app, state, bid, told);
         json(`${bid.auction}-${bids.onChain(state, bid).index}.json`, relay.shareOf(bid, signed));
       })
       .then(() => false),

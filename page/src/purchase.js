@@ -66,7 +66,7 @@ async function allowing({ chain, wallet }, token, spender, amount) {
 
 /**
  * A call that takes tokens, with the approval that it needs; not twice, whatever happens to the page in between.
- * @param check is awaited before anything is sent.
+ * @param check is awaited before the wallet is asked for anything.
  */
 export async function payOnce(app, name, token, amount, call, told, check = async () => {}) {
   const { chain, wallet } = app;
@@ -74,22 +74,20 @@ export async function payOnce(app, name, token, amount, call, told, check = asyn
   const plain = (_, value) => (typeof value === "bigint" ? String(value) : value);
   const what = JSON.stringify([wallet.account, address, call.functionName, call.args[0]], plain);
   const key = `${name}.${toHex(keccak(what)).slice(0, 18)}`;
-  await check();
-  let before = await allowing(app, token, address, amount);
-  if (before.length && !(await wallet.joins(chain))) {
-    for (const each of before) await wallet.send(chain, each, told);
-    before = [];
-  }
   const never = async () => false;
-  return once(chain, wallet.account, key, never, told, (tell) => wallet.sendAll(chain, [...before, call], tell));
+  return once(chain, wallet, key, never, told, async (tell) => {
+    await check();
+    const before = await allowing(app, token, address, amount);
+    return wallet.sendAll(chain, [...before, call], tell);
+  });
 }
 
-/** The number of the auction that a transaction created. */
+/** What a transaction that created an auction says of it: its number, and its key. */
 export function createdIn(chain, receipt) {
   for (const log of receipt.logs) {
     if (log.address.toLowerCase() !== chain.address("DataAuction").toLowerCase()) continue;
     const { eventName, args } = decodeEventLog({ abi: ABI.DataAuction, data: log.data, topics: log.topics });
-    if (eventName === "AuctionCreated") return Number(args.auctionId);
+    if (eventName === "AuctionCreated") return args;
   }
   throw new Error("reverted");
 }

@@ -16,7 +16,7 @@ const BYTES = /^0x([0-9a-f]{2})*$/i;
 // WHAT THE OWNER SIGNS
 
 /** A commitment that one payer may send until bids are closed. */
-export async function signCommit({ chain, wallet }, state, bid, payer) {
+export async function signCommit({ chain, wallet }, state, bid, payer, told) {
   must(isAddress(payer), "address");
   const nonce = await chain.read("DataAuction", "nonces", [bid.owner]);
   const deadline = BigInt(state.ends[0]);
@@ -30,7 +30,7 @@ export async function signCommit({ chain, wallet }, state, bid, payer) {
     nonce,
     deadline,
   };
-  const signature = await wallet.sign(chain, typed(chain, "DataAuction", "Commit", message));
+  const signature = await wallet.sign(chain, typed(chain, "DataAuction", "Commit", message), told);
   return {
     schema: SIGNED,
     chain_id: bid.chain_id,
@@ -59,17 +59,17 @@ export const shareOf = (bid, { opening = null, delivery = null } = {}) => ({
   delivery,
 });
 
-export async function signOpening({ chain, wallet }, state, bid, call) {
+export async function signOpening({ chain, wallet }, state, bid, call, told) {
   const digest = call.args[3];
   const message = { auctionId: state.id, index: BigInt(bids.onChain(state, bid).index), opening: digest };
-  return { digest, signature: await wallet.sign(chain, typed(chain, "DataAuction", "Opening", message)) };
+  return { digest, signature: await wallet.sign(chain, typed(chain, "DataAuction", "Opening", message), told) };
 }
 
-export async function signDelivery({ chain, wallet }, state, bid) {
+export async function signDelivery({ chain, wallet }, state, bid, told) {
   const { args } = await bids.deliver(state, bid);
   const [, place, delivery, ephemeral_signature] = args;
   const message = { auctionId: state.id, index: BigInt(place.index), ...delivery };
-  const signature = await wallet.sign(chain, typed(chain, "Exchange", "Delivery", message));
+  const signature = await wallet.sign(chain, typed(chain, "Exchange", "Delivery", message), told);
   return { ...delivery, ephemeral_signature, signature };
 }
 

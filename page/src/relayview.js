@@ -48,7 +48,7 @@ async function about(app, file) {
     box.append(
       press({ "data-send": step }, t("relay.send"), () =>
         app.run((told) =>
-          once(chain, wallet.account, `relay.${step}.${file.signature ?? file.salt}`, done, told, (tell) =>
+          once(chain, wallet, `relay.${step}.${file.signature ?? file.salt}`, done, told, (tell) =>
             wallet.send(chain, call, tell),
           ),
         ),

@@ -17,22 +17,28 @@ function isOver(error) {
 }
 
 /** The receipt of what was sent before under this key, or null if it may be sent. Throws `asked` if that is unsure. */
-async function earlier({ client }, address, key) {
+async function earlier({ client }, wallet, key, told) {
   const note = noteOf(key);
   if (!note) return null;
-  if (note.hash) {
-    const { hash } = note;
+  const { hash, batch } = note;
+  if (hash && batch) {
+    // What the wallet does not tell of its batch is unsure: the account's order need not show it.
+    const receipt = await wallet.batched(hash).catch((error) => error.message === "reverted" && error);
+    if (receipt instanceof Error) return null;
+    if (receipt) return receipt;
+  } else if (hash) {
     const known = await client.getTransaction({ hash }).catch(() => null);
+    if (known) told(hash);
     const receipt = known && (await client.waitForTransactionReceipt({ hash, timeout: 600_000 }));
     if (receipt?.status === "success") return receipt;
     if (receipt) return null;
   }
   const [mined, all] = await Promise.all([
-    client.getTransactionCount({ address }),
-    client.getTransactionCount({ address, blockTag: "pending" }),
+    client.getTransactionCount({ address: wallet.account }),
+    client.getTransactionCount({ address: wallet.account, blockTag: "pending" }),
   ]);
   // What took its place in the account's order was not it: its effect would be on chain.
-  if (mined > note.nonce) return null;
+  if (!batch && mined > note.nonce) return null;
   if (all > mined || !warned.has(key)) {
     warned.add(key);
     throw new Error("asked");
@@ -43,24 +49,26 @@ async function earlier({ client }, address, key) {
 /**
  * Send something that costs again if it is sent again.
  * @param done tells whether its effect is on chain already.
- * @param told as for `Wallet.send`; @param send sends it, and is given what to tell.
+ * @param told as for `Wallet.send`.
+ * @param send sends it, and is given what to tell, with whether this is the last of several calls, or a batch of them.
  * @returns its receipt, or true if it was done before.
  */
-export function once(chain, account, key, done, told, send) {
+export function once(chain, wallet, key, done, told, send) {
   const guarded = async () => {
     if (await done()) {
       forget(key);
       return true;
     }
-    const before = await earlier(chain, account, key);
+    const before = await earlier(chain, wallet, key, told);
     if (before) {
       forget(key);
       return before;
     }
-    const nonce = await chain.client.getTransactionCount({ address: account });
+    let nonce;
     try {
-      const receipt = await send((hash, last = true) => {
-        if (last) keep(key, { nonce, hash });
+      const receipt = await send(async (hash, { last = true, batch = false } = {}) => {
+        if (last && hash === null) nonce = await chain.client.getTransactionCount({ address: wallet.account });
+        if (last && hash !== undefined) keep(key, { nonce, hash, batch });
         told(hash);
       });
       forget(key);

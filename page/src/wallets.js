@@ -74,27 +74,30 @@ export class Wallet {
     );
   }
 
-  /** The account's signature of a typed message. */
-  async sign(chain, message) {
+  /** The account's signature of a typed message. @param told as for `send`. */
+  async sign(chain, message, told = () => {}) {
     await this.#ready(chain);
+    told(null);
     return signTypedData(this.client, message);
   }
 
   /**
    * Simulate a call, send it, and wait until it is in a block. A call names one of our contracts, or address and ABI.
-   * @param told is called with null just before the wallet is asked, and with the transaction's hash once there is one.
+   * @param told is called with nothing while the page itself works, with null just before the wallet is asked, and
+   * with the transaction's hash once there is one.
    */
   async send(
     chain,
     { contract, address = chain.address(contract), abi = withErrors(contract), functionName, args, value },
     told = () => {},
   ) {
+    await told();
     await this.#ready(chain);
     const call = { address, abi, functionName, args, value, account: this.account };
     await chain.client.simulateContract(call);
-    told(null);
+    await told(null);
     const hash = await writeContract(this.client, { ...call, chain: null }).catch(unsure);
-    told(hash);
+    await told(hash);
     const receipt = await chain.client.waitForTransactionReceipt({ hash, timeout: 600_000 });
     must(receipt.status === "success", "reverted");
     return receipt;
@@ -111,7 +114,8 @@ export class Wallet {
     }
     let receipt;
     for (const [i, call] of calls.entries()) {
-      receipt = await this.send(chain, call, (hash) => told(hash, i === calls.length - 1));
+      const last = i === calls.length - 1;
+      receipt = await this.send(chain, call, (hash) => told(hash, { last }));
     }
     return receipt;
   }
@@ -132,9 +136,14 @@ export class Wallet {
     });
     await this.#simulate(chain, made);
     const batch = { version: "2.0.0", chainId: numberToHex(chain.id), from: this.account, atomicRequired: true };
-    told(null, true);
+    await told(null, { batch: true });
     const { id } = await this.provider.request({ method: "wallet_sendCalls", params: [{ ...batch, calls: made }] });
-    told(id, true);
+    await told(id, { batch: true });
+    return this.batched(id);
+  }
+
+  /** Wait until a batch is in a block; its receipt. Throws `reverted` if it failed, or what the wallet says. */
+  async batched(id) {
     for (let waited = 0; waited < WAIT; waited++) {
       const answer = await this.provider.request({ method: "wallet_getCallsStatus", params: [id] });
       if (answer.status >= 200) {

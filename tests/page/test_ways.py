@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracles.chain.state import load_auction
+from oracles.chain.terms import DstTerms
 from oracles.chain.tokens import Dst
 from oracles.dataset import EncryptionKey
 from oracles.market.buyer import Buyer
@@ -237,6 +238,14 @@ def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     someone.page.get_by_text("Done: it is in block").wait_for()
 
 
+DST = DstTerms(1000 * ETHER, 10 * ETHER, 400 * ETHER, 300_000_000, 400_000_000, 300_000_000)
+
+
+def type_in(someone: Person, name: str, text: str) -> None:
+    someone.page.fill(f"#in-{name}", text)
+    someone.page.locator(f"#in-{name}").press("Tab")
+
+
 #: Of a wallet that said it could make several calls as one, and cannot.
 REFUSED = {"error": {"code": 4200, "message": "unsupported"}}
 
@@ -271,21 +280,45 @@ def test_buyer__saves_terms_as_the_client_reads_them__and_creates_in_one_where_t
 ) -> None:
     someone = person("buyer")
     fill(someone, market)
+    for name, text in {"dstSupply": "1000", "dstFloor": "10", "dstCap": "400"}.items():
+        type_in(someone, name, text)
+    type_in(someone, "volumeWeight", "50")
+    assert "make 100 together" in someone.page.inner_text("#bad-volumeWeight")
+    type_in(someone, "volumeWeight", "30")
     file = tmp_path / "terms.toml"
     someone.saved("Save the terms for qmia buyer create").save_as(file)
     terms = load_terms(file, lambda _: Currency("LUSD", 6))
     assert (terms.budget, terms.pool, terms.rho) == (600 * UNIT, 200 * UNIT, 750_000_000)
     assert terms.durations == market.terms().durations
     assert terms.scoring.samples == 2
+    assert terms.dst == DST
 
-    someone.saved("Make a key and save it")
+    key = tmp_path / "buyer.key"
+    someone.saved("Make a key and save it").save_as(key)
     batches = _batching(someone)
-    joining = someone.instead["wallet_sendCalls"]
+    done = someone.instead["wallet_getCallsStatus"]
     contract = market.deployment.auction(market.web3)
-    for number, answer in enumerate((joining, REFUSED), 1):
-        someone.instead["wallet_sendCalls"] = answer
-        someone.button("Create the auction").click()
-        someone.page.get_by_text(f"Auction {number}").wait_for()
-        assert int(contract.auction_count()) == number
-        assert [len(each["calls"]) for each in batches] == [2]
-        assert someone.asked.count("eth_sendTransaction") == 2 * (number - 1)
+    someone.instead["wallet_getCallsStatus"] = {"result": {"status": 100}}
+    someone.button("Create the auction").click()
+    someone.page.get_by_text("Waiting until it is in a block").wait_for()
+    someone.go("create").connect()  # Closed while it was on its way, and opened again.
+    someone.page.set_input_files("#key", key)
+    someone.instead["wallet_getCallsStatus"] = done
+    someone.button("Create the auction").click()
+    someone.page.get_by_role("link", name="Auction 1").wait_for()
+    assert [len(each["calls"]) for each in batches] == [2]
+    assert int(contract.auction_count()) == 1
+    # The same terms once more would be paid once more.
+    assert someone.button("Create the auction").is_disabled()
+    assert someone.page.get_by_text("created with another key").count() == 0
+
+    someone.page.check("#in-enrolment")
+    assert someone.page.locator("#in-rho").is_hidden()
+    someone.instead["wallet_sendCalls"] = REFUSED
+    someone.button("Create the auction").click()
+    someone.page.get_by_role("link", name="Auction 2").wait_for()
+    assert int(contract.auction_count()) == 2
+    assert someone.asked.count("eth_sendTransaction") == 1  # There is no money to allow.
+    first, second = (load_auction(market.web3, market.deployment, n).terms for n in (1, 2))
+    assert (first.enrolment, first.dst, first.rho) == (False, DST, terms.rho)
+    assert (second.enrolment, second.budget, second.pool, second.rho) == (True, 0, 600 * UNIT, 0)
