@@ -5,42 +5,40 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from eth_utils.address import to_checksum_address
 
-from oracles.chain import rpc
 from oracles.chain.auction import State
 from oracles.chain.deployment import Deployment
 from oracles.chain.packing import same_address
 from oracles.chain.rpc import connect
 from oracles.chain.sending import KeyDesk, desk_path
-from oracles.chain.terms import PPB
-from oracles.chain.tokens import Mut
 from oracles.companion.actions import Actions
 from oracles.companion.channels import channels
+from oracles.companion.earnings import Earnings
 from oracles.companion.holdings import Holdings
 from oracles.companion.journal import Journal
+from oracles.companion.known import Known
 from oracles.companion.metrics import Metrics
 from oracles.companion.notices import Notifier
 from oracles.companion.openings import Openings
-from oracles.companion.tasks import Bid, Kind, Task, chores, declined, over, silent, task
-from oracles.companion.words import MILESTONES, Deadline, reminder
+from oracles.companion.report import Report
+from oracles.companion.tasks import Bid, Task, chores, over, silent, task
+from oracles.companion.teller import Teller
+from oracles.companion.words import Deadline
 from oracles.errors import ConfigError, Reverted
-from oracles.market.view import wins
 from oracles.service import loop, systemd
 from oracles.service.chainview import ChainIndex, Head
-from oracles.service.duty import Duty
 from oracles.service.failures import Auction, Failures
 from oracles.service.loop import Loop
 from oracles.service.outbox import DryRun, Outbox
 from oracles.service.web import WebServer
-from oracles.when import moment
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from web3 import Web3
 
@@ -49,19 +47,10 @@ if TYPE_CHECKING:
     from oracles.chain.terms import AuctionId
     from oracles.companion.holdings import Holding
     from oracles.companion.settings import Settings
+    from oracles.service.duty import Duty
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-#: A duty that fails for so long, or a chain that cannot be seen for so long, is told.
-_TROUBLE_SECONDS: Final = 600
-#: The newest block may be this old before something is wrong with the node or with this clock.
-_MOST_SKEW_SECONDS: Final = 1_200
-#: Balance and revenue change rarely.
-_FUNDS_SECONDS: Final = 60
-_REVENUE_SECONDS: Final = 3_600
-#: A milestone that is older is no news.
-_NEWS_SECONDS: Final = 86_400
-_DAY: Final = 86_400
 #: Errors by which the contracts say that there is nothing left to do.
 _DONE_BY_OTHERS: Final = ("NothingToClaim",)
 
@@ -138,19 +127,9 @@ class Companion(Loop):
         self._deployment = Deployment.load(settings.deployment)
         self._contract = to_checksum_address(self._deployment.address("DataAuction"))
         self._chain: _Chain | None = None
-        self._head: Head | None = None
-        self._seen_at = 0.0
-        self._started_at = time.monotonic()
-        self._tasks: dict[tuple[int, int], Task] = {}
-        self._deadlines: list[Deadline] = []
-        #: What kept a duty from being done last, and since when it fails.
-        self._troubles: dict[Duty, tuple[str, float]] = {}
-        self._abandoned: set[Duty] = set()
+        self._known = Known()
         self._preparing: set[Duty] = set()
-        self._told: set[str] = set()
         self._reread: set[bytes] = set()
-        self._next_funds = 0.0
-        self._next_revenue: dict[str, float] = {}
         self.undone: list[str] = []
         with ExitStack() as resources:
             self._resources = resources
@@ -180,7 +159,28 @@ class Companion(Loop):
             lambda channel, result: self._metrics.notices.labels(channel, result).inc(),
         )
         self._resources.callback(self.notifier.close)
-        self._deadlines = [Deadline(*each) for each in self._recall("deadlines") or []]
+        kept = self._journal.finished.recall("deadlines") or []
+        self._known.deadlines = [Deadline(*each) for each in kept]
+        self._teller = Teller(
+            settings,
+            self._journal,
+            self.notifier,
+            self._known,
+            lambda: self.problems,
+            self._metrics.lost.inc,
+        )
+        self._report = Report(
+            settings,
+            self._journal,
+            self._metrics,
+            self.notifier,
+            self._known,
+            self._teller,
+            self._failures,
+        )
+        self._earnings = Earnings(
+            settings, self._deployment, self._journal.finished, self._failures
+        )
         if settings.listen:
             server = WebServer(
                 settings.listen,
@@ -189,9 +189,6 @@ class Companion(Loop):
                 alive=self.alive,
             )
             self._resources.callback(server.close)
-
-    def _recall(self, name: str) -> Any:
-        return self._journal.finished.recall(name)
 
     def _connect(self) -> _Chain:
         """Begin to use the node; asked again until one answers."""
@@ -221,9 +218,9 @@ class Companion(Loop):
 
     def _max_fee(self, duty: Duty) -> float:
         """Most gwei for a unit of gas: more where a bond is about to be lost."""
-        settings, head = self._settings, self._head
+        settings, head = self._settings, self._known.head
         last = settings.last_fee_gwei
-        known = self._tasks.get((duty.auction, duty.target))
+        known = self._known.tasks.get((duty.auction, duty.target))
         if last and head and known and known.duty == duty and known.urgent(head.timestamp):
             return max(last, settings.max_fee_gwei)
         return settings.max_fee_gwei
@@ -254,6 +251,10 @@ class Companion(Loop):
             self.remind()
         systemd.notify(watchdog=1, status="; ".join(self.problems) or "all is done that is due")
 
+    def remind(self) -> None:
+        """Tell of deadlines that come near, and of what has been failing for long."""
+        self._teller.remind()
+
     @property
     def busy(self) -> bool:
         """Whether something is on its way, or being prepared."""
@@ -269,17 +270,17 @@ class Companion(Loop):
             QmiaError: the cycle could not be done; the next may.
         """
         held = self._holdings.read(self._journal.finished.all())
-        self._tell_problems()
+        self._teller.faults(self._holdings.problems)
         if self._chain is None:
             self._chain = self._connect()
         chain = self._chain
         # First what was sent: what is mined by now is in the logs that are read after it.
         with self._failures.attempt("outbox"):
-            chain.outbox.advance(self._head.settled_number if self._head else 0)
-        head = self._head = chain.index.follow()
-        self._seen_at = time.monotonic()
+            chain.outbox.advance(self._known.head.settled_number if self._known.head else 0)
+        head = self._known.head = chain.index.follow()
+        self._known.seen_at = time.monotonic()
         self._preparing.clear()
-        head = self._head = self._reopen(chain.index, head, held)
+        head = self._known.head = self._reopen(chain.index, head, held)
         finished = self._journal.finished.all()
         placed: set[bytes] = set()
         unread: set[int] = set()
@@ -300,9 +301,10 @@ class Companion(Loop):
                     self._close(chain.index, auction)
                     continue
                 due += self._serve(chain, view, bids, head, tasks, finished)
-        self._tasks = tasks
-        due += self._collect_revenue()
-        self._tell_unknown(unknown, head)
+        self._known.tasks = tasks
+        if self._signer is not None:
+            due += self._earnings.collect(chain.web3, chain.outbox)
+        self._teller.unknown(unknown, head)
         hidden = [
             f"the book says that bid {holding.record.index} of auction {holding.share.auction} is"
             " on chain, and the node shows no such bid: ask another node"
@@ -313,9 +315,13 @@ class Companion(Loop):
             and holding.share.auction not in unread
         ]
         for problem in hidden:
-            self._say(f"hidden:{problem}", "error", "The node does not show a bid", problem)
+            self._teller.say(f"hidden:{problem}", "error", "The node does not show a bid", problem)
         self._remember()
-        self._report(head, due, len(unknown), hidden)
+        self.problems, self.undone = self._report.report(
+            head, due, len(unknown), self._holdings.problems, hidden
+        )
+        if self._signer is not None:
+            self._report.funds(chain.web3, self._signer.address)
 
     def _serve(
         self,
@@ -335,8 +341,8 @@ class Companion(Loop):
             mine.append(made)
             tasks[view.id, bid.index] = made
             # The cap on fees is asked for by duty, so the newest task must be known first.
-            self._tasks[view.id, bid.index] = made
-            self._tell_progress(made, head)
+            self._known.tasks[view.id, bid.index] = made
+            self._teller.progress(made, head)
             if made.duty is not None and not made.hindrance and made.begun(head.timestamp):
                 due.append(made.duty)
                 self._perform(made.duty, bid, head)
@@ -356,7 +362,7 @@ class Companion(Loop):
     def _perform(self, duty: Duty, bid: Bid | None, head: Head) -> None:
         """Do one duty; its failure stops no other."""
         chain = self._chain
-        if duty in self._abandoned or not self._failures.ready(duty):
+        if duty in self._known.abandoned or not self._failures.ready(duty):
             return
         if chain is None or chain.actions is None or self._mined_later(duty, head):
             return
@@ -373,19 +379,15 @@ class Companion(Loop):
                     call = made
                 if chain.outbox.send(duty, call):
                     log.info("done", duty=str(duty))
-                self._troubles.pop(duty, None)
+                self._known.troubles.pop(duty, None)
             except Reverted as error:
                 if error.error not in _DONE_BY_OTHERS:
-                    self._trouble(duty, error)
+                    self._known.failed(duty, error)
                     raise
-                self._abandoned.add(duty)
+                self._known.abandoned.add(duty)
             except Exception as error:
-                self._trouble(duty, error)
+                self._known.failed(duty, error)
                 raise
-
-    def _trouble(self, duty: Duty, error: Exception) -> None:
-        since = self._troubles.get(duty, ("", time.monotonic()))[1]
-        self._troubles[duty] = (str(error), since)
 
     def _mined_later(self, duty: Duty, head: Head) -> bool:
         """Whether it was mined in a block that this cycle's logs do not reach yet."""
@@ -393,31 +395,6 @@ class Companion(Loop):
             each.duty == duty and each.block is not None and each.block > head.number
             for each in self._journal.transactions.in_state("mined", "final")
         )
-
-    def _collect_revenue(self) -> list[Duty]:
-        """Collect the revenue of MUT; gives what was due."""
-        settings, chain = self._settings, self._chain
-        if not settings.automatic.revenue or self._signer is None or chain is None:
-            return []
-        due = []
-        now, pause = time.time(), settings.revenue_days * _DAY
-        for auction, holder, collected in self._journal.finished.holders():
-            key = f"revenue:{auction}:{holder}"
-            early = time.monotonic() < self._next_revenue.get(key, 0.0)
-            if early or now - collected < pause or not self._failures.ready(key):
-                continue
-            with self._failures.attempt(key):
-                self._next_revenue[key] = time.monotonic() + min(pause, _REVENUE_SECONDS)
-                token = self._deployment.auction(chain.web3).mut_token(auction)
-                mut = Mut(chain.web3, token)
-                if not rpc.code(chain.web3, mut.address) or not mut.revenue_of(holder):
-                    continue
-                duty = Duty(Kind.REVENUE, auction, 0, int(holder, 16) % 2**31)
-                due.append(duty)
-                if chain.outbox.send(duty, mut.claim_for(holder)):
-                    log.info("revenue collected", auction=auction, holder=holder)
-                    self._journal.finished.collected(auction, holder, now)
-        return due
 
     # WHICH AUCTIONS
 
@@ -462,265 +439,25 @@ class Companion(Loop):
     ) -> None:
         """Let go of an auction in which nothing can become due any more."""
         sealed = {bid.holding.share.sealed_bid for bid in bids}
-        for bid in bids:
-            if view.settled is not None and wins(view, bid.index) and view.terms.rho < PPB:
-                self._journal.finished.add_holder(view.id, bid.holding.share.owner)
+        self._earnings.expect(view, bids)
         if not sealed <= finished:
             self._journal.finished.add(sealed, view.id)
         for each in sealed:
             self._openings.forget(each)
-        self._abandoned = {duty for duty in self._abandoned if duty.auction != view.id}
+        self._known.abandoned = {duty for duty in self._known.abandoned if duty.auction != view.id}
         self._failures.forget(view.id)
         self._close(index, view.id)
         log.info("finished", auction=view.id, state=view.state.name)
-
-    # WHAT PEOPLE ARE TOLD
-
-    def remind(self) -> None:
-        """Tell of deadlines that come near, and of what has been failing for long."""
-        now = self._now()
-        if now is not None:
-            pending = {each.duty for each in self._journal.transactions.in_state("pending")}
-            for deadline in self._deadlines:
-                self._remind(deadline, now, pending)
-        for duty, (error, since) in list(self._troubles.items()):
-            if time.monotonic() - since >= _TROUBLE_SECONDS:
-                self._say(
-                    f"trouble:{duty}",
-                    "warning",
-                    f"{duty.kind} of bid {duty.target} in auction {duty.auction} fails",
-                    f"It is tried again all the time: {error}.",
-                    auction=duty.auction,
-                    bid=duty.target,
-                )
-        blind = time.monotonic() - (self._seen_at or self._started_at)
-        if blind >= _TROUBLE_SECONDS:
-            day = int(time.time() // _DAY)
-            self._say(
-                f"blind:{day}",
-                "error",
-                "The companion does not see the chain",
-                f"For {int(blind // 60)} min: {'; '.join(self.problems)}. {self._next_deadline()}",
-            )
-
-    def _now(self) -> int | None:
-        """The chain's time, by this machine's clock since the chain was seen last."""
-        if self._head is not None:
-            blind = time.monotonic() - self._seen_at
-            # Between two good cycles the chain's own clock is right, even where it stands still.
-            return self._head.timestamp + (int(blind) if blind > 60 else 0)
-        return int(time.time()) if self._deadlines else None
-
-    def _remind(self, deadline: Deadline, now: int, pending: set[Duty]) -> None:
-        leads = sorted(
-            (lead for lead in self._settings.notify.lead if now >= deadline.end - lead),
-            reverse=True,
-        )
-        if not leads or now >= deadline.end:
-            return
-        about = f"{deadline.verb}:{deadline.auction}:{deadline.bid}:{deadline.end}"
-        # Where several leads have come at once, only the last one is told.
-        *earlier, last = leads
-        if f"due:{about}:{last}" in self._told:
-            return
-        for lead in earlier:
-            if f"due:{about}:{lead}" not in self._told:
-                self._told.add(f"due:{about}:{lead}")
-                self.notifier.passed(f"due:{about}:{lead}")
-        duty = Duty(deadline.verb, deadline.auction, 0, deadline.bid)
-        trouble = self._troubles[duty][0] if duty in self._troubles else ""
-        if not trouble and self.problems and time.monotonic() - self._seen_at > 60:
-            trouble = "; ".join(self.problems)
-        words = reminder(deadline, now, trouble, sent=duty in pending)
-        waits = not deadline.hindrance and deadline.start is not None and now < deadline.start
-        self._say(
-            f"due:{about}:{last}",
-            "info" if waits else "warning",
-            words.title,
-            words.text,
-            auction=deadline.auction,
-            bid=deadline.bid,
-            deadline=deadline.end,
-        )
-
-    def _next_deadline(self) -> str:
-        now = self._now() or int(time.time())
-        coming = [each for each in self._deadlines if each.end > now]
-        if not coming:
-            return "No deadline of a bid is known."
-        first = min(coming, key=lambda each: each.end)
-        return (
-            f"The next deadline: {first.verb} bid {first.bid} of auction {first.auction} until"
-            f" {moment(first.end, now)}."
-        )
-
-    def _say(self, key: str, level: Any, title: str, text: str, **about: Any) -> None:
-        """Tell people once; a key that was told is not looked up again."""
-        if key not in self._told:
-            self._told.add(key)
-            self.notifier.tell(key, level, title, text, **about)
-
-    def _tell_progress(self, made: Task, head: Head) -> None:
-        """Tell what became of a bid: what was done, what is missing, what was lost or paid."""
-        bid, view, now = made.bid, made.bid.view, head.timestamp
-        about = {"auction": view.id, "bid": bid.index}
-        name = f"bid {bid.index} of auction {view.id}"
-        if (reason := declined(view, self._settings.policy)) and made.duty is not None:
-            self._say(
-                f"declined:{view.id}:{bid.index}",
-                "warning",
-                f"{name.capitalize()} is left to you",
-                f"The companion does nothing for it: {reason}. See `qmia provider status"
-                f" {view.id}`.",
-                **about,
-            )
-        if bid.index in view.missing and now < view.phases.fetch_end:
-            self._say(
-                f"missing:{view.id}:{bid.index}",
-                "error",
-                f"The buyer cannot fetch the data of {name}",
-                "Serve the archive from where it was published, or the operators strike the bid"
-                f" out. Until {moment(view.phases.fetch_end, now)}, or bond and payment are lost.",
-                deadline=view.phases.fetch_end,
-                **about,
-            )
-        if self._settings.notify.done:
-            phases = view.phases
-            commitment = view.commitments[bid.index]
-            for milestone, reached, news in (
-                ("opened", commitment.opening is not None, phases.open_end),
-                ("revealed", bid.index in view.revealed, phases.reveal_end),
-                ("delivered", bid.index in view.deliveries, phases.deliver_end),
-            ):
-                if reached and now < news + _NEWS_SECONDS:
-                    self._say(
-                        f"{milestone}:{view.id}:{bid.index}",
-                        "info",
-                        f"{name.capitalize()}: {milestone}",
-                        f"{MILESTONES[milestone].capitalize()}. {made.step.why}",
-                        **about,
-                    )
-        if made.step.verb == "done":
-            lost = made.step.lost
-            key = f"end:{view.id}:{bid.index}:{made.step.why}"
-            if lost and key not in self._told and not self._journal.notices.known(key):
-                self._metrics.lost.inc()
-            if lost or self._settings.notify.done:
-                level = "error" if lost else "info"
-                self._say(key, level, f"{name.capitalize()} is over", made.step.why, **about)
-
-    def _tell_problems(self) -> None:
-        day = int(time.time() // _DAY)
-        for problem in self._holdings.problems:
-            self._say(f"book:{day}:{problem}", "warning", "The bid book has a fault", problem)
-
-    def _tell_unknown(self, unknown: Iterable[tuple[AuctionState, int]], head: Head) -> None:
-        for view, index in unknown:
-            self._say(
-                f"unknown:{view.id}:{index}",
-                "error",
-                f"The book has no bid {index} of auction {view.id}",
-                "The chain has it under this key. Restore your copy of the book before"
-                f" {moment(view.phases.reveal_end, head.timestamp)}, or its bond is lost.",
-                auction=view.id,
-                bid=index,
-                deadline=view.phases.reveal_end,
-            )
 
     # WHAT IS KNOWN
 
     def _remember(self) -> None:
         """Keep the deadlines, so that people are reminded even if no node answers any more."""
-        made = (Deadline.of(each) for each in self._tasks.values())
+        made = (Deadline.of(each) for each in self._known.tasks.values())
         found = [each for each in made if each is not None]
-        self._deadlines = sorted(found, key=lambda each: (each.end, each.auction, each.bid))
+        self._known.deadlines = sorted(found, key=lambda each: (each.end, each.auction, each.bid))
         with self._failures.attempt("remember"):
-            self._journal.finished.remember("deadlines", self._deadlines)
-
-    def _report(self, head: Head, due: list[Duty], unknown: int, hidden: list[str]) -> None:
-        """Set the metrics, and what keeps this companion from being ready."""
-        metrics, now, near = self._metrics, head.timestamp, self._settings.near
-        pending = {each.duty for each in self._journal.transactions.in_state("pending")}
-        late = [each for each in self._tasks.values() if each.late(now, near)]
-        silent = [each for each in late if each.duty not in pending]
-        problems = [self._sentence(each, now) for each in silent]
-        # Sent is not done: in the last sixth of a window it has to be in a block.
-        problems += [
-            f"bid {each.bid.index} of auction {each.bid.view.id}: {each.step.verb} is sent and in"
-            " no block yet"
-            for each in late
-            if each.duty in pending and each.urgent(now) and self._last(each, now)
-        ]
-        problems += self._holdings.problems + hidden
-        if unknown:
-            problems.append(f"the chain has {unknown} bids of this key that the book has not")
-        skew = time.time() - now
-        if abs(skew) > _MOST_SKEW_SECONDS and self._settings.block != "latest":
-            problems.append(
-                f"the newest block is {skew:+.0f} s from this machine's clock: the node is behind,"
-                " or the clock is wrong"
-            )
-        self.problems = problems
-        self.undone = [
-            self._sentence(each, now)
-            for each in self._tasks.values()
-            if each.duty is not None
-            and each.begun(now)
-            and each.duty not in pending
-            and each.duty not in self._abandoned
-            and each not in silent
-        ]
-        metrics.head.set(head.number)
-        metrics.head_time.set(now)
-        metrics.cycle_time.set_to_current_time()
-        metrics.bids.set(len(self._tasks))
-        for kind in Kind:
-            metrics.duties.labels(kind).set(sum(duty.kind == kind for duty in due))
-        left = [d.end - now for d in self._deadlines if d.start is None or d.start <= now]
-        metrics.seconds_left.set(min(left, default=float("inf")))
-        metrics.late.set(len(silent))
-        metrics.unknown.set(unknown)
-        metrics.problems.set(len(self._holdings.problems))
-        metrics.unsent.set(self.notifier.waiting())
-        for state in ("pending", "failed"):
-            metrics.transactions.labels(state).set(len(self._journal.transactions.in_state(state)))
-        self._report_funds()
-        log.debug("cycle", block=head.number, bids=len(self._tasks))
-
-    def _last(self, made: Task, now: int) -> bool:
-        start, end = made.step.start, made.step.end
-        return start is not None and end is not None and 6 * (end - now) <= end - start
-
-    def _sentence(self, made: Task, now: int) -> str:
-        """Why something that is due is not done."""
-        reason = made.hindrance
-        if not reason and made.duty is not None and made.duty in self._troubles:
-            reason = self._troubles[made.duty][0]
-        until = f" until {moment(made.step.end, now)}" if made.step.end else ""
-        return (
-            f"bid {made.bid.index} of auction {made.bid.view.id}: {made.step.verb}{until} is not"
-            f" done: {reason or 'it is being prepared'}"
-        )
-
-    def _report_funds(self) -> None:
-        if self._signer is None or self._chain is None or time.monotonic() < self._next_funds:
-            return
-        if not self._failures.ready("funds"):
-            return
-        with self._failures.attempt("funds"):
-            address = self._signer.address
-            balance = rpc.balance(self._chain.web3, address) / 10**18
-            self._metrics.balance.set(balance)
-            self._next_funds = time.monotonic() + _FUNDS_SECONDS
-            least = self._settings.least_balance
-            if balance < least and self._tasks:
-                self._say(
-                    f"funds:{int(time.time() // _DAY)}",
-                    "warning",
-                    "The companion's key is short of ether",
-                    f"{address} has {balance:.6f} ether for gas, less than {least:g}: send it"
-                    f" some. {self._next_deadline()}",
-                )
+            self._journal.finished.remember("deadlines", self._known.deadlines)
 
 
 def _bids(view: AuctionState, held: Mapping[bytes, Holding]) -> list[Bid]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, Final
 
+from oracles.chain.packing import Place
 from oracles.companion.notices import NoticeLog
 from oracles.service.database import Database
 from oracles.service.logindex import LogIndex
@@ -24,13 +26,17 @@ class Finished:
     """What is over, and what was last known.
 
     Tables `finished` (bids for which nothing can become due any more), `holders` (who may have
-    revenue shares of which auction), and `seen` (what was known when a node last answered).
+    revenue shares of which auction), `parts` (bids that may have DST to take), and `seen` (what was
+    known when a node last answered).
     """
 
     SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS finished (sealed_bid BLOB PRIMARY KEY, auction INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS holders (
         auction INTEGER, holder TEXT, collected REAL NOT NULL, PRIMARY KEY (auction, holder));
+    CREATE TABLE IF NOT EXISTS parts (
+        auction INTEGER, bid INTEGER, owner TEXT NOT NULL, payer TEXT NOT NULL,
+        data_set BLOB NOT NULL, taken INTEGER NOT NULL, PRIMARY KEY (auction, bid));
     CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     """
 
@@ -69,6 +75,28 @@ class Finished:
                 now,
                 auction,
                 holder,
+            )
+
+    def add_part(self, auction: int, place: Place) -> None:
+        """A bid may have DST of an auction."""
+        with self._database.atomic():
+            self._database.execute(
+                "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, 0)", auction, *astuple(place)
+            )
+
+    def parts(self) -> list[tuple[int, Place]]:
+        """Auctions and bids whose DST was not seen to be taken."""
+        rows = self._database.rows(
+            "SELECT auction, bid, owner, payer, data_set FROM parts WHERE NOT taken"
+            " ORDER BY auction, bid"
+        )
+        return [(auction, Place(*place)) for auction, *place in rows]
+
+    def taken(self, auction: int, bid: int) -> None:
+        """The DST of a bid was taken, or there is none."""
+        with self._database.atomic():
+            self._database.execute(
+                "UPDATE parts SET taken = 1 WHERE auction = ? AND bid = ?", auction, bid
             )
 
     def remember(self, name: str, value: Any) -> None:

@@ -40,6 +40,7 @@ class Automatic(BaseModel, extra="forbid"):
         open, reveal, deliver: what a bid loses its bond by not doing.
         claim: take cash, MUT and bond, and the bonds of withdrawn bids.
         revenue: collect the revenue of MUT.
+        dst: take participation tokens, once somebody has had them counted.
         housekeeping: abort an auction that failed, and strike out winners who delivered nothing,
             where nobody else does it and it keeps money back.
     """
@@ -49,6 +50,7 @@ class Automatic(BaseModel, extra="forbid"):
     deliver: bool = True
     claim: bool = True
     revenue: bool = True
+    dst: bool = True
     housekeeping: bool = True
 
 

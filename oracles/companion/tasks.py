@@ -41,6 +41,7 @@ class Kind(StrEnum):
     CLAIM = "claim"
     RECLAIM = "reclaim"
     REVENUE = "revenue"
+    DST = "dst"
     ABORT = "abort"
     FORFEIT = "forfeit"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oracles.chain.auction import State
-from oracles.chain.tokens import Mut
+from oracles.chain.tokens import Dst, Mut
 from oracles.chain.typed_events import BondReclaimed
 from oracles.market.bids import match
 from oracles.market.provider import publish_opening
@@ -72,6 +72,16 @@ def test_auction__some_by_companion_some_by_command__each_thing_is_done_once(
     world.rest(cheap)
     assert mut.revenue_of(signer("cheap").address) == 0
     assert world.market.token.balance_of(signer("cheap").address) > before
+    # So are participation tokens, once anybody has had them counted; by either companion, once.
+    dst = Dst(world.web3, world.market.deployment.dst_factory(world.web3).token_of(auction))
+    world.market.count_dst(auction)
+    world.rest(cheap, fair)
+    for index, name in enumerate(("cheap", "fair")):
+        assert dst.balance_of(signer(name).address) == dst.share_of(index) > 0
+    height = world.web3.eth.block_number
+    world.rest(cheap, fair)
+    assert world.web3.eth.block_number == height
+    assert cheap.problems == []
     cheap.close()
     fair.close()
 

@@ -108,7 +108,7 @@ class World:
             "deployment": str(self.deployment),
             "state": str(home / "companion"),
             "block": "latest",
-            "poll_seconds": 0.1,
+            "poll_seconds": 0.5,
             "private_key_file": str(home / "key"),
             "book": str(home / "bids"),
             "store": str(self.folder / "store"),

@@ -9,12 +9,9 @@ import pytest
 
 from oracles.chain.state import load_auction
 from oracles.chain.terms import DstTerms
-from oracles.chain.tokens import Dst
 from oracles.dataset import EncryptionKey
 from oracles.market.buyer import Buyer
-from oracles.market.settler import WALK
 from oracles.market.share import read_share
-from oracles.market.shares import water_level
 from oracles.market.terms import load_terms
 from oracles.money import Currency
 from tests.page.test_buyer import fill
@@ -182,16 +179,6 @@ def test_safe__sells_by_transaction_files__then_takes_and_transfers_what_it_got(
     assert market.token.balance_of(safe) >= 60 * UNIT * 3 // 4
 
 
-def count_tokens(market: Market, auction: int) -> None:
-    """Create the participation tokens and prove their shares; nobody has taken any yet."""
-    view = load_auction(market.web3, market.deployment, auction)
-    scores = view.scores(market.web3, view.accepted_round)
-    level, _ = water_level({index: scores[index] for index in view.deliveries}, view.terms.dst)
-    factory, sender = market.deployment.dst_factory(market.web3), market.sender("buyer")
-    sender.send(factory.create(auction, view.terms.dst))
-    sender.send(Dst(market.web3, factory.token_of(auction)).verify(level, WALK))
-
-
 @pytest.mark.slow
 def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     market: Market, person: Callable[..., Person]
@@ -220,7 +207,7 @@ def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     someone = person("page").go("bids").connect()
     someone.page.set_input_files("#load", record)
     someone.page.get_by_text("They are not counted yet").wait_for()
-    count_tokens(market, auction)
+    market.count_dst(auction)
     someone.go("bids").connect()
     someone.page.locator("[data-dst]").wait_for()
     someone.page.locator('[data-do="dst"]').click()

@@ -18,14 +18,16 @@ from oracles.chain.deployment import LOCAL, Deployment, deploy
 from oracles.chain.oracle import Submission
 from oracles.chain.packing import Score
 from oracles.chain.signers import LocalSigner
+from oracles.chain.state import load_auction
 from oracles.chain.terms import DstTerms, Durations, ScoringTerms, Terms, WeightTerms
-from oracles.chain.tokens import Erc20
+from oracles.chain.tokens import Dst, Erc20
 from oracles.chain.typed_data import key_message, report_message, typed_digest
 from oracles.dataset import EncryptionKey
 from oracles.evidence import DirectoryStore
 from oracles.market.book import BidBook
 from oracles.market.provider import Limits, Provider
-from oracles.market.settler import Settler
+from oracles.market.settler import WALK, Settler
+from oracles.market.shares import water_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,6 +159,15 @@ class Market:
             ),
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def count_dst(self, auction: int) -> None:
+        """Create the participation tokens and prove their shares; nobody has taken any yet."""
+        view = load_auction(self.web3, self.deployment, auction)
+        scores = view.scores(self.web3, view.accepted_round)
+        level, _ = water_level({index: scores[index] for index in view.deliveries}, view.terms.dst)
+        factory, sender = self.deployment.dst_factory(self.web3), self.sender("buyer")
+        sender.send(factory.create(auction, view.terms.dst))
+        sender.send(Dst(self.web3, factory.token_of(auction)).verify(level, WALK))
 
     def jump(self, timestamp: int) -> None:
         # Anvil's blocks start where the test chain's clock is; the node keeps its own from here on.
