@@ -9,15 +9,18 @@ unless it is told otherwise.
     GET  /deployment.json  the contracts
     GET  /site.json        that `rpc` and `ipfs/` are here
     POST /rpc              questions to the node; nothing is sent through it
+    POST /score            quality of JSON lines, computed here; only where this serves itself
     GET  /ipfs/<cid>       a file of the store, ranges too
     PUT  /ipfs/<cid>       puts a file there
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import httpx
@@ -32,13 +35,12 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from oracles.errors import ConfigError, InputError
+from oracles.errors import ConfigError, InputError, QmiaError
 from oracles.evidence import Cid, DirectoryStore, StoreError
 from oracles.evidence.cid import stream_cid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from starlette.requests import Request
 
@@ -81,12 +83,23 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+#: Names by which a browser reaches the machine that it runs on.
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Media type of JSON lines.
+LINES: Final = "application/x-ndjson"
+_MOST_SCORED: Final = 64 << 20
 _LONGEST_QUESTION: Final = 1 << 20
 _BLOCK: Final = 1 << 20
 
 
 def site(
-    folder: Path, deployment: Deployment, rpc: str, store: Store, *, most: int = 4 << 30
+    folder: Path,
+    deployment: Deployment,
+    rpc: str,
+    store: Store,
+    *,
+    most: int = 4 << 30,
+    score: Callable[[Path], dict[str, Any]] | None = None,
 ) -> Starlette:
     """An ASGI application that serves the page.
 
@@ -96,13 +109,15 @@ def site(
         rpc: JSON-RPC address of a node; it is asked, and not told to anybody.
         store: where files are put and taken from.
         most: bytes of one file.
+        score: gives the quality of a file of JSON lines, for people at this machine only; None
+            where others are served.
 
     Raises:
         ConfigError: the page is not built.
     """
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise ConfigError(f"{folder} has no {missing[0]}; build the page with `make page`")
-    page, node, files = _Page(folder, deployment), _Node(rpc), _Files(store, most)
+    page, node, files = _Page(folder, deployment, score), _Node(rpc), _Files(store, most)
     return Starlette(
         lifespan=node.running,
         routes=[
@@ -111,6 +126,7 @@ def site(
             Route("/rpc", node.ask, methods=["POST"]),
             Route("/ipfs/{cid}", files.give, methods=["GET"]),
             Route("/ipfs/{cid}", files.take, methods=["PUT"]),
+            *([Route("/score", _Scorer(score).score, methods=["POST"])] if score else []),
             Route("/", page.file),
             Route("/{name}", page.file),
         ],
@@ -120,8 +136,9 @@ def site(
 class _Page:
     """The page's own files, and what it is told about this site."""
 
-    def __init__(self, folder: Path, deployment: Deployment) -> None:
+    def __init__(self, folder: Path, deployment: Deployment, score: object) -> None:
         self._folder, self._deployment = folder, deployment
+        self._about = {"rpc": "rpc", "files": "ipfs/"} | ({"score": "score"} if score else {})
 
     async def file(self, request: Request) -> Response:
         name = request.path_params.get("name") or "index.html"
@@ -133,7 +150,7 @@ class _Page:
         return JSONResponse(self._deployment.to_json(), headers=_HEADERS)
 
     async def about(self, _: Request) -> Response:
-        return JSONResponse({"rpc": "rpc", "files": "ipfs/"}, headers=_HEADERS)
+        return JSONResponse(self._about, headers=_HEADERS)
 
 
 class _Node:
@@ -207,6 +224,38 @@ class _Files:
             except StoreError as error:
                 return PlainTextResponse(str(error), 507)
         return PlainTextResponse(str(cid), 201)
+
+
+class _Scorer:
+    """Scores what a person at this machine is about to offer, one data set at a time."""
+
+    def __init__(self, score: Callable[[Path], dict[str, Any]]) -> None:
+        self._score = score
+        self._lock = asyncio.Lock()
+
+    async def score(self, request: Request) -> Response:
+        # Pages from elsewhere cannot ask: of this type browsers ask first, and are told nothing;
+        # and a name that was made to lead here is not one of this machine's.
+        if request.headers.get("content-type") != LINES or request.url.hostname not in LOOPBACK:
+            return PlainTextResponse("this is for the page on this machine", 403)
+        if self._lock.locked():
+            return PlainTextResponse("another data set is being scored; wait for it", 429)
+        async with self._lock:
+            with tempfile.TemporaryDirectory() as folder:
+                path, size = Path(folder) / "data.jsonl", 0
+                with path.open("wb") as file:
+                    async for part in request.stream():
+                        size += len(part)
+                        if size > _MOST_SCORED:
+                            mib = _MOST_SCORED >> 20
+                            return PlainTextResponse(
+                                f"this scores up to {mib} MiB; use `qmia quality score`", 413
+                            )
+                        await run_in_threadpool(file.write, part)
+                try:
+                    return JSONResponse(await run_in_threadpool(self._score, path))
+                except QmiaError as error:
+                    return PlainTextResponse(str(error), 422)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,21 +26,43 @@ def serve(
 ) -> None:
     """Serve the page, with the node of --rpc to read from and the store of --store for files.
 
+    On this machine alone (the default) it also scores what somebody is about to offer.
+
     Stop it with Ctrl-C. Put it behind a server with TLS before others use it: browsers keep files
     and encrypt on pages from https or from this machine only.
     """
     import uvicorn
 
-    from oracles.site import site
+    from oracles.site import LOOPBACK, site
 
     session: Session = context.obj
     host, _, port = listen.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
         raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8600; not {listen!r}")
     session.connect()  # A wrong chain or a silent node is said now, and not on the page.
-    served = site(folder, session.deployment(), session.rpc[0], session.store(), most=most)
+    host = host or "127.0.0.1"
+    served = site(
+        folder,
+        session.deployment(),
+        session.rpc[0],
+        session.store(),
+        most=most,
+        score=_quality if host.strip("[]") in LOOPBACK else None,
+    )
     stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
-    uvicorn.run(served, host=host or "127.0.0.1", port=int(port), log_level="warning")
+    uvicorn.run(served, host=host.strip("[]"), port=int(port), log_level="warning")
+
+
+def _quality(path: Path) -> dict[str, Any]:
+    """Score a file as `qmia quality score` does."""
+    from oracles.dataset import read_documents
+    from oracles.quality import score
+    from oracles.quality.report import costs
+
+    report = score(read_documents(path))
+    metrics = ("q", "cleanliness", "diversity", "novelty", "metadata")
+    losses = [f"{e['name']}: costs {e['cost'] / 1e4:.3f}. {e['mend']}" for e in costs(report)]
+    return {**{name: getattr(report, name) for name in metrics}, "findings": losses}
 
 
 @app.command()

@@ -5,13 +5,12 @@ import * as book from "./book.js";
 import { calendar } from "./calendar.js";
 import { must } from "./bytes.js";
 import { action, more } from "./duties.js";
-import { h, save } from "./dom.js";
+import { h, picker, save } from "./dom.js";
 import { sentence } from "./errors.js";
 import { ether, money, span, t, when } from "./words.js";
 
 export async function bidsView(app) {
-  const load = h("input", {
-    type: "file",
+  const load = picker({
     id: "load",
     accept: ".json",
     multiple: true,

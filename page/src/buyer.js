@@ -3,10 +3,11 @@
 import { must } from "./bytes.js";
 import { ABI } from "./chain.js";
 import { cidOf } from "./cid.js";
-import { h, press, save } from "./dom.js";
+import { h, picker, press, save } from "./dom.js";
 import { phaseText } from "./list.js";
 import * as purchase from "./purchase.js";
 import { row, table } from "./table.js";
+import { inWorker } from "./task.js";
 import { amount, ether, size, t } from "./words.js";
 
 const SMALL = 256 << 20; // What is decrypted here is in memory twice.
@@ -123,8 +124,7 @@ async function files(view) {
     return section;
   }
   let secret = null;
-  const key = h("input", {
-    type: "file",
+  const key = picker({
     id: "buyer-key",
     onchange: () =>
       app.run(async () => {
@@ -228,20 +228,6 @@ async function complained({ app, state }, bid, key, wrong) {
   const answer = await fetch(new URL(app.files + name, location.href), { method: "PUT", body: complaint });
   must(answer.ok, `${name}: ${answer.status}`);
   return [call];
-}
-
-function inWorker(message) {
-  return new Promise((done, fail) => {
-    const worker = new Worker("worker.js");
-    const end = (act, value) => {
-      worker.terminate();
-      act(value);
-    };
-    worker.onerror = (event) => end(fail, new Error(event.message));
-    worker.onmessage = ({ data }) =>
-      data.failed ? end(fail, new Error(data.failed.detail)) : data.unpacked && end(done, data.unpacked);
-    worker.postMessage(message);
-  });
 }
 
 // REVENUE

@@ -5,7 +5,7 @@ import { BaseError, ContractFunctionRevertedError } from "viem";
 
 import { sha, toHex } from "./bytes.js";
 import { ABI } from "./chain.js";
-import { h, save } from "./dom.js";
+import { h, picker, save } from "./dom.js";
 import { example } from "./example.js";
 import * as purchase from "./purchase.js";
 import { row, table } from "./table.js";
@@ -95,8 +95,7 @@ class Form {
 
   #agreement() {
     const shown = h("code", {});
-    const input = h("input", {
-      type: "file",
+    const input = picker({
       id: "agreement",
       onchange: async () => {
         const [file] = input.files;
@@ -220,8 +219,7 @@ class Form {
       },
       t("create.key.make"),
     );
-    const load = h("input", {
-      type: "file",
+    const load = picker({
       id: "key",
       onchange: () => this.app.run(async () => have(purchase.parseKey(await load.files[0].text()))),
     });

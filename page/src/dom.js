@@ -22,6 +22,12 @@ export function h(tag, properties = {}, ...children) {
   return node;
 }
 
+/** A choice of files. The same file may be chosen once more, mended: browsers tell of a choice only if it is another. */
+export function picker(properties) {
+  const input = h("input", { type: "file", ...properties, onclick: () => (input.value = "") });
+  return input;
+}
+
 /** A button that takes no second click while its action runs, and none at all once that gave something. */
 export function press(properties, text, action) {
   const button = h(

@@ -3,7 +3,7 @@
 import * as bids from "./bids.js";
 import * as book from "./book.js";
 import { cidOf } from "./cid.js";
-import { h, press } from "./dom.js";
+import { h, picker, press } from "./dom.js";
 import { holdings, send as call } from "./holdings.js";
 import { others } from "./others.js";
 import { isPublished, publishing } from "./publish.js";
@@ -57,8 +57,7 @@ async function fileOf(cid, key, ready) {
   const kept = await book.keptFile(cid);
   if (kept) return ready(kept);
   const problem = h("p", { className: "error", role: "alert", hidden: true });
-  const input = h("input", {
-    type: "file",
+  const input = picker({
     "data-file": cid,
     onchange: async () => {
       if (!input.files.length) return;

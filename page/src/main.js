@@ -27,8 +27,19 @@ const VIEWS = {
   relay: relayView,
 };
 
-/** What all views share. `files` is where this site takes and gives files, or null. */
-const app = { deployment: null, chain: null, wallet: null, files: null, rpc: null, show, fail, run, again };
+/** What all views share. `files` is where this site takes and gives files, `score` where it scores them, or null. */
+const app = {
+  deployment: null,
+  chain: null,
+  wallet: null,
+  files: null,
+  rpc: null,
+  score: null,
+  show,
+  fail,
+  run,
+  again,
+};
 
 async function json(name) {
   const answer = await fetch(name, { cache: "no-store" });
@@ -42,6 +53,7 @@ async function start() {
   const site = await json("site.json").catch(() => null);
   app.rpc = site?.rpc ?? null;
   app.files = site?.files ?? null;
+  app.score = site?.score ?? null;
   onWallets(() => (app.chain || (wallets().length === 1 && !app.rpc) ? header() : show()));
   addEventListener("hashchange", show);
   await show();

@@ -6,10 +6,11 @@ import * as advice from "./advice.js";
 import * as bids from "./bids.js";
 import * as book from "./book.js";
 import { equal, fromHex, must, sha } from "./bytes.js";
-import { h, press, save } from "./dom.js";
+import { h, picker, press, save } from "./dom.js";
 import { sentence } from "./errors.js";
 import { pagesOf } from "./formats.js";
 import { others } from "./others.js";
+import { preview } from "./preview.js";
 import { publishing } from "./publish.js";
 import { amount, ether, money, percent, short, size, span, t } from "./words.js";
 
@@ -101,8 +102,7 @@ class Offer {
   #agree() {
     const { agreement } = this.state.terms;
     const problem = h("p", { className: "error", role: "alert", hidden: true });
-    const input = h("input", {
-      type: "file",
+    const input = picker({
       id: "agreement",
       onchange: async () => {
         this.#drop(["files", ...LATER]);
@@ -120,8 +120,7 @@ class Offer {
   #choose() {
     const status = h("div", { role: "status" });
     const pick = (properties, key) => {
-      const input = h("input", {
-        type: "file",
+      const input = picker({
         multiple: true,
         ...properties,
         onchange: () => this.app.run(() => this.#pack(input.files, status)),
@@ -190,7 +189,7 @@ class Offer {
       left.length > 0 && h("p", { className: "small" }, t("offer.left", { files: left.join(", ") })),
       samples > 0 && exposed > MUCH && h("p", { className: "warn" }, t("offer.exposed", { share: percent(exposed) })),
       h("details", {}, h("summary", {}, t("offer.preview")), h("ol", {}, list)),
-      h("p", { className: "small" }, t("offer.score")),
+      preview(this.app, this.packed, this.state.terms.scoring.qMin),
     ].filter(Boolean);
   }
 

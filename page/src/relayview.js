@@ -1,15 +1,14 @@
 // Sending for somebody else: a file that its owner signed, or a share of its bid.
 
 import { must } from "./bytes.js";
-import { h, press } from "./dom.js";
+import { h, picker, press } from "./dom.js";
 import * as relay from "./relay.js";
 import { once } from "./sent.js";
 import { ether, short, t } from "./words.js";
 
 export async function relayView(app) {
   const place = h("div", {});
-  const input = h("input", {
-    type: "file",
+  const input = picker({
     id: "relay",
     accept: ".json",
     onchange: () =>

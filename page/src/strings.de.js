@@ -137,6 +137,26 @@ export default {
   "offer.packed": "{documents} Dokumente, {size}; {pages} Seiten, von denen die Prüfer {seen} sehen ({share}).",
   "offer.score":
     "Wie sie bewertet werden: `qmia quality score my-data/ --report score.html` sagt es vorher, und warum. Die Seite kann das nicht; sauberer Text, wenige Wiederholungen und gefüllte Metadaten helfen.",
+  "score.button": "Auf diesem Rechner bewerten",
+  "score.text":
+    "Diese Seite kommt von diesem Rechner. Das Programm, das sie liefert, kann Ihre Daten bewerten, wie es die Prüfer tun werden (`qmia quality score`); der Text geht an dieses Programm und an niemanden sonst.",
+  "score.busy": "Wird bewertet. Das dauert Sekunden bis Minuten …",
+  "score.title": "Güte Ihrer Daten",
+  "score.q": "Güte {q} von 1; diese Auktion verlangt mindestens {least}.",
+  "score.low": "Unter der geringsten Güte nimmt ein Gebot nicht teil, und die Eintrittsgebühr ist verloren.",
+  "score.column.metric": "Teil",
+  "score.column.value": "Von 0 bis 1",
+  "score.column.about": "Was er sagt",
+  "score.cleanliness": "Sauberkeit",
+  "score.cleanliness.text": "ganze Sätze, wenig Störendes",
+  "score.diversity": "Vielfalt",
+  "score.diversity.text": "die Texte unterscheiden sich voneinander",
+  "score.novelty": "Neuheit",
+  "score.novelty.text": "sie stehen nicht im öffentlichen Vergleichskorpus",
+  "score.metadata": "Metadaten",
+  "score.metadata.text": "Quelle, Datum, Sprache und Lizenz sind angegeben",
+  "score.rest":
+    "Die Prüfer bewerten die gezogenen Seiten, mit den Parametern dieser Auktion, und auch, wie nützlich die Daten dem Käufer sind (φ), was nur sie können. Rechnen Sie mit einem Wert nahe diesem.",
   "offer.preview": "Die ersten Dokumente, wie sie gelesen werden",
   "offer.price": "2. Preis nennen",
   "offer.price.text":

@@ -131,6 +131,26 @@ export default {
   "offer.packed": "{documents} documents, {size}; {pages} pages, of which the operators see {seen} ({share}).",
   "offer.score":
     "How they will score: `qmia quality score my-data/ --report score.html` says it beforehand, and why. The page cannot; clean text, few repetitions and filled metadata help.",
+  "score.button": "Score it on this computer",
+  "score.text":
+    "This page is served from this computer. The program that serves it can score your data as the operators will (`qmia quality score`); the text goes to it and to nobody else.",
+  "score.busy": "Scoring. This takes seconds to minutes …",
+  "score.title": "Quality of your data",
+  "score.q": "Quality {q} of 1; this auction asks for at least {least}.",
+  "score.low": "Below the least quality a bid takes no part, and the entry fee is lost.",
+  "score.column.metric": "Part",
+  "score.column.value": "From 0 to 1",
+  "score.column.about": "What it says",
+  "score.cleanliness": "Cleanliness",
+  "score.cleanliness.text": "whole sentences, little noise",
+  "score.diversity": "Diversity",
+  "score.diversity.text": "the texts differ from one another",
+  "score.novelty": "Novelty",
+  "score.novelty.text": "they are not in the public reference corpus",
+  "score.metadata": "Metadata",
+  "score.metadata.text": "source, date, language and licence are filled in",
+  "score.rest":
+    "Operators score the drawn pages, by the parameters of this auction, and also how useful the data are to the buyer (φ), which only they can. Expect a value near this one.",
   "offer.preview": "The first documents, as they will be read",
   "offer.price": "2. Name your price",
   "offer.price.text":

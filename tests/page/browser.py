@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import uvicorn
 
-from oracles.cli.page import PAGE
+from oracles.cli.page import PAGE, _quality
 from oracles.site import site
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Served:
     """The page, served on a free port by a thread."""
 
     def __init__(self, market: Market, folder: Path = PAGE, *, rpc: str = "") -> None:
-        app = site(folder, market.deployment, rpc or market.anvil.url, market.store)
+        node = rpc or market.anvil.url
+        app = site(folder, market.deployment, node, market.store, score=_quality)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()

@@ -11,12 +11,13 @@ import pytest
 from eth_utils.crypto import keccak
 
 from oracles.cli import main
-from oracles.dataset import EncryptionKey
+from oracles.dataset import EncryptionKey, read_documents
 from oracles.evidence import Cid
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
 from oracles.market.provider import Limits, Provider, agreement_digest
 from oracles.mechanism import advise, discounted_rate
+from oracles.quality import score
 from tests.page.browser import REJECTED, Person, Served
 from tests.page.test_life import documents, offer
 from tests.support.market import COSTS, UNIT, WINDOW, signer
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
     from tests.support.market import Market
 
@@ -150,6 +151,13 @@ def test_node__that_hides_a_bid__is_found_out_and_named(
     node.close()
 
 
+def choose(page: Page, selector: str, file: Path) -> None:
+    """As people do it: by the browser's dialogue, which tells of no choice if it is the same."""
+    with page.expect_file_chooser() as chooser:
+        page.locator(selector).click()
+    chooser.value.set_files(file)
+
+
 REFUSED = [
     ({"text": "fine", "n": 2**53 + 1}, "cannot be kept exactly"),
     ({"txt": "no text", "n": 1}, "there is no field text with a text in it"),
@@ -175,14 +183,18 @@ def test_offer__under_an_agreement__asks_for_its_text__names_what_it_refuses__an
     assert page.locator("#files").count() == 0
     page.set_input_files("#agreement", text)
 
-    for number, (line, sentence) in enumerate(REFUSED):
-        file = tmp_path / f"{number}.jsonl"
+    file = tmp_path / "data.jsonl"
+    for line, sentence in REFUSED:  # The same file, as somebody mends it; and it is chosen anew.
         file.write_text('{"text": "good"}\n' + json.dumps(line))
-        page.set_input_files("#files", file)
-        alert.filter(has_text=sentence).filter(has_text=f"{number}.jsonl, line 2").wait_for()
+        choose(page, "#files", file)
+        alert.filter(has_text=sentence).filter(has_text="data.jsonl, line 2").wait_for()
         assert page.locator("#price").count() == 0
 
     page.set_input_files("#files", documents(tmp_path))
+    someone.button("Score it on this computer").click()
+    page.locator("[data-q]").wait_for()
+    q = score(read_documents(tmp_path / "notes.jsonl")).q
+    assert page.locator("[data-q]").get_attribute("data-q") == str(q)
     page.get_by_text("What to ask, if revenue shares").click()
     page.fill("#advice-cost", "123.456789")
     page.fill("#advice-discount", "33.3")
