@@ -120,6 +120,8 @@ def _visit(browser: Browser, served: Served, market: Market, form: str, folder: 
             notes.write_text("\n".join(map(json.dumps, lines)))
             page.set_input_files("#files", notes)
             page.locator("#packed").wait_for()
+            page.locator("#score").click()
+            page.locator("[data-q]").wait_for()
             page.fill("#price", "60")
             page.locator("#price").press("Tab")
             with page.expect_download():

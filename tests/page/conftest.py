@@ -12,23 +12,29 @@ from tests.support.market import signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
     from tests.support.market import Market
 
 
-# Not for the session: while it is there, Playwright's loop runs in this thread, and tests elsewhere
-# could not use `asyncio.run`.
+# Not for the session: while it is there, its loop runs in this thread, and tests elsewhere could
+# not use `asyncio.run`.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    """Chromium, once for all tests of the page."""
+def driver() -> Iterator[Playwright]:
+    """What drives browsers, for all tests of the page."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """Chromium, once for all tests of the page."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine; on Debian: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+    started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield started
+    started.close()
 
 
 @pytest.fixture
