@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from oracles.cli.options import Session, open_session
+from oracles.cli.options import AuctionId, Session, open_session
 from oracles.cli.output import JsonOption, print_json, stderr, stdout
 from oracles.errors import InputError
 
@@ -70,7 +70,7 @@ def descriptors(
     context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
     auction: Annotated[
-        list[int] | None,
+        list[AuctionId] | None,
         typer.Option(metavar="N", help="An auction whose MUT and DST are described, too; repeat."),
     ] = None,
     json: JsonOption = False,

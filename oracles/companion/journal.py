@@ -77,14 +77,14 @@ class Finished:
                 holder,
             )
 
-    def add_part(self, auction: int, place: Place) -> None:
+    def add_part(self, auction: AuctionId, place: Place) -> None:
         """A bid may have DST of an auction."""
         with self._database.atomic():
             self._database.execute(
                 "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, 0)", auction, *astuple(place)
             )
 
-    def parts(self) -> list[tuple[int, Place]]:
+    def parts(self) -> list[tuple[AuctionId, Place]]:
         """Auctions and bids whose DST was not seen to be taken."""
         rows = self._database.rows(
             "SELECT auction, bid, owner, payer, data_set FROM parts WHERE NOT taken"
@@ -92,7 +92,7 @@ class Finished:
         )
         return [(auction, Place(*place)) for auction, *place in rows]
 
-    def taken(self, auction: int, bid: int) -> None:
+    def taken(self, auction: AuctionId, bid: int) -> None:
         """The DST of a bid was taken, or there is none."""
         with self._database.atomic():
             self._database.execute(

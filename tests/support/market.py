@@ -160,7 +160,7 @@ class Market:
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
 
-    def count_dst(self, auction: int) -> None:
+    def count_dst(self, auction: AuctionId) -> None:
         """Create the participation tokens and prove their shares; nobody has taken any yet."""
         view = load_auction(self.web3, self.deployment, auction)
         scores = view.scores(self.web3, view.accepted_round)
