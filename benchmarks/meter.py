@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import os
 import resource
 import shutil
 import socket
@@ -224,20 +225,27 @@ def proxies(folder: Path) -> dict[str, Any]:
 
 
 def writing(folder: Path) -> dict[str, Any]:
-    """Events a second into the log, each flushed alone, and as many at once as wait under load."""
+    """Events a second into the log, each flushed alone, and as many at once as wait under load.
+
+    The best of some rounds each, and the load of the machine, since a round is short.
+    """
     log = UsageLog(folder / "writing", ORIGIN)
     log.append([("prices", PRICES.plain())])
-    found = {}
-    for together, count in ((1, 500), (64, 20_000)):
-        batch = [("usage", usage(n % CUSTOMERS).priced(PRICES)) for n in range(together)]
-        start, cpu = time.perf_counter(), time.process_time()
-        for _ in range(count // together):
-            log.append(batch)  # type: ignore[arg-type]
-        done, name = count // together * together, f"{together}_a_flush"
-        found[f"events_per_second_{name}"] = round(done / (time.perf_counter() - start))
-        found[f"events_per_processor_second_{name}"] = round(done / (time.process_time() - cpu))
+    found: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for together, count in ((1, 500), (64, 20_000)):
+            batch = [("usage", usage(n % CUSTOMERS).priced(PRICES)) for n in range(together)]
+            start, cpu = time.perf_counter(), time.process_time()
+            for _ in range(count // together):
+                log.append(batch)  # type: ignore[arg-type]
+            done, name = count // together * together, f"{together}_a_flush"
+            for kind, took in (
+                (f"events_per_second_{name}", time.perf_counter() - start),
+                (f"events_per_processor_second_{name}", time.process_time() - cpu),
+            ):
+                found[kind] = max(found.get(kind, 0), round(done / took))
     log.close()
-    return found
+    return found | {"load": round(os.getloadavg()[0], 1)}
 
 
 def resident() -> int:

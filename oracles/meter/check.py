@@ -33,6 +33,8 @@ _USAGE: Final = frozenset(
 _CUSTOMER_DIGITS: Final = 32
 #: Every correction's line has it, since entries are canonical.
 _CORRECTION: Final = b'"type":"org.qmia.correction"'
+#: Differences that are listed; a log of rubbish would have one for each entry.
+_MOST: Final = 1000
 #: Stands for a model where a licence or another flat fee was paid.
 LICENCES: Final = "(licences)"
 
@@ -268,6 +270,7 @@ class _Walk:
         self._tree = MerkleRoot(ENTRY_NODE)
         self._place = self._time = self._amounts = self._carried = self._next = 0
         self._prices: Prices | None = None
+        self._more = 0
         #: What is left of entries that are corrected, of which model, and of whose.
         self._paid: dict[int, tuple[int, str, str]] = {}
         self._sums = PeriodSums()
@@ -306,6 +309,9 @@ class _Walk:
             self._differs(f"period {each.number}", detail)
         closed = self._posted[self._next - 1].size if self._next else 0
         self._report.open_entries = self._place - closed
+        if self._more:
+            detail = f"there are {self._more} more differences than are listed here"
+            self._report.differences.append(Difference("log", detail))
 
     def _witnessed(self) -> None:
         for root in self._seen.pop(self._place, ()):
@@ -314,7 +320,10 @@ class _Walk:
                 self._differs(f"checkpoint {self._place}", detail)
 
     def _differs(self, where: str, detail: str) -> None:
-        self._report.differences.append(Difference(where, detail))
+        if len(self._report.differences) < _MOST:
+            self._report.differences.append(Difference(where, detail))
+        else:
+            self._more += 1
 
     def _check(self, event: Event, place: int, where: str) -> None:
         if event.sequence != place:

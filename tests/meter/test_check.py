@@ -269,6 +269,13 @@ def test_planted__change__is_found(story: Story, name: str) -> None:
     assert any(words in detail for detail in found), found
 
 
+def test_rubbish__of_any_length__is_counted_and_not_kept(story: Story) -> None:
+    story.lines += [b"{}"] * 5_000
+    found = story.check().differences
+    assert len(found) == 1_001
+    assert found[-1].detail.startswith("there are 4000 more")
+
+
 @pytest.mark.parametrize(
     "receipt",
     [
