@@ -25,6 +25,8 @@ LogOption = Annotated[
     Path, typer.Option("--log", envvar="QMIA_METER_LOG", help="Folder of the usage log.")
 ]
 LOG = Path("usage-log")
+#: Seconds by which a machine's clock may be ahead of the chain's.
+_AHEAD = 86_400
 
 
 @app.command()
@@ -270,14 +272,21 @@ def _open(session: Session, auction: AuctionId, address: str, log: Path) -> Usag
 
 
 def _mut(session: Session, auction: AuctionId) -> str:
-    """The auction's MUT.
+    """The auction's MUT. Whoever writes to a log asks for it first.
 
     Raises:
-        ConfigError: nothing of it was paid in MUT.
+        ConfigError: nothing of it was paid in MUT, or this machine's clock is far ahead: entries
+            never go back in time, so what is written then could not be posted until that day.
     """
     from oracles.chain import rpc
 
     web3 = session.connect()
+    ahead = time.time() - rpc.block(web3, "latest")["timestamp"]
+    if ahead > _AHEAD:
+        raise ConfigError(
+            f"this machine's clock is {ahead / 3600:.0f} hours ahead of the newest block: set it"
+            " before anything is written; on a test network that stood still, mine a block"
+        )
     address = session.deployment().auction(web3).mut_token(auction)
     if not rpc.code(web3, to_checksum_address(address)):
         raise ConfigError(

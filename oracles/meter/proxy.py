@@ -25,6 +25,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -54,6 +55,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _FREE: Final = re.compile("/health|/v1/models(/[^/]+)*")
 #: Paths whose answers are paid for.
 METERED: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
+#: Headers that say who asks.
+_CREDENTIALS: Final = ("authorization", "x-api-key", "api-key")
 RECEIPT: Final = "x-qmia-receipt"
 _LARGEST_REQUEST: Final = 16 << 20
 _LARGEST_ANSWER: Final = 64 << 20
@@ -440,11 +443,11 @@ class Proxy:
             content["stream_options"] = {
                 **(options if isinstance(options, dict) else {}), "include_usage": True
             }  # fmt: skip
-        keys = request.headers.getlist("authorization")
-        if len(keys) > 1:
-            # Else one customer could be written down, and another one be served.
-            raise InputError("the request has more than one `authorization`")
-        customer = customer_hash(self._salt, "".join(keys))
+        # All that a server may go by, or one customer could be written down and another be served.
+        keys = [request.headers.getlist(name) for name in _CREDENTIALS]
+        if any(len(each) > 1 for each in keys):
+            raise InputError("the request has a key twice")
+        customer = customer_hash(self._salt, "\n".join(chain(*keys)))
         try:
             return _Ask(content["model"], customer, bool(stream), content, wants_usage)
         except RecursionError as error:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -253,6 +254,21 @@ def test_meter__of_an_auction_without_mut__says_so(
     auction = buyer.create(market.terms(), EncryptionKey.generate())
     shell = Shell(market, "buyer", capsys)
     assert "has no MUT" in shell("meter", "close", auction, code=2)
+
+
+def test_meter__on_a_machine_whose_clock_is_days_ahead__writes_nothing(
+    market: Market, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log would never go back, and nothing of it could be posted for days."""
+    now = market.web3.eth.get_block("latest")["timestamp"]
+    monkeypatch.setattr("oracles.cli.meter.time", SimpleNamespace(time=lambda: now + 2 * 86_400))
+    shell = Shell(market, "buyer", capsys)
+    (shell.home / "prices.toml").write_text(PRICES)
+    log = ("--log", shell.home / "usage-log")
+    for words in (("prices", 1, shell.home / "prices.toml"), ("close", 1),
+                  ("serve", 1, "--upstream", "http://127.0.0.1:9")):  # fmt: skip
+        assert "48 hours ahead" in shell("meter", *words, *log, code=2)
+    assert not (shell.home / "usage-log").exists()
 
 
 def through_unruly_nodes(

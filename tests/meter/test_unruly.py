@@ -69,6 +69,16 @@ def test_two_keys__in_one_request__are_refused(world: World) -> None:
     assert world.upstream.asked == []
 
 
+def test_customers__by_whatever_header_they_name_themselves__are_told_apart(world: World) -> None:
+    """And nobody can be written down for what another one's key is served with."""
+    for head in (
+        {"authorization": "Bearer ann"}, {"x-api-key": "ann"}, {"api-key": "ben"},
+        {"authorization": "Bearer ann", "x-api-key": "mallory"},
+    ):  # fmt: skip
+        assert httpx.post(world.address + ADDRESS, json=BODY, headers=head).status_code == 200
+    assert len({each["customer"] for each in world.events()}) == 4
+
+
 def test_headers__in_any_letters__pass_both_ways(world: World) -> None:
     world.upstream.more = [
         (b"x-place", "Zürich ☃".encode()), (b"x-old", b"caf\xe9"),
