@@ -200,7 +200,7 @@ def _sentence(step: Step, now: int, auction: AuctionId) -> str:
     if step.end is not None:
         parts.append(f"until {moment(step.end, now)}")
     if step.stake:
-        parts.append(f"or {step.stake} is lost")
+        parts.append(f"or {step.stake} {'are' if ' and ' in step.stake else 'is'} lost")
     return f"{step.why} Next: {' '.join(parts)}"
 
 

@@ -124,7 +124,7 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
     show(
         {
             "auction": auction,
-            "winners": winners,
+            "winners": [f"bid {index}" for index in winners],
             "rewards": [f"bid {index}: {amount}" for index, amount in paid],
             "returns_to_the_buyer": currency.format(outcome.refund),
             "next": f"winners deliver their keys (qmia provider deliver {auction}), then"

@@ -13,7 +13,8 @@ from oracles.chain.typed_data import delivery_message
 from oracles.chain.typed_events import BondReclaimed, Claimed, Delivery
 from oracles.dataset import DeliveryContext, wrap_delivery
 from oracles.errors import ChainError, IntegrityError
-from oracles.market.view import wins
+from oracles.market.view import chain_time, wins
+from oracles.when import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -251,19 +252,34 @@ class Bids:
         Args:
             parts: which of them, as bits.
 
+        Bids that won and are not paid yet are left; so one that lost has its bond back at once.
+
         Raises:
-            ChainError: the auction is not over, or the contract refuses.
+            ChainError: the auction is not over, all bids won and are paid later, or the contract
+                refuses.
         """
         if self.view.state is State.OPEN:
             raise ChainError(
                 f"auction {self.view.id} is still open: nothing is due before it is settled or"
                 " aborted"
             )
-        return [
-            self._claim(record, parts)
+        due = [
+            record
             for record in self._known()
             if not self.view.commitments[record.place.index].repaid
         ]
+        paid_at, now = self.view.phases.dispute_end, chain_time(self._sender.web3)
+        later = [record for record in due if now < paid_at and self._to_be_paid(record)]
+        if later and len(later) == len(due):
+            raise ChainError(
+                f"claim: too early: what won is paid from {moment(paid_at, now)} on, to bids that"
+                " have delivered"
+            )
+        return [self._claim(record, parts) for record in due if record not in later]
+
+    def _to_be_paid(self, record: BidRecord) -> bool:
+        index = record.place.index
+        return wins(self.view, index) and index not in self.view.struck_out
 
     def reclaim(self) -> list[Done]:
         """Take the bonds of withdrawn bids back, once commitments have ended.

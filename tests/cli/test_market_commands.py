@@ -173,7 +173,7 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
         assert "All are open already" in shell("provider", "reveal", auction, *shell.book)
     market.jump(phases.reveal_end)
     settled = Shell(market, "buyer", capsys)("buyer", "settle", auction)
-    assert "winners: 0" in settled
+    assert "winners: bid 0\n" in settled
     assert "LUSD" in settled
 
     (fate,) = loser.json("provider", "status", auction, *loser.book)["bids"]
@@ -181,8 +181,10 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     assert "less than its cost" in fate["why"]
     (fate,) = winner.json("provider", "status", auction, *winner.book)["bids"]
     assert (fate["won"], fate["next"], fate["until"]) == (True, "deliver", phases.deliver_end)
+    assert "what won is paid from" in winner("provider", "claim", auction, *winner.book, code=2)
     market.jump(phases.fetch_end)
     winner("provider", "deliver", auction, *winner.book)
+    assert "what won is paid from" in winner("provider", "claim", auction, *winner.book, code=2)
     market.jump(phases.dispute_end)
     (paid,) = winner.json("provider", "claim", auction, *winner.book)["bids"]
     assert int(paid["cash"]) == market.token.balance_of(signer("cheap").address)
