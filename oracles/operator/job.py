@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,11 @@ class DataSetRef:
     key_commitment: str
     opening: str
     withdrawn: bool
+
+    @property
+    def stamp(self) -> str:
+        """Digest of all of it; what was found out about the sample holds while it is the same."""
+        return hashlib.sha256(json.dumps(astuple(self)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,19 @@ class Job:
         values = json.loads(text)
         values["data_sets"] = [DataSetRef(**each) for each in values["data_sets"]]
         return cls(**values)
+
+
+#: By index, the stamp of the data set, and what is wrong with its sample; empty if it is here.
+LookedAt = dict[str, tuple[str, str]]
+
+
+def read_looked_at(path: Path) -> LookedAt:
+    """What processes that fetched have written so far."""
+    if not path.exists():
+        return {}
+    return {
+        index: (stamp, problem) for index, (stamp, problem) in json.loads(path.read_text()).items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

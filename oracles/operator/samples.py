@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import structlog
 from oracles.evidence import Cid, DirectoryStore, StoreError
 from oracles.operator.duties import fetch_deadline, wanted
 from oracles.operator.duty import Kind
-from oracles.operator.job import DataSetRef, Job, Stage
+from oracles.operator.job import DataSetRef, Job, Stage, read_looked_at
 from oracles.operator.pieces import Pieces
 from oracles.operator.turn import sealed
 from oracles.service.duty import Duty
@@ -69,11 +68,12 @@ class Samples:
 
     def looked_at(self, auction: AuctionState) -> Mapping[int, bool]:
         """By index, whether its sample is here and right; without what is not here yet."""
-        path = self.result(Duty(Kind.FETCH, auction.id))
-        if not path.exists() or not self._same_inputs(auction):
-            return {}
-        found: dict[str, str] = json.loads(path.read_text())
-        return {int(index): not problem for index, problem in found.items()}
+        found = read_looked_at(self.result(Duty(Kind.FETCH, auction.id)))
+        return {
+            each.index: not found[str(each.index)][1]
+            for each in auction.commitments
+            if str(each.index) in found and found[str(each.index)][0] == _ref(each).stamp
+        }
 
     def searched(self, auction: AuctionState) -> bool:
         """Whether all sources were asked for what is opened now, since this process started."""
@@ -118,12 +118,10 @@ class Samples:
         auction = turn.auction
         folder = self._folder(auction.id)
         if not self._same_inputs(auction):
-            # What was looked at before concerns other openings, if only in part.
             self._jobs.end(duty, "there is more to fetch, or the chain was reorganised")
             self.passes.succeeded(duty)
             self._searched.discard(auction.id)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.result(duty).unlink(missing_ok=True)
             (folder / "inputs").write_bytes(sealed(auction))
         if not self.passes.ready(duty, time.monotonic()):
             return

@@ -38,7 +38,7 @@ from oracles.evidence import (
 from oracles.evidence.cid import RAW
 from oracles.files import write_file
 from oracles.operator.fetcher import Fetcher, Holdings, own_key
-from oracles.operator.job import DataSetRef, Job, Stage
+from oracles.operator.job import DataSetRef, Job, Stage, read_looked_at
 from oracles.operator.pieces import Pieces
 from oracles.scoring import (
     EVIDENCE_SCHEMA,
@@ -72,8 +72,8 @@ def fetch(job: Job) -> None:
     Raises:
         StoreError: some of it cannot be had now.
     """
-    lock = threading.Lock()
-    looked_at: dict[str, str] = {}
+    # What an earlier pass found stays: the roll may be called in the middle of this one.
+    lock, looked_at = threading.Lock(), read_looked_at(Path(job.result))
 
     def attempt(holdings: Holdings, seconds: float, ref: DataSetRef) -> str | None:
         """What keeps a sample from being here; one that is no good needs no further look."""
@@ -85,14 +85,15 @@ def fetch(job: Job) -> None:
         except (IntegrityError, InputError) as error:
             found = str(error)
         with lock:
-            looked_at[str(ref.index)] = found
+            looked_at[str(ref.index)] = ref.stamp, found
             write_file(Path(job.result), canonical_json(looked_at))
             _tell("fetch", len(looked_at), len(job.wanted))
         return None
 
     # Those who do not serve what they committed to, or byte by byte, must not hold up the rest: in
     # threads, and all are asked in a hurry before anybody is waited for.
-    refs, problems = job.refs, list[str]()
+    refs = [ref for ref in job.refs if looked_at.get(str(ref.index), ("", ""))[0] != ref.stamp]
+    problems: list[str] = []
     for timeout, seconds in _PATIENCE:
         if not refs:
             break

@@ -33,7 +33,8 @@ from oracles.dataset import (
 from oracles.dataset.sketch import MAX_HASHES
 from oracles.evidence import DirectoryStore, StoreError
 from oracles.operator import worker
-from oracles.operator.job import DataSetRef, Job, Scored, Stage
+from oracles.operator.fetcher import Holdings
+from oracles.operator.job import DataSetRef, Job, Scored, Stage, read_looked_at
 from oracles.operator.worker import CONFIGURATION, TEMPORARY
 from oracles.scoring import GIB, Scoring
 from scripts.build import ROOT
@@ -137,7 +138,7 @@ def test_worker__data_set_ten_times_as_large__costs_no_more_memory_or_traffic(
         task = job(folder, documents, "Count")
         code, _, output = work(replace(task, stage=Stage.FETCH))
         assert code == 0, output
-        assert json.loads((folder / "result.json").read_text()) == {"0": ""}
+        assert read_looked_at(folder / "result.json") == {"0": (task.data_sets[0].stamp, "")}
         pieces = [path for path in (folder / "pieces").rglob("*") if path.is_file()]
         # The sampled pages, and the sketch.
         assert len(pieces) == SAMPLES + 1
@@ -224,7 +225,41 @@ def test_fetch__from_strangers_that_answer_byte_by_byte__brings_what_others_serv
         threading.Thread(target=fetch, daemon=True).start()
         problem = problems.get(timeout=120)
     assert problem.startswith(f"{len(strangers)} of {len(wanted) + 1} are missing")
-    assert json.loads(Path(task.result).read_text()) == {"0": ""}
+    assert read_looked_at(Path(task.result)) == {"0": (task.data_sets[0].stamp, "")}
+
+
+def test_fetch__again_for_what_is_missing__takes_nothing_back_that_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The roll may be called in the middle of any pass, and one withheld sample asks for many."""
+    task = job(tmp_path, 1, "Count")
+    here = task.data_sets[0]
+    missing = replace(here, index=1, manifest=keccak(text="withheld").hex())
+    task = replace(task, data_sets=[here, missing], wanted=[0, 1])
+    known = {"0": (here.stamp, "")}
+
+    def fetch() -> None:
+        with pytest.raises(StoreError, match="1 of 2 are missing"):
+            worker.fetch(task)
+        assert read_looked_at(Path(task.result)) == known
+
+    fetch()
+    asked = []
+    sample = Holdings.sample
+
+    def watched(self: Holdings, ref: DataSetRef, *args: Any) -> Any:
+        asked.append(ref.index)
+        assert read_looked_at(Path(task.result)).items() >= known.items()
+        return sample(self, ref, *args)
+
+    monkeypatch.setattr(Holdings, "sample", watched)
+    fetch()
+    assert set(asked) == {1}
+    # Opened otherwise, it is another sample.
+    other = replace(here, opening=keccak(text="other").hex())
+    with pytest.raises(StoreError, match="2 of 2 are missing"):
+        worker.fetch(replace(task, data_sets=[other, missing]))
+    assert set(asked) == {0, 1}
 
 
 def test_worker__scorer_wants_more_memory_than_configured__ends_and_says_so(
