@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: What is handed on without an event. Anything else is not served: servers have more ways to get
-#: text out of a model than are counted here, and pages that show what others asked.
-_FREE: Final = re.compile("/health|/v1/models(/[^/]+)*")
+#: text out of a model than are counted here, and pages that show what others asked. No name is made
+#: of dots alone, or a path would lead up again to these.
+_FREE: Final = re.compile(r"/health|/v1/models(/(?!\.+(/|$))[A-Za-z0-9._:@+~-]+)*")
 #: Paths whose answers are paid for.
 METERED: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 #: Headers that say who asks.

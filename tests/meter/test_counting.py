@@ -116,3 +116,16 @@ def test_nothing__that_a_server_says_of_some_text__is_not_believed(count):
         assert min(found[:2]) > 0
         assert found[2] == "counted"
     assert tokens(chat("a question"), [answer("")], usage(2, 0), count) == (2, 0, "usage")
+
+
+@pytest.mark.parametrize("count", [words, None])
+def test_usage__with_more_in_it__is_its_two_numbers(count):
+    """Others took cached tokens twice, thoughts alone, or a cost of 0 for the truth."""
+    more = {
+        "total_tokens": 0,
+        "cost": 0,
+        "prompt_tokens_details": {"cached_tokens": 3},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+        "cache_read_input_tokens": 3,
+    }
+    assert tokens(chat("a b c"), [answer("d e")], usage(5, 2) | more, count) == (5, 2, "usage")

@@ -93,6 +93,33 @@ def test_headers__in_any_letters__pass_both_ways(world: World) -> None:
     assert world.event()["complete"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/models/../../slots",
+        "/v1/models/%2e%2e/%2e%2e/slots",
+        "/v1/models/..%2f..%2fslots",
+        "/v1/models/%252e%252e/slots",
+        "/v1/models/./slots",
+        "/v1/models/a/../../../metrics",
+        "/v1/models/..",
+        "/v1/models/a%3Fb",
+        "/v1/models//slots",
+    ],
+)
+def test_path__that_leads_up_from_what_is_free__is_not_served(world: World, path: str) -> None:
+    """Servers have pages that show what others asked."""
+    head = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode()
+    assert b" 404 " in exchange(world.address, head).splitlines()[0]
+    assert world.upstream.asked == []
+
+
+def test_model__of_any_usual_name__is_told(world: World) -> None:
+    for name in ("tiny", "org/tiny-1.5:latest", "a.b_c@d+e~f", "..a"):
+        assert httpx.get(f"{world.address}/v1/models/{name}").status_code == 200
+    assert len(world.upstream.asked) == 4
+
+
 # WHAT IS NO ANSWER
 
 
@@ -152,6 +179,26 @@ def test_stream__that_says_nothing__is_a_clear_status_and_no_event(
         assert reply.status_code == 502
         assert "does not answer" in reply.json()["error"]["message"]
     assert world.events() == []
+
+
+@pytest.mark.parametrize("end", [[], [b"data: {half\n\n"], [event(error="overloaded")]])
+def test_stream__of_which_only_the_role_came__is_not_paid(world: World, end: list[bytes]) -> None:
+    """Many servers send it at once, and fail at the first word."""
+    role = event(choices=[{"delta": {"role": "assistant", "content": ""}}])
+    world.upstream.pieces = [role, *end]
+    assert "broke off" in world.post(stream=True).text
+    world.upstream.pieces = None
+    world.post(stream=True)
+    assert [each["complete"] for each in world.events()] == [True]
+
+
+def test_stream__whose_usage_comes_with_the_last_choice__is_priced_by_it(world: World) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
+    world.upstream.pieces = [*world.upstream._stream()[:4], event(**last), b"data: [DONE]\n\n"]
+    world.post(stream=True)
+    found = world.event()
+    assert (found["tokens_in"], found["tokens_out"], found["basis"]) == (3, 4, "usage")
 
 
 def test_stream__without_an_end__is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
