@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oracles.service.chainview import Head
 
 #: Gas of `claimFee` and `claimDue`, and the least that a unit of it costs anywhere, in wei.
-_CLAIM_GAS: Final = 70_000
+_CLAIM_GAS: Final = 85_000
 _LEAST_GAS_PRICE: Final = 10**6
 #: Seconds for which what is not worth its gas is waited with, after the stakes are free.
 _CHEAPER_GAS_SECONDS: Final = 30 * 86_400

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 #: Processes of each stage. Scoring takes all that a machine has; fetching takes almost nothing.
-_SLOTS: Final = {Stage.FETCH: 4, Stage.SCORE: 1, Stage.RETRIEVE: 2, Stage.EXAMINE: 1}
+SLOTS: Final = {Stage.FETCH: 4, Stage.SCORE: 1, Stage.RETRIEVE: 2, Stage.EXAMINE: 1}
 _NAMES: Final = {
     Stage.FETCH: "fetching",
     Stage.SCORE: "scoring",
@@ -162,7 +162,7 @@ class Jobs:
             return True
         stage = Stage(job.stage)
         running = [each for each in self._processes.values() if each.stage is stage]
-        if len(running) >= _SLOTS[stage]:
+        if len(running) >= SLOTS[stage]:
             last = max(running, key=lambda each: each.deadline)
             if last.deadline <= deadline:
                 return False

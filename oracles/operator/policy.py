@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DAY = 86_400
 _GWEI_PER_ETHER = 10**9
 #: Gas of publishing a vector, at most: of any, and for each index.
-_PUBLISH_GAS, _PUBLISH_GAS_PER_INDEX = 100_000, 330
+_PUBLISH_GAS, _PUBLISH_GAS_PER_INDEX = 120_000, 330
 
 
 class ServicePolicy(BaseModel, extra="forbid"):

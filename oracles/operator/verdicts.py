@@ -15,6 +15,7 @@ from oracles.chain.oracle import Ground
 from oracles.operator.duty import Kind
 from oracles.operator.exchange import Topic
 from oracles.operator.job import Judged, Stage
+from oracles.operator.jobs import SLOTS
 from oracles.operator.messages import encode_verdict, verdict_message
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+#: Seconds that a process has at least, however many wait.
+_LEAST_SECONDS = 30.0
 _STAGES: dict[str, Stage] = {
     Kind.INSPECT_MISSING: Stage.RETRIEVE,
     Kind.INSPECT_COMPLAINT: Stage.EXAMINE,
@@ -51,7 +54,9 @@ class Verdicts:
         self._peers = peers
         self._jobs = jobs
         self._samples = samples
-        self._faults: dict[int, dict[tuple[int, Ground], bool]] = {}
+        self._faults: dict[AuctionId, dict[tuple[int, Ground], bool]] = {}
+        #: By index, until when the process may go on that looked for an archive first.
+        self._tried: dict[AuctionId, dict[int, int]] = {}
 
     def handlers(self) -> dict[Kind, Handler]:
         """What is done for each kind of duty."""
@@ -69,6 +74,7 @@ class Verdicts:
     def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         self._faults.pop(auction, None)
+        self._tried.pop(auction, None)
 
     def ended(self, end: Ended) -> None:
         """Take note of a process that looked at something."""
@@ -88,23 +94,57 @@ class Verdicts:
         tell("judged", job=str(duty), fault=fault, reason=reason)
 
     def _inspect(self, turn: Turn, duty: Duty) -> None:
-        phases, now = turn.auction.phases, turn.head.timestamp
+        deadline, seconds = turn.auction.phases.dispute_end, None
         if duty.kind is Kind.INSPECT_MISSING:
-            # Half of the time for verdicts is left for the others' signatures.
-            limit = phases.fetch_end - (phases.fetch_end - phases.settle_end) // 4
-            if now >= limit:
+            deadline = self._look_until(turn, duty)
+            if not deadline:
+                return
+            seconds = self._share(turn, deadline)
+        if not self._samples.passes.ready(duty, time.monotonic()):
+            return
+        left = deadline - turn.head.timestamp
+        seconds = max(1.0, float(left)) if seconds is None else seconds
+        job = self._samples.job(turn, _STAGES[duty.kind], seconds, duty)
+        if self._jobs.start(duty, job, deadline):
+            until = turn.head.timestamp + int(seconds)
+            self._tried.setdefault(duty.auction, {}).setdefault(duty.target, until)
+
+    def _look_until(self, turn: Turn, duty: Duty) -> int:
+        """Until when an archive is looked for; 0 if it is not looked for now.
+
+        Half of the time for verdicts is left for the others' signatures. What was looked for until
+        then is signed against; what was not is looked for in half of that half. Of what there was
+        no time for, nothing can be said.
+        """
+        phases, now = turn.auction.phases, turn.head.timestamp
+        quarter = (phases.fetch_end - phases.settle_end) // 4
+        tried = self._tried.get(duty.auction, {})
+        if duty.target not in tried:
+            last = phases.fetch_end - quarter // 2
+            if now >= last:
+                self._find(duty, False, "there was no time to look for it")
+                return 0
+            return last if now >= phases.fetch_end - quarter else phases.fetch_end - quarter
+        if now >= phases.fetch_end - quarter:
+            if self._jobs.stage(duty) is None or now >= tried[duty.target]:
                 self._jobs.end(duty, "it was looked for long enough")
                 self._find(duty, True, "no store and no member has the whole archive")
                 self._sign(turn, duty)
-                return
-            deadline = limit
-        else:
-            deadline = phases.dispute_end
-        if not self._samples.passes.ready(duty, time.monotonic()):
-            return
-        seconds = max(1.0, float(deadline - now))
-        job = self._samples.job(turn, _STAGES[duty.kind], seconds, duty)
-        self._jobs.start(duty, job, deadline)
+            return 0
+        # A few archives that come slowly must not be all that there is time for.
+        waiting = self._left(turn) - tried.keys()
+        return 0 if waiting else phases.fetch_end - quarter
+
+    def _share(self, turn: Turn, deadline: int) -> float:
+        """Seconds for one archive, if all that are left get as many."""
+        share = min(1.0, SLOTS[Stage.RETRIEVE] / max(1, len(self._left(turn))))
+        return max(_LEAST_SECONDS, share * (deadline - turn.head.timestamp))
+
+    def _left(self, turn: Turn) -> set[int]:
+        """Named winners that this operator has not judged."""
+        faults = self.faults(turn.auction.id)
+        named = turn.auction.missing - turn.auction.struck_out
+        return {index for index in named if (index, Ground.UNAVAILABLE) not in faults}
 
     def _sign(self, turn: Turn, duty: Duty) -> None:
         """Sign against a winner, and share the signature."""

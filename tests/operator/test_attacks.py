@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from eth_utils.crypto import keccak
 
+from oracles.chain import artifacts
 from oracles.chain.client import Sender
 from oracles.chain.deployment import deploy_registry
 from oracles.chain.metric import RegistryRules
@@ -25,7 +26,7 @@ from tests.operator.network import DURATIONS, ETHER, FEE, GWEI, METRIC, STAKE, N
 from tests.operator.rogue import Rogue
 from tests.operator.test_cli import qmia
 from tests.operator.test_faults import free_port
-from tests.support.chain import artifact
+from tests.support.dripping import dripping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -252,7 +253,7 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
         network.audit()
         # A stranger pays a few wei, again and again: nobody spends gas on claiming them.
         network.until(lambda: len(network.events("FeeClaimed")) == 3, "the fees", step=False)
-        oracle = network.web3.eth.contract(network.oracle.address, abi=artifact("ScoreOracle").abi)
+        oracle = network.web3.eth.contract(network.oracle.address, abi=artifacts.abi("ScoreOracle"))
         words = (network.auctions.address, auction, network.buyer.address)
         pay = oracle.functions.payFees(*words)
         for _ in range(5):
@@ -265,6 +266,52 @@ def test_sale__archive_gone_before_delivery_or_wrong__struck_out__gone_afterward
         assert claimed[3:] == [ETHER + 50] * 3
     finally:
         network.close()
+
+
+@pytest.mark.slow
+def test_archives__that_come_byte_by_byte__leave_time_to_look_for_the_others(
+    tmp_path: Path,
+) -> None:
+    """A buyer names two of its own, whose archives trickle, and an honest winner beside them."""
+    with dripping() as url:
+        network = Network(tmp_path, **{"stores.data": [str(tmp_path / "store"), url]})
+        try:
+            network.start()
+            auction = network.create()
+            providers = [network.commit(auction, 2 + i, texts(i)) for i in range(3)]
+            honest = providers[2]
+            network.open_all(auction, providers)
+            network.await_roll(auction)
+            network.score(auction)
+            network.settle(auction, providers)
+            for slow in providers[:2]:
+                network.hide(archive_of(slow))
+            fee = network.state(auction).terms.scoring.fetch_fee_gwei * GWEI
+            named = network.exchange.name_missing(auction, [0, 1, 2])
+            network.buyer.send(named, value=3 * fee)
+            network.until(
+                lambda: all(len(d.events("retrieving started")) == 2 for d in network.daemons),
+                "a look at both",
+                step=False,
+            )
+            phases = network.state(auction).phases
+            network.mine(phases.fetch_end - (phases.fetch_end - phases.settle_end) // 4)
+
+            def judged(fault: bool) -> int:
+                return sum(e["fault"] == fault for d in network.daemons for e in d.events("judged"))
+
+            network.until(lambda: (judged(True), judged(False)) == (6, 3), "looks", step=False)
+            network.until(
+                lambda: network.state(auction).struck_out == {0, 1}, "verdicts", step=False
+            )
+            network.mine(phases.fetch_end)
+            network.deliver(auction, honest)
+            network.mine(phases.dispute_end)
+            network.collect(auction, providers)
+            network.check(auction)
+            network.audit()
+        finally:
+            network.close()
 
 
 def _has(store: GatewayStore, cid: Cid) -> bool:

@@ -404,8 +404,8 @@ def test_exchange__other_panel_stands__nothing_to_judge() -> None:
 
 
 def test_most_gwei__to_publish__half_of_the_stake_that_it_saves() -> None:
-    auction = view(commitments=1000)  # With a stake of 1 ether, and 430,000 gas to publish.
-    assert most_gwei(Kind.PUBLISH, auction, 100) == 5 * 10**8 / 430_000
+    auction = view(commitments=1000)  # With a stake of 1 ether, and 450,000 gas to publish.
+    assert most_gwei(Kind.PUBLISH, auction, 100) == 5 * 10**8 / 450_000
     assert most_gwei(Kind.PUBLISH, auction, 2000) == 2000
     for kind in (*Kind, "another"):
         if kind != Kind.PUBLISH:
@@ -449,7 +449,7 @@ def test_earnings__too_little_for_its_gas__is_left_and_holds_up_nothing() -> Non
     # A little later gas may be cheaper; but not for ever.
     assert not finished(auction, seat, address, head(free))
     assert finished(auction, seat, address, head(free + 30 * 86_400))
-    auction.rounds[0].parts = GWEI * 70_000
+    auction.rounds[0].parts = GWEI * 85_000
     for base_fee, wanted in ((GWEI, set()), (GWEI - 1, {Kind.CLAIM_FEE})):
         now = replace(turn(auction, known(), end), head=replace(head(end), base_fee=base_fee))
         assert {duty.kind for duty in duties(now, TIMING)} == wanted
