@@ -70,6 +70,18 @@ DISGUISES: dict[str, Callable[[list[str], np.random.Generator], list[str]]] = {
     "percent codes": _each(lambda word: "".join(f"%{byte:02X}" for byte in word.encode())),
     "7-word chunks shuffled": _chunks,
     "neighbours glued": _glued,
+    "two letters exchanged in longer words": _each(
+        lambda word: word[:2] + word[3:1:-1] + word[4:] if len(word) > 4 else word
+    ),
+    "a letter more at every word": _each(lambda word: f"{word}s"),
+    "a letter of every longer word replaced": _each(
+        lambda word: f"{word[:2]}x{word[3:]}" if len(word) > 3 else word
+    ),
+    "every letter replaced by the next": _each(
+        lambda word: "".join(
+            chr(ord(letter) + 1) if letter.isalpha() else letter for letter in word
+        )
+    ),
     "vowels dropped": _each(lambda word: re.sub("[aeiouAEIOU]", "", word)),
 }
 
