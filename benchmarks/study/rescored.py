@@ -1,12 +1,16 @@
 """Whether today's scores are those that the study bought by.
 
     python -m benchmarks.impact.texts TEXTS
-    python -m benchmarks.study.rescored TEXTS [--influence] [--worlds 8] [--json]
+    python -m benchmarks.study.rescored TEXTS [--influence] [--worlds 0 1] [--json]
+    python -m benchmarks.study.rescored TEXTS --json > old.jsonl  # with older code
+    python -m benchmarks.study.rescored TEXTS --against old.jsonl
 
 Draws the worlds of the study again, scores every provider's set with the present code, and holds
-q against `result.json`. φ̂ follows from what is trained on, so its pool is told by its digest: where
-another version of the code gives the same digests, φ̂ is the same. With `--influence` φ̂ is computed
-as well, in both regimes, which takes about a minute a world.
+q against `result.json`. Where a package has a newer version of a text than the study had, other
+documents are drawn; then only a run of the older code on the same texts tells what a version of the
+scores changes. φ̂ follows from what is trained on, so its pool is told by its digest: where another
+version of the code gives the same digest, φ̂ is the same. With `--influence` φ̂ is computed as well,
+in both regimes, which takes about a minute a world.
 """
 
 from __future__ import annotations
@@ -46,16 +50,42 @@ def rescored(texts: Texts, plan: Plan, number: int, *, influence: bool) -> dict[
     return found
 
 
-def compared(found: dict[str, Any], kept: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each score, how many are equal to the kept ones, and the largest difference in 1e-4."""
+def compared(found: dict[str, Any], kept: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """Of each score, how many are equal to the kept ones, and the largest difference in 1e-4.
+
+    Args:
+        found: of `rescored`.
+        kept: scores of the same world before, by score and by provider.
+    """
     summary: dict[str, Any] = {}
     for name in found:
-        if name == "q" or name.startswith("phi"):
-            before = {row["name"]: row[name] for row in kept}
+        if name in kept:
+            before = kept[name]
             pairs = zip(found["providers"], found[name], strict=True)
             apart = [abs(value - before[provider]) for provider, value in pairs]
             summary[name] = {"equal": apart.count(0), "of": len(apart), "largest": max(apart)}
     return summary
+
+
+def before(study: dict[str, Any], against: Path | None) -> dict[int, dict[str, dict[str, int]]]:
+    """The scores that are compared with, by world, score and provider."""
+    scores = ("q", *(f"phi, {regime}" for regime in REGIMES))
+    if against is None:
+        return {
+            number: {
+                name: {row["name"]: row[name] for row in world["providers"]} for name in scores
+            }
+            for number, world in enumerate(study["worlds"])
+        }
+    rows = [json.loads(line) for line in against.read_text().splitlines()]
+    return {
+        row["world"]: {
+            name: dict(zip(row["providers"], row[name], strict=True))
+            for name in scores
+            if name in row
+        }
+        for row in rows
+    }
 
 
 def main() -> None:
@@ -64,6 +94,7 @@ def main() -> None:
     parser.add_argument("texts", type=Path, help="folder that benchmarks.impact.texts wrote")
     parser.add_argument("--influence", action="store_true", help="compute φ̂ as well")
     parser.add_argument("--worlds", type=int, nargs="+", help="numbers of the worlds")
+    parser.add_argument("--against", type=Path, help="what --json printed with another version")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     study = json.loads(RESULT.read_text())
@@ -73,9 +104,10 @@ def main() -> None:
         load_documents(options.texts / "evaluation.jsonl"),
         load_submissions(sorted((options.texts / "providers").iterdir())),
     )
+    kept = before(study, options.against)
     for number in options.worlds or range(plan.worlds):
         found = rescored(texts, plan, number, influence=options.influence)
-        summary = compared(found, study["worlds"][number]["providers"])
+        summary = compared(found, kept[number])
         if options.json:
             print(json.dumps({**found, "compared": summary}))
         else:
