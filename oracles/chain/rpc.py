@@ -77,6 +77,7 @@ _LAGGING_WORDS: Final = re.compile(
     r"|indexing is in progress|service unavailable|bad gateway|upstream|timed? ?out",
     re.IGNORECASE,
 )
+_TIMEOUT_WORDS: Final = re.compile(r"timed? ?out|deadline", re.IGNORECASE)
 #: "I do not have that block yet": it was asked for because it is there, so waiting helps.
 _BEHIND_WORDS: Final = re.compile(
     r"beyond (the )?(current )?(head|latest)|after last|cannot be found|greater than (the )?latest"
@@ -87,6 +88,11 @@ _BEHIND_WORDS: Final = re.compile(
 _PRUNED_WORDS: Final = re.compile(
     r"missing trie|historical state|state .{0,80}(not |un)available|pruned|proof window"
     r"|old data|archive (node|state|data)|state histor",
+    re.IGNORECASE,
+)
+#: "I no longer keep the logs of such old blocks", as pruned nodes word it (EIP-4444).
+_FORGOTTEN_WORDS: Final = re.compile(
+    r"prun(ed|ing)|history (is )?unavailable|receipts? (is |are )?not available|data before .* not",
     re.IGNORECASE,
 )
 #: "I have this transaction": the same as a yes.
@@ -654,9 +660,14 @@ def first_block(low: int, high: int, holds: Callable[[int], bool]) -> int:
 
 def too_much(error: NodeError) -> bool:
     """Whether a node may have refused because too much was asked for at once."""
+    if _FORGOTTEN_WORDS.search(str(error)):
+        return False  # However little is asked for.
     if error.final:
         return True
-    if error.code is None or error.code in _RATE_CODES or _BEHIND_WORDS.search(str(error)):
+    said = str(error)
+    if error.code is None or error.code in _RATE_CODES or _BEHIND_WORDS.search(said):
+        return False
+    if _RATE_WORDS.search(said) and not _TIMEOUT_WORDS.search(said):
         return False
     return not 500 <= error.code < 600 or error.code in _TIMED_OUT
 

@@ -32,6 +32,7 @@ _LARGEST: Final = 1 << 28
 _HEAD: Final = 1 << 12
 _WORD: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MATH: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_RUBY: Final = _WORD + "ruby"
 _STRICT: Final = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
 #: Of alternatives all but the first, and what was moved elsewhere under tracked changes.
 _LEFT_OUT: Final = frozenset(
@@ -261,9 +262,16 @@ def _paragraphs(root: Any, source: Source) -> Iterator[str]:
                 held.append("\t")
             case "start", "sym":
                 held.append(_symbol(element, source))
-            case "start", "altChunk":
-                detail = "a piece in another form (altChunk): open the file in Word and save it"
+            case "start", "altChunk" | "subDoc" as piece:
+                detail = f"a piece in another file ({piece}): open the file in Word and save it"
                 source.note("unsupported", detail, about="piece")
+            case "start", "rt":  # how the characters before are read, as browsers show it
+                held.append("(")
+            case "end", "rt":
+                if held[-1] == "(":
+                    held.pop()
+                else:
+                    held.append(")")
             case "start", "br" | "cr":
                 held.append("\n")
             case "start", "noBreakHyphen":
@@ -297,4 +305,7 @@ def _walk(root: Any) -> Iterator[tuple[str, Any]]:
         yield event, element
         if event == "start":
             pending.append(("end", element))
-            pending.extend(("start", child) for child in reversed(element))
+            children = list(element)
+            if element.tag == _RUBY:  # the file has the reading first
+                children.sort(key=lambda child: child.tag != _RUBY + "Base")
+            pending.extend(("start", child) for child in reversed(children))

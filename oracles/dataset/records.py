@@ -12,7 +12,7 @@ from oracles.dataset.document import Document
 from oracles.dataset.plain import salvage, unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from oracles.dataset.findings import FindingKind, FindingLog
     from oracles.dataset.streams import Budget, Limits
@@ -86,14 +86,14 @@ class Source:
         if len(names) == 1 and self.text_fields is TEXT_FIELDS:
             return names[0]
         for name in self.text_fields:
-            if name in names:
-                return name
             alike = [key for key in names if str(key).strip().lower() == name.lower()]
-            if len(alike) > 1:
-                detail = f"several fields are called {name!r} in some case; {alike[0]!r} is taken"
+            if not alike:
+                continue
+            key = name if name in alike else alike[0]
+            if len(set(alike)) > 1:
+                detail = f"several fields are called {name!r} in some case; {key!r} is taken"
                 self.note("ambiguous", detail, about="case")
-            if alike:
-                return alike[0]
+            return key
         return None
 
     def named(self, key: str) -> bool:
@@ -226,9 +226,7 @@ def _document(
     if len(clean.encode()) > limit:
         source.note("too_large", f"a document is longer than {limit} bytes; split it", line)
         return None
-    if found := _DOUBTFUL.search(clean):
-        detail = f"the text has U+{ord(found[0]):04X}, which some readers refuse or stop at"
-        source.note("ambiguous", detail, line, about="character")
+    _say_doubtful("the text", clean, line, source)
 
     def lost(field: str, why: str) -> None:
         if "U+FFFD" in why:
@@ -236,7 +234,30 @@ def _document(
         else:
             source.note("metadata", f"field {field!r} dropped: {why}", line, about=field)
 
-    return Document(clean, salvage(dict(metadata), lost))
+    kept = salvage(dict(metadata), lost)
+    for name, value in kept.items():
+        for part in (name, *_strings(value)):
+            _say_doubtful(f"field {name!r}", part, line, source)
+    return Document(clean, kept)
+
+
+def _say_doubtful(what: str, text: str, line: int | None, source: Source) -> None:
+    if found := _DOUBTFUL.search(text):
+        detail = f"{what} has U+{ord(found[0]):04X}, which some readers refuse or stop at"
+        source.note("ambiguous", detail, line, about="character")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All texts in a JSON value, keys among them."""
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            pending += [*each, *each.values()]
+        elif isinstance(each, list):
+            pending += each
 
 
 def _opened(metadata: dict[str, Any], line: int | None, source: Source) -> Mapping[str, Any]:

@@ -109,6 +109,28 @@ def test_connect__another_chain__said(serve: Callable[[int, bytes], str]) -> Non
         (429, "exceeded its compute units per second capacity", False),  # Alchemy
         (-32005, "logs matched by query exceeds limit of 10000", True),  # Linea
         (-32000, "block range extends beyond current head block", False),  # Besu
+        # Infura, after ethers.js#4703; Alchemy, after dank_mids#772; Infura, after pyaleph#1262
+        (
+            -32005,
+            "query returned more than 10000 results. Try with this block range [0x1, 0x2]",
+            True,
+        ),
+        (-32600, "You can make eth_getLogs requests with up to a 500 block range", True),
+        (-32602, "range 1000000 exceeds limit of 10000", True),
+        (-32602, "Log response size exceeded. this block range should work: [0x0, 0xd043b8]", True),
+        (-32701, "exceed maximum block range: 5000", True),
+        (-32614, "eth_getLogs is limited to a 10,000 range", True),
+        (-32000, "requested too many blocks from 1 to 20000, maximum is set to 2048", True),
+        (-32000, "backend response too large", True),
+        (35, "ranges over 10000 blocks are not supported on freetier", True),
+        (-32005, "daily request count exceeded, request rate limited", False),
+        (-32003, "daily request limit reached - upgrade your account", False),  # QuickNode
+        (-32090, "Too many requests, reason: call rate limit exhausted, retry in 10s", False),
+        # Pruned nodes: geth#31939, Nethermind#12089, Erigon#19339 and #13198
+        (4444, "pruned history unavailable", False),
+        (-32000, "Receipt not available for From block 14319330.", False),
+        (-32000, "old data not available due to pruning: history is available from block 9", False),
+        (-32000, "seek with txNum=19 but data before txNum=26 is not available", False),
     ],
 )
 def test_too_much__refusals_of_logs_in_several_dialects__only_those_about_the_range(
