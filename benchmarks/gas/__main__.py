@@ -1,6 +1,6 @@
 """Gas of every function, from receipts of a local node under the rules of the main network.
 
-    python -m benchmarks.gas [--json] [--largest 10000] [--write]
+    python -m benchmarks.gas [--json] [--largest 10000] [--appeal 10000] [--write]
 
 Auctions of 10, 100, 1,000 and 10,000 bids go through their whole life under EIP-7825's cap of
 16,777,216 gas a transaction; then single auctions with other terms. `--write` puts the tables into

@@ -168,7 +168,7 @@ class World:
         def create(name: str, types: Sequence[str] = (), *args: Any) -> str:
             return node.deploy(self.deployer, artifacts.artifact(name)["bytecode"], types, *args)
 
-        token, _ = compile_files([ROOT / "tests" / "contracts" / "Token.sol"])
+        token, _ = compile_files([ROOT / "tests" / "contracts" / "solidity" / "Token.sol"])
         self.token = node.deploy(self.deployer, token["Token"]["bytecode"])
         self.oracle = create("ScoreOracle", ["uint256"] * 2, STAKE, 1)
         self.auction = create("DataAuction", ["address", *["uint256"] * 3], self.oracle, DRAW, 1, 1)

@@ -101,7 +101,9 @@ class Market:
         self.node = node
         node.fund([SELLER])
         node.time += 1
-        code = compile_files([ROOT / "tests" / "contracts" / "Token.sol"])[0]["Token"]["bytecode"]
+        code = compile_files([ROOT / "tests" / "contracts" / "solidity" / "Token.sol"])[0]["Token"][
+            "bytecode"
+        ]
         self.sold, self.money = (node.deploy(SELLER, code) for _ in range(2))
         # Proceeds go to an account that has some already.
         self.send(self.money, "mint(address,uint256)", [(SELLER, 0, SELLER, 1)])
