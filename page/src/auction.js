@@ -44,6 +44,7 @@ function terms(state, unit, [first, appeal]) {
   const add = (key, text) => list.append(h("dt", {}, t(key)), h("dd", {}, text));
   const mut = { ...unit, symbol: "MUT" };
   add("auction.budget", money(budget, unit));
+  add("auction.token", [t("auction.token.text", unit), " ", h("code", {}, unit.address)]);
   if (pool) add("auction.pool", money(pool, mut));
   const cash = percent(rho / 1e9);
   add("auction.split", rho === 1e9 ? t("auction.split.cash") : t("auction.split.text", { cash }));

@@ -47,6 +47,9 @@ const EVENTS = new Map(
 );
 const RANGE = 10_000n; // What public nodes answer; it shrinks where they do not.
 const PAUSE = 250;
+// As the tools have it: any other symbol could deceive who reads it, and the address stands in its place.
+const SYMBOL = /^[A-Za-z0-9_$.+-]{1,16}$/;
+const UNITS = new Set(["eth", "ether", "gwei", "wei", "unit", "units", "mut", "dst"]);
 const MONTH = 30 * 86400; // The longest phase.
 
 /** Lets the page answer to clicks between two parts of long work. */
@@ -251,7 +254,10 @@ export class Chain {
       const ask = (functionName) => this.client.readContract({ address, abi: erc20Abi, functionName });
       this.sources.set(
         address,
-        Promise.all([ask("symbol"), ask("decimals")]).then(([symbol, decimals]) => ({ address, symbol, decimals })),
+        Promise.all([ask("symbol"), ask("decimals")]).then(([symbol, decimals]) => {
+          const plain = SYMBOL.test(symbol) && !UNITS.has(symbol.toLowerCase());
+          return { address, symbol: plain ? symbol : address, decimals };
+        }),
       );
     }
     return this.sources.get(address);

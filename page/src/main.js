@@ -14,7 +14,7 @@ import { offerView } from "./offer.js";
 import { relayView } from "./relayview.js";
 import { accountView } from "./story.js";
 import { onWallets, Wallet, wallets } from "./wallets.js";
-import { language, languages, setLanguage, short, t } from "./words.js";
+import { language, languages, setLanguage, short, span, t } from "./words.js";
 
 const VIEWS = {
   "": listView,
@@ -200,6 +200,13 @@ function again(seconds) {
   );
 }
 
+/** A warning where the node is behind: who trusts its time would miss a deadline. */
+async function staleness() {
+  const behind = Date.now() / 1000 - (await app.chain.now());
+  return behind > STALE ? [h("p", { className: "warn", role: "status" }, t("node.stale", { span: span(behind) }))] : [];
+}
+
+const STALE = 900; // seconds; public chains make a block more often than that, with traffic or without
 const REPEAT = 20; // seconds; a node may be that late
 let [shown, timer] = [0, 0];
 async function show() {
@@ -223,8 +230,9 @@ async function show() {
     const view = VIEWS[name];
     const form = name === "account" ? /^0x[0-9a-fA-F]{40}$/ : /^\d{1,15}$/;
     if (!view || (id !== undefined && !form.test(id))) throw new Error(t("error.page"));
+    const stale = await staleness();
     const made = await view(app, id === undefined ? null : name === "account" ? id : Number(id));
-    if (turn === shown) target.replaceChildren(...made);
+    if (turn === shown) target.replaceChildren(...stale, ...made);
   } catch (error) {
     if (turn !== shown) return;
     target.replaceChildren();

@@ -181,7 +181,7 @@ class Offer {
     const seen = samples ? Math.min(samples, pages) : pages;
     const facts = { documents, size: size(contents.size), pages, seen, share: percent(seen / pages) };
     const list = shown.map(({ text, metadata }) =>
-      h("li", {}, h("blockquote", {}, text), h("code", {}, JSON.stringify(metadata).slice(0, 300))),
+      h("li", {}, h("blockquote", { dir: "auto" }, text), h("code", {}, JSON.stringify(metadata).slice(0, 300))),
     );
     const exposed = this.#exposed(contents, pages);
     return [
@@ -222,7 +222,14 @@ class Offer {
     field.addEventListener("change", next);
     const label = h("label", { for: "price" }, t("offer.price.label", this.unit));
     const mixed = this.state.terms.rho < 1e9 ? advice.form(this.state.terms.rho, this.unit) : null;
-    this.#step("price", t("offer.price.text"), label, field, problem, mixed);
+    const token = h(
+      "p",
+      { className: "small" },
+      t("auction.token.text", this.unit),
+      " ",
+      h("code", {}, this.unit.address),
+    );
+    this.#step("price", t("offer.price.text"), label, field, problem, token, mixed);
   }
 
   #save(cost) {
@@ -239,7 +246,8 @@ class Offer {
         this.#publish(bid);
       }),
     );
-    this.#step("save", t("offer.save.text"), button, saved);
+    const asked = cost > 0n && h("p", {}, h("strong", {}, t("offer.save.price", { price: money(cost, this.unit) })));
+    this.#step("save", t("offer.save.text"), asked, button, saved);
   }
 
   #publish(bid) {

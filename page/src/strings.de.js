@@ -31,6 +31,8 @@ export default {
   "error.funds": "Dieses Konto hat zu wenig Ether für die Kaution und die Gebühr des Netzes.",
   "error.node":
     "Der Knoten hat nicht geantwortet, wie er soll: {detail} Nichts ist verloren; versuchen Sie es noch einmal oder wählen Sie in der Wallet einen anderen Knoten.",
+  "node.stale":
+    "Der neueste Block, den dieser Knoten zeigt, ist {span} alt. Er hinkt nach, oder die Uhr dieses Rechners geht falsch. Schritte können früher enden, als diese Seite sagt; fragen Sie einen anderen Knoten.",
   "error.deployment":
     "deployment.json steht nicht neben dieser Seite oder ist beschädigt. Fragen Sie, wer diese Seite betreibt.",
   "error.page": "Diese Seite gibt es nicht.",
@@ -69,6 +71,9 @@ export default {
   "auction.offer": "Daten anbieten",
   "auction.terms": "Was der Käufer bietet",
   "auction.budget": "Geld für Daten",
+  "auction.token": "Bezahlt in",
+  "auction.token.text":
+    "{symbol}. Jeder kann ein Token nennen, wie er will: Prüfen Sie, ob dies die Adresse des gemeinten ist.",
   "auction.pool": "Anteile an künftigen Erlösen",
   "auction.split": "Wie bezahlt wird",
   "auction.split.text": "{cash} jeder Vergütung in Geld, der Rest in Anteilen an den Erlösen des Modells",
@@ -162,11 +167,13 @@ export default {
   "offer.price.text":
     "Nennen Sie das Geringste, wofür Sie verkaufen würden: Ihre wahren Kosten. Bezahlt wird der höchste Preis, mit dem Sie noch gewonnen hätten. Mehr zu verlangen kann nicht mehr einbringen; weniger zu verlangen kann zu einem Verkauf mit Verlust führen.",
   "offer.price.label": "Preis in {symbol}",
-  "offer.price.bad": "Geben Sie einen Betrag über 0 ein, mit höchstens {decimals} Stellen nach dem Komma.",
+  "offer.price.bad":
+    "Geben Sie einen Betrag über 0 ein, ohne Zeichen zwischen den Tausendern und mit höchstens {decimals} Stellen nach dem Komma.",
   "offer.price.high": "Der Käufer kann im Ganzen höchstens {most} ausgeben; dieses Gebot könnte nie gewinnen.",
   "offer.save": "3. Geheimnisse sichern",
   "offer.save.text":
     "Diese Datei enthält den Schlüssel Ihrer Daten und die Worte, die Ihr Gebot öffnen. Ohne sie verlieren Sie die Kaution. Bewahren Sie sie da auf, wo nur Sie sie lesen können; mit ihr kann man in einem anderen Browser oder mit dem Befehl `qmia provider` weitermachen.",
+  "offer.save.price": "Sie verlangen {price}.",
   "offer.save.button": "Geheimnisse sichern",
   "offer.saved": "Gesichert als {name}. Eine zweite Kopie ist in diesem Browser.",
   "offer.publish": "4. Die verschlüsselten Dateien veröffentlichen",
@@ -487,7 +494,7 @@ export default {
     "Sie wurde mit einem anderen Schlüssel angelegt als dem hier gewählten. Behalten Sie die Schlüsseldatei von damals; mit dieser hier ist nicht zu lesen, was Sie kaufen.",
   "create.incomplete": "Einige Felder sind leer oder falsch; sie sagen es selbst.",
   "create.done": "Die Auktion ist offen:",
-  "create.bad.number": "Geben Sie eine Zahl ein.",
+  "create.bad.number": "Geben Sie eine Zahl ein, ohne Zeichen zwischen den Tausendern.",
   "create.bad.digits": "Das hat zu viele Stellen nach dem Komma.",
   "create.bad.large": "Das ist zu groß.",
   "create.bad.range": "Das liegt außerhalb des Erlaubten.",

@@ -28,6 +28,8 @@ export default {
   "error.funds": "This account has too little ether for the deposit and the network's fee.",
   "error.node":
     "The node did not answer as it should: {detail} Nothing is lost; try again, or choose another node in your wallet.",
+  "node.stale":
+    "The newest block that this node shows is {span} old. It is behind, or this computer's clock is wrong. Steps may end earlier than this page says; ask another node.",
   "error.deployment": "deployment.json is not beside this page, or it is damaged. Ask whoever runs this page.",
   "error.page": "There is no such page.",
   "revert.OutOfPhase": "It is too early or too late for this step. Reload and look at what comes next.",
@@ -63,6 +65,9 @@ export default {
   "auction.offer": "Offer data",
   "auction.terms": "What the buyer offers",
   "auction.budget": "Money for data",
+  "auction.token": "Paid in",
+  "auction.token.text":
+    "{symbol}. Anybody can give a token any name: check that this is the address of the one you mean.",
   "auction.pool": "Shares in future revenue",
   "auction.split": "How you are paid",
   "auction.split.text":
@@ -156,11 +161,13 @@ export default {
   "offer.price.text":
     "Name the least for which you would sell: your true cost. You are paid the highest price with which you would still have won, so asking for more cannot bring more, and asking for less can make you sell at a loss.",
   "offer.price.label": "Price in {symbol}",
-  "offer.price.bad": "Type an amount above 0, with at most {decimals} digits after the point.",
+  "offer.price.bad":
+    "Type an amount above 0, with no mark between thousands, and at most {decimals} digits after the point.",
   "offer.price.high": "The buyer can spend at most {most} in all, so this bid could never win.",
   "offer.save": "3. Save your secrets",
   "offer.save.text":
     "This file holds the key of your data and the words that open your bid. Without it you lose your deposit. Keep it where only you can read it; with it you can go on in another browser, or with the command `qmia provider`.",
+  "offer.save.price": "You ask for {price}.",
   "offer.save.button": "Save the secrets",
   "offer.saved": "Saved as {name}. A second copy is kept in this browser.",
   "offer.publish": "4. Publish the encrypted files",
@@ -469,7 +476,7 @@ export default {
   "create.done": "The auction is open:",
   "create.done.other":
     "It was created with another key than the one chosen here. Keep the key file of that time; this one cannot read what you buy.",
-  "create.bad.number": "Type a number.",
+  "create.bad.number": "Type a number, with no mark between thousands.",
   "create.bad.digits": "That has too many digits after the point.",
   "create.bad.large": "That is too large.",
   "create.bad.range": "That is outside what is allowed.",

@@ -3,6 +3,8 @@
 
 import { formatUnits, getAddress, isAddress, parseUnits } from "viem";
 
+import { decimal } from "./words.js";
+
 export const ZERO = `0x${"0".repeat(64)}`;
 const GWEI = 9;
 const SECONDS = { s: 1, min: 60, h: 3600, d: 86400 };
@@ -28,8 +30,7 @@ const bad = (key) => {
   throw new Error(key);
 };
 export function scaled(text, digits, most = null) {
-  const clean = text.trim().replace(",", ".");
-  if (!/^\d+(\.\d+)?$/.test(clean)) bad("number");
+  const clean = decimal(text) ?? bad("number");
   if ((clean.split(".")[1] ?? "").length > digits) bad("digits");
   const value = parseUnits(clean, digits);
   if (most !== null && value > most) bad("large");

@@ -32,10 +32,22 @@ export const money = (amount, { decimals, symbol }) => {
 };
 export const ether = (wei) => money(wei, { decimals: 18, symbol: "ETH" });
 
-/** An amount as typed, in the smallest unit; null if it is none. A comma may stand for the point. */
+/**
+ * A number as typed, with a point; null if it is none. A comma may stand for the point, but "1,000" is one to some and
+ * a thousand to others, and so is "1.000" to who reads this page in a language with a decimal comma.
+ */
+export function decimal(text) {
+  const clean = text.trim();
+  if (!/^\d+([.,]\d+)?$/.test(clean)) return null;
+  const [, mark] = /^[1-9]\d{0,2}([.,])\d{3}$/.exec(clean) ?? [];
+  if (mark === "," || (mark && (1.5).toLocaleString(language)[1] === ",")) return null;
+  return clean.replace(",", ".");
+}
+
+/** An amount as typed, in the smallest unit; null if it is none. */
 export function amount(text, { decimals }) {
-  const clean = text.trim().replace(",", ".");
-  if (!/^\d+(\.\d+)?$/.test(clean) || (clean.split(".")[1] ?? "").length > decimals) return null;
+  const clean = decimal(text);
+  if (clean === null || (clean.split(".")[1] ?? "").length > decimals) return null;
   return parseUnits(clean, decimals);
 }
 

@@ -195,6 +195,16 @@ def test_offer__under_an_agreement__asks_for_its_text__names_what_it_refuses__an
     page.locator("[data-q]").wait_for()
     q = score(read_documents(tmp_path / "notes.jsonl")).q
     assert page.locator("[data-q]").get_attribute("data-q") == str(q)
+    token = market.token.address
+    assert token in page.inner_text("#step-price")  # A name is not enough to know it by.
+    for text, asked in (("1,000", ""), ("1.000", "1"), ("60,5", "60.5")):
+        page.fill("#price", text)
+        page.locator("#price").press("Tab")
+        if asked:
+            page.get_by_text(f"You ask for {asked} LUSD.").wait_for()
+        else:  # One to some, a thousand to others.
+            alert.filter(has_text="no mark between thousands").wait_for()
+            assert page.locator("#save").count() == 0
     page.get_by_text("What to ask, if revenue shares").click()
     page.fill("#advice-cost", "123.456789")
     page.fill("#advice-discount", "33.3")
