@@ -6,6 +6,7 @@ import { cidOf } from "./cid.js";
 import { h, picker, press, save } from "./dom.js";
 import { phaseText } from "./list.js";
 import * as purchase from "./purchase.js";
+import { accountLink } from "./story.js";
 import { row, table } from "./table.js";
 import { inWorker } from "./task.js";
 import { amount, ether, size, t } from "./words.js";
@@ -179,12 +180,7 @@ async function files(view) {
     cells.get(bid.index).append(button);
   }
   const line = (bid) =>
-    row(
-      `#${bid.index}`,
-      h("code", { title: bid.owner }, bid.owner.slice(0, 10)),
-      size(Number(bid.dataSet.size)),
-      cells.get(bid.index),
-    );
+    row(`#${bid.index}`, accountLink(bid.owner), size(Number(bid.dataSet.size)), cells.get(bid.index));
   const delivered = winners.some((bid) => bid.delivered && !bid.struckOut);
   section.append(
     h("p", {}, t(delivered ? "buy.files.key" : "buy.files.text")),
