@@ -308,3 +308,17 @@ def test_create__dry_run__explains_and_sends_nothing(
     assert "in 7 d" in said
     assert "takes these terms" in said
     assert market.web3.eth.get_transaction_count(signer("buyer").address) == sent
+
+
+def test_descriptors__of_an_auction__name_its_tokens(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shell, out = Shell(market, "ann", capsys), tmp_path / "erc7730"
+    assert "files in" in shell("page", "descriptors", "--out", out)
+    assert not (out / "calldata-MutToken.json").exists()
+    shell("page", "descriptors", "--out", out, "--auction", auction)
+    mut = market.deployment.auction(market.web3).mut_token(auction)
+    dst = market.deployment.dst_factory(market.web3).token_of(auction)
+    for name, address in (("MutToken", mut), ("DstToken", dst)):
+        file = json.loads((out / f"calldata-{name}.json").read_text())
+        assert [each["address"] for each in file["context"]["contract"]["deployments"]] == [address]
