@@ -121,7 +121,7 @@ def _visit(browser: Browser, served: Served, market: Market, form: str, folder: 
             page.set_input_files("#files", notes)
             page.locator("#packed").wait_for()
             page.locator("#score").click()
-            page.locator("[data-q]").wait_for()
+            page.locator("[data-q]").wait_for(timeout=180_000)
             page.fill("#price", "60")
             page.locator("#price").press("Tab")
             with page.expect_download():

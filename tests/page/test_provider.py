@@ -192,7 +192,7 @@ def test_offer__under_an_agreement__asks_for_its_text__names_what_it_refuses__an
 
     page.set_input_files("#files", documents(tmp_path))
     someone.button("Score it on this computer").click()
-    page.locator("[data-q]").wait_for()
+    page.locator("[data-q]").wait_for(timeout=180_000)  # The first score loads a model.
     q = score(read_documents(tmp_path / "notes.jsonl")).q
     assert page.locator("[data-q]").get_attribute("data-q") == str(q)
     token = market.token.address
