@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from playwright.sync_api import sync_playwright
 
 from oracles.chain.packing import Score
+from oracles.cli.page import quality_of
 from oracles.dataset import EncryptionKey
 from oracles.market.buyer import Buyer
 from scripts.build import ROOT
@@ -155,7 +156,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as scratch, sync_playwright() as driver:
             market = _market(anvil, Path(scratch))
-            served = Served(market)
+            served = Served(market, score=quality_of)
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             for form in FORMS:
                 _visit(browser, served, market, form, folder)

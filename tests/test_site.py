@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from oracles.chain.deployment import Deployment
-from oracles.cli.page import _quality
+from oracles.cli.page import quality_of
 from oracles.dataset import read_documents
 from oracles.errors import ConfigError, InputError
 from oracles.evidence import DirectoryStore
@@ -134,7 +134,7 @@ def test_score__on_this_machine_alone__is_that_of_the_tool(folder: Path) -> None
         ("GET", "/site.json", b""),
         ("POST", "/score", DATA),
         host="127.0.0.1:8600",
-        score=_quality,
+        score=quality_of,
         **LINES,
     )
     assert about.json()["score"] == "score"

@@ -47,13 +47,13 @@ def serve(
         session.rpc[0],
         session.store(),
         most=most,
-        score=_quality if host.strip("[]") in LOOPBACK else None,
+        score=quality_of if host.strip("[]") in LOOPBACK else None,
     )
     stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
     uvicorn.run(served, host=host.strip("[]"), port=int(port), log_level="warning")
 
 
-def _quality(path: Path) -> dict[str, Any]:
+def quality_of(path: Path) -> dict[str, Any]:
     """Score a file as `qmia quality score` does."""
     from oracles.dataset import read_documents
     from oracles.quality import score

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import uvicorn
 
-from oracles.cli.page import PAGE, _quality
+from oracles.cli.page import PAGE
+from oracles.dataset import read_documents
 from oracles.site import site
 
 if TYPE_CHECKING:
@@ -56,12 +57,26 @@ for (const [name, account] of WALLETS) {
 """
 
 
+def _scored(path: Path) -> dict[str, Any]:
+    """In place of the tool, which takes seconds: a score that says how many documents it got."""
+    count = len([*read_documents(path)])
+    metrics = dict.fromkeys(("cleanliness", "diversity", "novelty", "metadata"), 5_000)
+    return {"q": count, **metrics, "findings": [f"{count} documents"]}
+
+
 class Served:
     """The page, served on a free port by a thread."""
 
-    def __init__(self, market: Market, folder: Path = PAGE, *, rpc: str = "") -> None:
+    def __init__(
+        self,
+        market: Market,
+        folder: Path = PAGE,
+        *,
+        rpc: str = "",
+        score: Callable[[Path], dict[str, Any]] | None = None,
+    ) -> None:
         node = rpc or market.anvil.url
-        app = site(folder, market.deployment, node, market.store, score=_quality)
+        app = site(folder, market.deployment, node, market.store, score=score or _scored)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
