@@ -1,9 +1,13 @@
 // Sending for somebody else: a file that its owner signed, or a share of its bid.
 
+import { BaseError, ContractFunctionRevertedError } from "viem";
+
 import { must } from "./bytes.js";
 import { h, picker, press } from "./dom.js";
+import { sentence } from "./errors.js";
 import * as relay from "./relay.js";
 import { once } from "./sent.js";
+import { withErrors } from "./wallets.js";
 import { ether, short, t } from "./words.js";
 
 export async function relayView(app) {
@@ -28,6 +32,21 @@ export async function relayView(app) {
   ];
 }
 
+/**
+ * Why the contract would refuse a call, whoever is connected here; null if it would not, or if that is not known. It
+ * checks what was signed, by a key or by a contract such as a Safe (ERC-1271).
+ */
+async function refusal({ chain }, { contract, functionName, args, value }, account) {
+  try {
+    const abi = withErrors(contract);
+    await chain.client.simulateContract({ address: chain.address(contract), abi, functionName, args, value, account });
+    return null;
+  } catch (error) {
+    const reverted = error instanceof BaseError && error.walk((each) => each instanceof ContractFunctionRevertedError);
+    return reverted?.data ? sentence(error) : null;
+  }
+}
+
 async function about(app, file) {
   const [state, now] = await Promise.all([app.chain.auction(file.auction), app.chain.now()]);
   const { step, call, payer } = relay.todo(state, file, now);
@@ -38,6 +57,11 @@ async function about(app, file) {
     h("p", {}, t(call ? `relay.${step}` : `step.${step}`)),
   );
   if (!call) return box;
+  const wrong = await refusal(app, call, payer ?? file.owner);
+  if (wrong) {
+    box.append(h("p", { className: "error", role: "alert" }, wrong));
+    return box;
+  }
   if (call.value) box.append(h("p", {}, t("relay.pays", { total: ether(call.value), bond: ether(state.bond) })));
   if (!app.wallet) box.append(h("p", {}, t("relay.connect")));
   else if (payer && payer !== app.wallet.account) box.append(h("p", {}, t("relay.payer", { payer: short(payer) })));

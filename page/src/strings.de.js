@@ -42,6 +42,8 @@ export default {
   "revert.AgreementDiffers": "Die Auktion steht unter einer anderen Vereinbarung als dieses Gebot.",
   "revert.NotOnTheRoll":
     "Die Prüfer konnten Ihre Daten nicht rechtzeitig prüfen; das Gebot nimmt nicht teil. Die Kaution ist verloren; den Grund nennen ihre Protokolle.",
+  "revert.SignatureInvalid":
+    "Die Unterschrift in dieser Datei ist nicht die des Eigentümers, oder er hat seither eine andere Zusage unterschrieben. Bitten Sie um eine neue Datei.",
   "revert.NothingToClaim": "Für dieses Gebot gibt es nichts mehr abzuholen.",
   "revert.AlreadyDelivered": "Der Schlüssel wurde schon übergeben.",
   "revert.NotAWinner": "Dieses Gebot hat nicht gewonnen.",

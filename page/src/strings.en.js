@@ -37,6 +37,8 @@ export default {
   "revert.AgreementDiffers": "The auction is under another agreement than this bid was made for.",
   "revert.NotOnTheRoll":
     "The operators could not check your data in time, so this bid takes no part. Your bond is lost; the reason is in their logs.",
+  "revert.SignatureInvalid":
+    "The signature in this file is not the owner's, or the owner has signed another commitment since. Ask for a new file.",
   "revert.NothingToClaim": "There is nothing left to claim for this bid.",
   "revert.AlreadyDelivered": "The key was handed over already.",
   "revert.NotAWinner": "This bid did not win.",

@@ -22,7 +22,7 @@ export const onWallets = (listener) => listeners.add(listener);
 
 // A call may be refused by the contract that the called one asks, too.
 const ERRORS = Object.values(ABI).flatMap((abi) => abi.filter((each) => each.type === "error"));
-const withErrors = (contract) => [...ABI[contract], ...ERRORS];
+export const withErrors = (contract) => [...ABI[contract], ...ERRORS];
 
 const UNKNOWN = new Set([4200, 5700, 5750, 5760, -32601]); // A wallet that does not, or not here, make batches.
 const WAIT = 600; // seconds

@@ -66,6 +66,16 @@ def test_owner__without_ether__sells_through_relayers(
     stranger.page.set_input_files("#relay", signed)
     stranger.page.get_by_text("may send this").wait_for()
     assert stranger.page.locator("[data-send]").count() == 0
+    spoiled = json.loads(signed.read_text())
+    spoiled["signature"] = "0x" + "11" * 65
+    other_file = tmp_path / "spoiled.json"
+    other_file.write_text(json.dumps(spoiled))
+    nobody = person("watcher", none="").go("relay")  # No wallet is needed to be told.
+    nobody.page.set_input_files("#relay", other_file)
+    nobody.page.get_by_text("The signature in this file is not the owner's").wait_for()
+    assert nobody.page.locator("[data-send]").count() == 0
+    nobody.page.set_input_files("#relay", signed)
+    nobody.page.get_by_text("Connect a wallet to send it.").wait_for()
     relay(friend, signed, "commit")
     friend.go("relay").connect()
     friend.page.set_input_files("#relay", signed)
