@@ -10,7 +10,9 @@ q against `result.json`. Where a package has a newer version of a text than the 
 documents are drawn; then only a run of the older code on the same texts tells what a version of the
 scores changes. φ̂ follows from what is trained on, so its pool is told by its digest: where another
 version of the code gives the same digest, φ̂ is the same. With `--influence` φ̂ is computed as well,
-in both regimes, which takes about a minute a world.
+in both regimes, which takes about a minute a world. With `--letters` only the letters of each set
+are counted that are no copies, which takes seconds, and tells which sets another version of
+`oracles.passages` touches.
 """
 
 from __future__ import annotations
@@ -24,11 +26,26 @@ from typing import Any
 
 from oracles.cli.impact import load_documents, load_submissions
 from oracles.impact.evaluation import pool_digest
+from oracles.passages import Passages
+from oracles.quality.repeats import Compared
+from oracles.quality.texts import digest, normalise
 from oracles.study import Plan
 from oracles.study.bench import REGIMES, influences, make_bench, parameters, qualities
 from oracles.study.world import Texts, draw_world
 
 RESULT = Path(__file__).with_name("result.json")
+
+
+def letters(texts: Texts, plan: Plan, number: int) -> dict[str, Any]:
+    """Letters of each set of one world that are new, in the order of commitment."""
+    world, earlier = draw_world(texts, plan, number), Passages()
+    found = []
+    for documents in world.providers.values():
+        own = Compared(earlier)
+        bodies = sorted((normalise(document.text) for document in documents), key=digest)
+        shares = [own.new(body).of_all * sum(map(str.isalpha, body)) for body in bodies]
+        found.append(sum(map(int, shares)))
+    return {"world": number, "providers": list(world.providers), "pool": "", "letters": found}
 
 
 def rescored(texts: Texts, plan: Plan, number: int, *, influence: bool) -> dict[str, Any]:
@@ -69,11 +86,13 @@ def compared(found: dict[str, Any], kept: dict[str, dict[str, int]]) -> dict[str
 
 def before(study: dict[str, Any], against: Path | None) -> dict[int, dict[str, dict[str, int]]]:
     """The scores that are compared with, by world, score and provider."""
-    scores = ("q", *(f"phi, {regime}" for regime in REGIMES))
+    scores = ("q", "letters", *(f"phi, {regime}" for regime in REGIMES))
     if against is None:
         return {
             number: {
-                name: {row["name"]: row[name] for row in world["providers"]} for name in scores
+                name: {row["name"]: row[name] for row in world["providers"]}
+                for name in scores
+                if name != "letters"
             }
             for number, world in enumerate(study["worlds"])
         }
@@ -93,6 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("texts", type=Path, help="folder that benchmarks.impact.texts wrote")
     parser.add_argument("--influence", action="store_true", help="compute φ̂ as well")
+    parser.add_argument("--letters", action="store_true", help="only what is no copy")
     parser.add_argument("--worlds", type=int, nargs="+", help="numbers of the worlds")
     parser.add_argument("--against", type=Path, help="what --json printed with another version")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -106,17 +126,20 @@ def main() -> None:
     )
     kept = before(study, options.against)
     for number in options.worlds or range(plan.worlds):
-        found = rescored(texts, plan, number, influence=options.influence)
+        if options.letters:
+            found = letters(texts, plan, number)
+        else:
+            found = rescored(texts, plan, number, influence=options.influence)
         summary = compared(found, kept[number])
         if options.json:
             print(json.dumps({**found, "compared": summary}))
         else:
             told = (
                 f"{name}: {each['equal']} of {each['of']} equal, largest difference "
-                f"{each['largest']} steps of the grid"
+                f"{each['largest']}"
                 for name, each in summary.items()
             )
-            print(f"world {number}, pool {found['pool'][:16]}: {'; '.join(told)}")
+            print(f"world {number} {found['pool'][:16]}: {'; '.join(told)}")
         sys.stdout.flush()
 
 
