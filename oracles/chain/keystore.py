@@ -114,10 +114,14 @@ def write_keystore(path: Path, secret: bytes, passphrase: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(content + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()  # Half a key would only be in the way of the next try.
+            raise
     except OSError as error:
         raise ConfigError(f"cannot write the keystore {path}: {error.strerror}") from error
 

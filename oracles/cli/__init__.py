@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: arguments without the program's name; those of the process by default.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 (until the end)
     try:
         _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
@@ -57,8 +60,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not isinstance(error, PipeClosed):
             raise
         # As of a program that the signal ends. Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(128 + signal.SIGPIPE)
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> None:
@@ -89,6 +96,12 @@ def _run(arguments: list[str]) -> None:
         fail(f"{said}{done_before()}", error.exit_code)
     except QmiaError as error:
         fail(f"{error}{done_before()}", error.exit_code)
+    except OSError as error:
+        # A full disk, a folder that may not be written: what only the machine's owner can mend.
+        where = error.filename or "the output"
+        if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
+            _drop_output()  # Python would write it once more at the end.
+        fail(f"cannot read or write {where}: {error.strerror or error}{done_before()}")
 
 
 def _print_roles() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
 import json
 import unicodedata
@@ -51,6 +52,20 @@ def test_read__what_was_written__is_the_same_key(tmp_path: Path) -> None:
     assert keystore_address(path) == Account.from_key(SECRET).address
     with pytest.raises(ConfigError, match="it exists"):
         write_keystore(path, SECRET, PASSPHRASE)
+
+
+def test_write__disk_is_full__leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "key.json"
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(ConfigError, match="No space left"):
+            write_keystore(path, SECRET, PASSPHRASE)
+    write_keystore(path, SECRET, PASSPHRASE)
 
 
 def test_read__a_byte_order_mark_or_a_capital__does_not_matter(

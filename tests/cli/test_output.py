@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +21,6 @@ from oracles.errors import Reverted
 from oracles.when import moment, span
 from scripts.build import ROOT
 from tests.mechanism.test_cli import CASE
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DIGEST = "0x" + "ab" * 64
 
@@ -155,6 +154,41 @@ def test_output__whoever_reads_it_has_enough__is_no_finding_and_no_traceback(
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def _qmia(*words: str, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from oracles.cli import main; main()", *words]
+    return subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.PIPE, **streams)
+
+
+def test_output__disk_is_full__is_one_sentence_and_not_a_finding(tmp_path: Path) -> None:
+    case = tmp_path / "case.json"
+    case.write_text(json.dumps(CASE))
+    with Path("/dev/full").open("wb") as full:
+        done = _qmia("mechanism", "clear", str(case), stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == b"qmia: cannot read or write the output: No space left on device\n"
+
+
+def test_output__closed_by_the_caller__the_command_does_its_work(tmp_path: Path) -> None:
+    case = tmp_path / "case.json"
+    case.write_text(json.dumps(CASE))
+    done = _qmia("mechanism", "clear", str(case), preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_main__a_file_cannot_be_written__is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "report.html")
+
+    monkeypatch.setattr("oracles.cli.audit.app", app)
+    with pytest.raises(SystemExit) as end:
+        main(["audit", "replay"])
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "qmia: cannot read or write report.html: Read-only file system\n"
 
 
 def test_main__interrupted_while_libraries_load__is_silent(
