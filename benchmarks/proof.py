@@ -5,13 +5,13 @@ Usage: python -m benchmarks.proof [DEPTH …]
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import os
 import random
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -127,4 +127,8 @@ def _used(evm: pyrevm.EVM) -> int:
 
 
 if __name__ == "__main__":
-    main([int(each) for each in sys.argv[1:]] or [6])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "depths", metavar="DEPTH", type=int, nargs="*", default=[6], help="of pages"
+    )
+    main(parser.parse_args().depths)

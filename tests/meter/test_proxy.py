@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -547,6 +547,11 @@ def test_server__that_breaks_its_own_protocol__is_one_event_or_none(
                     if not asked:
                         return
                     connection.sendall(answer)
+                    # Closing with bytes unread would reset the connection, and lose the answer.
+                    with suppress(OSError):
+                        connection.shutdown(socket.SHUT_WR)
+                        while connection.recv(1 << 16):
+                            pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
