@@ -194,7 +194,7 @@ def test_send__killed_before_it_went_out__the_next_takes_its_nonce(
 
 def test_send__no_contract_at_the_address__is_said(anvil: Anvil, between: Middleman) -> None:
     payer = sender(anvil, between)
-    nobody = Erc20(payer.web3, ACCOUNTS[6].address)
+    nobody = Erc20(payer.web3, Account.create().address)
     with pytest.raises(ChainError, match="there is no contract at"):
         payer.send(nobody.transfer(ACCOUNTS[3].address, 5))
     with pytest.raises(NodeError, match="not that of our contract"):
