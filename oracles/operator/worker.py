@@ -20,7 +20,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from oracles.chain.packing import Score, pack_vector
 from oracles.dataset import Complaint, WrapContext, key_commitment
@@ -243,14 +243,21 @@ def _end_with_parent() -> None:
     os._exit(TEMPORARY)
 
 
+def _tell(error: str) -> None:
+    """Why nothing came of it, for the daemon that reads this."""
+    print(json.dumps({"error": error}), flush=True)
+
+
+def _give_up(why: str) -> NoReturn:
+    """End from within any thread; what was found so far is in the files."""
+    _tell(why)
+    os._exit(TEMPORARY)
+
+
 def _end_after(seconds: float) -> None:
     """A stranger's store that is slow beyond measure must not decide how long fetching takes."""
-
-    def give_up() -> None:
-        print(json.dumps({"error": f"not all could be fetched in {seconds:.0f} s"}), flush=True)
-        os._exit(TEMPORARY)
-
-    timer = threading.Timer(seconds, give_up)
+    why = f"not all could be fetched in {seconds:.0f} s"
+    timer = threading.Timer(seconds, _give_up, (why,))
     timer.daemon = True
     timer.start()
 
@@ -270,8 +277,7 @@ def _end_without_room(job: Job) -> None:
     def watch() -> None:
         while not (problem := full()):
             time.sleep(_LOOK_SECONDS)
-        print(json.dumps({"error": f"no room: {problem}"}), flush=True)
-        os._exit(TEMPORARY)
+        _give_up(f"no room: {problem}")
 
     Path(job.cache).mkdir(parents=True, exist_ok=True)
     if problem := full():
@@ -295,10 +301,10 @@ def main() -> int:
                 Stage(job.stage)
             ](job)
     except ConfigError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        _tell(str(error))
         return CONFIGURATION
     except (QmiaError, OSError, MemoryError) as error:
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+        _tell(f"{type(error).__name__}: {error}")
         return TEMPORARY
     return 0
 
