@@ -15,6 +15,7 @@ from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 
 from oracles.chain.client import Sender
+from oracles.chain.codec import exact
 from oracles.cli.options import Session
 from oracles.errors import ConfigError, QmiaError
 
@@ -79,10 +80,14 @@ class ApeSigner:
         return bytes(signature.encode_rsv())
 
 
+def _connected() -> Web3:
+    """The connected network's node."""
+    return exact(networks.provider.web3)
+
+
 def sender(account: AccountAPI, *, max_fee_gwei: float | None = None) -> Sender:
     """A sender for an Ape account on the connected network."""
-    web3: Web3 = networks.provider.web3
-    return Sender(web3, ApeSigner(account), max_fee_gwei=max_fee_gwei)
+    return Sender(_connected(), ApeSigner(account), max_fee_gwei=max_fee_gwei)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class ApeSession(Session):
 
     def connect(self) -> Web3:
         """The connected network, if it is the deployment's."""
-        web3: Web3 = networks.provider.web3
+        web3 = _connected()
         chain_id = self.deployment().chain_id
         if web3.eth.chain_id != chain_id:
             raise ConfigError(

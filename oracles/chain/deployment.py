@@ -15,12 +15,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from oracles.chain import artifacts, rpc
 from oracles.chain.auction import AuctionContract
+from oracles.chain.codec import encode
 from oracles.chain.exchange import ExchangeContract
 from oracles.chain.gate import VERIFIERS
 from oracles.chain.oracle import OracleContract

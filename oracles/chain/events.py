@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from eth_abi.abi import decode
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import artifacts
+from oracles.chain.codec import decode
 from oracles.chain.logs import read_logs
 from oracles.chain.typed_events import EVENTS, STRUCTS
 from oracles.errors import ChainError

@@ -10,10 +10,10 @@ from dataclasses import astuple, dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
+from oracles.chain.codec import encode
 from oracles.errors import InputError
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import requests
-from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_typing import BlockNumber, Hash32, HexStr
 from eth_utils.crypto import keccak
@@ -36,6 +35,7 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts
+from oracles.chain.codec import decode, exact
 from oracles.errors import ConfigError, NodeError, Reverted
 
 if TYPE_CHECKING:
@@ -535,7 +535,7 @@ def connect(
 
 
 def _over(provider: FallbackProvider) -> Web3:
-    web3 = Web3(provider)
+    web3 = exact(Web3(provider))
     # Chains with proof of authority put more than 32 bytes there.
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     return web3

@@ -243,14 +243,14 @@ def _end_with_parent() -> None:
     os._exit(TEMPORARY)
 
 
-def _tell(error: str) -> None:
+def _complain(error: str) -> None:
     """Why nothing came of it, for the daemon that reads this."""
     print(json.dumps({"error": error}), flush=True)
 
 
 def _give_up(why: str) -> NoReturn:
     """End from within any thread; what was found so far is in the files."""
-    _tell(why)
+    _complain(why)
     os._exit(TEMPORARY)
 
 
@@ -301,10 +301,10 @@ def main() -> int:
                 Stage(job.stage)
             ](job)
     except ConfigError as error:
-        _tell(str(error))
+        _complain(str(error))
         return CONFIGURATION
     except (QmiaError, OSError, MemoryError) as error:
-        _tell(f"{type(error).__name__}: {error}")
+        _complain(f"{type(error).__name__}: {error}")
         return TEMPORARY
     return 0
 
