@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+
 import eth_abi.abi
 import pytest
 from eth_abi.exceptions import InsufficientDataBytes
