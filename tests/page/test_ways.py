@@ -9,11 +9,14 @@ import pytest
 
 from oracles.chain.state import load_auction
 from oracles.chain.terms import DstTerms
-from oracles.dataset import EncryptionKey
+from oracles.dataset import EncryptionKey, read_documents
 from oracles.market.buyer import Buyer
 from oracles.market.share import read_share
 from oracles.market.terms import load_terms
+from oracles.market.view import wins
 from oracles.money import Currency
+from tests.cli.test_market_commands import Shell, commit
+from tests.page.committee import Committee
 from tests.page.test_buyer import fill
 from tests.page.test_life import documents, offer
 from tests.support.market import COSTS, ETHER, SCORES, UNIT, signer
@@ -125,26 +128,9 @@ def test_safe__sells_by_transaction_files__then_takes_and_transfers_what_it_got(
     buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
     auction = buyer.create(market.terms(), key)
     _, phases = market.deployment.auction(market.web3).phases(auction)
-    safe = signer("safe").address
-    market.anvil.set_balance(safe, ETHER)
+    committee = Committee(market, "chair", "clerk", "guest")
+    safe, execute = committee.address, committee.file
     someone = person("nobody", none="")
-    someone.ask("anvil_setCode", [safe, "0x00"])
-
-    def execute(file: Path) -> None:
-        content = json.loads(file.read_text())
-        assert content["chainId"] == str(market.deployment.chain_id)
-        assert content["meta"]["checksum"].startswith("0x")
-        for each in content["transactions"]:
-            sent = {
-                "from": safe,
-                "to": each["to"],
-                "value": hex(int(each["value"])),
-                "data": each["data"],
-            }
-            answer = someone.ask("eth_sendTransaction", [sent])
-            assert "result" in answer, answer
-            receipt = market.web3.eth.wait_for_transaction_receipt(answer["result"])
-            assert receipt["status"] == 1, receipt
 
     def step(name: str) -> None:
         someone.go("bids")
@@ -187,6 +173,91 @@ def test_safe__sells_by_transaction_files__then_takes_and_transfers_what_it_got(
     market.jump(phases.dispute_end)
     step("claim")
     assert market.token.balance_of(safe) >= 60 * UNIT * 3 // 4
+
+
+@pytest.mark.slow
+def test_one_auction__of_a_browser_a_command_line_and_a_contract_that_signs__pays_all_three(
+    market: Market,
+    person: Callable[..., Person],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    buyer, key = Buyer(market.sender("buyer"), market.deployment), EncryptionKey.generate()
+    auction = buyer.create(market.terms(), key)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    page, friend, shell = person("page"), person("friend"), Shell(market, "ann", capsys)
+    owner = Committee(market, "chair", "clerk", "guest")
+    council = person("council", wallet=owner.address)
+    council.signers[owner.address] = owner
+    council.instead["eth_sendTransaction"] = owner.wallet
+
+    offer(page, auction, documents(tmp_path), "60")
+    page.button("Commit to this bid").click()
+    page.page.get_by_text("Your bid is in.").wait_for()
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    # Two owners sign the commitment, and a friend pays for it.
+    offer(council, auction, documents(tmp_path), "70")
+    unfold(council)
+    council.page.locator(".others input").fill(signer("friend").address)
+    signed = saved(council, '[data-sign="commit"]', tmp_path / "signed.json")
+    alone = json.loads(signed.read_text())
+    alone["signature"] = alone["signature"][: 2 + 2 * 65]
+    (tmp_path / "alone.json").write_text(json.dumps(alone))
+    friend.go("relay").connect().page.set_input_files("#relay", tmp_path / "alone.json")
+    friend.page.get_by_text("The signature in this file is not the owner's").wait_for()
+    relay(friend, signed, "commit")
+    view = buyer.view(auction)
+    assert [each.owner for each in view.commitments] == [
+        signer("page").address,
+        signer("ann").address,
+        owner.address,
+    ]
+
+    market.jump(phases.open_start)
+    page.go("bids").connect()
+    page.button("Open the sample").click()
+    page.button("Upload to this site").click()
+    page.page.locator('[data-step="wait-reveal"]').wait_for()
+    shell("provider", "open", auction, *shell.book)
+    council.go("bids").connect()
+    council.button("Open the sample").click()
+    council.button("Upload to this site").click()  # And their wallet sends it by itself.
+    council.page.locator('[data-step="wait-reveal"]').wait_for()
+    market.score(auction, SCORES)
+    market.jump(phases.reveal_start)
+    page.go("bids").connect().button("Reveal").click()
+    page.page.locator('[data-step="wait-settle"]').wait_for()
+    shell("provider", "reveal", auction, *shell.book)
+    council.go("bids").connect()
+    unfold(council)
+    owner.file(saved(council, '[data-safe="reveal"]', tmp_path / "reveal.json"))
+    market.jump(phases.reveal_end)
+    market.settler().settle(auction)
+    assert [wins(buyer.view(auction), index) for index in range(3)] == [True, True, True]
+
+    market.jump(phases.fetch_end)
+    page.go("bids").connect().button("Hand over the key").click()
+    page.page.locator('[data-step="wait-claim"]').wait_for()
+    shell("provider", "deliver", auction, *shell.book)
+    council.go("bids").connect()
+    unfold(council)
+    signed = saved(council, '[data-sign="deliver"]', tmp_path / "deliver.json")
+    relay(friend, signed, "deliver")
+    received = [*buyer.receive(auction, key, market.store, market.folder / "received")]
+    assert [each.problem for each in received] == ["", "", ""]
+    assert received[2].path is not None
+    assert list(read_documents(received[2].path)) == list(read_documents(documents(tmp_path)))
+
+    market.jump(phases.dispute_end)
+    page.go("bids").connect().button("Claim").click()
+    page.page.locator('[data-step="done"]').wait_for()
+    shell("provider", "claim", auction, *shell.book)
+    council.go("bids").connect()
+    unfold(council)
+    owner.file(saved(council, '[data-safe="claim"]', tmp_path / "claim.json"))
+    asked = {signer("page").address: 60, signer("ann").address: 50, owner.address: 70}
+    for who, cost in asked.items():
+        assert market.token.balance_of(who) >= cost * UNIT * 3 // 4
 
 
 @pytest.mark.slow
