@@ -139,6 +139,26 @@ def build() -> dict[Path, str]:
     return files_made | {TYPED_EVENTS: typed_events(abis)}
 
 
+def tracked() -> list[Json]:
+    """Return the tracked artifacts of `contracts/`, or none if a source or a setting has changed.
+
+    That they are what the sources compile to is what `--check` shows.
+    """
+    made_from: Json = json.loads((ARTIFACTS / "standard-input.json").read_text(encoding="utf8"))
+    names = [file.relative_to(ROOT).as_posix() for file in CONTRACTS.rglob("*.sol")]
+    texts = made_from["sources"]
+    if (
+        not texts.keys() >= set(names)
+        or any(not (ROOT / name).is_file() or _source(name) != texts[name] for name in texts)
+        or compile_input({}, made_from["settings"]["outputSelection"])["settings"]
+        != made_from["settings"]
+    ):
+        return []
+    files = sorted(ARTIFACTS.glob("*.json"))
+    found = [json.loads(file.read_text(encoding="utf8")) for file in files]
+    return [each for each in found if "contractName" in each]
+
+
 def check_foundry() -> None:
     """Compare the compiler settings of `foundry.toml` with those of `ape-config.yaml`.
 

@@ -18,10 +18,10 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from scripts.build import CONTRACTS, ROOT, compile_files
+from scripts.build import CONTRACTS, ROOT, compile_files, tracked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eth_account.signers.local import LocalAccount
@@ -255,16 +255,16 @@ class Chain(ABC):
 
 
 def artifact(name: str) -> Artifact:
-    """Return a contract of `contracts/` or `tests/contracts/`, compiled from the present sources.
+    """Return a contract of `contracts/` or `tests/contracts/`.
 
-    A contract of `tests/contracts/` is in a file of its own name.
+    A contract of `tests/contracts/` is in a file of its own name. Those of `contracts/` are the
+    tracked ones; they are compiled only if their sources have changed since.
 
     Raises:
       KeyError: there is none of this name.
       BuildError: the sources do not compile.
     """
-    files = sorted(TEST_CONTRACTS.rglob(f"{name}.sol")) or sorted(CONTRACTS.rglob("*.sol"))
-    built = _artifacts(tuple(files))
+    built = _artifacts(tuple(sorted(TEST_CONTRACTS.rglob(f"{name}.sol"))))
     if name not in built:
         raise KeyError(f"no contract {name} in contracts/ or tests/contracts/")
     return built[name]
@@ -272,10 +272,24 @@ def artifact(name: str) -> Artifact:
 
 def compile_contracts(files: Sequence[Path]) -> dict[str, Artifact]:
     """Compile files inside the project and make their errors and events known for decoding."""
+    return _known(compile_files(list(files))[0].values())
+
+
+@functools.cache
+def _artifacts(files: tuple[Path, ...]) -> dict[str, Artifact]:
+    """The contracts of files, or of `contracts/`."""
+    if files:
+        return compile_contracts(files)
+    if unchanged := tracked():
+        return _known(unchanged)
+    return compile_contracts(sorted(CONTRACTS.rglob("*.sol")))
+
+
+def _known(entries: Iterable[Json]) -> dict[str, Artifact]:
     built = {}
-    for name, entry in compile_files(list(files))[0].items():
-        built[name] = Artifact(
-            name,
+    for entry in entries:
+        built[entry["contractName"]] = Artifact(
+            entry["contractName"],
             entry["abi"],
             bytes.fromhex(entry["bytecode"][2:]),
             bytes.fromhex(entry["deployedBytecode"][2:]),
@@ -287,11 +301,6 @@ def compile_contracts(files: Sequence[Path]) -> dict[str, Artifact]:
                 indexed = sum(argument["indexed"] for argument in item["inputs"])
                 _EVENTS[keccak(text=_signature(item)), indexed] = item
     return built
-
-
-@functools.cache
-def _artifacts(files: tuple[Path, ...]) -> dict[str, Artifact]:
-    return compile_contracts(files)
 
 
 # ABI

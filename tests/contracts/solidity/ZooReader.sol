@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {DataAuction} from "../../../contracts/DataAuction.sol";
+import {IDataAuction} from "../../../contracts/interfaces/IDataAuction.sol";
 import {Bid} from "../../../contracts/types/Bid.sol";
 
 /// @notice Reads a bid while its payment is on the way.
 contract ZooReader {
-    DataAuction public immutable AUCTION;
+    IDataAuction public immutable AUCTION;
     uint256 public immutable ID;
     uint256 public immutable INDEX;
     uint256 public slot;
 
-    constructor(DataAuction auction, uint256 id, uint256 index) {
+    constructor(IDataAuction auction, uint256 id, uint256 index) {
         (AUCTION, ID, INDEX) = (auction, id, index);
     }
 
