@@ -132,7 +132,7 @@ def test_auction__without_scores__is_aborted_and_the_bond_comes_back(world: Worl
     world.rest(companion)
     world.rest(companion)
     assert world.view(auction).state is State.ABORTED
-    assert [body.index for body in world.events(BondReclaimed, auction)] == [0]
+    assert [body.index for body in world.events(BondReclaimed, auction=auction)] == [0]
     companion.close()
 
 
@@ -144,7 +144,7 @@ def test_bid__withdrawn__its_bond_is_reclaimed(world: World) -> None:
     world.rest(companion)
     world.jump(world.phases(auction).open_start)
     world.rest(companion)
-    assert [body.index for body in world.events(BondReclaimed, auction)] == [0]
+    assert [body.index for body in world.events(BondReclaimed, auction=auction)] == [0]
     assert world.counts(auction)["Opened"] == []
     companion.close()
 

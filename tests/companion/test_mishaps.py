@@ -277,8 +277,7 @@ def test_process__wrong_settings_or_passphrase__ends_with_code_2(
         assert capsys.readouterr().err.count("qmia:") == 1
     process = Process(config)
     process.start()
-    assert process.process is not None
-    assert process.process.wait(timeout=120) == 2
+    assert process.end() == 2
     said = process.log.read_text()
     assert said.count("qmia:") == 1
     assert "Traceback" not in said

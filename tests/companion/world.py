@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,22 +13,27 @@ from typing import TYPE_CHECKING, Any
 from oracles.chain.events import read_events
 from oracles.chain.state import load_auction
 from oracles.chain.typed_events import Claimed, Delivered, Opened, Revealed
+from oracles.cli import main
 from oracles.companion.companion import Companion
 from oracles.companion.settings import Settings, load
 from oracles.dataset import EncryptionKey
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
 from scripts.build import ROOT
+from tests.operator import sabotage
 from tests.support.market import COSTS, ETHER, SCORES, Market, signer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from oracles.chain.packing import Score
     from oracles.chain.state import AuctionState
     from oracles.chain.terms import PhaseEnds
 
+#: What a companion imports when it starts.
+_MODULES = ("oracles.cli.provider", "oracles.operator.exchange", "oracles.operator.jobs")
 #: Cycles in which whatever is due on a node that mines at once must be done.
 MOST_CYCLES = 200
 
@@ -151,7 +154,7 @@ class World:
 
     # WHAT HAPPENED
 
-    def events(self, kind: type, auction: int) -> list[Any]:
+    def events(self, *kinds: type, auction: int) -> list[Any]:
         contracts = [
             self.market.deployment.address("DataAuction"),
             self.market.deployment.address("Exchange"),
@@ -161,22 +164,24 @@ class World:
             contracts,
             self.market.deployment.block,
             self.web3.eth.block_number,
-            kinds=[kind],
+            kinds=kinds,
         )
         return [event.body for event in found if event.auction_id == auction]
 
     def counts(self, auction: int) -> dict[str, list[int]]:
         """By kind of event, the indices of bids, in order."""
-        return {
-            kind.__name__: sorted(body.index for body in self.events(kind, auction))
-            for kind in (Opened, Revealed, Delivered, Claimed)
-        }
+        kinds = (Opened, Revealed, Delivered, Claimed)
+        found: dict[str, list[int]] = {kind.__name__: [] for kind in kinds}
+        for body in self.events(*kinds, auction=auction):
+            found[type(body).__name__].append(body.index)
+        return {name: sorted(indices) for name, indices in found.items()}
 
-    def reverted(self, *names: str) -> list[str]:
-        """Transactions of these people that were mined and did nothing."""
+    def reverted(self, *names: str, since: int = 0) -> list[str]:
+        """Transactions of these people, from a block on, that were mined and did nothing."""
         senders = {signer(name).address for name in names}
         found = []
-        for number in range(self.market.deployment.block, self.web3.eth.block_number + 1):
+        first = max(since, self.market.deployment.block)
+        for number in range(first, self.web3.eth.block_number + 1):
             for transaction in self.web3.eth.get_block(number, full_transactions=True)[
                 "transactions"
             ]:
@@ -225,46 +230,67 @@ class Hook:
         self._server.server_close()
 
 
+def _live(words: list[str], log: Path, environment: dict[str, str]) -> None:
+    """Be a companion, in a process that has just begun."""
+    os.environ.update(environment)
+    with log.open("ab") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.chdir(ROOT)
+    sabotage.install()
+    main(words)
+
+
 class Process:
-    """A companion in a process of its own, which can be told where to die."""
+    """A companion in a process of its own, which can be told where to die.
+
+    It is forked from one that has the program's modules: to import them takes longer than most of
+    what a companion does between two kills.
+    """
+
+    _forks = multiprocessing.get_context("forkserver")
+    _forks.set_forkserver_preload(["__main__", __name__, *_MODULES])
 
     def __init__(self, config: Path) -> None:
         self.config = config
         self.log = config.with_suffix(".log")
         self.orders = config.with_suffix(".kill")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: BaseProcess | None = None
 
     def start(self, *flags: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "QMIA_TEST_KILL": str(self.orders)}
-        command = [sys.executable, "-m", "tests.operator.sabotage", "provider", "run"]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *flags, "--config", str(self.config)],
-                cwd=ROOT,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+        words = ["provider", "run", *flags, "--config", str(self.config)]
+        self.log.touch()
+        self.process = self._forks.Process(target=_live, args=(words, self.log, environment))
+        self.process.start()
 
     @property
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.is_alive()
 
     @property
     def code(self) -> int | None:
-        return None if self.process is None else self.process.poll()
+        return None if self.process is None else self.process.exitcode
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is tidied up."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            self.process.join()
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        self.process.terminate()
+        return self.end()
+
+    def end(self) -> int:
+        """Wait for its end; gives the exit code."""
+        assert self.process is not None
+        self.process.join(timeout=120)
+        code = self.process.exitcode
+        assert code is not None, self.log.read_text()
+        return code
 
     def wait(self, text: str, seconds: float = 120) -> None:
         """Wait until the log has a text."""

@@ -44,16 +44,16 @@ COMPANION_STEPS: Final = {
     "before telling": 4,
     "after telling": 4,
 }
-_orders = Path(os.environ.get("QMIA_TEST_KILL", ""))
 _step, _left = "", 0
 
 
 def _at(step: str) -> None:
     global _step, _left
-    if _orders.is_file():
-        _step, _, number = _orders.read_text().rpartition(" ")
+    orders = Path(os.environ["QMIA_TEST_KILL"])
+    if orders.is_file():
+        _step, _, number = orders.read_text().rpartition(" ")
         _left = int(number)
-        _orders.unlink()
+        orders.unlink()
     if step == _step:
         _left -= 1
         if _left == 0:
