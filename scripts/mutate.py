@@ -108,6 +108,9 @@ class Weakening(NamedTuple):
 
 AUCTION = "DataAuction.sol"
 ORACLE = "ScoreOracle.sol"
+REQUESTS = "ScoreRequests.sol"
+SETS = "OperatorSets.sol"
+SCORES = "libraries/Scores.sol"
 BIDS = "types/Bid.sol"
 STORAGE = "AuctionStorage.sol"
 SETTLEMENT = "Settlement.sol"
@@ -187,22 +190,22 @@ WEAKENINGS: Final = (
     Weakening("usage not paid", USAGE, "            IERC20(token).safeTransferFrom(msg.sender, mut, period.revenue);\n", ""),
     Weakening("usage not accrued", USAGE, "            accrued = IMutToken(mut).accrue();\n", ""),
     # Operators
-    Weakening("set without consent", ORACLE, "if (!_standing(_sets[set])) revert SetNotStanding(set);", ""),
-    Weakening("consent for another", ORACLE, "if (place >= members.length || members[place] != msg.sender) revert NotAMember(msg.sender, position);", ""),
-    Weakening("even threshold", ORACLE, "k % 2 == 0 || ", ""),
-    Weakening("threshold of less than half", ORACLE, " || 2 * k <= n)", ")"),
-    Weakening("panels that overlap", ORACLE, "if (first.members[i] == appeal.members[j]) revert PanelsOverlap(first.members[i]);", ""),
+    Weakening("set without consent", REQUESTS, "if (!_standing(_sets[set])) revert SetNotStanding(set);", ""),
+    Weakening("consent for another", SETS, "if (place >= members.length || members[place] != msg.sender) revert NotAMember(msg.sender, position);", ""),
+    Weakening("even threshold", SETS, "k % 2 == 0 || ", ""),
+    Weakening("threshold of less than half", SETS, " || 2 * k <= n)", ")"),
+    Weakening("panels that overlap", SETS, "if (first.members[i] == appeal.members[j]) revert PanelsOverlap(first.members[i]);", ""),
     Weakening("stake not taken", ORACLE, "        _takeCredit(msg.sender, feed.request.stake);\n", ""),
-    Weakening("roll of another bitmap", ORACLE, "if (keccak256(abi.encodePacked(bitmaps[i])) != hash) revert NotTheBitmap(position);", ""),
-    Weakening("called twice", ORACLE, "if (_bitmaps[key] != 0) revert AlreadyCalled(msg.sender);", ""),
-    Weakening("caller not counted", ORACLE, "callers |= 1 << member;", "callers |= member;"),
-    Weakening("roll by too few callers", ORACLE, "if (LibBit.popCount(callers) < threshold) revert RollFailed(LibBit.popCount(callers), threshold);", ""),
-    Weakening("bits of no bid on the roll", ORACLE, "if (count < (w + 1) * 256) roll[w] &= (1 << (count % 256)) - 1;", ""),
-    Weakening("roll by one fewer", ORACLE, "(threshold + 1) / 2", "threshold / 2"),
+    Weakening("roll of another bitmap", REQUESTS, "if (keccak256(abi.encodePacked(bitmaps[i])) != hash) revert NotTheBitmap(position);", ""),
+    Weakening("called twice", REQUESTS, "if (_bitmaps[key] != 0) revert AlreadyCalled(msg.sender);", ""),
+    Weakening("caller not counted", REQUESTS, "callers |= 1 << member;", "callers |= member;"),
+    Weakening("roll by too few callers", REQUESTS, "if (LibBit.popCount(callers) < threshold) revert RollFailed(LibBit.popCount(callers), threshold);", ""),
+    Weakening("bits of no bid on the roll", REQUESTS, "if (count < (word + 1) * 256) roll[word] &= (1 << (count % 256)) - 1;", ""),
+    Weakening("roll by one fewer", REQUESTS, "(threshold + 1) / 2", "threshold / 2"),
     Weakening("vector before the roll", ORACLE, "if (feed.roll == address(0)) revert RollNotTallied();\n        if (_member", "if (false) revert RollNotTallied();\n        if (_member"),
-    Weakening("presence by the vectors", ORACLE, "        _setPresence(medians, feed.roll, chunk);\n", ""),
-    Weakening("vector commitment without operator", ORACLE, "if (commitment != keccak256(abi.encode(digest, operator, s.salt))) revert NotTheCommitment(s.member);", ""),
-    Weakening("report of any signer", ORACLE, "if (signer != operator) revert SignerMismatch(s.member, signer);", ""),
+    Weakening("presence by the vectors", ORACLE, "        Scores.setPresence(medians, feed.roll, chunk);\n", ""),
+    Weakening("vector commitment without operator", ORACLE, "commitment != keccak256(abi.encode(digest, operator, submission.salt))", "false"),
+    Weakening("report of any signer", ORACLE, "if (signer != operator) revert SignerMismatch(submission.member, signer);", ""),
     Weakening("chosen subset", ORACLE, "if (mask != due) revert WrongMembers(mask, due);", ""),
     Weakening("no threshold", ORACLE, "if (submissions.length < threshold) revert NoQuorum(submissions.length, threshold);", ""),
     Weakening("doubled signers", ORACLE, "if (i != 0 && members[i] <= members[i - 1]) revert NotAscending(i);\n            address signer", "address signer"),
@@ -218,12 +221,12 @@ WEAKENINGS: Final = (
     Weakening("contradiction with itself", ORACLE, "            digestA == digestB ||\n", ""),
     Weakening("contradiction of two rounds", ORACLE, "            a.round != b.round ||\n", ""),
     Weakening("deviation where nothing moved", ORACLE, "            !feed.moved ||\n", ""),
-    Weakening("deviation by the flag", ORACLE, "(Scores.flags(a) ^ Scores.flags(b)) & Scores.PRESENT != 0 ||", "Scores.flags(a) != Scores.flags(b) ||"),
-    Weakening("missing although published", ORACLE, "(r.complete | r.published) & bit == 0", "r.complete & bit == 0"),
-    Weakening("missing where too few committed", ORACLE, "if (LibBit.popCount(r.committed) < _panel(feed, round).threshold) return false;", ""),
-    Weakening("stake taken twice", ORACLE, "        r.settled |= bit;\n", ""),
+    Weakening("deviation by the flag", SCORES, "(flags(a) ^ flags(b)) & PRESENT != 0 ||", "flags(a) != flags(b) ||"),
+    Weakening("missing although published", ORACLE, "(record.complete | record.published) & bit == 0", "record.complete & bit == 0"),
+    Weakening("missing where too few committed", ORACLE, "if (LibBit.popCount(record.committed) < _panel(feed, round).threshold) return false;", ""),
+    Weakening("stake taken twice", ORACLE, "        record.settled |= bit;\n", ""),
     Weakening("stake released to the missing", ORACLE, "if (_missing(feed, round, 1 << member)) revert NoStake(_member(_panel(feed, round), member));", ""),
-    Weakening("credit kept", ORACLE, "        credit[account] -= amount;\n", ""),
+    Weakening("credit kept", SETS, "        credit[account] -= amount;\n", ""),
     Weakening("fee claimed twice", ORACLE, "        _paid[key] += amount;\n        emit FeeClaimed", "        emit FeeClaimed"),
     Weakening("fee of the absent", ORACLE, "amount == 0 || feed.rounds[round - 1].complete & (1 << member) == 0", "amount == 0"),
     Weakening("dues paid twice", ORACLE, "        _paid[key] += amount;\n        emit DueClaimed", "        emit DueClaimed"),

@@ -24,8 +24,8 @@ library Medians {
     function lower(uint256[] memory starts, uint256 words) internal pure {
         unchecked {
             uint256[] memory row = new uint256[](starts.length);
-            for (uint256 w = 0; w < words; ++w) {
-                uint256 offset = w << 5;
+            for (uint256 word = 0; word < words; ++word) {
+                uint256 offset = word << 5;
                 uint256 first;
                 uint256 differ;
                 // Honest operators agree nearly everywhere: four scores then cost one comparison a vector.
@@ -87,11 +87,11 @@ library Medians {
             } {
                 x := mload(p)
                 for {
-                    let r := add(p, 32)
-                } lt(r, end) {
-                    r := add(r, 32)
+                    let next := add(p, 32)
+                } lt(next, end) {
+                    next := add(next, 32)
                 } {
-                    let y := mload(r)
+                    let y := mload(next)
                     // The guard stays where x >= y; less itself shifted down by the width, it covers the field.
                     let swap := and(sub(or(x, guards), y), guards)
                     swap := sub(
@@ -99,7 +99,7 @@ library Medians {
                         or(shr(32, and(swap, guards32)), or(shr(14, and(swap, guards14)), shr(1, and(swap, guards1))))
                     )
                     swap := and(xor(x, y), swap)
-                    mstore(r, xor(y, swap))
+                    mstore(next, xor(y, swap))
                     x := xor(x, swap)
                 }
             }

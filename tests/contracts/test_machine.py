@@ -850,8 +850,8 @@ DEFECTS = {
         "",
     ),
     "missing although published": (
-        "(r.complete | r.published) & bit == 0",
-        "r.complete & bit == 0",
+        "(record.complete | record.published) & bit == 0",
+        "record.complete & bit == 0",
     ),
 }
 
