@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
 export FOUNDRY_SOLC := $(SOLC)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic zk erc7730 demo tour finetune bench lint fmt lock ci clean
+.PHONY: help setup build build-check page page-check screenshots test slow nightly coverage mutants slither symbolic zk erc7730 demo tour finetune readers bench lint fmt lock ci clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -113,6 +113,18 @@ tour: setup .build/finetune/.installed zk/node_modules/.installed ## the demo, t
 
 finetune: setup .build/finetune/.installed ## fine-tune a small model on bought text (trl, peft, datasets)
 	@OMP_NUM_THREADS=2 .build/finetune/bin/python -m benchmarks.finetune $(ARGS)
+
+.build/readers/.installed: Makefile | .venv/.installed
+	@echo "==> readers of data files by others"
+	@$(PY) -m venv --clear .build/readers
+	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
+	  "$$(.build/readers/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	@.build/readers/bin/pip -q install duckdb==2.0.1 pandas==2.3.3 fastwarc==2.0.1 fpdf2==2.8.9 \
+	  html5lib==1.1 pypdfium2==5.15.2 stream-unzip==0.0.101
+	@touch $@
+
+readers: setup .build/readers/.installed ## read damaged data files a second time, by other programs
+	@.build/readers/bin/python -m pytest -n 0 tests/dataset/test_second_readers.py
 
 bench: setup ## print the measured figures
 	@for file in benchmarks/[a-z]*.py benchmarks/[a-z]*/__main__.py; do \

@@ -167,6 +167,12 @@ def _beside(reader: pypdf.PdfReader, source: Source) -> None:
 
 
 def _pages(reader: pypdf.PdfReader, source: Source) -> Iterator[str]:
+    tree = reader.root_object.get("/Pages")
+    tree = tree.get_object() if tree is not None else None
+    said = tree.get("/Count") if isinstance(tree, dict) else None
+    if said != len(reader.pages):
+        detail = f"it says that it has {said} pages, and {len(reader.pages)} can be found"
+        source.note("corrupt", detail, about="count")
     for number in range(len(reader.pages)):
         try:
             text = reader.pages[number].extract_text()
@@ -178,6 +184,9 @@ def _pages(reader: pypdf.PdfReader, source: Source) -> Iterator[str]:
             reason = str(error) or type(error).__name__
             source.note("corrupt", f"a page cannot be read: {reason}", number + 1, about="page")
             continue
+        if unknown := text.count("\ufffd"):
+            detail = "characters of which the file does not say what they are, replaced by U+FFFD"
+            source.note("invalid_text", detail, number + 1, count=unknown, about="characters")
         if text.strip():
             yield text.strip()
         else:

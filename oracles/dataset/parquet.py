@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
@@ -25,6 +26,8 @@ _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 #: Encodings that keep a long value once, however often it comes, if read as a dictionary.
 _DICTIONARY: Final = frozenset({"PLAIN", "RLE", "BIT_PACKED", "RLE_DICTIONARY", "PLAIN_DICTIONARY"})
 _MAGIC: Final = b"PAR1"
+#: What pyarrow raises where a file is damaged.
+_DAMAGE: Final = (OSError, ValueError, NotImplementedError)
 _ROWS: Final = 256
 #: Rows at once where a few bytes of the file may stand for a long value in each of them.
 _FEW_ROWS: Final = 16
@@ -51,8 +54,9 @@ def parquet(source: Source) -> Iterator[tuple[Any, int | None]]:
             return
         options = {"buffer_size": 1 << 20, "page_checksum_verification": True}
         file = pq.ParquetFile(stream, **options)
-        _check_extent(stream, file.metadata)
-        strings = _dictionaries(file)
+        damaged = _damaged(file)
+        _check_extent(stream, file, damaged)
+        strings = _dictionaries(file, damaged)
         if strings:
             file = pq.ParquetFile(stream, read_dictionary=strings, **options)
         old = _old_times(file)
@@ -64,19 +68,109 @@ def parquet(source: Source) -> Iterator[tuple[Any, int | None]]:
         number = 0
         for group in range(file.metadata.num_row_groups):
             source.budget.spend(file.metadata.row_group(group).total_byte_size)
-            wanted = {"batch_size": rows, "row_groups": [group]}
-            again = coarse.iter_batches(columns=old, **wanted) if coarse else itertools.repeat({})
-            for batch, micro in zip(file.iter_batches(**wanted), again, strict=False):
-                times = {name: micro[name] for name in old}
+            columns = _Columns(file, coarse, old, group, rows)
+            for batch, times in _batches(columns, list(dict.fromkeys(names)), key, source, number):
                 for row in range(batch.num_rows):
                     number += 1
                     # Without the text, another field must not stand in for it.
                     record: dict[str, Any] = {key: None}
-                    record |= _record(names, batch, times, row, source, number)
+                    record |= _record(batch, times, row, source, number)
                     source.budget.spend(sum(len(v) for v in record.values() if isinstance(v, str)))
                     yield record, number
         if number != file.metadata.num_rows:
             raise ValueError(f"{number} of {file.metadata.num_rows} rows are there")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Columns of one row group, read by name.
+
+    Attributes:
+        file: pyarrow's.
+        coarse: The same, with times of 96 bits to the microsecond; None if it has none.
+        old: Names of the columns with such times.
+        group: Number of the row group.
+        rows: Rows at once.
+    """
+
+    file: Any
+    coarse: Any
+    old: list[str]
+    group: int
+    rows: int
+
+    def read(self, names: list[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Batches, and their times to the microsecond by name."""
+        wanted = {"batch_size": self.rows, "row_groups": [self.group]}
+        old = [name for name in self.old if name in names]
+        times = self.coarse.iter_batches(columns=old, **wanted) if old else itertools.repeat({})
+        batches = self.file.iter_batches(columns=names, **wanted)
+        for batch, micro in zip(batches, times, strict=False):
+            yield batch, {name: micro[name] for name in old}
+
+    def readable(self, name: str) -> bool:
+        """Whether a column can be read to the end of the group."""
+        try:
+            for _ in self.read([name]):
+                pass
+        except _DAMAGE:
+            return False
+        return True
+
+
+def _batches(
+    columns: _Columns, names: list[str], key: str, source: Source, before: int
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """All batches of a group; a column that is damaged costs itself, which is said.
+
+    Args:
+        columns: Of the group.
+        names: Their names.
+        key: The one that is the text.
+        source: Where it is said.
+        before: Rows before the group.
+
+    Raises:
+        OSError, ValueError: the text is damaged.
+    """
+    done = 0
+    while True:
+        place = 0
+        try:
+            for batch, times in columns.read(names):
+                place += batch.num_rows
+                if place > done:
+                    done = place
+                    yield batch, times
+        except _DAMAGE as error:
+            lost = [name for name in names if name != key and not columns.readable(name)]
+            if not lost or not columns.readable(key):
+                raise
+            for name in lost:
+                detail = f"the column {name!r} is damaged, its values from here on are lost"
+                source.note("corrupt", f"{detail}: {error}", before + done + 1, about=name)
+            names = [name for name in names if name not in lost]
+        else:
+            return
+
+
+def _damaged(file: Any) -> set[tuple[int, int]]:
+    """Group and number of columns whose description must not be asked for.
+
+    Where it is damaged, pyarrow ends the process; reading a row raises instead.
+    """
+    found: set[tuple[int, int]] = set()
+    paths = [column.path for column in _columns(file)]
+    for group in range(file.metadata.num_row_groups):
+        for names in (paths, *([path] for path in paths)):
+            try:
+                next(file.iter_batches(batch_size=1, row_groups=[group], columns=names), None)
+            except _DAMAGE:
+                found |= {(group, place) for place, path in enumerate(paths) if [path] == names}
+            else:
+                if names is paths:
+                    break
+    return found
 
 
 def _columns(file: Any) -> list[Any]:
@@ -87,30 +181,42 @@ def _texts(file: Any) -> list[str]:
     return [column.path for column in _columns(file) if column.physical_type == "BYTE_ARRAY"]
 
 
-def _dictionaries(file: Any) -> list[str]:
+def _dictionaries(file: Any, damaged: set[tuple[int, int]]) -> list[str]:
     """Columns that can be read as dictionaries."""
     names: list[str] = []
-    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    groups = range(file.metadata.num_row_groups)
     for place, column in enumerate(_columns(file)):
         flat = column.physical_type == "BYTE_ARRAY" and not column.max_repetition_level
         text = column.logical_type.type in {"STRING", "NONE"} and "." not in column.path
-        used = {name for group in groups for name in group.column(place).encodings}
+        used = {
+            name
+            for group in groups
+            if (group, place) not in damaged
+            for name in file.metadata.row_group(group).column(place).encodings
+        }
         if flat and text and used <= _DICTIONARY:
             names.append(column.path)
     return names
 
 
-def _check_extent(stream: BinaryIO, metadata: Any) -> None:
+def _check_extent(stream: BinaryIO, file: Any, damaged: set[tuple[int, int]]) -> None:
     """Refuse a file with another in front of it: offsets would then name the other's bytes.
+
+    Args:
+        stream: The file's bytes.
+        file: pyarrow's.
+        damaged: Columns that are left out.
 
     Raises:
         ValueError: there is another file in front.
     """
     size = stream.seek(0, os.SEEK_END)
     end = len(_MAGIC)
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            column = metadata.row_group(group).column(place)
+    for group in range(file.metadata.num_row_groups):
+        for place in range(file.metadata.num_columns):
+            if (group, place) in damaged:
+                continue
+            column = file.metadata.row_group(group).column(place)
             starts = [column.data_page_offset, column.dictionary_page_offset]
             start = min(offset for offset in starts if offset)
             end = max(end, start + column.total_compressed_size)
@@ -140,10 +246,10 @@ def _old_times(file: Any) -> list[str]:
 
 
 def _record(
-    names: list[str], batch: Any, times: dict[str, Any], row: int, source: Source, line: int
+    batch: Any, times: dict[str, Any], row: int, source: Source, line: int
 ) -> dict[str, Any]:
     record: dict[str, Any] = {}
-    for name, column in zip(names, batch.columns, strict=True):
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             value = _value(column[row], source, line)
             if name in times:
@@ -179,6 +285,8 @@ def _value(scalar: Any, source: Source, line: int) -> Any:
     kind = scalar.type
     if not scalar.is_valid:
         return None
+    if str(kind) == "extension<arrow.uuid>":
+        return str(scalar.as_py())
     if types.is_dictionary(kind) or hasattr(kind, "storage_type"):
         return _value(scalar.value, source, line)
     if types.is_string(kind) or types.is_large_string(kind) or _is(types, "string_view", kind):

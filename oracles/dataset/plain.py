@@ -55,7 +55,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case Decimal():
-            return str(value)
+            return format(value, "f") if value.is_finite() else str(value)
         case Mapping() | list() | tuple() if depth >= MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH}")
         case Mapping():

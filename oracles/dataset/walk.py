@@ -33,7 +33,7 @@ from oracles.dataset.streams import (
     unfinished,
     unsafe_name,
 )
-from oracles.dataset.zips import local_name, zip_gaps
+from oracles.dataset.zips import Extent, local_header, zip_gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,14 +247,25 @@ class Walk:
                 if info.header_offset in overlapping:
                     self._log.add("corrupt", member, "shares its bytes with another member")
                     continue
-                if local := local_name(source, info):
+                local, different = local_header(source, info)
+                if different:
+                    detail = (
+                        f"its own header says another {', '.join(different)} than the directory; "
+                        "other programs read it in another way"
+                    )
+                    self._log.add("ambiguous", member, detail, about="header")
+                if local:
                     detail = "it has another name at its own place; other programs refuse it"
                     self._log.add("ambiguous", member, detail, about="names")
                     info.orig_filename = local  # What the library compares it with.
                 guarded.utf8 = bool(info.flag_bits & 0x800)
                 try:
                     with archive.open(info) as inner:
+                        extent = Extent(inner)
                         yield from self._open(metered(inner, budget), member, member, budget, depth)
+                        if extent.wrong():
+                            detail = "its compressed data do not end where its size says it ends"
+                            self._log.add("ignored", member, detail)
                 except NotImplementedError as error:
                     detail = f"packed by a method that is not read ({error}); pack it by another"
                     self._log.add("unreadable", member, detail)

@@ -105,6 +105,10 @@ _KEPT: Final = (
     ("record", "warc-record-id"),
     ("language", "warc-identified-content-language"),
 )
+#: The only field that a record may have several times (ISO 28500, section 4).
+_REPEATED: Final = frozenset({"warc-concurrent-to"})
+#: Fields of an answer that say how its body is to be read.
+_DECIDING: Final = ("Content-Type", "Content-Encoding", "Transfer-Encoding")
 _DIGESTS: Final = frozenset({"sha1", "sha256", "sha512", "md5"})
 #: How bodies are packed → their decoder.
 _CODINGS: Final = {
@@ -283,15 +287,24 @@ def _next_record(source: Source, number: int) -> _Record | None:
         raise ValueError(f"record {number} does not begin as a WARC record does")
     fields: dict[str, str] = {}
     last = ""
+    odd = not line.endswith(b"\r\n")
     while (line := stream.readline(_LONGEST_LINE)).strip(b"\r\n"):
-        name, colon, value = line.decode("utf-8", "replace").rstrip("\r\n").partition(":")
+        odd = odd or not line.endswith(b"\r\n")
+        text = source.decode(line, number)
+        name, colon, value = text.rstrip("\r\n").partition(":")
         if line[:1] in b" \t" and last:  # the value goes on
-            fields[last] += " " + line.decode("utf-8", "replace").strip()
+            fields[last] += " " + text.strip()
         elif colon and len(fields) < _MOST_FIELDS:
-            last = name.strip().lower()
-            fields[last] = value.strip()
+            last = name.strip(" \t").lower()
+            if last in fields and last not in _REPEATED:
+                detail = f"a record has the field {last!r} twice; the last value is kept"
+                source.note("duplicate_key", detail, number, about=last)
+            fields[last] = value.strip(" \t")
         else:
             raise ValueError(f"the head of record {number} is damaged")
+    if odd:
+        detail = "lines in the head of a record end in another way than CR LF"
+        source.note("ambiguous", detail, number, about="lines")
     length = fields.get("content-length", "")
     if not line or not (length.isascii() and length.isdecimal()):
         raise ValueError(f"the head of record {number} is cut, or does not say its length")
@@ -342,6 +355,9 @@ def _document(record: _Record, source: Source, number: int) -> Document | None:
         left_out(f"answers of type {content_type}")
         return None
     if kind == "response":
+        if not content_type.lower().startswith("application/http"):
+            detail = "an answer that is not said to be one of HTTP is read as one"
+            source.note("ambiguous", detail, number, about="answer")
         answer = _http(record.block, source, number)
         if answer is None:
             return None
@@ -395,6 +411,10 @@ def _http(block: bytes, source: Source, number: int) -> tuple[str, str, bytes] |
     if not (head.protocol.startswith("HTTP/") and status.isdecimal() and len(status) == 3):
         source.note("malformed", "a record holds no HTTP answer", number)
         return None
+    for name in _DECIDING:
+        if len({value for key, value in head.headers if key.lower() == name.lower()}) > 1:
+            detail = f"an answer says {name} twice; the first value is taken"
+            source.note("ambiguous", detail, number, about=name)
     data = stream.read()
     if (head.get_header("transfer-encoding") or "").strip().lower() == "chunked":
         chunks = _CHUNK.match(data)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Callable
 
 _END_RECORD: Final = b"PK\5\6"
+#: Flags but for the two that say how hard the packer tried.
+_FLAGS: Final = 0xFFFF ^ 6
+#: Compressed bytes that may follow a member's last one: marks of its end.
+_END_MARKS: Final = 1 << 12
+#: Stands for a size that does not fit and is in an extra field.
+_IN_EXTRA: Final = 0xFFFFFFFF
 
 
 def zip_gaps(
@@ -63,29 +69,93 @@ def zip_gaps(
             descriptor = source.read(24)
             signed = 4 if descriptor[:4] == b"PK\7\x08" else 0
             crc = info.CRC.to_bytes(4, "little")
-            if descriptor[signed : signed + 4] == crc:
-                narrow = info.compress_size.to_bytes(8, "little")[:4]
-                wide = descriptor[signed + 4 : signed + 8] != narrow or (
-                    descriptor[signed + 8 : signed + 12] == bytes(4) and info.file_size
+            sizes = (info.compress_size, info.file_size)
+            for width in (4, 8):
+                said = crc + b"".join(
+                    (size % (1 << 8 * width)).to_bytes(width, "little") for size in sizes
                 )
-                position += signed + (20 if wide else 12)
+                if descriptor[signed : signed + len(said)] == said:
+                    position += signed + len(said)
+                    break
     begin = archive.start_dir
     if begin > position:
         unaccounted(begin - position, "before its directory")
     return overlapping
 
 
-def local_name(source: BinaryIO, info: zipfile.ZipInfo) -> str | None:
-    """The name of a member at its own place, where that is another than in the directory.
+def local_header(source: BinaryIO, info: zipfile.ZipInfo) -> tuple[str | None, list[str]]:
+    """What the header at a member's own place says otherwise than the directory.
+
+    Args:
+        source: The archive's bytes, seekable.
+        info: The member, as the directory has it.
 
     Returns:
-        The name as `zipfile` decodes it; None if it is the same, or is no name.
+        Its name there as `zipfile` decodes it, None if it is the same or is no name; and in words
+        what else is different. Programs that read from front to back go by that header.
     """
     source.seek(info.header_offset)
     header = source.read(30)
+    if len(header) < 30:
+        return None, []
+    flags, method = (int.from_bytes(header[at : at + 2], "little") for at in (6, 8))
+    crc, packed, size = (int.from_bytes(header[at : at + 4], "little") for at in (14, 18, 22))
+    different: list[str] = []
+    if (flags ^ info.flag_bits) & _FLAGS:
+        different.append("flags")
+    if method != info.compress_type:
+        different.append("method")
+    if not flags & 8 or crc or packed or size:  # else they follow the data
+        if crc != info.CRC:
+            different.append("check sum")
+        for said, known in ((packed, info.compress_size), (size, info.file_size)):
+            if said not in (known, _IN_EXTRA):
+                different.append("size")
+                break
     raw = source.read(int.from_bytes(header[26:28], "little"))
     try:
         name = raw.decode("utf-8" if info.flag_bits & 0x800 else "cp437")
     except UnicodeDecodeError:
-        return None
-    return None if name == info.orig_filename else name
+        return None, different
+    return None if name == info.orig_filename else name, different
+
+
+class Extent:
+    """Stands before the decoder of a zip's member, and knows when the size is not its end.
+
+    `zipfile` stops at the size that the directory has, whatever the compressed data hold beyond;
+    other programs unpack the rest as well.
+
+    Args:
+        member: As `zipfile` opened it, before it is read.
+    """
+
+    def __init__(self, member: IO[bytes]) -> None:
+        inner: Any = member  # no public name leads to its decoder
+        self._member = inner
+        self._decoder = inner._decompressor
+        self._size = inner._left
+        self._given = 0
+        if hasattr(self._decoder, "unconsumed_tail"):  # deflate
+            self._member._decompressor = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        """As the decoder does it."""
+        plain: bytes = self._decoder.decompress(data, most)
+        self._given += len(plain)
+        return plain
+
+    def wrong(self) -> bool:
+        """Whether more follows the size, or the end is missing, in a member that was read whole."""
+        member, decoder = self._member, self._decoder
+        if member._left or member._decompressor is not self:
+            return False
+        if decoder.eof:
+            return bool(member._compress_left or decoder.unused_data) or self._given > self._size
+        rest = decoder.unconsumed_tail + member._fileobj.read(
+            min(member._compress_left, _END_MARKS)
+        )
+        return bool(self.decompress(rest, 1)) or not decoder.eof or bool(decoder.unused_data)
