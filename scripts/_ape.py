@@ -15,7 +15,7 @@ from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 
 from oracles.chain.client import Sender
-from oracles.chain.codec import exact
+from oracles.chain.rpc import exact
 from oracles.cli.options import Session
 from oracles.errors import ConfigError, QmiaError
 

@@ -3,25 +3,23 @@
 Ape replaces eth_abi's decoder of unsigned integers in the whole process by one that fills short
 data with zeros. Where Ape is loaded too, an address without a contract would have a balance of 0,
 and a log that was cut off would be read as one with other figures. So nothing here or in web3.py
-uses the registry that all packages share: data that is too short is an error, whoever imports what.
+uses the registry that all share: data that is too short is an error, whoever imports what.
+For what web3.py decodes see `rpc.exact`: workers use this module, and loading web3.py takes long.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eth_abi.codec import ABICodec
 from eth_abi.decoding import UnsignedIntegerDecoder
 from eth_abi.encoding import UnsignedIntegerEncoder
 from eth_abi.registry import BaseEquals
 from eth_abi.registry import registry as shared
-from web3._utils.abi import build_strict_registry
-
-if TYPE_CHECKING:
-    from web3 import Web3
 
 
-def _codec(registry: Any) -> ABICodec:
+def refusing_short_data(registry: Any) -> ABICodec:
+    """A codec of these types, whose decoder of unsigned integers is replaced by the strict one."""
     registry.unregister("uint")
     registry.register(
         BaseEquals("uint"),  # type: ignore[no-untyped-call]
@@ -32,13 +30,6 @@ def _codec(registry: Any) -> ABICodec:
     return ABICodec(registry)
 
 
-_CODEC = _codec(shared.copy())  # type: ignore[no-untyped-call]
-_WEB3 = _codec(build_strict_registry())
+_CODEC = refusing_short_data(shared.copy())  # type: ignore[no-untyped-call]
 encode = _CODEC.encode
 decode = _CODEC.decode
-
-
-def exact(web3: Web3) -> Web3:
-    """The same connection, which now refuses answers that are too short, whoever made it."""
-    web3.codec = _WEB3
-    return web3

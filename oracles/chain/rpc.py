@@ -23,6 +23,7 @@ from eth_abi.exceptions import DecodingError
 from eth_typing import BlockNumber, Hash32, HexStr
 from eth_utils.crypto import keccak
 from web3 import Web3
+from web3._utils.abi import build_strict_registry
 from web3.exceptions import (
     BadFunctionCallOutput,
     BlockNotFound,
@@ -35,7 +36,7 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint
 
 from oracles.chain import artifacts
-from oracles.chain.codec import decode, exact
+from oracles.chain.codec import decode, refusing_short_data
 from oracles.errors import ConfigError, NodeError, Reverted
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from eth_typing import ChecksumAddress
     from web3.types import BlockData, BlockIdentifier, RPCResponse, TxReceipt
 
+_CODEC: Final = refusing_short_data(build_strict_registry())
 #: Seconds to wait for one answer.
 RPC_TIMEOUT: Final = 30
 #: Seconds to go on asking while every node is overloaded or silent for the moment.
@@ -531,6 +533,12 @@ def connect(
         raise NodeError(
             f"no node answers: {error}. Start one, or name another", error.code
         ) from error
+    return web3
+
+
+def exact(web3: Web3) -> Web3:
+    """The same connection, which now refuses answers that are too short (see `codec`)."""
+    web3.codec = _CODEC
     return web3
 
 

@@ -9,7 +9,7 @@ import pytest
 from eth_abi.exceptions import InsufficientDataBytes
 from web3 import Web3
 
-from oracles.chain import codec
+from oracles.chain import codec, rpc
 
 
 @pytest.fixture
@@ -30,5 +30,5 @@ def test_exact__a_connection_made_beside_ape__refuses_what_is_short() -> None:
     web3 = Web3()
     assert web3.codec.decode(["uint8"], b"") == (0,)
     with pytest.raises(InsufficientDataBytes):
-        codec.exact(web3).codec.decode(["uint8"], b"")
+        rpc.exact(web3).codec.decode(["uint8"], b"")
     assert web3.codec.decode(["uint8"], codec.encode(["uint8"], [7])) == (7,)

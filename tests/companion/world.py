@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 from oracles.chain.events import read_events
 from oracles.chain.state import load_auction
 from oracles.chain.typed_events import Claimed, Delivered, Opened, Revealed
-from oracles.cli import main
 from oracles.companion.companion import Companion
 from oracles.companion.settings import Settings, load
 from oracles.dataset import EncryptionKey
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
-from scripts.build import ROOT
-from tests.operator import sabotage
+from tests.support import forks
 from tests.support.market import COSTS, ETHER, SCORES, Market, signer
 
 if TYPE_CHECKING:
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
     from oracles.chain.state import AuctionState
     from oracles.chain.terms import PhaseEnds
 
-#: What a companion imports when it starts.
-_MODULES = ("oracles.cli.provider", "oracles.operator.exchange", "oracles.operator.jobs")
 #: Cycles in which whatever is due on a node that mines at once must be done.
 MOST_CYCLES = 200
 
@@ -230,26 +224,8 @@ class Hook:
         self._server.server_close()
 
 
-def _live(words: list[str], log: Path, environment: dict[str, str]) -> None:
-    """Be a companion, in a process that has just begun."""
-    os.environ.update(environment)
-    with log.open("ab") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    os.chdir(ROOT)
-    sabotage.install()
-    main(words)
-
-
 class Process:
-    """A companion in a process of its own, which can be told where to die.
-
-    It is forked from one that has the program's modules: to import them takes longer than most of
-    what a companion does between two kills.
-    """
-
-    _forks = multiprocessing.get_context("forkserver")
-    _forks.set_forkserver_preload(["__main__", __name__, *_MODULES])
+    """A companion in a process of its own, which can be told where to die."""
 
     def __init__(self, config: Path) -> None:
         self.config = config
@@ -258,11 +234,8 @@ class Process:
         self.process: BaseProcess | None = None
 
     def start(self, *flags: str) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "QMIA_TEST_KILL": str(self.orders)}
         words = ["provider", "run", *flags, "--config", str(self.config)]
-        self.log.touch()
-        self.process = self._forks.Process(target=_live, args=(words, self.log, environment))
-        self.process.start()
+        self.process = forks.start(words, self.log, {"QMIA_TEST_KILL": str(self.orders)})
 
     @property
     def alive(self) -> bool:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -45,13 +42,14 @@ from oracles.dataset import (
 from oracles.evidence import Cid, DirectoryStore
 from oracles.mechanism import Proposal
 from oracles.scoring import Scoring
-from scripts.build import ROOT
 from tests.operator.scorer import Quick
+from tests.support import forks
 from tests.support.anvil import Anvil
 from tests.support.chain import ACCOUNTS, artifact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
     from oracles.chain.oracle import RoundMasks
@@ -65,6 +63,8 @@ COMMAND = [sys.executable, "-m", "tests.operator.sabotage", "operator"]
 METRIC = Quick().metric_version(Scoring())
 #: Chain seconds that pass with every block the test mines, and real seconds between them.
 STEP, PAUSE = 5, 0.15
+#: Real seconds between looks while the chain's clock stands still: looking makes nothing faster.
+LOOK = 0.4
 #: Real seconds, generous: a busy machine is no failure.
 PATIENCE = 240.0
 #: Long windows, because the test's clock must not outrun a busy machine.
@@ -115,30 +115,27 @@ class Daemon:
     state: Path
     address: str
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: BaseProcess | None = None
 
     def start(self, *flags: str) -> None:
-        with (self.state.parent / f"{self.state.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*COMMAND, "run", *flags, "--config", str(self.config)],
-                cwd=ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
-                stdout=log,
-                stderr=log,
-            )
+        words = ["operator", "run", *flags, "--config", str(self.config)]
+        log = self.state.parent / f"{self.state.name}.log"
+        self.process = forks.start(words, log, self.environment)
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is tidied up."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
+            self.process.join()
             self.process = None
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        self.process.terminate()
+        self.process.join(timeout=30)
+        code = self.process.exitcode
+        assert code is not None, "it goes on"
         self.process = None
         return code
 
@@ -149,7 +146,7 @@ class Daemon:
 
     @property
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.is_alive()
 
     def log(self) -> list[dict[str, Any]]:
         lines = (self.state.parent / f"{self.state.name}.log").read_text().splitlines()
@@ -285,7 +282,7 @@ class Network:
                 raise AssertionError(f"{what} did not happen:\n{self.last_words()}")
             if step:
                 self.mine()
-            time.sleep(PAUSE)
+            time.sleep(PAUSE if step else LOOK)
         return value
 
     def last_words(self) -> str:
