@@ -1,6 +1,6 @@
 """Mutation score of the contracts: change one thing at a time and see whether a test notices.
 
-    python -m scripts.mutate [--sample 1000] [--seed 1] [--only WORD] [--again] [--json]
+    python -m scripts.mutate [--sample 1000] [--seed 1] [--only 'UsageLog|Bid'] [--again] [--json]
 
 Mutants are made by the usual operators (conditions negated, guards removed, comparisons, arithmetic,
 assignments and constants changed, statements deleted, locks removed) at places chosen by a fixed
@@ -308,6 +308,7 @@ def put_in(
     return Wrap(*place, f"lockedUnless(address({BASE + texts[0][0]:#x})) /* ", " */")
 
 
+_LOCKED: Final = "ReentrancyGuardTransient {"
 #: OpenZeppelin's lock, but for one mutant.
 LOCK: Final = """
     modifier lockedUnless(address mutant) {
@@ -433,8 +434,8 @@ def _common(a: bytes, b: bytes) -> int:
     )
 
 
-def choose(sample: int, seed: int) -> tuple[dict[str, Source], list[Mutant]]:
-    """The hand list and a random sample of all mutants that compile."""
+def choose(sample: int, seed: int, only: str) -> tuple[dict[str, Source], list[Mutant]]:
+    """The hand list and a random sample, of all mutants with this pattern in their name that compile."""
     files = sources()
     constants = {
         node["id"]
@@ -453,7 +454,8 @@ def choose(sample: int, seed: int) -> tuple[dict[str, Source], list[Mutant]]:
     random.Random(seed).shuffle(pool)  # noqa: S311 - a sample, no secret
     hand = [by_hand(files, weakening) for weakening in WEAKENINGS]
     taken = {(m.file, m.text, m.place) for m in hand}
-    pool = [m for m in pool if (m.file, m.text, m.place) not in taken]
+    pool = [m for m in pool if (m.file, m.text, m.place) not in taken and re.search(only, m.name)]
+    hand = [m for m in hand if re.search(only, m.name)]
     chosen = compiling(files, hand + pool[:sample])
     return files, chosen
 
@@ -470,10 +472,8 @@ def texts(files: dict[str, Source], chosen: Sequence[Mutant | None]) -> dict[str
         files[name].wraps.append(put_in(files[name], place, kind, found))
     out = {}
     for name, source in files.items():
-        out[name] = source.wrapped()
-        if "lockedUnless" in out[name]:
-            body = out[name].index("ReentrancyGuardTransient {") + len("ReentrancyGuardTransient {")
-            out[name] = out[name][:body] + LOCK + out[name][body:]
+        # The lock stands where OpenZeppelin's is inherited; contracts above have it from there.
+        out[name] = source.wrapped().replace(_LOCKED, _LOCKED + LOCK)
     return out
 
 
@@ -685,7 +685,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--sample", type=int, default=1000, help="mutants made by operators (1000)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
-    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    parser.add_argument("--only", default="", help="mutants with this pattern in their name")
+    parser.add_argument(
+        "--tests", nargs="+", default=TESTS, help="files or folders (all that run contracts)"
+    )
     parser.add_argument("--again", action="store_true", help="try the survivors once more")
     parser.add_argument("--machine", action="store_true", help="survivors meet the state machine")
     parser.add_argument("--minutes", type=float, default=600, help="stop after so long (600)")
@@ -697,15 +700,14 @@ def main() -> None:
     results = _kept()
     if args.again:
         results = {name: result for name, result in results.items() if result["killer"]}
-    files, chosen = choose(args.sample, args.seed)
-    chosen = [mutant for mutant in chosen if args.only in mutant.name]
+    files, chosen = choose(args.sample, args.seed, args.only)
     log.print(f"{len(chosen)} mutants")
     if any(mutant.name not in results for mutant in chosen):
         Instrumented(texts(files, chosen), optimize=True)
         runner = Runner(chosen, results, limit, args.machine, args.jobs, log)
         out = os.dup(1)
         os.dup2(2, 1)
-        ended = pytest.main(["-s", "-p", "no:cacheprovider", *TESTS], [runner])
+        ended = pytest.main(["-s", "-p", "no:cacheprovider", *args.tests], [runner])
         os.dup2(out, 1)
         if ended == pytest.ExitCode.INTERNAL_ERROR:
             sys.exit("the run broke off, see above; the same command goes on where it stopped")
