@@ -5,11 +5,12 @@ Whatever comes in is size-limited when it is read; `messages` proves it before i
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
 import socket
-import time
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,7 @@ from oracles.evidence import Cid, IpfsStore
 from oracles.files import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from oracles.chain.state import AuctionState
@@ -122,24 +123,78 @@ def download(url: str, limit: int, timeout: float, *, private: bool = True) -> b
     Raises:
         InputError: it cannot be had within these bounds.
     """
+    parts = bytearray()
+    with _connection(timeout) as connection:
+        try:
+            if not private:
+                _refuse_private(url)
+            headers = {"Accept-Encoding": "identity"}
+            extensions = {"trace": connection.follow}
+            with (
+                httpx.Client(timeout=timeout, headers=headers) as client,
+                client.stream("GET", url, extensions=extensions) as answer,
+            ):
+                if answer.status_code != 200:
+                    raise InputError(f"{url} answers {answer.status_code}")
+                for part in answer.iter_raw():
+                    parts += part
+                    if len(parts) > limit:
+                        raise InputError(f"{url} sends more than {limit} bytes")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            if not connection.cut:
+                raise InputError(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
+        # A body without a length ends where its connection is cut.
+        if connection.cut:
+            raise InputError(f"{url} takes longer than {timeout} s")
+    return bytes(parts)
+
+
+class _Connection:
+    """The sockets of one request, to be cut from outside of the thread that reads."""
+
+    def __init__(self) -> None:
+        self.cut = False
+        self._sockets: list[socket.socket] = []
+
+    def follow(self, event: str, info: dict[str, Any]) -> None:
+        """Keep each new socket; httpx calls this (its extension `trace`)."""
+        if event.endswith("connect_tcp.complete"):
+            own = info["return_value"].get_extra_info("socket")
+            # A copy: TLS takes the socket over.
+            self._sockets.append(own.dup())
+            if self.cut:
+                self.end()
+
+    def end(self) -> None:
+        """Whoever reads or writes now is told that the other side has gone."""
+        self.cut = True
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Drop the copies."""
+        for each in self._sockets:
+            each.close()
+
+
+@contextlib.contextmanager
+def _connection(seconds: float) -> Iterator[_Connection]:
+    """A connection that is cut after so long.
+
+    Time-outs of the library begin again with every byte, so headers that trickle would keep a
+    thread for days, and a few such servers all threads.
+    """
+    connection = _Connection()
+    timer = threading.Timer(seconds, connection.end)
+    timer.daemon = True
+    timer.start()
     try:
-        if not private:
-            _refuse_private(url)
-        deadline = time.monotonic() + timeout
-        parts = bytearray()
-        headers = {"Accept-Encoding": "identity"}
-        with httpx.stream("GET", url, timeout=timeout, headers=headers) as answer:
-            if answer.status_code != 200:
-                raise InputError(f"{url} answers {answer.status_code}")
-            for part in answer.iter_raw():
-                parts += part
-                if len(parts) > limit:
-                    raise InputError(f"{url} sends more than {limit} bytes")
-                if time.monotonic() > deadline:
-                    raise InputError(f"{url} takes longer than {timeout} s")
-        return bytes(parts)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise InputError(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
+        yield connection
+    finally:
+        timer.cancel()
+        timer.join()
+        connection.close()
 
 
 def _refuse_private(url: str) -> None:

@@ -279,6 +279,15 @@ def _dripping(handler: BaseHTTPRequestHandler) -> None:
         threading.Event().wait(0.05)
 
 
+def _dripping_headers(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Padding: ")
+    for _ in range(200):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        threading.Event().wait(0.05)
+    handler.wfile.write(b"\r\nContent-Length: 0\r\n\r\n")
+
+
 def test_download__small_answer__comes(serve: Any) -> None:
     assert download(serve(_text(b"hello")), 100, 5) == b"hello"
 
@@ -288,6 +297,7 @@ def test_download__small_answer__comes(serve: Any) -> None:
     [
         (_endless, "more than"),
         (_dripping, "longer than"),
+        (_dripping_headers, "longer than"),
         (_text(b"", 302, Location="http://127.0.0.1:1/"), "answers 302"),
         (_text(b"gone", 404), "answers 404"),
     ],
@@ -320,6 +330,7 @@ def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
         peers = [
             serve(_endless),
             serve(_dripping),
+            serve(_dripping_headers),
             f"http://127.0.0.1:{silent.getsockname()[1]}",
             serve(_text(b"[" * 1000)),
             good,
