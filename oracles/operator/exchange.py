@@ -14,7 +14,6 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -126,13 +125,14 @@ def download(url: str, limit: int, timeout: float, *, private: bool = True) -> b
     parts = bytearray()
     with _connection(timeout) as connection:
         try:
+            address = httpx.URL(url)
+            headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode()}
+            extensions = {"trace": connection.follow, "sni_hostname": address.host}
             if not private:
-                _refuse_private(url)
-            headers = {"Accept-Encoding": "identity"}
-            extensions = {"trace": connection.follow}
+                address = address.copy_with(host=_public_address(address.host))
             with (
                 httpx.Client(timeout=timeout, headers=headers) as client,
-                client.stream("GET", url, extensions=extensions) as answer,
+                client.stream("GET", address, extensions=extensions) as answer,
             ):
                 if answer.status_code != 200:
                     raise InputError(f"{url} answers {answer.status_code}")
@@ -197,12 +197,18 @@ def _connection(seconds: float) -> Iterator[_Connection]:
         connection.close()
 
 
-def _refuse_private(url: str) -> None:
-    """An announced location must not make this machine ask its own network."""
-    host = urlsplit(url).hostname or ""
-    for *_, address in socket.getaddrinfo(host, None):
-        if not ipaddress.ip_address(address[0]).is_global:
-            raise InputError(f"{url[:200]} is on a private network")
+def _public_address(host: str) -> str:
+    """Where a host is: an announced location must not make this machine ask its own network.
+
+    This very address is asked, since its name may lead elsewhere a moment later.
+
+    Raises:
+        InputError: one of its addresses is on a private network.
+    """
+    addresses = [str(address[0]) for *_, address in socket.getaddrinfo(host, None)]
+    if not all(ipaddress.ip_address(each).is_global for each in addresses):
+        raise InputError(f"{host[:200]} is on a private network")
+    return addresses[0]
 
 
 class Gatherer:

@@ -321,6 +321,26 @@ def test_download__announced_private_address__is_not_asked(serve: Any) -> None:
         download(url, 100, 1, private=False)
 
 
+def test_download__name_that_leads_elsewhere_a_moment_later__is_asked_where_it_was_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter(["93.184.215.14", "127.0.0.1"])
+    asked = []
+
+    def connect(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        asked.append(address)
+        raise OSError("nobody is asked here")
+
+    def look_up(*_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(InputError, match="cannot fetch"):
+        download("http://operator.example:81/", 100, 1, private=False)
+    assert asked == [("93.184.215.14", 81)]
+
+
 def test_gatherer__one_good_source_among_bad_ones__gives_its_message(
     serve: Any, auction: AuctionState, tmp_path: Path
 ) -> None:
