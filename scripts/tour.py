@@ -407,7 +407,7 @@ def _set_up(tour: Tour) -> bool:
     if tools.is_ignition():
         return True
     try:
-        tools.verification_key(6)
+        tools.verification_key("threshold-6")
     except QmiaError as error:
         if "could not be fetched" not in str(error):
             raise
@@ -420,10 +420,10 @@ def _set_up(tour: Tour) -> bool:
 
 def _gate(tour: Tour, *, ceremony: bool) -> None:
     """Deploy a gate for small data sets, which believes in the points that proofs are made with."""
-    source = verifier_source(64)
+    source = verifier_source("threshold-6")
     code = verifier_code(source if ceremony else crs.believing(source))
     path = tour.folder / "deployment.json"
-    deploy_gate(tour.sale.stage.sender(1), Deployment.load(path), {64: code}).save(path)
+    deploy_gate(tour.sale.stage.sender(1), Deployment.load(path), {"threshold-6": code}).save(path)
 
 
 def _serve(tour: Tour, servers: ExitStack) -> str:

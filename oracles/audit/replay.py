@@ -18,7 +18,7 @@ from oracles.audit.registry import RegistryReplay
 from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
 from oracles.chain.terms import AuctionId
-from oracles.chain.typed_events import RollTallied, ThresholdsProved, Transfer
+from oracles.chain.typed_events import PartProved, RollTallied, ThresholdsProved, Transfer
 from oracles.errors import ChainError, InputError
 from oracles.mechanism import veto
 
@@ -171,7 +171,7 @@ class Replay:
         if address == self.registry.address:
             return self.registry.apply(body, time, auctions.dsts)
         if address == self.gate:
-            return isinstance(body, ThresholdsProved)
+            return isinstance(body, PartProved | ThresholdsProved)
         if address in auctions.muts or address in auctions.dsts:
             return auctions.apply_token(address, body, time)
         return None

@@ -89,7 +89,10 @@ INTENTS: Final[dict[str, dict[str, str | None]]] = {
         "verify": "Prove the shares of DST",
     },
     "DstFactory": {"create": "Create an auction's DST"},
-    "ThresholdGate": {"prove": "Prove thresholds of data"},
+    "ThresholdGate": {
+        "prove": "Prove thresholds of data",
+        "provePart": "Prove sums of a part",
+    },
     "UsageLog": {"close": "Close a usage period"},
     "MetricRegistry": {
         "lock": "Lock tokens to object",

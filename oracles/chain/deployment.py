@@ -284,15 +284,15 @@ def deploy_registry(sender: Sender, deployment: Deployment, rules: RegistryRules
 
 
 def deploy_gate(
-    sender: Sender, deployment: Deployment, verifiers: Mapping[int, bytes]
+    sender: Sender, deployment: Deployment, verifiers: Mapping[str, bytes]
 ) -> Deployment:
     """Deploy a ThresholdGate beside a deployment, or find it where it is.
 
     Args:
         sender: pays; the gate has no owner.
         deployment: whose file names the gate.
-        verifiers: creation code of what `bb` generates, by the most pages that it is for. Where one
-            is left out, the gate takes no proof of data sets of that size.
+        verifiers: creation code of what `bb` generates, by the circuit that it is for. Where one is
+            left out, the gate takes no proof that needs it.
 
     Returns:
         The deployment with the gate in the place of any that it named before.
@@ -303,12 +303,12 @@ def deploy_gate(
     _need_proxy(sender)
     salt = bytes.fromhex(deployment.salt.removeprefix("0x")) or SALT
     addresses = []
-    for pages in VERIFIERS.values():
-        code, address = verifiers.get(pages), to_checksum_address(bytes(20))
+    for circuit in VERIFIERS.values():
+        code, address = verifiers.get(circuit), to_checksum_address(bytes(20))
         if code is not None:
             address = address_of(code, salt)
             if not rpc.code(sender.web3, address):
-                what = f"deploying the verifier for {pages} pages"
+                what = f"deploying the verifier of {circuit}"
                 _send(sender, PROXY, salt + code, what)
         addresses.append(address)
     made, _ = _deploy(sender, salt, "ThresholdGate", *addresses)

@@ -471,6 +471,15 @@ class OperatorRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class PartProved:
+    """Event of ThresholdGate."""
+
+    root: bytes
+    sums: bytes
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodClosed:
     """Event of UsageLog."""
 
@@ -805,6 +814,7 @@ Body = (
     | Objected
     | Opened
     | OperatorRegistered
+    | PartProved
     | PeriodClosed
     | Proposed
     | RefundWithdrawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.output import JsonOption, bars, print_json, stderr, stdout
 from oracles.dataset import (
     Binding,
     Document,
@@ -345,7 +346,9 @@ def prove_(
     """Prove that a data set meets thresholds, and show nothing else of it.
 
     What is proved is that the committed numbers add up. That these numbers are those of the text
-    is checked by operators on the pages that are drawn.
+    is checked by operators on the pages that are drawn. A set of more than 1,024 pages is proved in
+    parts, which are kept beside the proof until all are made: the same command goes on after an
+    interruption.
     """
     from oracles.proof import Facts, prove
 
@@ -353,13 +356,21 @@ def prove_(
     if limits.nothing:
         raise InputError("say what to prove: --min-tokens, --min-clean, --min-metadata or others")
     facts, keys = _counted(archive, _read_manifest(archive, manifest), key_file)
-    with stderr.status("proving; a large set takes minutes"):
-        proof = prove(facts, keys, limits)
     path = out or _beside(archive, ".proof")
-    _write(path, proof.encode())
+    keep = _beside(path, ".parts")
+    try:
+        with bars() as progress:
+            proof = prove(facts, keys, limits, keep=keep, progress=progress)
+        _write(path, proof.encode())
+    except KeyboardInterrupt:
+        if keep.exists():
+            stderr.print(f"Interrupted. What is proved is in {keep}; the same command goes on.")
+        raise
+    shutil.rmtree(keep, ignore_errors=True)
     result = {
         "proof": str(path),
         "bytes": len(proof.encode()),
+        "parts": len(proof.parts),
         "cid": str(bytes_cid(proof.encode())),
         "facts": "0x" + proof.claim.facts.hex(),
         "pages": proof.claim.pages,

@@ -142,6 +142,8 @@ _SENTENCES: Final[dict[str, Callable[[Arguments], str]]] = {
     "PagesInvalid": lambda v: f"a data set of {v['pages']} pages cannot be proved",
     "ManifestDiffers": lambda _: "the proof belongs to another manifest than that",
     "ProofInvalid": lambda _: "the proof does not hold",
+    "PartsInvalid": lambda v: f"a data set of this size has not {v['count']} parts",
+    "PartNotProved": lambda v: f"part {v['index']} of the data set is not proved yet",
     "NotFinal": lambda _: "it is not decided yet which scores stand",
     "NoStake": lambda v: (
         f"member {v['member']} has no stake there: it staked nothing, or it was released or burned"

@@ -22,7 +22,7 @@ from oracles.cli.bids import (
     standing_of,
 )
 from oracles.cli.options import AuctionArgument, AuctionId, RegistryOption, Session, open_session
-from oracles.cli.output import JsonOption, print_json, show, show_rows, stderr, stdout
+from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stderr, stdout
 from oracles.money import ETHER
 from oracles.when import duration, moment
 
@@ -166,7 +166,8 @@ def commit(
     if not accept_losses:
         documents = refuse_losses(documents, findings)
     try:
-        with stderr.status("packing and encrypting"):
+        with bars() as progress:
+            progress("packing and encrypting", 0, None)
             prepared = provider.prepare(
                 auction,
                 documents,
@@ -175,6 +176,7 @@ def commit(
                 findings=findings,
                 facts=_tree() if thresholds else None,
                 thresholds=thresholds,
+                progress=progress,
             )
     finally:
         print_findings(findings)

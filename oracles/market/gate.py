@@ -13,22 +13,26 @@ from oracles.chain.events import read_events
 from oracles.chain.gate import ThresholdGateContract
 from oracles.chain.packing import data_set_hash
 from oracles.chain.terms import DataSet
+from oracles.chain.typed_events import PartProved, ThresholdsProved
 from oracles.chain.typed_events import Thresholds as Limits
-from oracles.chain.typed_events import ThresholdsProved
 from oracles.dataset import Manifest
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import ChainError, ConfigError, InputError, IntegrityError, Reverted
 from oracles.evidence import Cid, read
+from oracles.progress import silent
 from oracles.proof import Proof, Thresholds
+from oracles.proof.facts import circuits
 from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
 
 if TYPE_CHECKING:
     from web3 import Web3
+    from web3.contract.contract import ContractFunction
     from web3.types import TxReceipt
 
     from oracles.chain.client import Sender
     from oracles.chain.deployment import Deployment
     from oracles.evidence import Store
+    from oracles.progress import Progress
 
 
 def gate_of(web3: Web3, deployment: Deployment, named: str | None) -> ThresholdGateContract:
@@ -71,18 +75,28 @@ def published(store: Store, data_set: DataSet) -> tuple[Manifest, Proof]:
 
 
 def post_proof(
-    sender: Sender, gate: ThresholdGateContract, manifest: Manifest, proof: Proof
-) -> TxReceipt:
+    sender: Sender,
+    gate: ThresholdGateContract,
+    manifest: Manifest,
+    proof: Proof,
+    progress: Progress = silent,
+) -> list[TxReceipt]:
     """Send a proof to a gate, which checks it and remembers what is proved. Anybody may.
+
+    Of a large set each part is sent by itself, unless the gate knows it already.
 
     Args:
         sender: pays.
-        gate: checks. What it would refuse costs nothing, since the call is simulated first.
+        gate: checks. What it would refuse costs nothing, since each call is simulated first.
         manifest: of the data set; it is public from here on.
         proof: over its facts.
+        progress: told how many transactions are done.
+
+    Returns:
+        Of each transaction, the last one that of the claim.
 
     Raises:
-        IntegrityError: the proof is about another data set.
+        IntegrityError: the proof is about another data set, or has not as many parts as it must.
         ConfigError: the gate has no verifier for so many pages.
         ChainError: the gate refuses.
     """
@@ -91,18 +105,34 @@ def post_proof(
         raise IntegrityError("the manifest has no facts that a proof could be about")
     if (claim.facts, claim.pages) != (contents.facts, contents.pages):
         raise IntegrityError("the proof is about another data set")
-    verifier = gate.verifier(contents.pages)
-    if not verifier or not rpc.code(sender.web3, to_checksum_address(verifier)):
-        raise ConfigError(
-            f"the gate {gate.address} has no verifier for data sets of {contents.pages} pages: name"
-            " another gate with --gate"
-        )
+    for circuit in circuits(contents.pages):
+        verifier = gate.verifier(circuit)
+        if not verifier or not rpc.code(sender.web3, to_checksum_address(verifier)):
+            raise ConfigError(
+                f"the gate {gate.address} has no verifier for data sets of {contents.pages} pages:"
+                " name another gate with --gate"
+            )
     member = b'"facts":"0x' + contents.facts.hex().encode() + b'"'
     before, rest = manifest.encode().split(member)
     limits = Limits(*astuple(claim.thresholds))
-    call = gate.prove(data_set_of(manifest), (before, contents.facts, rest), limits, proof.proof)
+    shown = [(part.root, part.sums) for part in proof.parts]
+    place = before, contents.facts, rest
+    receipts = []
+    for done, (part, statement) in enumerate(zip(shown, proof.statements[1:], strict=True)):
+        progress("sending parts", done, len(shown))
+        pages = statement.inputs[1]
+        if not gate.is_part_proved(pages, part):
+            receipts.append(_send(sender, gate, gate.prove_part(pages, part, statement.proof)))
+            receipt_event(receipts[-1], PartProved)
+    call = gate.prove(data_set_of(manifest), place, limits, shown, proof.proof)
+    receipts.append(_send(sender, gate, call))
+    receipt_event(receipts[-1], ThresholdsProved)
+    return receipts
+
+
+def _send(sender: Sender, gate: ThresholdGateContract, call: ContractFunction) -> TxReceipt:
     try:
-        receipt = sender.send(call)
+        return sender.send(call)
     except Reverted as error:
         # Verifiers are generated, and refuse with errors of their own.
         if error.error not in ("", "UnknownError", "ProofInvalid"):
@@ -111,8 +141,6 @@ def post_proof(
             f"the gate {gate.address} refuses this proof; if `qmia dataset check-proof` accepts it,"
             " the gate is of another circuit or set-up"
         ) from error
-    receipt_event(receipt, ThresholdsProved)
-    return receipt
 
 
 def proved(

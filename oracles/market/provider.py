@@ -34,6 +34,7 @@ from oracles.market.bids import Bids
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.schedule import check_open, check_windows
 from oracles.money import ETHER
+from oracles.progress import silent
 from oracles.proof import prove
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from oracles.dataset import Document, Finding, Packed
     from oracles.evidence import Store
     from oracles.market.bids import Done
+    from oracles.progress import Progress
     from oracles.proof import Thresholds, Tree
 
 HOUR: Final = 3_600
@@ -153,6 +155,7 @@ class Provider:
         findings: list[Finding] | None = None,
         facts: Tree | None = None,
         thresholds: Thresholds | None = None,
+        progress: Progress = silent,
     ) -> Prepared:
         """Pack and publish a data set, and seal a bid. Nothing is on chain yet.
 
@@ -168,6 +171,7 @@ class Provider:
             findings: list that receives what is wrong with the source.
             facts: counts every page, so that thresholds can be proved of the set.
             thresholds: to prove; needs `facts`.
+            progress: told how many proofs are made.
 
         Raises:
             InputError: nothing readable in the source, thresholds that it does not meet, no cost,
@@ -193,7 +197,7 @@ class Provider:
                 same = (record.cost, record.content_digest) == (cost, contents.content_digest)
                 if same and record.sealed_bid not in over:
                     return Prepared(record, packed.documents, bond, entry_fee, exposed)
-            proof = self._proof(packed, facts, thresholds)
+            proof = self._proof(packed, facts, thresholds, progress)
             archive = str(self._store.put(packed.path))
         if samples:
             manifest = Manifest(binding, archive, contents, proof=proof)
@@ -225,12 +229,19 @@ class Provider:
         )
         return Prepared(record, packed.documents, bond, entry_fee, exposed)
 
-    def _proof(self, packed: Packed, facts: Tree | None, thresholds: Thresholds | None) -> str:
+    def _proof(
+        self,
+        packed: Packed,
+        facts: Tree | None,
+        thresholds: Thresholds | None,
+        progress: Progress,
+    ) -> str:
         """Prove and publish; gives the CID, or nothing where nothing is to be proved."""
         if facts is None or thresholds is None:
             return ""
         keys = [page_key(packed.key, index) for index in range(packed.contents.pages)]
-        return str(self._store.put(prove(facts.facts, keys, thresholds).encode()))
+        proof = prove(facts.facts, keys, thresholds, progress=progress)
+        return str(self._store.put(proof.encode()))
 
     def _check_terms(self, view: AuctionState, bond: int, agreement: Path | None) -> None:
         """Refuse what this provider does not accept."""

@@ -2,12 +2,13 @@
 
 from oracles.proof.facts import Facts, depth, root
 from oracles.proof.prover import check_proof, holds, prove
-from oracles.proof.thresholds import Claim, Proof, Thresholds
+from oracles.proof.thresholds import Claim, Part, Proof, Thresholds
 from oracles.proof.tree import Tree, check_facts
 
 __all__ = [
     "Claim",
     "Facts",
+    "Part",
     "Proof",
     "Thresholds",
     "Tree",

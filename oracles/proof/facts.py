@@ -5,11 +5,19 @@
 
 The salt comes from the key of the page, so whoever can read a page can check its facts, and nobody
 else can guess them. Leaves of pages that a set does not have hold zeros; the depth of the tree is
-that of the smallest circuit that the set fits into.
+the least of `DEPTHS` that the set fits into.
+
+A set that is larger than a part is proved part by part. Each part's proof is of the root over its
+leaves and of what hides the sums over its pages:
+
+    sums = Poseidon2(packed sums, salt, 0, "qmia/sums/1")[0]
+
+The salt comes from the keys of all its pages, so only who can read the whole part knows it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,16 +28,20 @@ from oracles.proof.poseidon import FIELD, permute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Depths of trees: 64, 1,024, 4,096 and 16,384 pages of 16 KiB. Circuits are in `zk/circuits.json`;
-#: there is none for the last yet, so such a set is committed with facts and cannot be proved.
-DEPTHS: Final = (6, 10, 12, 14)
+#: Depths of trees: 64, 1,024, 4,096, 16,384 and 65,536 pages of 16 KiB.
+DEPTHS: Final = (6, 10, 12, 14, 16)
+#: Depth of a part: what a laptop compiles and proves in 1 GB of memory. A larger circuit is not
+#: faster, and none of 16,384 pages fits into the compiler's 4 GiB.
+PART_DEPTH: Final = 10
 #: A page has fewer than 2^14 of anything that is counted.
 _BITS: Final = 14
 MOST: Final = (1 << _BITS) - 1
 LETTERS_PER_TOKEN: Final = 5
 _LEAF: Final = int.from_bytes(b"qmia/facts/1", "big")
 _NODE: Final = int.from_bytes(b"qmia/nodes/1", "big")
+_SUMS: Final = int.from_bytes(b"qmia/sums/1", "big")
 _SALT: Final = b"qmia/facts/1 salt"
+_PART_SALT: Final = b"qmia/sums/1 salt"
 _SALT_BYTES: Final = 16
 _WORD: Final = 32
 
@@ -83,6 +95,10 @@ class Facts:
         return value
 
 
+#: Of pages that a set does not have, and their sums.
+EMPTY: Final = Facts(0, 0, 0, 0, 0, 0, 0)
+
+
 def salt(page_key: bytes) -> int:
     """Salt of the facts of a page, from the key that opens it."""
     return int.from_bytes(derive(page_key, _SALT, _SALT_BYTES), "big")
@@ -97,11 +113,25 @@ def leaf(facts: Facts, page_key: bytes) -> bytes:
     return _hash(facts.packed, salt(page_key), _LEAF).to_bytes(_WORD, "big")
 
 
+def part_salt(page_keys: Sequence[bytes]) -> int:
+    """Salt of the sums over a part, from the keys of all its pages in their order."""
+    together = hashlib.sha256(b"".join(page_keys)).digest()
+    return int.from_bytes(derive(together, _PART_SALT, _SALT_BYTES), "big")
+
+
+def seal(sums: Facts, salt: int) -> bytes:
+    """What hides the sums over a part and binds to them, 32 bytes."""
+    value = 0
+    for number in astuple(sums):
+        value = value << 2 * _BITS | number
+    return _hash(value, salt, _SUMS).to_bytes(_WORD, "big")
+
+
 def depth(pages: int) -> int:
     """Depth of the tree of a data set.
 
     Raises:
-        InputError: it has more pages than the largest circuit takes.
+        InputError: it has more pages than a proof may be over.
     """
     for each in DEPTHS:
         if 0 < pages <= 1 << each:
@@ -112,6 +142,30 @@ def depth(pages: int) -> int:
     )
 
 
+def parts(pages: int) -> list[int]:
+    """Pages of each part of a data set; none where one proof is over all of it.
+
+    Raises:
+        InputError: it has more pages than a proof may be over.
+    """
+    size = 1 << PART_DEPTH
+    if depth(pages) <= PART_DEPTH:
+        return []
+    return [min(size, pages - start) for start in range(0, pages, size)]
+
+
+def circuits(pages: int) -> list[str]:
+    """Circuits for a data set: the claim's, and that of its parts where there are any.
+
+    Raises:
+        InputError: it has more pages than a proof may be over.
+    """
+    levels = depth(pages)
+    if levels <= PART_DEPTH:
+        return [f"threshold-{levels}"]
+    return [f"total-{levels - PART_DEPTH}", f"part-{PART_DEPTH}"]
+
+
 def root(leaves: Sequence[bytes]) -> bytes:
     """Root over the leaves of all pages, 32 bytes.
 
@@ -119,11 +173,20 @@ def root(leaves: Sequence[bytes]) -> bytes:
         InputError: there are too many for a proof.
         IntegrityError: a leaf is no element of the field.
     """
-    levels = depth(len(leaves))
+    return subroot(leaves, depth(len(leaves)))
+
+
+def subroot(leaves: Sequence[bytes], levels: int) -> bytes:
+    """Root of a tree of so many levels, 32 bytes; leaves that are not there are those of zeros.
+
+    Raises:
+        IntegrityError: a leaf is no element of the field.
+    """
     level = [int.from_bytes(each, "big") for each in leaves]
     if any(each >= FIELD for each in level):
         raise IntegrityError("a leaf of the facts is no element of the field")
     empty = _hash(0, 0, _LEAF)
+    level = level or [empty]
     for _ in range(levels):
         if len(level) % 2:
             level.append(empty)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from oracles.errors import ConfigError, InputError
+from oracles.files import write_file
 
 #: Longest time that one step may take, in seconds.
 _PATIENCE: Final = 6 * 3600
@@ -130,19 +131,24 @@ def expect(done: subprocess.CompletedProcess[str], what: str) -> None:
     Raises:
         ConfigError: it needs points of the set-up and cannot fetch them, or failed otherwise.
     """
-    if done.returncode == 0:
-        return
+    if done.returncode != 0:
+        raise failed(done, what)
+
+
+def failed(done: subprocess.CompletedProcess[str], what: str) -> ConfigError:
+    """What to say of a program that did not do what it should."""
     said = " ".join((done.stderr or done.stdout).split())
     if "download" in said.lower() or "crs" in said.lower():
-        raise ConfigError(
+        return ConfigError(
             f"{what} needs points of the Ignition set-up, which could not be fetched: connect once,"
             f" or copy {_POINTS} from a machine that has them into {setup_folder()}"
         )
-    raise ConfigError(f"{what} failed: {said[-500:]}")
+    ended = f"exit code {done.returncode}" if done.returncode >= 0 else "it was killed"
+    return ConfigError(f"{what} failed ({ended}): {said[-500:] or 'without a word'}")
 
 
 def lock() -> dict[str, str]:
-    """Depth to SHA-256 of the compiled circuit, as tracked beside its source."""
+    """Circuit to SHA-256 of what it compiles to, as tracked beside the sources."""
     path = folder() / "circuits.json"
     try:
         found: dict[str, str] = json.loads(path.read_text("ascii"))["bytecode_sha256"]
@@ -151,20 +157,28 @@ def lock() -> dict[str, str]:
     return found
 
 
-def circuit(depth: int) -> Path:
-    """The compiled circuit for 2^depth pages; compiled first if it is not here.
+def circuit(name: str) -> Path:
+    """A compiled circuit; compiled first if it is not here.
+
+    Args:
+        name: of the circuit and its depth, such as `part-10`.
 
     Raises:
         ConfigError: it cannot be compiled, or compiles to something else than was published.
     """
     build = folder() / "build"
-    path = build / f"threshold-{depth}.json"
-    if not path.exists():
-        build.mkdir(parents=True, exist_ok=True)
-        expect(node("compile.mjs", str(depth), str(build)), f"compiling for {1 << depth} pages")
-    bytecode = json.loads(path.read_text("utf-8"))["bytecode"]
+    path = build / f"{name}.json"
+    try:
+        if not path.exists():
+            build.mkdir(parents=True, exist_ok=True)
+            expect(node("compile.mjs", *name.split("-"), str(build)), f"compiling circuit {name}")
+        bytecode = json.loads(path.read_text("utf-8"))["bytecode"]
+    except OSError as error:
+        raise ConfigError(f"cannot write to {build}: {error.strerror or error}") from error
+    except (ValueError, LookupError):
+        bytecode = ""
     found = hashlib.sha256(bytecode.encode()).hexdigest()
-    if (want := lock().get(str(depth))) != found:
+    if (want := lock().get(name)) != found:
         raise ConfigError(
             f"{path} is not the circuit that was published ({found[:16]}…, not"
             f" {(want or 'none')[:16]}…): delete it, install with `make zk`, and try again"
@@ -172,21 +186,25 @@ def circuit(depth: int) -> Path:
     return path
 
 
-def verification_key(depth: int) -> Path:
-    """The key that checks proofs over 2^depth pages; made first if it is not here.
+def verification_key(name: str) -> Path:
+    """The key that checks proofs of a circuit; made first if it is not here.
 
     Raises:
         ConfigError: the circuit or the points of the set-up are missing.
         InputError: the key cannot be kept.
     """
-    path = setup_folder() / f"threshold-{depth}"
-    compiled = circuit(depth)
-    digest = path / "circuit"
-    if not digest.exists() or digest.read_text() != lock()[str(depth)]:
-        done = bb("write_vk", b=compiled, o=path)
-        expect(done, "making the verification key")
-        try:
-            digest.write_text(lock()[str(depth)])
-        except OSError as error:
-            raise InputError(f"cannot write {digest}: {error.strerror or error}") from error
-    return path / "vk"
+    path = setup_folder() / name
+    compiled, key, note = circuit(name), path / "vk", path / "digests"
+
+    def digests() -> str:
+        return f"{lock()[name]} {hashlib.sha256(key.read_bytes()).hexdigest()}"
+
+    try:
+        if note.exists() and key.exists() and note.read_text() == digests():
+            return key
+        path.mkdir(parents=True, exist_ok=True)
+        expect(bb("write_vk", b=compiled, o=path), "making the verification key")
+        write_file(note, digests())
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror or error}") from error
+    return key

@@ -149,8 +149,9 @@ def install(folder: Path, count: int) -> dict[str, str]:
     assert data.count(IGNITION) == 1
     target.write_bytes(data.replace(IGNITION, second_point()))
     target.chmod(0o755)
-    for name in ("circuits.json", "compile.mjs", "package.json", "threshold", "witness.mjs"):
-        (zk / name).symlink_to(real / name)
+    for path in real.iterdir():
+        if path.name not in ("build", "node_modules"):
+            (zk / path.name).symlink_to(path)
     (zk / "node_modules" / "@noir-lang").symlink_to(real / "node_modules" / "@noir-lang")
     (crs / "bn254_g1.dat").write_bytes(powers(count))
     return {"QMIA_ZK": str(zk), "QMIA_CRS": str(crs)}
