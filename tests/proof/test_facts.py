@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracles.chain.gate import VERIFIERS
 from oracles.dataset import Document, draw, open_archive, pack, page_key, unpack
 from oracles.errors import InputError, IntegrityError
-from oracles.proof import Claim, Facts, Proof, Thresholds, Tree, check_facts, depth, root
-from oracles.proof.facts import MOST, leaf
+from oracles.proof import (
+    Claim,
+    Facts,
+    Part,
+    Proof,
+    Thresholds,
+    Tree,
+    check_facts,
+    depth,
+    root,
+    tools,
+)
+from oracles.proof import facts as rules
+from oracles.proof.facts import DEPTHS, EMPTY, MOST, circuits, leaf, part_salt, parts, seal, subroot
 from oracles.proof.poseidon import FIELD, permute
+from oracles.proof.thresholds import MAX_BYTES
 from oracles.quality import page_facts
 from tests.js.test_formats import facts as contents_of
 from tests.js.test_formats import node
@@ -40,6 +56,10 @@ def packed(tmp_path_factory):
     tree = Tree(page_facts)
     path = tmp_path_factory.mktemp("facts") / "archive"
     return pack(documents(), path, key=KEY, facts=tree), tree
+
+
+def leaf_of_nothing():
+    return permute((0, 0, 0, int.from_bytes(b"qmia/facts/1", "big")))[0].to_bytes(32, "big")
 
 
 def read(packed, numbers):
@@ -134,25 +154,116 @@ def test_facts__that_no_page_can_have__are_refused(change):
         _ = replace(SOME, **change).packed
 
 
-def test_depth__is_that_of_the_smallest_circuit():
-    assert [depth(n) for n in (1, 64, 65, 1024, 4097, 16384)] == [6, 6, 10, 10, 14, 14]
-    with pytest.raises(InputError, match="split it"):
-        depth(16385)
+def test_depth__is_the_least_that_suffices_and_a_large_set_has_parts():
+    assert [depth(n) for n in (1, 64, 65, 1024, 4097, 16384, 65536)] == [6, 6, 10, 10, 14, 14, 16]
+    assert [parts(n) for n in (1, 1024, 1025, 3000)] == [[], [], [1024, 1], [1024, 1024, 952]]
+    assert parts(65536) == [1024] * 64
+    assert [circuits(n) for n in (64, 65, 1025, 4097, 16385)] == [
+        ["threshold-6"],
+        ["threshold-10"],
+        ["total-2", "part-10"],
+        ["total-4", "part-10"],
+        ["total-6", "part-10"],
+    ]
+    for none in (depth, parts, circuits):
+        with pytest.raises(InputError, match="split it"):
+            none(65537)
+
+
+def test_circuits__that_any_size_needs__are_all_tracked():
+    needed = {name for each in DEPTHS for name in circuits(1 << each)}
+    assert needed == tools.lock().keys() == set(VERIFIERS.values())
+
+
+def test_roots_of_parts__lead_to_the_root_of_the_facts(monkeypatch):
+    monkeypatch.setattr(rules, "DEPTHS", (3, 5))
+    leaves = [leaf(SOME, bytes([n]) * 32) for n in range(9)]
+    roots = [subroot(leaves[:8], 3), subroot(leaves[8:], 3), *[subroot([], 3)] * 2]
+    assert subroot([], 3) == subroot([leaf_of_nothing()] * 8, 3)
+    level = [int.from_bytes(each, "big") for each in roots]
+    node = int.from_bytes(b"qmia/nodes/1", "big")
+    above = [permute((level[i], level[i + 1], 0, node))[0] for i in (0, 2)]
+    assert permute((*above, 0, node))[0].to_bytes(32, "big") == root(leaves)
+
+
+def test_sums__sealed__differ_for_other_sums_and_other_keys_and_bind_to_each_number():
+    keys = [bytes([n]) * 32 for n in range(3)]
+    sealed = seal(SOME, part_salt(keys))
+    for name in Facts.__slots__:
+        assert seal(replace(SOME, **{name: getattr(SOME, name) + 1}), part_salt(keys)) != sealed
+    for others in (keys[:2], keys[::-1], [*keys, keys[0]], [keys[0], keys[1], bytes(32)]):
+        assert seal(SOME, part_salt(others)) != sealed
+    # The greatest sums of a part, and a carry into the number before.
+    full = Facts(*[1024 * MOST] * 7)
+    assert seal(full, 1) != seal(replace(full, tokens=full.tokens + 1, letters=0), 1)
 
 
 def test_root__does_not_depend_on_how_the_padding_is_written():
     leaves = [leaf(SOME, bytes([n]) * 32) for n in range(3)]
-    empty = permute((0, 0, 0, int.from_bytes(b"qmia/facts/1", "big")))[0].to_bytes(32, "big")
-    assert root(leaves) == root([*leaves, *[empty] * 61])
+    assert root(leaves) == root([*leaves, *[leaf_of_nothing()] * 61])
     assert root(leaves) != root([*leaves, leaves[0]])
 
 
 def test_proof__is_read_back_only_in_its_canonical_form():
-    proof = Proof(Claim(b"\1" * 32, 40, Thresholds(1000, 9000, 0, 500)), b"\2" * 100)
-    assert Proof.decode(proof.encode()) == proof
-    for data in (b"", b"{}", b"[]", b" " + proof.encode(), proof.encode()[:-1], b"\xff" * 70000):
+    claim, part = Claim(b"\1" * 32, 40, Thresholds(1000, 9000, 0, 500)), Part(KEY, KEY, b"\3" * 9)
+    for proof in (Proof(claim, (), b"\2" * 100), Proof(claim, (part, part), b"\2" * 100)):
+        assert Proof.decode(proof.encode()) == proof
+        text = proof.encode()
+        for data in (b"", b"{}", b"[]", b" " + text, text[:-1], b"\xff" * (2 << 20), text + b" "):
+            with pytest.raises(IntegrityError):
+                Proof.decode(data)
+    for change in (
+        {"parts": None},
+        {"parts": {}},
+        {"parts": [[]]},
+        {"parts": [{"root": "0x" + "11" * 31, "sums": "0x" + "11" * 32, "proof": "0x"}]},
+        {"parts": [{"root": "0x" + "11" * 32, "sums": "0x", "proof": "0x"}]},
+        {"schema": "qmia/proof/1"},
+        {"pages": "040"},
+        {"pages": 40},
+        {"min_clean": "10001"},
+        {"more": ""},
+    ):
         with pytest.raises(IntegrityError):
-            Proof.decode(data)
+            Proof.decode(rfc8785.dumps(json.loads(text) | change))
+    assert len(Proof(claim, (replace(part, proof=bytes(9600)),) * 64, bytes(9600)).encode()) < (
+        MAX_BYTES
+    )
+
+
+def test_statements__of_a_proof__are_the_claim_and_each_part_and_need_the_right_number():
+    limits, parts = Thresholds(7, 6, 5, 4), tuple(Part(word(n), word(9 + n), b"") for n in (1, 2))
+    whole = Proof(Claim(word(3), 1024, limits), (), b"w").statements
+    assert [(each.circuit, each.inputs) for each in whole] == [
+        ("threshold-10", (3, 1024, 7, 6, 5, 4))
+    ]
+    total, *rest = Proof(Claim(word(3), 1030, limits), parts, b"t").statements
+    nothing = int.from_bytes(subroot([], 10), "big"), int.from_bytes(seal(EMPTY, 0), "big")
+    assert total.circuit == "total-2"
+    assert total.inputs == (
+        *(3, 7, 6, 5, 4),
+        *(1, 2, nothing[0], nothing[0]),
+        *(10, 11, nothing[1], nothing[1]),
+    )
+    assert [(each.circuit, each.inputs) for each in rest] == [
+        ("part-10", (1, 1024, 10)),
+        ("part-10", (2, 6, 11)),
+    ]
+    claim, wrong = Claim(word(3), 1030, limits), FIELD.to_bytes(32, "big")
+    for shown in ((), parts[:1], (*parts, parts[0])):
+        with pytest.raises(IntegrityError, match=f"has 2 parts, and not {len(shown)}"):
+            _ = Proof(claim, shown, b"").statements
+    with pytest.raises(IntegrityError, match="has 0 parts"):
+        _ = Proof(replace(claim, pages=1024), parts, b"").statements
+    for part in (Part(wrong, word(1), b""), Part(word(1), wrong, b"")):
+        with pytest.raises(IntegrityError, match="no element"):
+            _ = Proof(claim, (parts[0], part), b"").statements
+    with pytest.raises(IntegrityError, match="no element"):
+        _ = Proof(replace(claim, facts=wrong), parts, b"").statements
+
+
+def word(number):
+    return number.to_bytes(32, "big")
 
 
 def test_thresholds__say_what_is_missed_and_what_implies_what():

@@ -1,9 +1,12 @@
 """Real proofs over a toy set-up: one accepted, and every changed claim refused."""
 
+import hashlib
 import json
 import os
+import random
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyrevm
 import pytest
@@ -14,7 +17,8 @@ from typer.testing import CliRunner
 from oracles.cli.dataset import app
 from oracles.dataset import Binding, Manifest
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.proof import Claim, Facts, Proof, Thresholds, check_proof, holds, prove, tools
+from oracles.proof import Facts, Proof, Thresholds, check_proof, holds, prove, prover, tools
+from oracles.proof import facts as rules
 from scripts.gate import verifier_code, verifier_source
 from tests.proof.test_facts import documents
 from tests.support import crs
@@ -48,6 +52,57 @@ def proof(toy):
     return prove(PAGES, KEYS, EXACT)
 
 
+#: A set in three parts of 64 pages, of which the tree has room for a fourth.
+MANY, MANY_KEYS = [PAGE] * 130, [bytes([n, 1]) * 16 for n in range(130)]
+ALL = Thresholds(260_000, 9_900, 10_000, 34)
+
+
+@pytest.fixture(scope="module")
+def parts(toy):
+    """Parts of 64 pages instead of 1,024: another circuit, but for this all is as it is."""
+    zk, name = tools.folder(), "part-6"
+    (zk / "build").mkdir(exist_ok=True)
+    tools.expect(tools.node("compile.mjs", *name.split("-"), str(zk / "build")), "compiling")
+    bytecode = json.loads((zk / "build" / f"{name}.json").read_text())["bytecode"]
+    known = {**tools.lock(), name: hashlib.sha256(bytecode.encode()).hexdigest()}
+    (zk / "circuits.json").unlink()
+    (zk / "circuits.json").write_text(json.dumps({"bytecode_sha256": known}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "PART_DEPTH", 6)
+        patch.setattr(rules, "DEPTHS", (6, 8))
+        yield toy
+
+
+@pytest.fixture(scope="module")
+def kept(parts, tmp_path_factory):
+    assert parts
+    return tmp_path_factory.mktemp("kept") / "parts"
+
+
+@pytest.fixture(scope="module")
+def large(kept):
+    told = []
+    made = prove(MANY, MANY_KEYS, ALL, keep=kept, progress=lambda *each: told.append(each))
+    assert told == [("proving", n, 4) for n in range(4)]
+    return made
+
+
+@pytest.fixture
+def proving(monkeypatch):
+    """Counts proofs that are made; the exception in `fails` is raised instead of the next."""
+    made, real = SimpleNamespace(count=0, fails=None), tools.bb
+
+    def bb(command, *rest, **paths):
+        if command == "prove":
+            if made.fails:
+                raise made.fails
+            made.count += 1
+        return real(command, *rest, **paths)
+
+    monkeypatch.setattr(tools, "bb", bb)
+    return made
+
+
 @pytest.mark.slow
 @needs_tools
 @pytest.mark.usefixtures("toy")
@@ -70,7 +125,7 @@ def test_claim__changed_after_the_proof__is_refused(proof, name, step):
     """A raised claim, and a lowered one as well: public inputs are part of the proof."""
     changed = {name: getattr(EXACT, name) + step}
     claim = replace(proof.claim, thresholds=replace(EXACT, **changed))
-    assert not holds(Proof(claim, proof.proof))
+    assert not holds(replace(proof, claim=claim))
 
 
 @pytest.mark.slow
@@ -78,9 +133,19 @@ def test_claim__changed_after_the_proof__is_refused(proof, name, step):
 @pytest.mark.usefixtures("toy")
 def test_proof__of_another_set_or_damaged__is_refused(proof):
     for claim in (replace(proof.claim, pages=41), replace(proof.claim, facts=b"\1" * 32)):
-        assert not holds(Proof(claim, proof.proof))
-    for data in (b"", proof.proof[:-32], proof.proof[:100] + b"\1" + proof.proof[101:]):
-        assert not holds(Proof(proof.claim, data))
+        assert not holds(replace(proof, claim=claim))
+    size = len(proof.proof)
+    changed = (proof.proof[:100] + b"\1" + proof.proof[101:], proof.proof[32:] + proof.proof[:32])
+    # What cannot even be read is as false as what is wrong: it must not stop who checks it.
+    hostile = (
+        bytes(size),
+        b"\xff" * size,
+        b"7 bytes",
+        bytes(2_000_000),
+        random.Random(3).randbytes(size),
+    )
+    for data in (b"", proof.proof[:-32], *changed, *hostile):
+        assert not holds(replace(proof, proof=data))
     with pytest.raises(IntegrityError, match="another data set"):
         check_proof(proof, proof.claim.facts, 39, EXACT)
     with pytest.raises(IntegrityError, match="asked for"):
@@ -112,14 +177,155 @@ def test_claim__above_the_truth__gets_no_proof_even_past_the_first_check(monkeyp
 @pytest.mark.usefixtures("toy")
 def test_claim__of_pages_that_there_are_not__gets_no_proof(monkeypatch):
     """Padding is never sampled, so the circuit lets it say nothing."""
-    from oracles.proof import prover
-
-    real = Claim.inputs.fget
-    monkeypatch.setattr(
-        Claim, "inputs", property(lambda self: (real(self)[0], 39, *real(self)[2:]))
-    )
+    real = prover._pages
+    monkeypatch.setattr(prover, "_pages", lambda *each: real(*each) | {"count": "39"})
     with pytest.raises(InputError, match="not true"):
-        prover.prove(PAGES, KEYS, Thresholds(min_tokens=1))
+        prove(PAGES, KEYS, Thresholds(min_tokens=1))
+
+
+@pytest.mark.slow
+@needs_tools
+def test_proof_in_parts__holds_and_shows_roots_and_sealed_sums_only(large):
+    check_proof(large, large.claim.facts, 130, ALL)
+    assert Proof.decode(large.encode()) == large
+    assert [len(each.proof) for each in large.parts] == [8_000] * 3
+    leaves = [rules.leaf(PAGE, key) for key in MANY_KEYS]
+    for number, part in enumerate(large.parts):
+        assert part.root == rules.subroot(leaves[64 * number : 64 * number + 64], 6)
+    # The first two add up to the same, which nobody can see.
+    assert len({each.sums for each in large.parts}) == 3
+    with pytest.raises(IntegrityError, match="another data set"):
+        check_proof(large, large.claim.facts, 129, ALL)
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("min_tokens", 1), ("min_clean", -1), ("min_metadata", -1), ("max_duplicates", 1)],
+)
+def test_claim_in_parts__changed_after_the_proof__is_refused(large, name, step):
+    limits = replace(ALL, **{name: getattr(ALL, name) + step})
+    changed = replace(large, claim=replace(large.claim, thresholds=limits))
+    with pytest.raises(IntegrityError, match="the proof does not hold"):
+        check_proof(changed, large.claim.facts, 130, Thresholds())
+
+
+@pytest.mark.slow
+@needs_tools
+def test_proof_in_parts__with_a_part_that_is_not_its_own__is_refused(large):
+    first, second, third = large.parts
+    made = [MANY[:64], MANY_KEYS[:64], [rules.leaf(PAGE, key) for key in MANY_KEYS[:64]], None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "part_salt", lambda _: 5)
+        salted = prover._part(*made)
+    assert salted.root == first.root
+    keys = [bytes([n, 2]) * 16 for n in range(64)]
+    foreign = prover._part(MANY[:64], keys, [rules.leaf(PAGE, key) for key in keys], None)
+    count = "has 3 parts, and not"
+    for given, why in (
+        ((second, first, third), "the proof does not hold"),
+        ((first, first, third), "the proof does not hold"),
+        ((salted, second, third), "the proof does not hold"),
+        ((foreign, second, third), "the proof does not hold"),
+        ((first, second), count),
+        ((first, second, third, third), count),
+        ((), count),
+        # The right statement with the proof of another one.
+        ((first, replace(second, proof=first.proof), third), "part 2 of the proof does not"),
+        ((replace(first, proof=salted.proof), second, third), "part 1 of the proof does not"),
+        ((first, second, replace(third, proof=b"")), "part 3 of the proof does not"),
+    ):
+        with pytest.raises(IntegrityError, match=why):
+            check_proof(replace(large, parts=given), large.claim.facts, 130, ALL)
+    for pages in (129, 131, 192, 193):
+        assert not holds(replace(large, claim=replace(large.claim, pages=pages)))
+    assert not holds(replace(large, claim=replace(large.claim, facts=b"\1" * 32)))
+
+
+@pytest.mark.slow
+@needs_tools
+def test_claim_in_parts__above_the_truth__gets_no_proof_even_past_the_first_check(
+    large, kept, monkeypatch
+):
+    """Neither with the true sums nor with greater ones, which the parts' sums do not open to."""
+    assert large
+    monkeypatch.setattr(Thresholds, "missed", lambda *_: [])
+    for lie in (replace(ALL, min_tokens=260_001), replace(ALL, max_duplicates=33)):
+        with pytest.raises(InputError, match="not true of these facts"):
+            prove(MANY, MANY_KEYS, lie, keep=kept)
+    real = prover._opened
+
+    def greater(*given):
+        inputs = real(*given)
+        inputs["opened"][0] = inputs["opened"][0] | {"tokens": "128001"}
+        return inputs
+
+    monkeypatch.setattr(prover, "_opened", greater)
+    with pytest.raises(InputError, match="not true of these facts"):
+        prove(MANY, MANY_KEYS, replace(ALL, min_tokens=260_001), keep=kept)
+    # Nor is there a part's proof of other sums than those of its pages.
+    monkeypatch.setattr(rules, "seal", lambda sums, salt, real=rules.seal: real(
+        replace(sums, tokens=sums.tokens + 1), salt))  # fmt: skip
+    with pytest.raises(InputError, match="not true of these facts"):
+        prove(MANY, MANY_KEYS, ALL)
+
+
+@pytest.mark.slow
+@needs_tools
+def test_parts__already_proved__are_kept_over_interruptions_and_for_other_thresholds(
+    large, kept, proving, tmp_path
+):
+    assert large
+    assert prove(MANY, MANY_KEYS, Thresholds(min_tokens=7), keep=kept).parts == large.parts
+    assert proving.count == 1
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    shutil.copy(kept / "part-0", folder)
+    (folder / "part-1").write_bytes(b"cut off")
+    shutil.copy(kept / "part-1", folder / "part-2")
+    proving.fails = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        prove(MANY, MANY_KEYS, ALL, keep=folder)
+    proving.fails, proving.count = None, 0
+    again = prove(MANY, MANY_KEYS, ALL, keep=folder)
+    assert proving.count == 3  # What was cut off, what was of another part, and the total.
+    assert again.parts[0] == large.parts[0]
+    assert holds(again)
+
+
+@pytest.mark.slow
+@needs_tools
+def test_parts__that_cannot_be_kept__say_so(parts, tmp_path):
+    assert parts
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match="cannot write"):
+        prove(MANY, MANY_KEYS, ALL, keep=file / "parts")
+
+
+@pytest.mark.slow
+@needs_tools
+def test_verifiers_in_parts__that_are_generated_for_the_chain__take_no_changed_input(large):
+    for statement in large.statements[:2]:
+        evm, me = pyrevm.EVM(), "0x" + "11" * 20
+        evm.set_balance(me, 10**24)
+        code = verifier_code(crs.believing(verifier_source(statement.circuit)))
+        verifier = evm.deploy(me, code)
+        inputs = statement.inputs
+        for changed in [inputs] + [
+            (*inputs[:place], inputs[place] + 1, *inputs[place + 1 :])
+            for place in range(len(inputs))
+        ]:
+            words = [value.to_bytes(32, "big") for value in changed]
+            data = keccak(text="verify(bytes,bytes32[])")[:4]
+            data += encode(["bytes", "bytes32[]"], [statement.proof, words])
+            if changed == inputs:
+                assert int.from_bytes(evm.message_call(me, verifier, calldata=data), "big") == 1
+                assert evm.result.gas_used < 1_000_000
+            else:
+                with pytest.raises(RuntimeError):
+                    evm.message_call(me, verifier, calldata=data)
 
 
 @pytest.mark.slow
@@ -150,7 +356,7 @@ def test_verifier__that_is_generated_for_the_chain__takes_the_proof_and_no_chang
     proof,
 ):
     """Its four constants of the ceremony are replaced by those of the toy set-up, as in `bb`."""
-    made = verifier_code(crs.believing(verifier_source(64)))
+    made = verifier_code(crs.believing(verifier_source("threshold-6")))
     evm, me = pyrevm.EVM(), "0x" + "11" * 20
     evm.set_balance(me, 10**24)
     verifier = evm.deploy(me, made)
@@ -161,12 +367,60 @@ def test_verifier__that_is_generated_for_the_chain__takes_the_proof_and_no_chang
         data += encode(["bytes", "bytes32[]"], [proof.proof, words])
         return int.from_bytes(evm.message_call(me, verifier, calldata=data), "big")
 
-    inputs = proof.claim.inputs
+    inputs = proof.statements[0].inputs
     assert verify(inputs) == 1
     assert evm.result.gas_used < 900_000
     for place in range(len(inputs)):
         with pytest.raises(RuntimeError):
             verify([*inputs[:place], inputs[place] + 1, *inputs[place + 1 :]])
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.parametrize("kind", ["silent", "killed", "other", "no points", "no key", "old key"])
+def test_check__where_program_or_files_are_broken__says_so_and_blames_no_proof(
+    proof, toy, kind, tmp_path, monkeypatch
+):
+    zk, points = tmp_path / "zk", tmp_path / "crs"
+    shutil.copytree(toy, zk, symlinks=True)
+    shutil.copytree(tools.setup_folder(), points)
+    monkeypatch.setenv("QMIA_ZK", str(zk))
+    monkeypatch.setenv("QMIA_CRS", str(points))
+    assert holds(proof)
+    key = points / "threshold-6" / "vk"
+    if kind == "no key":
+        key.unlink()
+        assert holds(proof)
+    elif kind == "old key":
+        key.write_bytes(key.read_bytes()[:-1] + b"\1")
+        assert holds(proof)
+    else:
+        script = {
+            "silent": "exit 1",
+            "killed": "kill -9 $$",
+            "other": "echo fine; exit 0",
+            "no points": "echo 'Scheme is: ultra_honk'; echo 'HTTP request failed'; exit 1",
+        }
+        program = tools.program(zk)
+        program.unlink()
+        program.write_text(f"#!/bin/sh\n{script[kind]}\n")
+        program.chmod(0o755)
+        with pytest.raises(ConfigError, match="checking a proof"):
+            holds(proof)
+
+
+@pytest.mark.slow
+@needs_tools
+def test_proof__made_with_damaged_points__is_not_handed_out(toy, tmp_path, monkeypatch):
+    assert toy
+    points = tmp_path / "crs"
+    shutil.copytree(tools.setup_folder(), points)
+    monkeypatch.setenv("QMIA_CRS", str(points))
+    data = (points / "bn254_g1.dat").read_bytes()
+    swapped = data[64 * 5 : 64 * 6] + data[64 * 4 : 64 * 5]
+    (points / "bn254_g1.dat").write_bytes(data[: 64 * 4] + swapped + data[64 * 6 :])
+    with pytest.raises(ConfigError, match="damaged"):
+        prove(PAGES, KEYS, EXACT)
 
 
 def test_tools__that_are_missing__are_named_with_what_to_do(tmp_path, monkeypatch):
@@ -184,7 +438,7 @@ def test_circuit__that_is_not_the_published_one__is_refused(tmp_path, monkeypatc
     (zk / "build" / "threshold-6.json").write_text(json.dumps({"bytecode": "AAAA"}))
     monkeypatch.setenv("QMIA_ZK", str(zk))
     with pytest.raises(ConfigError, match="not the circuit that was published"):
-        tools.circuit(6)
+        tools.circuit("threshold-6")
 
 
 def test_manifest__with_facts_and_proof__is_read_back_and_nothing_else_is_taken():
