@@ -95,11 +95,12 @@ contract ThresholdGate is IThresholdGate {
     }
 
     /// @notice Public inputs of the circuit for all of a data set.
-    function _whole(uint256 pages, bytes32 facts, Thresholds calldata thresholds, Part[] calldata parts)
-        internal
-        pure
-        returns (bytes32[] memory inputs)
-    {
+    function _whole(
+        uint256 pages,
+        bytes32 facts,
+        Thresholds calldata thresholds,
+        Part[] calldata parts
+    ) internal pure returns (bytes32[] memory inputs) {
         if (parts.length != 0) revert PartsInvalid(parts.length);
         inputs = new bytes32[](6);
         (inputs[0], inputs[1]) = (facts, bytes32(pages));
@@ -107,11 +108,12 @@ contract ThresholdGate is IThresholdGate {
     }
 
     /// @notice Public inputs of the circuit for the total over parts, each of which was proved.
-    function _total(uint256 pages, bytes32 facts, Thresholds calldata thresholds, Part[] calldata parts)
-        internal
-        view
-        returns (bytes32[] memory inputs)
-    {
+    function _total(
+        uint256 pages,
+        bytes32 facts,
+        Thresholds calldata thresholds,
+        Part[] calldata parts
+    ) internal view returns (bytes32[] memory inputs) {
         if (parts.length != (pages + PART_PAGES - 1) / PART_PAGES) revert PartsInvalid(parts.length);
         uint256 room = _room(pages);
         inputs = new bytes32[](5 + 2 * room);

@@ -10,7 +10,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const work = join(folder, `compile-${name}-${depth}-${process.pid}`);
 mkdirSync(work, { recursive: true });
 try {
-  for (const each of ["rules", name]) cpSync(join(here, each), join(work, each), { recursive: true, dereference: true });
+  for (const each of ["rules", name])
+    cpSync(join(here, each), join(work, each), { recursive: true, dereference: true });
   const path = join(work, name, "src", "main.nr");
   const source = readFileSync(path, "utf8");
   const sized = source.replace(/(?<=^global DEPTH: u32 = )\d+(?=;$)/m, String(depth));
@@ -24,7 +25,10 @@ try {
   );
   const { noir_version, abi, bytecode } = program;
   const out = join(work, "circuit.json");
-  writeFileSync(out, JSON.stringify({ noir_version, hash: "", abi, bytecode, debug_symbols: "", file_map: {} }));
+  writeFileSync(
+    out,
+    JSON.stringify({ noir_version, hash: "", abi, bytecode, debug_symbols: "", file_map: {} }),
+  );
   renameSync(out, join(folder, `${name}-${depth}.json`));
 } finally {
   rmSync(work, { recursive: true, force: true });
