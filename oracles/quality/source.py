@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ _STRINGS = frozenset(
 )
 _STATEMENTS = ("definition", "declaration", "assignment", "call", "import", "include")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
 
 
@@ -61,8 +63,9 @@ def parse(text: str) -> Source | None:
     if len(text) > _LONGEST or marked < _CANDIDATE * len(lines) or not lines:
         return None
     data = text.encode("utf-8", "replace")
+    ascii_only = data if text.isascii() else _FOREIGN.sub(_stand_in, data.decode()).encode()
     for language in LANGUAGES:
-        tree = _parser(language).parse(data)
+        tree = _parser(language).parse(ascii_only)
         prose, errors, statements = _walk(tree.root_node)
         if errors * 1000 > _ACCEPTED * len(data) or statements < 2:
             continue
@@ -79,6 +82,20 @@ def parse(text: str) -> Source | None:
             return None
         return Source([part for name in names for part in _PARTS.findall(name)], comments)
     return None
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    """As many bytes of ASCII as a character beyond it has, and of the same kind.
+
+    Parsers are C programs. Some ask C's tables of letters about every character: beyond ASCII the
+    answer depends on the locale, and beyond the table on whatever memory lies there, if any.
+    """
+    letter = found[0]
+    if letter.isalnum() or unicodedata.category(letter).startswith("M"):
+        same = "a"
+    else:
+        same = " " if letter.isspace() else "\x01"
+    return same * len(letter.encode())
 
 
 def _walk(root: Any) -> tuple[list[tuple[int, int]], int, int]:

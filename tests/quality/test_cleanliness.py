@@ -119,6 +119,36 @@ def test_read__when_text_is_another_variety_of_a_language__then_it_loses_little(
     assert clean(SCOTS * 2) > 0.4
 
 
+HOSTILE = "".join(map(chr, [0xA0, 0x2014, 0x3000, 0x4E00, 0xE000, 0x1F600, 0x10FFFF]))
+
+
+def test_parse__when_text_is_beyond_ascii__then_no_parser_sees_that(monkeypatch):
+    # A parser written in C looked such characters up beyond the end of its table and crashed, or
+    # answered by the locale or by what memory held.
+    given = []
+
+    class Recorder:
+        def parse(self, data):
+            given.append(data)
+            return python.parse(data)
+
+    python = source._parser("python")
+    monkeypatch.setattr(source, "_parser", lambda _: Recorder())
+    text = PROGRAM.format(HOSTILE + "\ud800 é") + "".join(f"${letter};\n" for letter in HOSTILE)
+    source.parse(text)
+    assert given
+    assert all(
+        data.isascii() and len(data) == len(text.encode("utf-8", "replace")) for data in given
+    )
+
+
+def test_parse__when_a_name_or_a_comment_is_beyond_ascii__then_it_is_source_still():
+    found = source.parse(PROGRAM.format("größe, 大きさ — in Bytes").replace("size", "größe"))
+    assert found is not None
+    assert "größe, 大きさ — in Bytes" in found.prose
+    assert found.names.count("print") == 1
+
+
 def test_read__when_text_is_program_source__then_names_are_vocabulary():
     body = "def qxz(zzq):\n    return zzq.frobn(blarg)\n\n\nfor wqx in range(3):\n    qxz(wqx)\n"
     assert clean(body * 3) > 0.8
