@@ -46,6 +46,10 @@ export async function keepFile(cid, data) {
     await navigator.storage.persist?.();
     return true;
   } catch {
+    // An empty file of this name must not be taken for the whole one.
+    await folder()
+      .then((all) => all.removeEntry(cid))
+      .catch(() => null);
     return false;
   }
 }
@@ -53,7 +57,8 @@ export async function keepFile(cid, data) {
 /** A kept file as a Blob, or null. */
 export async function keptFile(cid) {
   try {
-    return await (await (await folder()).getFileHandle(cid)).getFile();
+    const file = await (await (await folder()).getFileHandle(cid)).getFile();
+    return file.size ? file : null; // Empty where the page was closed while it was written.
   } catch {
     return null;
   }

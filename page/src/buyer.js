@@ -118,10 +118,7 @@ async function files(view) {
   const section = h("section", { className: "step" }, h("h2", {}, t("buy.files")));
   const large = winners.some((bid) => bid.dataSet.size > SMALL);
   if (!app.files || large) {
-    section.append(
-      h("p", {}, t("buy.files.command")),
-      h("p", {}, h("code", {}, `qmia buyer receive ${id} --out data/`)),
-    );
+    section.append(h("p", {}, t("buy.files.command")), h("p", {}, h("code", {}, `qmia buyer receive ${id}`)));
     return section;
   }
   let secret = null;

@@ -14,6 +14,23 @@ import { span, t, when } from "./words.js";
 
 const DRAFT = "qmia.draft";
 
+// What was typed; a browser that keeps nothing forgets it at a reload.
+function draft() {
+  try {
+    return JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+function keepDraft(texts) {
+  try {
+    sessionStorage.setItem(DRAFT, JSON.stringify(texts));
+  } catch (error) {
+    console.error(error);
+  }
+}
+
 export async function createView(app) {
   const title = h("h1", {}, t("create.title"));
   if (!app.wallet) return [title, h("p", {}, t("create.connect"))];
@@ -35,7 +52,7 @@ class Form {
     this.example = h("section", { className: "step", "aria-live": "polite" });
     this.schedule = h("div", {});
     this.checked = h("div", { role: "status" });
-    const kept = JSON.parse(sessionStorage.getItem(DRAFT) ?? "{}");
+    const kept = draft();
     this.enrolment = h("input", { type: "checkbox", id: "in-enrolment", onchange: () => this.look() });
     this.enrolment.checked = kept.enrolment === true;
     const sections = Object.entries(FIELDS).map(([name, fields]) =>
@@ -137,7 +154,7 @@ class Form {
 
   /** Read the form, and draw what follows from it. */
   async look() {
-    sessionStorage.setItem(DRAFT, JSON.stringify({ ...this.texts, enrolment: this.enrolment.checked }));
+    keepDraft({ ...this.texts, enrolment: this.enrolment.checked });
     this.checked.replaceChildren();
     this.send.disabled = this.sending;
     const values = {};
@@ -272,7 +289,7 @@ class Form {
     this.sending = false;
     this.send.disabled = Boolean(receipt?.logs);
     if (!receipt?.logs) return;
-    sessionStorage.removeItem(DRAFT);
+    keepDraft({});
     const args = purchase.createdIn(app.chain, receipt);
     const id = Number(args.auctionId);
     const done = [

@@ -47,7 +47,8 @@ export function press(properties, text, action) {
 
 /** Offer bytes or a Blob as a file. */
 export function save(name, data, type = "application/octet-stream") {
-  const url = URL.createObjectURL(data instanceof Blob ? data : new Blob([data], { type }));
+  // Without a type, browsers look into the file and may add an ending to its name.
+  const url = URL.createObjectURL(new Blob([data], { type }));
   const link = h("a", { href: url, download: name });
   document.body.append(link);
   link.click();

@@ -6,7 +6,7 @@ import { cidOf } from "./cid.js";
 import { h, picker, press } from "./dom.js";
 import { holdings, send as call } from "./holdings.js";
 import { others } from "./others.js";
-import { isPublished, publishing } from "./publish.js";
+import { isPublished, published, publishing } from "./publish.js";
 import { ether, short, t } from "./words.js";
 
 const simple = (name) => (app, state, bid) => [call(app, name, () => bids[name](state, bid))];
@@ -39,8 +39,8 @@ async function commit(app, state, bid) {
   if (await isPublished(app, [bid.archive, bid.manifest])) return [button()];
   const box = h("div", {}, h("p", {}, t("offer.publish.text")));
   box.append(
-    await fileOf(bid.archive, "bids.archive", (archive) =>
-      fileOf(bid.manifest, "bids.manifest", (manifest) => {
+    await fileOf(app, bid.archive, "bids.archive", (archive) =>
+      fileOf(app, bid.manifest, "bids.manifest", (manifest) => {
         const files = [
           { name: bid.archive, data: archive },
           { name: bid.manifest, data: manifest },
@@ -52,9 +52,9 @@ async function commit(app, state, bid) {
   return [box];
 }
 
-/** A file of the bid, kept in this browser or chosen again. */
-async function fileOf(cid, key, ready) {
-  const kept = await book.keptFile(cid);
+/** A file of the bid: kept in this browser, or as this site has it, or chosen again. */
+async function fileOf(app, cid, key, ready) {
+  const kept = (await book.keptFile(cid)) ?? (await published(app, cid));
   if (kept) return ready(kept);
   const problem = h("p", { className: "error", role: "alert", hidden: true });
   const input = picker({
@@ -101,8 +101,8 @@ async function open(app, state, bid) {
     return box;
   };
   return [
-    await fileOf(bid.archive, "bids.archive", (archive) =>
-      fileOf(bid.manifest, "bids.manifest", (manifest) => opened(archive, manifest)),
+    await fileOf(app, bid.archive, "bids.archive", (archive) =>
+      fileOf(app, bid.manifest, "bids.manifest", (manifest) => opened(archive, manifest)),
     ),
   ];
 }

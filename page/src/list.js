@@ -1,7 +1,7 @@
 // All auctions, newest first.
 
 import { h } from "./dom.js";
-import { money, percent, span, t, when } from "./words.js";
+import { money, span, t, when } from "./words.js";
 
 const STEP = 10;
 
@@ -21,16 +21,17 @@ export async function listView(app) {
   async function add() {
     for (const id of ids.splice(0, STEP)) {
       const state = await app.chain.auction(id);
-      const { budget, pool, rho, token } = state.terms;
+      const { budget, pool, token } = state.terms;
       const unit = await app.chain.token(token);
+      const sums = { cash: money(budget, unit), mut: money(pool, { ...unit, symbol: "MUT" }) };
       list.append(
         h(
           "li",
           { className: "card" },
           h("h2", {}, h("a", { href: `#/auction/${id}` }, t("list.auction", { id }))),
           h("p", { className: "phase" }, phaseText(state, now)),
-          h("p", {}, `${money(budget, unit)}${pool ? ` + ${money(pool, { ...unit, symbol: "MUT" })}` : ""}`),
-          h("p", { className: "small" }, `${t("list.bids", { count: state.bids.length })} · ρ = ${percent(rho / 1e9)}`),
+          h("p", {}, t(pool ? "list.both" : "list.cash", sums)),
+          h("p", { className: "small" }, t("list.bids", { count: state.bids.length })),
         ),
       );
     }

@@ -100,7 +100,7 @@ function header() {
       "aria-label": t("nav.language"),
       onchange: (event) => {
         setLanguage(event.target.value);
-        show();
+        show().then(() => document.querySelector("#language").focus());
       },
     },
     languages.map((tag) => h("option", { value: tag, selected: tag === language }, tag)),
@@ -122,7 +122,16 @@ function header() {
       h("nav", {}, link("#/", "nav.auctions"), link("#/bids", "nav.bids"), link("#/buy", "nav.buy")),
       h("div", { className: "wallets" }, connected, choose),
     );
-  document.title = t("title");
+}
+
+/** Whoever does not see the page must hear that another view came, and go on from its heading. */
+function arrive(moved, lost) {
+  const heading = content().querySelector("h1");
+  document.title = heading ? `${heading.textContent} – Q-MIA` : t("title");
+  if (!moved && !lost) return;
+  heading?.setAttribute("tabindex", "-1");
+  (heading ?? content()).focus({ preventScroll: !moved });
+  if (moved) scrollTo(0, 0);
 }
 
 // The address names the view, so the link must not change it.
@@ -208,12 +217,15 @@ async function staleness() {
 
 const STALE = 900; // seconds; public chains make a block more often than that, with traffic or without
 const REPEAT = 20; // seconds; a node may be that late
-let [shown, timer] = [0, 0];
+let [shown, timer, here] = [0, 0, null];
 async function show() {
   const turn = ++shown;
   clearTimeout(timer);
+  const focused = document.activeElement !== document.body;
   header();
   const [, name = "", id] = location.hash.split("/");
+  const moved = here !== null && here !== location.hash;
+  here = location.hash;
   const target = h("div", {}, h("p", { className: "busy", role: "status" }, t("busy.loading")));
   content().replaceChildren(target);
   try {
@@ -225,14 +237,16 @@ async function show() {
     if (turn !== shown) return;
     if (!app.chain) {
       target.replaceChildren(h("p", {}, t("wallet.none")));
-      return;
+      return arrive(moved, false);
     }
     const view = VIEWS[name];
     const form = name === "account" ? /^0x[0-9a-fA-F]{40}$/ : /^\d{1,15}$/;
     if (!view || (id !== undefined && !form.test(id))) throw new Error(t("error.page"));
     const stale = await staleness();
     const made = await view(app, id === undefined ? null : name === "account" ? id : Number(id));
-    if (turn === shown) target.replaceChildren(...stale, ...made);
+    if (turn !== shown) return;
+    target.replaceChildren(...stale, ...made);
+    arrive(moved, focused && document.activeElement === document.body);
   } catch (error) {
     if (turn !== shown) return;
     target.replaceChildren();

@@ -20,6 +20,7 @@ const MUCH = 0.2; // share of the data that operators see
 const LATER = ["price", "save", "publish", "commit"];
 
 export async function offerView(app, id) {
+  book.all(); // Where the browser keeps nothing, that is said before any work is done.
   const state = await app.chain.auction(id);
   const now = await app.chain.now();
   const title = h("h1", {}, t("offer.title", { id }));
@@ -145,23 +146,27 @@ class Offer {
     const sampled = this.state.terms.scoring.samples > 0;
     const members = sampled ? [] : await bids.memberKeys(this.state);
     const bar = h("progress", { max: 1, value: 0, "aria-label": t("offer.files") });
-    const count = h("span", {});
+    // Seen at every megabyte, and heard at every quarter.
+    const count = h("span", { "aria-hidden": "true" });
+    const heard = h("span", { className: "heard" });
+    let quarter = 0;
     const cancel = h(
       "button",
       { onclick: () => (this.worker.terminate(), status.replaceChildren()) },
       t("offer.cancel"),
     );
-    status.replaceChildren(bar, " ", count, " ", cancel);
+    status.replaceChildren(bar, " ", count, heard, " ", cancel);
     this.worker = new Worker("worker.js");
     const failed = (text) => {
       this.worker.terminate();
       status.replaceChildren(h("p", { className: "error", role: "alert" }, text));
     };
-    this.worker.onerror = (event) => failed(event.message);
+    this.worker.onerror = (event) => failed(event.message || t("error.offline"));
     this.worker.onmessage = ({ data }) => {
       if (data.progress) {
         bar.value = data.progress.share;
         count.textContent = t("offer.packing", { documents: data.progress.documents });
+        if (Math.floor(4 * bar.value) > quarter) heard.textContent = percent((quarter = Math.floor(4 * bar.value)) / 4);
         return;
       }
       if (data.failed) return failed(sentence(Object.assign(new Error(data.failed.detail), data.failed)));
@@ -233,28 +238,36 @@ class Offer {
   }
 
   #save(cost) {
-    const saved = h("p", { role: "status" });
+    const saved = h("div", { role: "status" });
     const button = press({ id: "save" }, t("offer.save.button"), () =>
       this.app.run(async () => {
         must(this.foreign || this.app.wallet?.account === this.owner, "account");
         const bid = bids.record(this.state, this.owner, cost, this.packed);
-        await book.keepFile(bid.archive, this.packed.archive);
-        await book.keepFile(bid.manifest, new Blob([this.packed.manifest]));
+        const files = [
+          { name: bid.archive, data: this.packed.archive },
+          { name: bid.manifest, data: new Blob([this.packed.manifest]) },
+        ];
+        const kept = [];
+        for (const { name, data } of files) kept.push(await book.keepFile(name, data));
         book.keep(bid);
         save(bids.fileName(bid), JSON.stringify(bid, null, 2), "application/json");
-        saved.textContent = t("offer.saved", { name: bids.fileName(bid) });
-        this.#publish(bid);
+        saved.replaceChildren(h("p", {}, t("offer.saved", { name: bids.fileName(bid) })));
+        if (!kept.every(Boolean)) saved.append(...this.#unkept(files));
+        this.#publish(bid, files);
       }),
     );
     const asked = cost > 0n && h("p", {}, h("strong", {}, t("offer.save.price", { price: money(cost, this.unit) })));
     this.#step("save", t("offer.save.text"), asked, button, saved);
   }
 
-  #publish(bid) {
-    const files = [
-      { name: bid.archive, data: this.packed.archive },
-      { name: bid.manifest, data: new Blob([this.packed.manifest]) },
-    ];
+  /** The sample is opened from these files, so who has no other copy of them would lose the bond. */
+  #unkept(files) {
+    const button = ({ name, data }) =>
+      h("p", {}, h("button", { className: "plain", onclick: () => save(name, data) }, t("offer.download", { name })));
+    return [h("p", { className: "warn" }, t("offer.unkept")), ...files.map(button)];
+  }
+
+  #publish(bid, files) {
     this.#step(
       "publish",
       t("offer.publish.text"),

@@ -1,6 +1,7 @@
 // Putting files where others can fetch them by their names: on this site if it takes files, else by the person.
 
 import { must } from "./bytes.js";
+import { cidOf } from "./cid.js";
 import { h, press, save } from "./dom.js";
 import { t } from "./words.js";
 
@@ -11,6 +12,13 @@ export async function isPublished(app, names) {
   if (!app.files) return false;
   const asked = names.map((name) => fetch(address(app, name), { method: "HEAD" }).then(({ ok }) => ok));
   return (await Promise.all(asked)).every(Boolean);
+}
+
+/** A file that this site has, as a Blob; null if it has none of this name, or another one. */
+export async function published(app, cid) {
+  const answer = app.files && (await fetch(address(app, cid)).catch(() => null));
+  const data = answer?.ok ? await answer.blob() : null;
+  return data && (await cidOf(data)) === cid ? data : null;
 }
 
 /** Elements that publish `files` (`{name, data}`), and call `done` when they are published. */

@@ -8,6 +8,15 @@ const warned = new Set();
 
 const noteOf = (key) => JSON.parse(localStorage.getItem(PREFIX + key) ?? "null");
 const keep = (key, note) => localStorage.setItem(PREFIX + key, JSON.stringify(note));
+
+/** Add what it was sent as. Where the browser has no room left for that, what was noted before has to do. */
+function named(key, note) {
+  try {
+    keep(key, note);
+  } catch (error) {
+    console.error(error);
+  }
+}
 const forget = (key) => localStorage.removeItem(PREFIX + key);
 
 /** Whether an error says that nothing was sent, or that what was sent had no effect. */
@@ -68,7 +77,8 @@ export function once(chain, wallet, key, done, told, send) {
     try {
       const receipt = await send(async (hash, { last = true, batch = false } = {}) => {
         if (last && hash === null) nonce = await chain.client.getTransactionCount({ address: wallet.account });
-        if (last && hash !== undefined) keep(key, { nonce, hash, batch });
+        if (last && hash === null) keep(key, { nonce, hash, batch });
+        if (last && hash) named(key, { nonce, hash, batch });
         told(hash);
       });
       forget(key);

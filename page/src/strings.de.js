@@ -56,6 +56,8 @@ export default {
   "list.more": "Ältere zeigen",
   "list.auction": "Auktion {id}",
   "list.bids": "{count} Gebote",
+  "list.cash": "{cash} in Geld",
+  "list.both": "{cash} in Geld und {mut} in Erlösanteilen",
   "phase.commit": "nimmt Gebote an",
   "phase.draw": "Stichproben werden gezogen",
   "phase.open": "Stichproben werden geöffnet",
@@ -615,4 +617,10 @@ export default {
   "refused.same": "das Archiv hat zwei Dateien eines Namens: {detail}.",
   "refused.front":
     "ihre Metadaten zwischen zwei Zeilen aus Bindestrichen sind mehr als einfache Namen und Werte. Nehmen Sie den Befehl `qmia provider commit`, oder nehmen Sie sie heraus.",
+  "error.storage":
+    "Dieser Browser bewahrt für diese Seite nichts mehr auf: sein Speicher ist voll, oder Websitedaten sind gesperrt. Nichts wurde gesendet. Schaffen Sie Platz, oder erlauben Sie Websitedaten für diese Seite, und versuchen Sie es erneut.",
+  "error.offline":
+    "Diese Website antwortet nicht. Nichts ist verloren; prüfen Sie die Verbindung, und versuchen Sie es erneut.",
+  "offer.unkept":
+    "Dieser Browser hat keinen Platz für die verschlüsselten Dateien. Speichern Sie sie jetzt: Sie brauchen sie wieder, um Ihre Stichprobe zu öffnen, falls diese Website sie dann nicht mehr hat.",
 };

@@ -50,6 +50,8 @@ export default {
   "list.more": "Show older ones",
   "list.auction": "Auction {id}",
   "list.bids": "{count} bids",
+  "list.cash": "{cash} in cash",
+  "list.both": "{cash} in cash and {mut} in revenue shares",
   "phase.commit": "taking bids",
   "phase.draw": "drawing samples",
   "phase.open": "opening samples",
@@ -596,4 +598,9 @@ export default {
   "refused.same": "the archive has two files of one name: {detail}.",
   "refused.front":
     "its metadata, between two lines of hyphens, are more than plain names and values. Use the command `qmia provider commit`, or take them out.",
+  "error.storage":
+    "This browser keeps nothing more for this page: its storage is full, or site data are blocked. Nothing was sent. Make room, or allow site data for this page, and try again.",
+  "error.offline": "This site does not answer. Nothing is lost; look at your connection, and try again.",
+  "offer.unkept":
+    "This browser has no room for the encrypted files. Save them now: you need them again to open your sample, unless this site still has them then.",
 };

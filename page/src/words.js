@@ -8,11 +8,24 @@ import en from "./strings.en.js";
 const LANGUAGES = { en, de };
 export const languages = Object.keys(LANGUAGES);
 const wanted = (navigator.languages ?? ["en"]).map((tag) => tag.slice(0, 2));
-export let language = localStorage.getItem("qmia.language") ?? wanted.find((tag) => LANGUAGES[tag]) ?? "en";
+export let language = remembered() ?? wanted.find((tag) => LANGUAGES[tag]) ?? "en";
+
+// A browser that keeps nothing for this page can still show it.
+function remembered() {
+  try {
+    return localStorage.getItem("qmia.language");
+  } catch {
+    return null;
+  }
+}
 
 export function setLanguage(tag) {
   language = tag;
-  localStorage.setItem("qmia.language", tag);
+  try {
+    localStorage.setItem("qmia.language", tag);
+  } catch {
+    // Chosen again next time.
+  }
   document.documentElement.lang = tag;
 }
 

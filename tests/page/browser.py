@@ -119,7 +119,7 @@ class Person:
         self.context: BrowserContext = browser.new_context(
             **{"accept_downloads": True, "locale": "en-US", **(looks or {})}
         )
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(60_000)  # A busy machine is no failure.
         self.context.expose_function("__wallet", self._wallet)
         names = [[name, account] for name, account in wallets.items()]
         self.context.add_init_script(SHIM.replace("WALLETS", json.dumps(names)))
