@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from eth_utils.address import to_checksum_address
 
 from oracles.cli.options import AuctionArgument, Session, open_session
 from oracles.cli.output import JsonOption, show, show_rows, stderr
+from oracles.cli.serving import address, listening
+from oracles.cli.serving import serve as answer
 from oracles.errors import ConfigError, InputError
 from oracles.when import duration, local
 
@@ -53,8 +56,6 @@ def serve(
     Every answer is in the log before its last byte leaves, and carries a receipt. Stop it with
     Ctrl-C or SIGTERM: answers under way are finished and written.
     """
-    import uvicorn
-
     from oracles.meter.counting import tokenizer as counter
     from oracles.meter.proxy import Proxy, Writer
     from oracles.meter.service import Service, salt
@@ -63,26 +64,22 @@ def serve(
     _check_addresses(upstream, listen)
     sender = session.sender()
     mut = _mut(session, auction)
-    usage = _open(session, auction, sender.address, log)
-    if usage.prices is None:
-        usage.close()
-        raise InputError("the log has no price list yet: `qmia meter prices` sets one")
-    host, _, port = listen.rpartition(":")
-    writer = Writer(usage, sender.signer)
-    proxy = Proxy(
-        upstream, writer, salt(log),
-        count=counter(tokenizer) if tokenizer else None, witnesses=_addresses(witness or []),
-    )  # fmt: skip
-    seconds = None if every is None else duration(every)
-    service = Service(proxy, writer, sender, session.deployment(), mut, every=seconds)
-    stderr.print(f"metering {upstream} at http://{listen}, log {log}, {usage.size} entries so far")
-    try:
-        uvicorn.run(
-            service, host=host or "127.0.0.1", port=int(port), log_level="warning",
-            interface="asgi3", lifespan="on", ws="none", timeout_graceful_shutdown=60,
+    with listening(listen) as here, closing(_open(session, auction, sender.address, log)) as usage:
+        if usage.prices is None:
+            raise InputError("the log has no price list yet: `qmia meter prices` sets one")
+        writer = Writer(usage, sender.signer)
+        proxy = Proxy(
+            upstream, writer, salt(log),
+            count=counter(tokenizer) if tokenizer else None, witnesses=_addresses(witness or []),
         )  # fmt: skip
-    finally:
-        usage.close()
+        seconds = None if every is None else duration(every)
+        service = Service(proxy, writer, sender, session.deployment(), mut, every=seconds)
+        stderr.print(
+            f"metering {upstream} at http://{listen}, log {log}, {usage.size} entries so far"
+        )
+        answer(
+            service, here, interface="asgi3", lifespan="on", ws="none", timeout_graceful_shutdown=60
+        )
 
 
 def _check_addresses(upstream: str, listen: str) -> None:
@@ -93,9 +90,7 @@ def _check_addresses(upstream: str, listen: str) -> None:
     """
     from urllib.parse import urlsplit
 
-    host, _, port = listen.rpartition(":")
-    if not (port.isdecimal() and int(port) < 1 << 16):
-        raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8080; not {listen!r}")
+    host, port = address(listen)
     try:
         parts = urlsplit(upstream)
         theirs = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -105,8 +100,8 @@ def _check_addresses(upstream: str, listen: str) -> None:
         raise InputError(f"--upstream takes an address as http://127.0.0.1:8000; not {upstream!r}")
     if parts.path.rstrip("/").endswith("/v1") or parts.query or parts.fragment:
         raise InputError(f"--upstream is the address before `/v1`; not {upstream!r}")
-    here = {"localhost", "127.0.0.1", "::1", host.strip("[]")}
-    if theirs == int(port) and parts.hostname in here:
+    here = {"localhost", "127.0.0.1", "::1", host}
+    if theirs == port and parts.hostname in here:
         raise InputError(
             f"--upstream {upstream} is the meter's own address: name the model's server"
         )

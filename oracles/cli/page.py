@@ -9,6 +9,8 @@ import typer
 
 from oracles.cli.options import AuctionId, Session, open_session
 from oracles.cli.output import JsonOption, print_json, stderr, stdout
+from oracles.cli.serving import address, listening
+from oracles.cli.serving import serve as answer
 from oracles.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, callback=open_session)
@@ -31,26 +33,22 @@ def serve(
     Stop it with Ctrl-C. Put it behind a server with TLS before others use it: browsers keep files
     and encrypt on pages from https or from this machine only.
     """
-    import uvicorn
-
     from oracles.site import LOOPBACK, site
 
     session: Session = context.obj
-    host, _, port = listen.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise InputError(f"--listen takes an address and a port, as 127.0.0.1:8600; not {listen!r}")
+    host, _ = address(listen)
     session.connect()  # A wrong chain or a silent node is said now, and not on the page.
-    host = host or "127.0.0.1"
-    served = site(
-        folder,
-        session.deployment(),
-        session.rpc[0],
-        session.store(),
-        most=most,
-        score=quality_of if host.strip("[]") in LOOPBACK else None,
-    )
-    stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
-    uvicorn.run(served, host=host.strip("[]"), port=int(port), log_level="warning")
+    with listening(listen) as here:
+        served = site(
+            folder,
+            session.deployment(),
+            session.rpc[0],
+            session.store(),
+            most=most,
+            score=quality_of if host in LOOPBACK else None,
+        )
+        stderr.print(f"serving the page at http://{listen} (stop with Ctrl-C)", highlight=False)
+        answer(served, here)
 
 
 def quality_of(path: Path) -> dict[str, Any]:

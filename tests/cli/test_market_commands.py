@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from eth_account import Account
 
 from oracles.cli import main
+from oracles.cli.serving import listening
 from oracles.dataset import EncryptionKey
+from oracles.errors import InputError
 from oracles.market.buyer import Buyer
 from tests.support.market import ETHER, SCORES, UNIT, Market, signer
 
@@ -322,3 +325,21 @@ def test_descriptors__of_an_auction__name_its_tokens(
     for name, address in (("MutToken", mut), ("DstToken", dst)):
         file = json.loads((out / f"calldata-{name}.json").read_text())
         assert [each["address"] for each in file["context"]["contract"]["deployments"]] == [address]
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:{taken}", "192.0.2.1:0", "nowhere.invalid:80"])
+def test_page_serve__where_it_cannot_listen__is_one_sentence_and_no_finding(
+    market: Market, capsys: pytest.CaptureFixture[str], listen: str
+) -> None:
+    shell = Shell(market, "ann", capsys)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = listen.format(taken=taken.getsockname()[1])
+        said = shell("page", "serve", "--listen", listen, code=2)
+    assert f"qmia: cannot listen on {listen}" in said
+    assert "serving" not in said
+
+
+@pytest.mark.parametrize("listen", ["here:port", "127.0.0.1:99999"])
+def test_listening__no_address__is_said(listen: str) -> None:
+    with pytest.raises(InputError, match="takes an address and a port"):
+        listening(listen)
