@@ -5,6 +5,7 @@
     ├── ConfigError      settings are missing or contradict each other
     ├── ChainError       a transaction or contract said no
     │   ├── Reverted     a contract refuses a call, with the error that it names
+    │   ├── Interrupted  Ctrl-C while a transaction was on its way; exit code 130
     │   └── NodeError    a node is silent, refuses, or answers nonsense; it may pass by itself
     │       └── GapError what a node gave is less than what the contracts hold
     └── IntegrityError   bytes do not match what was committed (digest, signature, key)
@@ -67,6 +68,12 @@ class Reverted(ChainError):  # noqa: N818 - what happened, not what is wrong wit
             return str(self.arguments["message"])
         named = ", ".join(f"{name}={_shown(value)}" for name, value in self.arguments.items())
         return f"{self.error}({named})"
+
+
+class Interrupted(ChainError):  # noqa: N818 - what happened, not what is wrong with it
+    """Whoever runs a command ended it while its transaction was on its way."""
+
+    exit_code = 130
 
 
 class NodeError(ChainError):

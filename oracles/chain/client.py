@@ -28,7 +28,7 @@ from oracles.chain.sending import (
     same_call,
     too_cheap,
 )
-from oracles.errors import ChainError, InputError, NodeError
+from oracles.errors import ChainError, InputError, Interrupted, NodeError
 from oracles.money import ETHER
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Sender:
         try:
             sent, receipt = deliver(self.web3, self.address, self._pending, handed=handed)
         except KeyboardInterrupt as error:
-            raise ChainError(
+            raise Interrupted(
                 f"interrupted: {name} was sent as {self._pending.sent[-1].hash} and may be on"
                 " chain; the next command looks there first"
             ) from error

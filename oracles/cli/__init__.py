@@ -32,6 +32,7 @@ ROLES: dict[str, str] = {
     "mechanism": "Clear one auction case exactly; weights, DST, the paper's literal listings.",
     "keygen": "Make a key for any of the roles, as an encrypted file.",
 }
+_INTERRUPTED = 128 + signal.SIGINT
 #: Not shown: how a role may be called besides.
 _ALIASES = {"oracle": "operator"}
 
@@ -52,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         # Who is interrupted while libraries load has seen nothing sent.
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(_INTERRUPTED)
     except BaseException as error:
         # Looked up only here: nothing may be imported before Ctrl-C is handled.
         from oracles.cli.output import PipeClosed
@@ -90,6 +91,10 @@ def _run(arguments: list[str]) -> None:
         fail(f"there is no role {role!r}; the roles are {', '.join(ROLES)}")
     try:
         importlib.import_module(f"oracles.cli.{role}").app(args=rest, prog_name=f"qmia {role}")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer's
+            fail(f"interrupted{done_before()}", _INTERRUPTED)
+        raise
     except Reverted as error:
         sentence = explain(error.error, error.arguments)
         said = str(error) if sentence is None else f"{error.call}: {sentence}"

@@ -17,7 +17,7 @@ from oracles.chain.client import Sender
 from oracles.chain.rpc import connect
 from oracles.chain.signers import LocalSigner
 from oracles.chain.tokens import Erc20
-from oracles.errors import ChainError, NodeError, QmiaError
+from oracles.errors import ChainError, Interrupted, NodeError, QmiaError
 from oracles.operator.duty import Kind
 from oracles.operator.journal import Journal
 from oracles.service.duty import Duty
@@ -161,7 +161,7 @@ def test_send__interrupted_before_the_receipt__next_command_says_what_happened(
 
     with monkeypatch.context() as patch:
         patch.setattr(sending, "look_at", interrupt)
-        with pytest.raises(ChainError, match=r"interrupted: transfer was sent as 0x"):
+        with pytest.raises(Interrupted, match=r"interrupted: transfer was sent as 0x"):
             payer.send(coin.transfer(to, 5))
     again = Sender(payer.web3, payer.signer, pending=pending)
     with pytest.raises(ChainError, match=r"transfer of an earlier command went through"):

@@ -1,4 +1,4 @@
-"""Every command of every role through a node that lies, loses, repeats and refuses.
+"""Every command of every role through a node that lies, loses, repeats and refuses; and Ctrl-C.
 
 Whatever the node does: money moves once at most, a view is whole or an error, exit codes are as
 documented, and nobody sees a traceback or the key in a URL. What a command must bring about is what
@@ -8,8 +8,12 @@ it does through an honest node.
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
 import shutil
+import signal
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +33,8 @@ from tests.support.middleman import Middleman
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.support.middleman import Json
 
 #: These auctions' windows are short, and their data sets so small that a sample shows all.
 ACCEPT = ("--min-window", "10 min", "--max-exposed", "1")
@@ -61,9 +67,15 @@ deliver = 1000
 dispute = 1000
 """
 COULD_NOT = 2
+INTERRUPTED = 130
+#: Seconds in which a command that was interrupted must have ended, on any machine.
+ENOUGH = 60
 #: Schedules in all, and those of the fast tests.
 SEEDS = 230
 FAST = range(0, 30, 3)
+#: Schedules of Ctrl-C, and those of the fast tests.
+INTERRUPTS = 116
+FAST_INTERRUPTS = range(6, 26, 6)
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,7 @@ class World:
     between: Middleman
     stage: int = 0
     expected: dict[Case, tuple[int, Any, Counter[Any]]] = field(default_factory=dict)
+    questions: dict[Case, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("cheap", "dear", "buyer", "a", "b", "c", "audit"):
@@ -307,7 +320,9 @@ def expected(
     if case not in world.expected:
         world.between.hook = lambda *_: None
         with kept(world, case):
+            before = len(world.between.calls)
             code, out, err = execute(world, case, capsys)
+            world.questions[case] = len(world.between.calls) - before
             assert code == 0 or not case.last, err
             world.expected[case] = code, shown(out), world.effects()
     return world.expected[case]
@@ -331,8 +346,41 @@ class kept:  # noqa: N801 - reads as a word
         self._copy.rename(self._home)
 
 
-def tried(world: World, case: Case, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Type a command as often as it takes, first through an unruly node, then an honest one."""
+class Interrupting:
+    """A hook: Ctrl-C at one of a command's questions, which stays without an answer.
+
+    Args:
+        seed: of the schedule.
+        questions: that the command asks an honest node.
+    """
+
+    def __init__(self, seed: int, questions: int) -> None:
+        draw = random.Random(seed)
+        self.at = draw.randint(1, questions)
+        self.heard = draw.random() < 0.5  # the node, though it does not answer
+        self.over = threading.Event()
+        self.stuck = False
+        self._asked = 0
+
+    def __call__(self, _: str, __: list[Any], forward: Callable[[], Json]) -> None:
+        self._asked += 1
+        if self._asked != self.at or self.over.is_set():
+            return
+        if self.heard:
+            forward()
+        os.kill(os.getpid(), signal.SIGINT)
+        self.stuck = not self.over.wait(ENOUGH)
+        raise ConnectionError
+
+    @property
+    def did(self) -> str:
+        return f"Ctrl-C at question {self.at}, {'' if self.heard else 'not '}heard"
+
+
+def tried(
+    world: World, case: Case, how: str, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Type a command as often as it takes, first with trouble, then through an honest node."""
 
     def simply(each: Case) -> None:
         world.between.hook = lambda *_: None
@@ -343,17 +391,23 @@ def tried(world: World, case: Case, seed: int, capsys: pytest.CaptureFixture[str
     right, output, effects = expected(world, case, capsys)
     with kept(world, case):
         for attempt in range(5):
-            unruly = Unruly(100 * seed + attempt, share=0.25 if attempt < 4 else 0)
-            if attempt == 4:
-                unruly = Unruly(0, share=0.0)
-            world.between.hook = unruly if attempt < 4 else lambda *_: None
+            trouble: Any = Unruly(100 * seed + attempt, share=0.25)
+            if how == "interrupted":
+                trouble = Interrupting(100 * seed + attempt, world.questions[case])
+            world.between.hook = trouble if attempt < 4 else lambda *_: None
             code, out, err = execute(world, case, capsys)
-            story = f"{case.words}, seed {seed}, try {attempt}: {err}\n{unruly.did}"
+            story = f"{case.words}, seed {seed}, try {attempt}: {err}\n{trouble.did}"
+            if isinstance(trouble, Interrupting):
+                trouble.over.set()
+                assert not trouble.stuck, story
+                assert code != INTERRUPTED or "nterrupted" in err, story
             assert "Traceback" not in err + out, story
             assert "secretkey" not in err + out, story
-            assert code in {right, COULD_NOT}, story
+            assert code in {right, INTERRUPTED if how == "interrupted" else COULD_NOT, COULD_NOT}, (
+                story
+            )
             assert err.strip() or code == right, story
-            if code == right and code != COULD_NOT:
+            if code == right and code not in (COULD_NOT, INTERRUPTED):
                 if not case.last:
                     assert shown(out) == output, story
                 break
@@ -371,23 +425,26 @@ def tried(world: World, case: Case, seed: int, capsys: pytest.CaptureFixture[str
 
 def chosen() -> list[Any]:
     """Cases in the order of the world's life, each with its share of the seeds."""
-    pairs = [(CASES[seed % len(CASES)], seed) for seed in range(SEEDS)]
-    pairs.sort(key=lambda pair: pair[0].stage)
+    schedules = [("unruly", seed, seed in FAST) for seed in range(SEEDS)]
+    schedules += [("interrupted", seed, seed in FAST_INTERRUPTS) for seed in range(INTERRUPTS)]
+    schedules.sort(key=lambda each: CASES[each[1] % len(CASES)].stage)
     return [
         pytest.param(
-            *pair,
-            id=f"{pair[1]}-{' '.join(pair[0].words[:2])}",
-            marks=() if pair[1] in FAST else pytest.mark.slow,
+            case := CASES[seed % len(CASES)],
+            how,
+            seed,
+            id=f"{how}-{seed}-{' '.join(case.words[:2])}",
+            marks=() if fast else pytest.mark.slow,
         )
-        for pair in pairs
+        for how, seed, fast in schedules
     ]
 
 
-@pytest.mark.parametrize(("case", "seed"), chosen())
-def test_command__through_an_unruly_node__does_it_once_or_says_why_not(
-    world: World, capsys: pytest.CaptureFixture[str], case: Case, seed: int
+@pytest.mark.parametrize(("case", "how", "seed"), chosen())
+def test_command__through_trouble__does_it_once_or_says_why_not(
+    world: World, capsys: pytest.CaptureFixture[str], case: Case, how: str, seed: int
 ) -> None:
-    tried(world, case, seed, capsys)
+    tried(world, case, how, seed, capsys)
 
 
 def test_cases__cover_every_command_on_a_chain() -> None:
