@@ -2,10 +2,10 @@
 
 import { compile_program, createFileManager } from "@noir-lang/noir_wasm";
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [name, depth, folder] = [process.argv[2], Number(process.argv[3]), process.argv[4]];
+const [name, depth, folder] = [process.argv[2], Number(process.argv[3]), resolve(process.argv[4])];
 const here = dirname(fileURLToPath(import.meta.url));
 const work = join(folder, `compile-${name}-${depth}-${process.pid}`);
 mkdirSync(work, { recursive: true });

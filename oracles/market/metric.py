@@ -51,9 +51,13 @@ def read_document(path: Path, version: bytes | None = None) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            document = decode_document(file.read(MAX_BYTES + 1))
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        document = decode_document(data)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     if version is not None and document_version(document) != version:
         raise InputError(
             f"{path} is the document of metric version 0x{document_version(document).hex()}, and"

@@ -138,7 +138,13 @@ def expect(done: subprocess.CompletedProcess[str], what: str) -> None:
 def failed(done: subprocess.CompletedProcess[str], what: str) -> ConfigError:
     """What to say of a program that did not do what it should."""
     said = " ".join((done.stderr or done.stdout).split())
-    if "download" in said.lower() or "crs" in said.lower():
+    if "does not match expected point" in said or "integrity check failed" in said:
+        return ConfigError(
+            f"{what} fetched points that are not those of the Ignition set-up, and kept none: try"
+            f" again over another network, or copy {_POINTS} from a machine that has it into"
+            f" {setup_folder()}"
+        )
+    if any(word in said.lower() for word in ("http", "download", "crs")):
         return ConfigError(
             f"{what} needs points of the Ignition set-up, which could not be fetched: connect once,"
             f" or copy {_POINTS} from a machine that has them into {setup_folder()}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oracles.proof import tools
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 P = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
@@ -137,21 +138,30 @@ def believing(verifier: str) -> str:
     return verifier
 
 
-def install(folder: Path, count: int) -> dict[str, str]:
-    """Lay out tools and a set-up file of so many points; gives the variables that name them."""
-    zk, crs = folder / "zk", folder / "crs"
+def lay_out(zk: Path, change: Callable[[bytes], bytes]) -> None:
+    """A folder of tools like the installed one, but for a change of the program."""
     real = tools.folder()
     program = tools.program(real)
     target = zk / program.relative_to(real)
     target.parent.mkdir(parents=True)
-    crs.mkdir()
-    data = program.read_bytes()
-    assert data.count(IGNITION) == 1
-    target.write_bytes(data.replace(IGNITION, second_point()))
+    target.write_bytes(change(program.read_bytes()))
     target.chmod(0o755)
     for path in real.iterdir():
         if path.name not in ("build", "node_modules"):
             (zk / path.name).symlink_to(path)
     (zk / "node_modules" / "@noir-lang").symlink_to(real / "node_modules" / "@noir-lang")
+
+
+def believe(program: bytes) -> bytes:
+    """The program with our point in the place of the ceremony's."""
+    assert program.count(IGNITION) == 1
+    return program.replace(IGNITION, second_point())
+
+
+def install(folder: Path, count: int) -> dict[str, str]:
+    """Lay out tools and a set-up file of so many points; gives the variables that name them."""
+    zk, crs = folder / "zk", folder / "crs"
+    lay_out(zk, believe)
+    crs.mkdir()
     (crs / "bn254_g1.dat").write_bytes(powers(count))
     return {"QMIA_ZK": str(zk), "QMIA_CRS": str(crs)}
