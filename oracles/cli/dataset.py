@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -350,14 +349,19 @@ def prove_(
     parts, which are kept beside the proof until all are made: the same command goes on after an
     interruption.
     """
-    from oracles.proof import Facts, prove
+    from oracles.proof import Facts, forget, prove
 
     limits = thresholds_of(min_tokens, min_clean, min_metadata, max_duplicates)
     if limits.nothing:
         raise InputError("say what to prove: --min-tokens, --min-clean, --min-metadata or others")
-    facts, keys = _counted(archive, _read_manifest(archive, manifest), key_file)
     path = out or _beside(archive, ".proof")
     keep = _beside(path, ".parts")
+    inputs = (archive, key_file, manifest or _beside(archive, ".json"))
+    if path.resolve() in [each.resolve() for each in inputs]:
+        raise InputError(f"the proof would replace {path}, which it is made of: name another file")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    facts, keys = _counted(archive, _read_manifest(archive, manifest), key_file)
     try:
         with bars() as progress:
             proof = prove(facts, keys, limits, keep=keep, progress=progress)
@@ -366,7 +370,7 @@ def prove_(
         if keep.exists():
             stderr.print(f"Interrupted. What is proved is in {keep}; the same command goes on.")
         raise
-    shutil.rmtree(keep, ignore_errors=True)
+    forget(keep)
     result = {
         "proof": str(path),
         "bytes": len(proof.encode()),

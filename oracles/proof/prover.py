@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from dataclasses import asdict, replace
@@ -46,7 +47,7 @@ def prove(
         page_keys: key of each page, 32 bytes, from which its salt comes.
         thresholds: to prove.
         keep: folder for the proofs of parts of a large set, and made for it. Those that are there
-            are not made again: they are the same for all thresholds.
+            are not made again: they are the same for all thresholds. `forget` deletes them.
         progress: told how many proofs are made.
 
     Raises:
@@ -78,6 +79,14 @@ def prove(
     else:
         inputs |= _pages(facts, page_keys, depth)
     return replace(shown, proof=_made(shown.statements[0], inputs))
+
+
+def forget(keep: Path) -> None:
+    """Delete what `prove` kept in a folder, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for path in keep.glob("part-*"):
+            path.unlink()
+        keep.rmdir()
 
 
 def _part(

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyrevm
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from oracles.cli.dataset import app
 from oracles.dataset import Binding, Manifest
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.proof import Facts, Proof, Thresholds, check_proof, holds, prove, prover, tools
+from oracles.proof import Facts, Proof, Thresholds, check_proof, forget, holds, prove, prover, tools
 from oracles.proof import facts as rules
 from scripts.gate import verifier_code, verifier_source
 from tests.proof.test_facts import documents
@@ -89,12 +90,12 @@ def large(kept):
 
 @pytest.fixture
 def proving(monkeypatch):
-    """Counts proofs that are made; the exception in `fails` is raised instead of the next."""
-    made, real = SimpleNamespace(count=0, fails=None), tools.bb
+    """Counts proofs that are made; the exception in `fails` is raised after `most` of them."""
+    made, real = SimpleNamespace(count=0, fails=None, most=0), tools.bb
 
     def bb(command, *rest, **paths):
         if command == "prove":
-            if made.fails:
+            if made.fails and made.count >= made.most:
                 raise made.fails
             made.count += 1
         return real(command, *rest, **paths)
@@ -421,6 +422,55 @@ def test_proof__made_with_damaged_points__is_not_handed_out(toy, tmp_path, monke
     (points / "bn254_g1.dat").write_bytes(data[: 64 * 4] + swapped + data[64 * 6 :])
     with pytest.raises(ConfigError, match="damaged"):
         prove(PAGES, KEYS, EXACT)
+
+
+@pytest.mark.slow
+@needs_tools
+@pytest.mark.usefixtures("parts")
+def test_commands__of_a_large_set__go_on_where_they_were_interrupted(tmp_path, proving):
+    source, archive, run = tmp_path / "data.jsonl", str(tmp_path / "a.qmia"), CliRunner().invoke
+    lines = [json.dumps({"text": each.text, **each.metadata}) for each in documents(1_100)]
+    source.write_text("\n".join(lines))
+    where = ["--chain-id", "1", "--contract", "0x" + "11" * 20, "--auction", "1"]
+    who = ["--provider", "0x" + "22" * 20, "--facts", "--json"]
+    packed = json.loads(run(app, ["pack", str(source), "-o", archive, *where, *who]).stdout)
+    assert 64 < packed["pages"] < 128
+    words = ["prove", archive, "--key-file", archive + ".key", "--min-tokens", "100", "--json"]
+    proving.fails, proving.most = KeyboardInterrupt(), 1
+    stopped = run(app, words)
+    assert stopped.exit_code == 130
+    assert "the same command goes on" in " ".join(stopped.stderr.split())
+    assert [each.name for each in Path(archive + ".proof.parts").iterdir()] == ["part-0"]
+    proving.fails, proving.count = None, 0
+    made = json.loads(run(app, words).stdout)
+    assert (proving.count, made["parts"]) == (2, 2)
+    assert not Path(archive + ".proof.parts").exists()
+    asked = ["check-proof", archive + ".proof", "--manifest", archive + ".json", "--min-tokens"]
+    assert run(app, [*asked, "100"]).exit_code == 0
+    assert run(app, [*asked, "101"]).exit_code == 1
+
+
+def test_prove__onto_what_it_needs_or_where_nothing_can_be__is_refused_first(tmp_path):
+    archive, key, manifest = (tmp_path / name for name in ("a", "a.key", "a.json"))
+    words = ["prove", str(archive), "--key-file", str(key), "--min-tokens", "1", "-o"]
+    for out in (archive, key, manifest, tmp_path / "none" / ".." / "a"):
+        refused = CliRunner().invoke(app, [*words, str(out)])
+        assert isinstance(refused.exception, InputError)
+        assert "would replace" in str(refused.exception)
+    missing = CliRunner().invoke(app, [*words, str(tmp_path / "none" / "a.proof")])
+    assert "there is no folder" in str(missing.exception)
+    assert not (tmp_path / "none").exists()
+
+
+def test_forget__of_kept_parts__leaves_what_is_not_one(tmp_path):
+    for name in ("part-0", "part-1", "mine"):
+        (tmp_path / name).write_bytes(b"1")
+    forget(tmp_path)
+    forget(tmp_path / "none")
+    assert [each.name for each in tmp_path.iterdir()] == ["mine"]
+    (tmp_path / "mine").unlink()
+    forget(tmp_path)
+    assert not tmp_path.exists()
 
 
 def test_tools__that_are_missing__are_named_with_what_to_do(tmp_path, monkeypatch):
