@@ -1,6 +1,6 @@
 """A model fine-tuned on a training set, by the tools that buyers use: `make finetune`.
 
-    .build/finetune/bin/python -m benchmarks.finetune [--set FOLDER] [--large] [--json]
+    .build/finetune/bin/python -m benchmarks.finetune [--set FOLDER] [--model FOLDER] [--large]
 
 `datasets` loads the set as `qmia buyer train-set` writes it. `trl` trains a small GPT from scratch,
 with and without what was bought, then adapters on it (LoRA, by `peft`), then preferences (DPO).
@@ -385,6 +385,7 @@ def main() -> None:
     """Run, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", type=Path, help="folder that `qmia buyer train-set` wrote")
+    parser.add_argument("--model", type=Path, help="new folder for the model trained on the set")
     parser.add_argument("--out", type=Path, default=ROOT / ".build" / "finetune-run")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--large", action="store_true", help="train SmolLM2-135M, too")
@@ -392,6 +393,9 @@ def main() -> None:
     parser.add_argument("--brief", action="store_true", help="neither adapters nor preferences")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
+    if options.model and options.model.exists():
+        parser.error(f"{options.model} is there already")
+    target = options.model and options.model.resolve()
     import torch
     import transformers
 
@@ -412,7 +416,9 @@ def main() -> None:
         small_steps(run, folder.resolve(), held_out, brief=options.brief)
     if options.large or options.only_large:
         large_steps(run, folder.resolve(), held_out, options.cache)
-    answer = {**run.results, "folder": str(run.folder), "model": str(run.folder / "with")}
+    if target:
+        shutil.copytree(run.folder / "with", target)
+    answer = {**run.results, "folder": str(run.folder)}
     sys.stdout.write((json.dumps(answer) if options.json else table(run.results)) + "\n")
 
 

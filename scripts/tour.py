@@ -243,9 +243,9 @@ def fine_tuning(tour: Tour) -> dict[str, Any]:
     for name in ("training", MODEL):
         _fresh(tour.folder / name)
     command = [str(FINETUNE), "-m", "benchmarks.finetune", "--set", str(tour.folder / "train-set")]
+    command += ["--model", str(tour.folder / MODEL)]
     command += ["--out", str(tour.folder / "training"), "--brief", "--json"]
     found = json.loads(run(command))
-    Path(found["model"]).rename(tour.folder / MODEL)
     card = [*tour.node, "model-card", MODEL, "--set", str(tour.folder / "train-set")]
     (tour.folder / MODEL / "README.md").write_text(demo.tool(["qmia", "buyer", *card]))
     before, bought = found["with"]["before"], found["with"]["after"]

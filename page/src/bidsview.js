@@ -79,6 +79,17 @@ const secrets = (bid) =>
     t("bids.file"),
   );
 
+/** Why a bid that was revealed is not paid; null where it is, or where that is not known yet. */
+function lost(state, own, unit) {
+  if (!own?.revealed) return null;
+  if (own.revealed.weight === 0n) {
+    return h("p", { "data-lost": "part" }, t("bids.lost.part", { q: state.terms.scoring.qMin / 10000 }));
+  }
+  if (state.state !== "settled" || state.won(own) || !state.outcome.outcome.den) return null;
+  const { cash, mut } = state.reward(own);
+  return h("p", { "data-lost": "price" }, t("bids.lost.price", { paid: money(cash + mut, unit) }));
+}
+
 /** @returns `{node, order}`: what is due comes before what is waited for, and that before what is over. */
 async function card(app, state, bid, now) {
   const unit = await app.chain.token(state.terms.token);
@@ -114,6 +125,7 @@ async function card(app, state, bid, now) {
         " ",
         waiting ? "" : loses,
       ),
+    lost(state, own, unit),
     reward && h("p", {}, t("bids.paid", { cash: money(reward.cash, unit), mut: money(reward.mut, mut) })),
     h("div", {}, parts),
     h(

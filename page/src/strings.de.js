@@ -623,4 +623,8 @@ export default {
     "Diese Website antwortet nicht. Nichts ist verloren; prüfen Sie die Verbindung, und versuchen Sie es erneut.",
   "offer.unkept":
     "Dieser Browser hat keinen Platz für die verschlüsselten Dateien. Speichern Sie sie jetzt: Sie brauchen sie wieder, um Ihre Stichprobe zu öffnen, falls diese Website sie dann nicht mehr hat.",
+  "bids.lost.part":
+    "Diese Daten werden nicht bezahlt: die Operatoren fanden ihre Qualität unter {q}, dem Mindestwert dieser Auktion, oder fanden nicht, dass sie das Modell des Käufers verbessern. `qmia provider status` sagt, was von beidem.",
+  "bids.lost.price":
+    "Dieses Gebot hat nicht gewonnen: zum Preis dieser Auktion sind seine Daten {paid} wert, und es verlangte mehr.",
 };

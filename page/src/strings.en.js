@@ -603,4 +603,8 @@ export default {
   "error.offline": "This site does not answer. Nothing is lost; look at your connection, and try again.",
   "offer.unkept":
     "This browser has no room for the encrypted files. Save them now: you need them again to open your sample, unless this site still has them then.",
+  "bids.lost.part":
+    "These data take no part in the payment: the operators found their quality below {q}, the least that this auction asks for, or did not find them to make the buyer's model better. `qmia provider status` says which.",
+  "bids.lost.price":
+    "This bid did not win: at the price of this auction its data are worth {paid}, and it asked for more.",
 };

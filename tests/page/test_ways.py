@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oracles.chain.packing import Score
 from oracles.chain.state import load_auction
 from oracles.chain.terms import DstTerms
 from oracles.dataset import EncryptionKey, read_documents
@@ -260,6 +261,10 @@ def test_one_auction__of_a_browser_a_command_line_and_a_contract_that_signs__pay
         assert market.token.balance_of(who) >= cost * UNIT * 3 // 4
 
 
+def record_of(market: Market, name: str) -> Path:
+    return next((market.folder / name / "bids").rglob("*.json"))
+
+
 @pytest.mark.slow
 def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     market: Market, person: Callable[..., Person]
@@ -269,12 +274,15 @@ def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     _, phases = market.deployment.auction(market.web3).phases(auction)
     provider = market.provider("page")
     other = market.provider("python")
-    for each, name in ((provider, "page"), (other, "python")):
-        each.commit(each.prepare(auction, market.data(name), COSTS["cheap"]))
-    market.open(auction, "page", "python")
-    market.score(auction, SCORES[:2])
+    dear, poor = market.provider("dear"), market.provider("poor")
+    everybody = {"page": provider, "python": other, "dear": dear, "poor": poor}
+    for name, each in everybody.items():
+        cost = COSTS["dear" if name == "dear" else "cheap"]
+        each.commit(each.prepare(auction, market.data(name), cost))
+    market.open(auction, *everybody)
+    market.score(auction, [*SCORES, Score(900, 9_000, 500, present=True)])
     market.jump(phases.reveal_start)
-    for each in (provider, other):
+    for each in everybody.values():
         each.bids(auction).reveal()
     market.jump(phases.reveal_end)
     market.settler().settle(auction)
@@ -284,10 +292,16 @@ def test_winner__takes_participation_tokens_and_transfers_revenue_shares(
     market.jump(phases.dispute_end)
     provider.bids(auction).claim()
 
-    record = next((market.folder / "page" / "bids").rglob("*.json"))
+    losers = [record_of(market, name) for name in ("dear", "poor")]
+    stranger = person("stranger", none="").go("bids")  # Their records are enough to be told why.
+    stranger.page.set_input_files("#load", losers)
+    stranger.page.get_by_text("and it asked for more").wait_for()
+    stranger.page.get_by_text("found their quality below 0.1").wait_for()
+
     someone = person("page").go("bids").connect()
-    someone.page.set_input_files("#load", record)
+    someone.page.set_input_files("#load", record_of(market, "page"))
     someone.page.get_by_text("They are not counted yet").wait_for()
+    assert someone.page.locator("[data-lost]").count() == 0
     market.count_dst(auction)
     someone.go("bids").connect()
     someone.page.locator("[data-dst]").wait_for()
