@@ -214,7 +214,10 @@ class _Files:
                 size += len(part)
                 if size > self._most:
                     return PlainTextResponse(f"a file has at most {self._most} bytes here", 413)
-                await run_in_threadpool(file.write, part)
+                try:
+                    await run_in_threadpool(file.write, part)
+                except OSError as error:
+                    return PlainTextResponse(f"this site has no room: {error.strerror}", 507)
             file.seek(0)
             if await run_in_threadpool(stream_cid, file) != cid:
                 return PlainTextResponse("the bytes are not those of this name", 400)

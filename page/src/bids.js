@@ -1,6 +1,8 @@
 // What a provider does with one bid. Its secrets stand in a record of the bid book, in the form that `qmia provider`
 // reads and writes, so that either can go on where the other stopped.
 
+import { isAddress } from "viem";
+
 import { equal, fromHex, join, keccak, must, random, sha, toHex, uint } from "./bytes.js";
 import { sealOf } from "./chain.js";
 import { cidOf, digestOf } from "./cid.js";
@@ -45,6 +47,12 @@ export function parseRecord(text) {
   );
   must(/^\d+$/.test(bid.cost) && bid.manifest && bid.archive, "this record of a bid book is damaged");
   return bid;
+}
+
+/** Throws where cost and salt are not those that were sealed: somebody edited the record, and it opens nothing. */
+export function checkSeal(chain, bid) {
+  must(isAddress(bid.owner ?? "") && Number.isSafeInteger(bid.auction), "edited");
+  must(sealOf(chain, bid.auction, bid.owner, bid.cost, bid.salt) === bid.sealed_bid, "edited");
 }
 
 export const fileName = (bid) => `${bid.sealed_bid.slice(2)}.json`;

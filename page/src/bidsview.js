@@ -19,6 +19,7 @@ export async function bidsView(app) {
         for (const file of load.files) {
           const bid = bids.parseRecord(await file.text());
           must(isOurs(app, bid), t("bids.other"));
+          bids.checkSeal(app.chain, bid);
           book.keep(bid);
         }
       });
@@ -34,7 +35,10 @@ export async function bidsView(app) {
   for (const bid of known) {
     cards.push(
       await stateOf(bid.auction)
-        .then((state) => card(app, state, bid, now))
+        .then((state) => {
+          bids.checkSeal(app.chain, bid);
+          return card(app, state, bid, now);
+        })
         .catch((error) => ({ order: -1, node: unknown(bid, error) })),
     );
   }

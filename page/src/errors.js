@@ -26,9 +26,18 @@ export function sentence(error) {
   if (kind === "key") return t(`error.key.${detail}`);
   if (kind === "missing") return t("error.missing", { detail });
   if (
-    ["account", "reverted", "balance", "amount", "manifest", "asked", "elsewhere", "relay", "address"].includes(
-      error.message,
-    )
+    [
+      "account",
+      "reverted",
+      "balance",
+      "amount",
+      "manifest",
+      "asked",
+      "elsewhere",
+      "relay",
+      "address",
+      "edited",
+    ].includes(error.message)
   )
     return t(`error.${error.message}`);
   if (error instanceof BaseError) {

@@ -627,4 +627,6 @@ export default {
     "Diese Daten werden nicht bezahlt: die Operatoren fanden ihre Qualität unter {q}, dem Mindestwert dieser Auktion, oder fanden nicht, dass sie das Modell des Käufers verbessern. `qmia provider status` sagt, was von beidem.",
   "bids.lost.price":
     "Dieses Gebot hat nicht gewonnen: zum Preis dieser Auktion sind seine Daten {paid} wert, und es verlangte mehr.",
+  "error.edited":
+    "Dieser Eintrag wurde verändert: Preis und Salz sind nicht die versiegelten, also öffnen sie das Gebot nicht. Laden Sie Ihre andere Kopie.",
 };

@@ -607,4 +607,6 @@ export default {
     "These data take no part in the payment: the operators found their quality below {q}, the least that this auction asks for, or did not find them to make the buyer's model better. `qmia provider status` says which.",
   "bids.lost.price":
     "This bid did not win: at the price of this auction its data are worth {paid}, and it asked for more.",
+  "error.edited":
+    "This record was changed: its price and salt are not those that were sealed, so they cannot open the bid. Load your other copy of it.",
 };

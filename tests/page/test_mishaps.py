@@ -127,6 +127,26 @@ def test_record__in_a_browser_without_the_files__asks_for_them_and_refuses_other
     assert someone.button("Commit").count() == 0
 
 
+def test_record__that_somebody_edited__is_refused_before_it_can_cost_the_bond(
+    market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    right = prepared(market, auction)
+    record = json.loads(right.read_text())
+    edited = tmp_path / "edited.json"
+    edited.write_text(json.dumps({**record, "cost": str(int(record["cost"]) + 1)}))
+    someone = person("page").go("bids").connect()
+    someone.page.set_input_files("#load", edited)
+    assert "This record was changed" in said(someone.page)
+    assert someone.page.locator(".card").count() == 0
+    someone.page.set_input_files("#load", right)
+    someone.page.locator('[data-step="commit"]').wait_for()
+    # Or changed where the browser keeps it.
+    name = f"qmia.bid.{record['sealed_bid'][2:]}.json"
+    someone.page.evaluate("([n, v]) => localStorage.setItem(n, v)", [name, edited.read_text()])
+    someone.go("bids").connect().page.get_by_text("This record was changed").wait_for()
+    assert someone.button("Commit").count() == 0
+
+
 def test_commitment__whose_answer_is_lost__is_not_paid_twice(
     market: Market, auction: int, person: Callable[..., Person], tmp_path: Path
 ) -> None:
