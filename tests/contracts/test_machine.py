@@ -819,12 +819,13 @@ class Machine(RuleBasedStateMachine):
         """P1, from the chain alone: credit and live stakes are at least what was deposited."""
         if self.out:
             return  # They have left, with everything.
+        rounds = [auction.rounds() for auction in self.auctions]
         for round_, honest in HONEST.items():
             panel = self.oracle.panel(round_)
             for member in honest:
                 has = self.protocol.credit(panel[member])
-                for auction, model in zip(self.auctions, self.models, strict=True):
-                    r = auction.rounds()[round_ - 1]
+                for model, both in zip(self.models, rounds, strict=True):
+                    r = both[round_ - 1]
                     has += (r.committed & ~r.settled) >> member & 1 and model.stake
                 assert has >= DEPOSIT, f"honest member {member} of panel {round_} lost money"
 
