@@ -65,8 +65,8 @@ METRIC = Quick().metric_version(Scoring())
 STEP, PAUSE = 5, 0.15
 #: Real seconds between looks while the chain's clock stands still: looking makes nothing faster.
 LOOK = 0.4
-#: Real seconds, generous: a busy machine is no failure.
-PATIENCE = 240.0
+#: Real seconds, generous, and looks: on a busy machine each look takes longer, as all else does.
+PATIENCE, LOOKS = 240.0, 600
 #: Long windows, because the test's clock must not outrun a busy machine.
 DURATIONS = Durations(
     commit=3000,
@@ -276,9 +276,10 @@ class Network:
 
     def until(self, condition: Callable[[], Any], what: str, step: bool = True) -> Any:
         """Let time pass until something holds."""
-        give_up = time.monotonic() + PATIENCE
+        give_up, looks = time.monotonic() + PATIENCE, 0
         while not (value := condition()):
-            if time.monotonic() > give_up:
+            looks += 1
+            if looks > LOOKS and time.monotonic() > give_up:
                 raise AssertionError(f"{what} did not happen:\n{self.last_words()}")
             if step:
                 self.mine()
