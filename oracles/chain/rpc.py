@@ -11,17 +11,22 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 from eth_abi.exceptions import DecodingError
 from eth_typing import BlockNumber, Hash32, HexStr
 from eth_utils.crypto import keccak
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from web3 import Web3
 from web3._utils.abi import build_strict_registry
 from web3.exceptions import (
@@ -46,8 +51,11 @@ if TYPE_CHECKING:
     from web3.types import BlockData, BlockIdentifier, RPCResponse, TxReceipt
 
 _CODEC: Final = refusing_short_data(build_strict_registry())
-#: Seconds to wait for one answer.
+#: Seconds to wait for one answer to begin, or to go on; and for the whole of it.
 RPC_TIMEOUT: Final = 30
+_LONGEST: Final = 120
+#: Most bytes of an answer: thousands of the largest logs that there are.
+_MOST_BYTES: Final = 256 << 20
 #: Seconds to go on asking while every node is overloaded or silent for the moment.
 PATIENCE: Final = 30.0
 #: Seconds after which a user is told what is being waited for.
@@ -245,6 +253,40 @@ class _UnfitError(NodeError):
 # ONE NODE, AND SEVERAL
 
 
+class _Adapter(HTTPAdapter):
+    """Keeps the sockets of its connections, so that they can be cut from another thread."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make connections of a kind that says which socket it has."""
+        sockets: WeakSet[socket.socket] = WeakSet()
+        self._sockets = sockets
+        super().init_poolmanager(*args, **kwargs)
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    def cut(self) -> None:
+        """Whoever reads from the node now is told that it has gone."""
+        for each in list(self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
 class _Node:
     """One node over HTTP.
 
@@ -257,7 +299,8 @@ class _Node:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("a node's address begins with http:// or https://")
         self.url = url
-        self._session = requests.Session()
+        self._session, self._adapter = requests.Session(), _Adapter()
+        self._session.mount(f"{parts.scheme}://", self._adapter)
         # Parts that may be keys, in case the node repeats them in a message.
         pieces = re.split(r"[/=&?]", f"{parts.path}?{parts.query}")
         secrets = [*pieces, parts.username or "", parts.password or ""]
@@ -274,14 +317,17 @@ class _Node:
             NodeError: the node refuses for good; `_UnfitError` if another might not.
         """
         try:
-            reply = self._session.post(
-                self.url,
-                data=request,
-                headers={"Content-Type": "application/json"},
-                timeout=RPC_TIMEOUT,
-                # A redirected POST would arrive as a GET.
-                allow_redirects=False,
-            )
+            with self._whole(method) as read:
+                reply = self._session.post(
+                    self.url,
+                    data=request,
+                    headers={"Content-Type": "application/json"},
+                    timeout=RPC_TIMEOUT,
+                    # A redirected POST would arrive as a GET.
+                    allow_redirects=False,
+                    stream=True,
+                )
+                text = read(reply)
         except requests.Timeout as error:
             if method == "eth_getLogs":
                 raise NodeError(f"{self.name} does not answer {method} in time", 504) from error
@@ -291,7 +337,7 @@ class _Node:
             raise _UnfitError(f"{self.name} cannot be reached", passes=self.answered) from error
         except requests.RequestException as error:
             raise _UnfitError(f"{self.name} broke its answer off") from error
-        answer = self._read(method, reply)
+        answer = self._read(method, reply, text)
         if str(answer.get("id")) not in (str(json.loads(request)["id"]), "None"):
             raise _UnfitError(f"{self.name} answers another request than {method}")
         problem = answer.get("error")
@@ -306,11 +352,46 @@ class _Node:
         self.answered = True
         return answer
 
-    def _read(self, method: str, reply: requests.Response) -> RPCResponse:
+    @contextmanager
+    def _whole(self, method: str) -> Iterator[Callable[[requests.Response], bytes]]:
+        """Reads an answer to its end, which must come in time and in reason.
+
+        Time-outs of the library begin again with every byte: a node that trickles would otherwise
+        keep a daemon for days, with other nodes beside it.
+        """
+        over = threading.Event()
+
+        def cut() -> None:
+            over.set()
+            self._adapter.cut()
+
+        def read(reply: requests.Response) -> bytes:
+            parts = bytearray()
+            for part in reply.iter_content(1 << 16):
+                parts += part
+                if len(parts) > _MOST_BYTES:
+                    reply.close()
+                    raise _UnfitError(f"{self.name} answers {method} without end", passes=False)
+            return bytes(parts)
+
+        timer = threading.Timer(_LONGEST, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield read
+        except requests.RequestException as error:
+            if not over.is_set():
+                raise
+            said = f"{self.name} does not end its answer to {method} within {_LONGEST} s"
+            raise _UnfitError(said, passes=False) from error
+        finally:
+            timer.cancel()
+
+    def _read(self, method: str, reply: requests.Response, text: bytes) -> RPCResponse:
         """The JSON-RPC answer; raises what stands in its place."""
         status = reply.status_code
         try:
-            answer = json.loads(reply.content)
+            answer = json.loads(text)
         except (ValueError, RecursionError):
             answer = None
         if isinstance(answer, dict) and (status == 200 or isinstance(answer.get("error"), dict)):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from oracles.chain import rpc
 from oracles.chain.rpc import FallbackProvider, connect, too_much
 from oracles.errors import NodeError, Reverted
 
@@ -63,6 +66,56 @@ def test_fallback__first_node_unfit__second_is_asked_and_stays(
     for _ in range(2):
         assert provider.make_request("eth_chainId", [])["result"] == "0x7a69"  # type: ignore[arg-type]
     assert provider._current == 1
+
+
+def _headers(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Padding: ")
+    for _ in range(200):
+        connection.sendall(b"x")
+        threading.Event().wait(0.05)
+    connection.sendall(b"\r\n\r\n" + json.dumps(GOOD).encode())
+
+
+def _body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(200):
+        connection.sendall(b" ")
+        threading.Event().wait(0.05)
+    connection.sendall(json.dumps(GOOD).encode())
+
+
+def _endless(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    for _ in range(1000):
+        connection.sendall(b" " * 100_000)
+    connection.sendall(json.dumps(GOOD).encode())
+
+
+@pytest.mark.parametrize("answer", [_headers, _body, _endless])
+def test_fallback__first_node_never_ends_its_answer__second_is_asked(
+    serve: Callable[[int, bytes], str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[socket.socket], None],
+) -> None:
+    monkeypatch.setattr(rpc, "_LONGEST", 0.3)
+    monkeypatch.setattr(rpc, "_MOST_BYTES", 1_000_000)
+    asked = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                asked.append(connection.recv(10_000))
+                with connection, suppress(OSError):
+                    answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, daemon=True).start()
+        hostile = f"http://127.0.0.1:{server.getsockname()[1]}"
+        provider = FallbackProvider([hostile, serve(200, json.dumps(GOOD).encode())])
+        assert provider.make_request("eth_chainId", [])["result"] == "0x7a69"  # type: ignore[arg-type]
+        assert asked
+        assert provider._current == 1
 
 
 def test_fallback__contract_reverts__said_at_once(serve: Callable[[int, bytes], str]) -> None:
