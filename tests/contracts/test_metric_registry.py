@@ -72,8 +72,9 @@ def test_propose__of_a_document__names_its_digest_and_returns_the_bond(registry:
         registry.do("returnBond", VERSION)
     registry.chain.time += WINDOW
     before = registry.chain.balance(PROPOSER)
-    registry.do("returnBond", VERSION, sender=THIEF)
-    assert registry.chain.balance(PROPOSER) == before + BOND
+    event = registry.do("returnBond", VERSION, sender=THIEF).event("BondReturned").args
+    assert (bytes(event["version"]), event["proposer"]) == (VERSION, PROPOSER)
+    assert event["amount"] == BOND == registry.chain.balance(PROPOSER) - before
     with reverts("BondGone", VERSION):
         registry.do("returnBond", VERSION)
 
@@ -105,14 +106,35 @@ def test_deploy__with_rules_that_mean_nothing__reverts(
         registry.chain.deploy("MetricRegistry", *registry.rules(**change))
 
 
+@pytest.mark.parametrize(
+    "change", [{"window": 365 * DAY}, {"floor": 1}, {"share": 1}, {"share": 10_000}, {"bond": 0}]
+)
+def test_deploy__with_rules_at_their_bounds__is_what_it_was_told(
+    registry: Registry, change: dict[str, int]
+) -> None:
+    rules = registry.rules(**change)
+    contract = registry.chain.deploy("MetricRegistry", *rules)
+    names = ("FACTORY", "PAYOUT_TOKEN", "FLOOR", "SHARE", "WINDOW", "BOND", "GENESIS")
+    for name, wanted in zip(names, rules, strict=True):
+        found = registry.chain.call(contract, name)
+        assert found == (wanted.address if isinstance(wanted, Contract) else wanted), name
+
+
+def test_propose__of_the_longest_document__is_taken(registry: Registry) -> None:
+    registry.propose(bytes(24_576))
+    with reverts("BondWrong", BOND + 1, BOND):
+        registry.propose(value=BOND + 1)
+
+
 def test_object__with_locked_tokens__counts_for_every_version_and_they_come_back(
     registry: Registry,
 ) -> None:
     """Decoys: many proposals at once do not split those who object."""
     registry.propose()
     registry.propose(OTHER)
-    registry.do("lock", registry.token, registry.supply)
-    assert registry.held(registry.contract) == registry.supply
+    event = registry.do("lock", registry.token, registry.supply).event("Locked").args
+    assert (event["token"], event["holder"]) == (registry.token.address, registry.holder)
+    assert event["amount"] == registry.supply == registry.held(registry.contract)
     for version in (VERSION, OTHER_VERSION):
         event = registry.do("object", version, registry.token).event("Objected").args
         assert (event["holder"], event["amount"]) == (registry.holder, registry.supply)
@@ -124,8 +146,9 @@ def test_object__with_locked_tokens__counts_for_every_version_and_they_come_back
     with reverts("TooEarly", until):
         registry.do("release", registry.token)
     registry.chain.time = until
-    registry.do("release", registry.token)
-    assert registry.held(registry.holder) == registry.supply
+    event = registry.do("release", registry.token).event("Released").args
+    assert (event["token"], event["holder"]) == (registry.token.address, registry.holder)
+    assert event["amount"] == registry.supply == registry.held(registry.holder)
     with reverts("NothingLocked"):
         registry.do("release", registry.token)
 
@@ -173,10 +196,12 @@ def test_last_second__objection__gives_others_a_day_up_to_a_second_window(
 
 
 def test_object__early__extends_nothing(registry: Registry) -> None:
+    """Early is a day before the end, to the second."""
     registry.propose()
     closes = registry.ask("closesAt", VERSION)
     registry.do("lock", registry.token, 5)
-    registry.do("object", VERSION, registry.token)
+    registry.chain.time = closes - DAY
+    assert not registry.do("object", VERSION, registry.token).events("Extended")
     assert registry.ask("closesAt", VERSION) == closes
     assert registry.ask("objectionOf", VERSION, registry.token, registry.holder) == 5
 
