@@ -280,7 +280,15 @@ KINDS: dict[str, tuple[bool, Any]] = {
 
 
 #: Kinds that break a bound, and why that is accepted.
-KNOWN: dict[str, str] = {}
+HIDDEN = "what was unreadable stays so; a tenth more of its words are known where names are"
+KNOWN: dict[str, str] = {
+    "bags of topic words": "few words, each said often: the reader takes what recurs for a subject",
+    "** columns read across": "whole lines of two texts in turn; each line is text",
+    "hidden by an assignment": HIDDEN,
+    "* hidden as camelCase": HIDDEN,
+    "** hidden in JSON": HIDDEN,
+    "** hidden in LaTeX": HIDDEN,
+}
 
 
 def caught(report: QualityReport) -> str:

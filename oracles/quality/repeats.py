@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _UNIT = 1500
 #: Letters of a line or sentence from which it counts once where it recurs.
 _LINE = 16
+#: Up to eight words that are said again at once, any number of times.
+_STUTTER = re.compile(r"(?<!\S)((?:\S+\s+){0,7}?\S+)(?:\s+\1(?!\S))+", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।۔])")
 
 
@@ -53,7 +55,8 @@ class Compared:
     def _unknown_pieces(self, text: str) -> list[str]:
         self._letters = sum(map(str.isalpha, text))
         fresh = []
-        for line in (piece for row in text.split("\n") for piece in _SENTENCE.split(row)):
+        said_once = _STUTTER.sub(r"\1", text)
+        for line in (piece for row in said_once.split("\n") for piece in _SENTENCE.split(row)):
             letters = "".join(filter(str.isalpha, line)).casefold()
             if len(letters) >= _LINE:
                 name = texts.digest(letters)[:8]

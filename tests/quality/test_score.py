@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from fractions import Fraction
 
 import pytest
 
@@ -13,6 +14,7 @@ from oracles.quality import QualityParameters, metric_version, references, score
 from oracles.quality.damage import noise
 from oracles.quality.embed import Embedder
 from oracles.quality.parameters import to_grid
+from oracles.quality.repeats import Compared
 from oracles.quality.score import METRICS, combine, metrics
 
 
@@ -203,3 +205,17 @@ def test_score__when_short_documents_are_random_characters__then_they_are_judged
     assert report.cleanliness < 200
     assert report.volume < 10
     assert score(short, embedder=embedder).cleanliness > 5000
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+@pytest.mark.parametrize("again", [1, 2, 5])
+def test_new__when_words_are_said_again__then_they_count_once(again, times):
+    text = (
+        "The committee met and heard what every village's miller, mayor and priest had asked for."
+    )
+    words = text.split()
+    runs = [words[n : n + again] for n in range(0, len(words), again)]
+    stuttered = " ".join(" ".join(run * times) for run in runs)
+    assert Compared(None).new(stuttered).of_set == Fraction(
+        sum(map(str.isalpha, text)), sum(map(str.isalpha, stuttered))
+    )
