@@ -1,6 +1,9 @@
 // What the chain says, read with distrust: a node may be late, cut a range short, or be on another chain.
 
 import {
+  AbiDecodingDataSizeTooSmallError,
+  ContractFunctionRevertedError,
+  ContractFunctionZeroDataError,
   createClient,
   decodeEventLog,
   encodeAbiParameters,
@@ -48,6 +51,8 @@ const EVENTS = new Map(
 const RANGE = 10_000n; // What public nodes answer; it shrinks where they do not.
 const PAUSE = 250;
 // As the tools have it: any other symbol could deceive who reads it, and the address stands in its place.
+// How a contract refuses a question, or answers what is no answer to it.
+const UNREADABLE = [AbiDecodingDataSizeTooSmallError, ContractFunctionRevertedError, ContractFunctionZeroDataError];
 const SYMBOL = /^[A-Za-z0-9_$.+-]{1,16}$/;
 const UNITS = new Set(["eth", "ether", "gwei", "wei", "unit", "units", "mut", "dst"]);
 const MONTH = 30 * 86400; // The longest phase.
@@ -251,16 +256,26 @@ export class Chain {
   /** Symbol and decimals of a token. */
   async token(address) {
     if (!this.sources.has(address)) {
-      const ask = (functionName) => this.client.readContract({ address, abi: erc20Abi, functionName });
-      this.sources.set(
-        address,
-        Promise.all([ask("symbol"), ask("decimals")]).then(([symbol, decimals]) => {
-          const plain = SYMBOL.test(symbol) && !UNITS.has(symbol.toLowerCase());
-          return { address, symbol: plain ? symbol : address, decimals };
-        }),
-      );
+      const asked = this.#token(address);
+      this.sources.set(address, asked);
+      asked.catch(() => this.sources.delete(address)); // Asked again next time.
     }
     return this.sources.get(address);
+  }
+
+  /** A contract that does not say both is counted in its smallest unit. Where the node fails, nothing is assumed. */
+  async #token(address) {
+    const ask = (functionName) => this.client.readContract({ address, abi: erc20Abi, functionName });
+    try {
+      const [symbol, decimals] = await Promise.all([ask("symbol"), ask("decimals")]);
+      const plain = SYMBOL.test(symbol) && !UNITS.has(symbol.toLowerCase());
+      if (decimals > 255) return { address, symbol: address, decimals: 0 }; // Such a number has no room in memory.
+      return { address, symbol: plain ? symbol : address, decimals };
+    } catch (error) {
+      const unreadable = error.walk?.((each) => UNREADABLE.some((kind) => each instanceof kind));
+      if (!unreadable || !(await this.client.getCode({ address }))) throw error;
+      return { address, symbol: address, decimals: 0 };
+    }
   }
 }
 

@@ -16,6 +16,7 @@ from oracles.market.buyer import Buyer
 from oracles.market.view import member_keys
 from tests.page.browser import REJECTED, Person, Served
 from tests.page.test_life import documents, offer
+from tests.support.chain import artifact
 from tests.support.market import COSTS, DURATIONS, signer
 from tests.support.middleman import Middleman
 
@@ -232,6 +233,31 @@ def test_page__closed_before_its_files_are_published__publishes_them_before_it_c
     someone.page.locator('[data-step="wait-open"]').wait_for()
     assert market.store.path(Cid.parse(record["archive"])).is_file()
     assert market.store.path(Cid.parse(record["manifest"])).is_file()
+
+
+#: Of a contract that answers every question with 2^40, which is no text and too many decimals.
+BABBLE = "0x65010000000000" + "5f5260205ff3"
+
+
+def test_auction__in_a_token_that_says_nothing_or_nonsense__does_not_hide_the_others(
+    market: Market, auction: int, person: Callable[..., Person]
+) -> None:
+    built, sender = artifact("SilentToken"), market.sender("buyer")
+    factory = market.web3.eth.contract(abi=built.abi, bytecode=built.bytecode)
+    address = sender.send(factory.constructor())["contractAddress"]
+    token = market.web3.eth.contract(address=address, abi=built.abi)
+    sender.send(token.functions.mint(sender.address, 10**12))
+    silent = create(market, token=address)
+    someone = person("page").go()
+    card = someone.page.locator(".card")
+    card.filter(has_text="600 LUSD in cash").wait_for()
+    assert (
+        f"600,000,000 {address} in cash" in card.filter(has_text=f"Auction {silent}").inner_text()
+    )
+    someone.ask("anvil_setCode", [address, BABBLE])
+    someone.go()
+    card.filter(has_text="600 LUSD in cash").filter(has_text=f"Auction {auction}").wait_for()
+    assert card.count() == 2
 
 
 def test_keyboard__skips_to_the_content__and_a_node_that_is_behind_is_named(
