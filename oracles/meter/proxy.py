@@ -71,10 +71,11 @@ _UNREAD: Final = 120.0
 #: Seconds that an idle connection to the server is used again: shorter than servers keep theirs, or
 #: a request would meet one that is being closed.
 _IDLE: Final = 2.0
-#: Headers that belong to one connection (RFC 9110, section 7.6.1), or that change on the way.
+#: Headers that belong to one connection (RFC 9110, section 7.6.1), that change on the way, or that
+#: whoever hands the answer on writes itself.
 _OF_A_HOP: Final = re.compile(
     "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect"
-    "|host|content-length|content-encoding|accept-encoding"
+    "|host|date|server|content-length|content-encoding|accept-encoding"
     # A receipt is the meter's word alone.
     "|x-qmia-.*",
     re.IGNORECASE,

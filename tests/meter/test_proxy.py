@@ -165,6 +165,7 @@ def test_answer__is_one_event_and_a_receipt_that_is_in_the_log(world: World) -> 
     reply = world.post()
     assert reply.json()["choices"][0]["message"]["content"] == "".join(WORDS)
     assert reply.headers["x-served-by"] == "tiny"
+    assert len(reply.headers.get_list("date")) == len(reply.headers.get_list("server")) == 1
     event = world.event()
     assert (event["tokens_in"], event["tokens_out"], event["basis"]) == (3, 4, "usage")
     assert event["amount"] == str(3 * 2 + 4 * 8)
