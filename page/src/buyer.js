@@ -103,10 +103,13 @@ function acts(view, next) {
 
 // FILES OF WINNERS
 
+/** A file of this site; throws `missing` if it is not there, and `offline` if that is not known. */
 async function fetched(app, cid) {
-  const answer = await fetch(new URL(app.files + cid, location.href));
+  const answer = await fetch(new URL(app.files + cid, location.href)).catch(() => null);
+  must(answer && answer.status < 500, "offline");
   must(answer.ok, `missing:${cid}`);
-  const data = await answer.blob();
+  const data = await answer.blob().catch(() => null);
+  must(data, "offline");
   must((await cidOf(data)) === cid, `missing:${cid}`);
   return data;
 }
@@ -150,7 +153,8 @@ async function files(view) {
               const { archive } = await purchase.manifestOf(state, bid, manifest);
               await fetched(app, archive);
               cell.textContent = t("buy.file.here");
-            } catch {
+            } catch (error) {
+              if (error.message === "offline") throw error; // Nobody pays for a report of that.
               missing.add(bid.index);
               cell.textContent = t("buy.file.missing");
             }

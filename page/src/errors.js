@@ -17,7 +17,8 @@ export function sentence(error) {
   }
   if (["QuotaExceededError", "SecurityError"].includes(error.name)) return t("error.storage");
   // How browsers say that a site does not answer: each in its own words, and in English.
-  if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) return t("error.offline");
+  const silent = error instanceof TypeError && /fetch|network|load failed/i.test(error.message);
+  if (silent || error.message === "offline") return t("error.offline");
   if (codeOf(error) === 4001) return t("error.rejected");
   if (error.message === "wallet") return t("error.wallet", { detail: error.detail });
   const [kind, detail] = error.message.split(":");

@@ -192,10 +192,25 @@ class Offer {
     return [
       h("p", { id: "packed" }, t("offer.packed", facts)),
       left.length > 0 && h("p", { className: "small" }, t("offer.left", { files: left.join(", ") })),
+      this.#known(contents) &&
+        h("p", { className: "warn" }, t("offer.again"), " ", h("a", { href: "#/bids" }, t("nav.bids"))),
       samples > 0 && exposed > MUCH && h("p", { className: "warn" }, t("offer.exposed", { share: percent(exposed) })),
       h("details", {}, h("summary", {}, t("offer.preview")), h("ol", {}, list)),
       preview(this.app, this.packed, this.state.terms.scoring.qMin),
     ].filter(Boolean);
+  }
+
+  /** Whether this browser has a bid with the same data in this auction: another one would be paid as well. */
+  #known({ content_digest }) {
+    return book
+      .all()
+      .some(
+        (bid) =>
+          bid.auction === Number(this.state.id) &&
+          bid.chain_id === this.state.chain.id &&
+          bid.contract === this.state.where.contract &&
+          equal(fromHex(bid.content_digest), content_digest),
+      );
   }
 
   /** Share of the data that operators see, by independent draws of this auction and of those before it. */

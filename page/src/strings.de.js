@@ -629,4 +629,6 @@ export default {
     "Dieses Gebot hat nicht gewonnen: zum Preis dieser Auktion sind seine Daten {paid} wert, und es verlangte mehr.",
   "error.edited":
     "Dieser Eintrag wurde verändert: Preis und Salz sind nicht die versiegelten, also öffnen sie das Gebot nicht. Laden Sie Ihre andere Kopie.",
+  "offer.again":
+    "Dieser Browser hat in dieser Auktion schon ein Gebot mit genau diesen Daten. Ein weiteres würde noch einmal bezahlt; machen Sie mit dem ersten weiter unter",
 };

@@ -609,4 +609,6 @@ export default {
     "This bid did not win: at the price of this auction its data are worth {paid}, and it asked for more.",
   "error.edited":
     "This record was changed: its price and salt are not those that were sealed, so they cannot open the bid. Load your other copy of it.",
+  "offer.again":
+    "This browser has a bid with these very data in this auction already. Another one would be paid as well; go on with the first under",
 };

@@ -82,6 +82,11 @@ def test_buyer__creates_settles_decrypts_and_pays_in_the_page__and_a_stranger_se
     someone.go(f"buy/{auction}").connect()
     act(someone, "settle").click()
     someone.page.locator('[data-next="fetch"]').wait_for()
+    someone.page.route("**/ipfs/**", lambda route: route.abort())
+    act(someone, "look").click()
+    someone.page.get_by_text("This site does not answer").wait_for()
+    assert not act(someone, "name").is_visible()  # Nobody pays to report a lost connection.
+    someone.page.unroute("**/ipfs/**")
     act(someone, "look").click()
     someone.page.get_by_text("here, as committed").nth(1).wait_for()
 

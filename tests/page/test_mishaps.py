@@ -231,6 +231,9 @@ def test_page__closed_before_its_files_are_published__publishes_them_before_it_c
     someone.button("Upload to this site").click()
     someone.button("Commit").click()
     someone.page.locator('[data-step="wait-open"]').wait_for()
+    someone.go(f"offer/{auction}").connect()  # As if nothing had been done.
+    someone.page.set_input_files("#files", documents(tmp_path))
+    someone.page.get_by_text("a bid with these very data").wait_for()
     assert market.store.path(Cid.parse(record["archive"])).is_file()
     assert market.store.path(Cid.parse(record["manifest"])).is_file()
 
