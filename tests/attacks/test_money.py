@@ -174,6 +174,28 @@ def test_reentry__into_revenue__pays_once(protocol: Protocol) -> None:
     assert mine.held(attacker.address) - before == due > 0
 
 
+def test_reentry__into_a_period_that_is_being_closed__fails(protocol: Protocol) -> None:
+    """Else the second period would stand in the logs before the first."""
+    mine, attacker, auction = with_attacker(protocol)
+    claim_all(auction)
+    chain, mut = mine.chain, auction.mut()
+    log = chain.deploy("UsageLog", mine.auction)
+    chain.transact(mine.token, "mint", attacker.address, 1000)
+    approve = encode_call(mine.token, "approve", log, 1000)
+    chain.transact(attacker, "execute", mine.token, 0, approve)
+
+    def close(size: int, end: int) -> bytes:
+        period = (size, end, 300, bytes([size]) * 32, bytes(32), bytes(32))
+        return encode_call(log, "close", mut, period)
+
+    aimed(mine, attacker, log.address, close(2, chain.time))
+    made = chain.transact(attacker, "execute", log, 0, close(1, chain.time - 1))
+    assert attempts(mine, attacker)[0] > 0
+    assert attempts(mine, attacker)[1] == 0
+    assert [event.args["number"] for event in made.events("PeriodClosed")] == [0]
+    assert mine.held(attacker.address) >= 700
+
+
 def test_reentry__into_credit__pays_once(protocol: Protocol) -> None:
     attacker = protocol.chain.deploy("ZooAttacker")
     oracle = protocol.oracle
