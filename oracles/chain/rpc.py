@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import requests
 from eth_abi.exceptions import DecodingError
@@ -43,6 +41,7 @@ from web3.types import RPCEndpoint
 from oracles.chain import artifacts
 from oracles.chain.codec import decode, refusing_short_data
 from oracles.errors import ConfigError, NodeError, Reverted
+from oracles.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -254,12 +253,11 @@ class _UnfitError(NodeError):
 
 
 class _Adapter(HTTPAdapter):
-    """Keeps the sockets of its connections, so that they can be cut from another thread."""
+    """Says which sockets it opens."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make connections of a kind that says which socket it has."""
-        sockets: WeakSet[socket.socket] = WeakSet()
-        self._sockets = sockets
+        """Make connections of a kind that says so."""
+        sockets = self.sockets = Sockets()
         super().init_poolmanager(*args, **kwargs)
 
         class Plain(HTTPConnection):
@@ -280,12 +278,6 @@ class _Adapter(HTTPAdapter):
 
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
-    def cut(self) -> None:
-        """Whoever reads from the node now is told that it has gone."""
-        for each in list(self._sockets):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
 
 class _Node:
     """One node over HTTP.
@@ -299,8 +291,9 @@ class _Node:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("a node's address begins with http:// or https://")
         self.url = url
-        self._session, self._adapter = requests.Session(), _Adapter()
-        self._session.mount(f"{parts.scheme}://", self._adapter)
+        self._session, adapter = requests.Session(), _Adapter()
+        self._session.mount(f"{parts.scheme}://", adapter)
+        self._sockets = adapter.sockets
         # Parts that may be keys, in case the node repeats them in a message.
         pieces = re.split(r"[/=&?]", f"{parts.path}?{parts.query}")
         secrets = [*pieces, parts.username or "", parts.password or ""]
@@ -354,16 +347,7 @@ class _Node:
 
     @contextmanager
     def _whole(self, method: str) -> Iterator[Callable[[requests.Response], bytes]]:
-        """Reads an answer to its end, which must come in time and in reason.
-
-        Time-outs of the library begin again with every byte: a node that trickles would otherwise
-        keep a daemon for days, with other nodes beside it.
-        """
-        over = threading.Event()
-
-        def cut() -> None:
-            over.set()
-            self._adapter.cut()
+        """Reads an answer to its end, which must come in time and in reason."""
 
         def read(reply: requests.Response) -> bytes:
             parts = bytearray()
@@ -374,18 +358,14 @@ class _Node:
                     raise _UnfitError(f"{self.name} answers {method} without end", passes=False)
             return bytes(parts)
 
-        timer = threading.Timer(_LONGEST, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield read
-        except requests.RequestException as error:
-            if not over.is_set():
-                raise
-            said = f"{self.name} does not end its answer to {method} within {_LONGEST} s"
-            raise _UnfitError(said, passes=False) from error
-        finally:
-            timer.cancel()
+        with self._sockets.cut_after(_LONGEST) as cut:
+            try:
+                yield read
+            except requests.RequestException as error:
+                if not cut.is_set():
+                    raise
+                said = f"{self.name} does not end its answer to {method} within {_LONGEST} s"
+                raise _UnfitError(said, passes=False) from error
 
     def _read(self, method: str, reply: requests.Response, text: bytes) -> RPCResponse:
         """The JSON-RPC answer; raises what stands in its place."""

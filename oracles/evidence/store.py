@@ -24,6 +24,7 @@ import httpx
 from oracles.errors import InputError, IntegrityError, QmiaError
 from oracles.evidence.cid import CHUNK_BYTES, Cid, CidBuilder, stream_cid
 from oracles.files import sync_folder
+from oracles.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
@@ -465,14 +466,16 @@ class GatewayStore:
 
     Args:
         base: URL before `/ipfs/`.
-        timeout: Seconds until one request is given up; an answer that comes in time may go on as
-            long as it is not slower than 8 KiB a second.
+        timeout: Seconds until one request is given up: all of them for nothing to come, twice as
+            many for an answer to begin; one that has may go on as long as it is not slower than
+            8 KiB a second.
     """
 
     def __init__(self, base: str, *, timeout: float = 60) -> None:
         self.base = base.rstrip("/")
         self._timeout = timeout
         self._client = httpx.Client(timeout=timeout, headers={"Accept-Encoding": "identity"})
+        self._sockets = Sockets()
 
     def put(self, source: Source) -> Cid:
         """A gateway takes nothing."""
@@ -523,8 +526,16 @@ class GatewayStore:
     @contextlib.contextmanager
     def _answers(self, cid: Cid, part: str | None = None) -> Iterator[httpx.Response]:
         headers = {} if part is None else {"Range": part}
+        request = self._client.build_request(
+            "GET",
+            f"{self.base}/ipfs/{cid}",
+            headers=headers,
+            extensions={"trace": self._sockets.follow},
+        )
         try:
-            with self._client.stream("GET", f"{self.base}/ipfs/{cid}", headers=headers) as answer:
+            with self._sockets.cut_after(2 * self._timeout):
+                answer = self._client.send(request, stream=True)
+            with contextlib.closing(answer):
                 if answer.status_code in (404, 410, 416):
                     raise MissingError(f"{cid} is not at {self.base}")
                 if answer.status_code not in (200, 206):

@@ -5,12 +5,10 @@ Whatever comes in is size-limited when it is read; `messages` proves it before i
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import json
 import os
 import socket
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +19,10 @@ from oracles.chain.packing import SCORE_BYTES
 from oracles.errors import InputError, QmiaError
 from oracles.evidence import Cid, IpfsStore
 from oracles.files import write_file
+from oracles.sockets import Sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from oracles.chain.state import AuctionState
@@ -123,11 +122,12 @@ def download(url: str, limit: int, timeout: float, *, private: bool = True) -> b
         InputError: it cannot be had within these bounds.
     """
     parts = bytearray()
-    with _connection(timeout) as connection:
+    sockets = Sockets()
+    with sockets.cut_after(timeout) as cut:
         try:
             address = httpx.URL(url)
             headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode()}
-            extensions = {"trace": connection.follow, "sni_hostname": address.host}
+            extensions = {"trace": sockets.follow, "sni_hostname": address.host}
             if not private:
                 address = address.copy_with(host=_public_address(address.host))
             with (
@@ -141,60 +141,12 @@ def download(url: str, limit: int, timeout: float, *, private: bool = True) -> b
                     if len(parts) > limit:
                         raise InputError(f"{url} sends more than {limit} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            if not connection.cut:
+            if not cut.is_set():
                 raise InputError(f"cannot fetch {url[:200]}: {type(error).__name__}") from error
         # A body without a length ends where its connection is cut.
-        if connection.cut:
+        if cut.is_set():
             raise InputError(f"{url} takes longer than {timeout} s")
     return bytes(parts)
-
-
-class _Connection:
-    """The sockets of one request, to be cut from outside of the thread that reads."""
-
-    def __init__(self) -> None:
-        self.cut = False
-        self._sockets: list[socket.socket] = []
-
-    def follow(self, event: str, info: dict[str, Any]) -> None:
-        """Keep each new socket; httpx calls this (its extension `trace`)."""
-        if event.endswith("connect_tcp.complete"):
-            own = info["return_value"].get_extra_info("socket")
-            # A copy: TLS takes the socket over.
-            self._sockets.append(own.dup())
-            if self.cut:
-                self.end()
-
-    def end(self) -> None:
-        """Whoever reads or writes now is told that the other side has gone."""
-        self.cut = True
-        for each in self._sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Drop the copies."""
-        for each in self._sockets:
-            each.close()
-
-
-@contextlib.contextmanager
-def _connection(seconds: float) -> Iterator[_Connection]:
-    """A connection that is cut after so long.
-
-    Time-outs of the library begin again with every byte, so headers that trickle would keep a
-    thread for days, and a few such servers all threads.
-    """
-    connection = _Connection()
-    timer = threading.Timer(seconds, connection.end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield connection
-    finally:
-        timer.cancel()
-        timer.join()
-        connection.close()
 
 
 def _public_address(host: str) -> str:

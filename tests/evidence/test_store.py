@@ -272,6 +272,14 @@ def test_open_store__when_named__then_folder_or_node(tmp_path):
     assert isinstance(open_store("ipfs:/ip4/127.0.0.1/tcp/5001/http"), IpfsStore)
 
 
+def test_gateway__when_its_headers_come_byte_by_byte__then_it_is_given_up():
+    cid = Cid.from_digest(bytes(32), 1)
+    with dripping(headers=200) as url:
+        store = GatewayStore(url, timeout=0.2)
+        with pytest.raises(StoreError, match="does not answer"):
+            store.range(cid, 0, 1 << 20)
+
+
 def test_gateway__when_it_answers_byte_by_byte__then_it_is_given_up():
     """No pause is longer than the timeout, so that alone would wait for ever."""
     cid = Cid.from_digest(bytes(32), 1)

@@ -12,15 +12,25 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def dripping() -> Iterator[str]:
-    """Serve until the block ends; gives the URL."""
+def dripping(headers: int = 0) -> Iterator[str]:
+    """Serve until the block ends; gives the URL.
+
+    Args:
+        headers: so many bytes of a header come first, in the same way.
+    """
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.end_headers()
+            self.flush_headers()
+            self.wfile.write(b"X-Padding: ")
             try:
+                for _ in range(headers):
+                    over.wait(0.02)
+                    self.wfile.write(b"x")
+                    self.wfile.flush()
+                self.wfile.write(b"\r\n\r\n")
                 while not over.wait(0.02):
                     self.wfile.write(b"x")
                     self.wfile.flush()
