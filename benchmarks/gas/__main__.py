@@ -170,6 +170,9 @@ def main() -> None:
         for step, gas in most_operators.appeal_round(args.appeal).items():
             extra[step] = max(gas, extra.get(step, 0))
         extra["postScores, all different"] = most_operators.largest_chunk()
+    place = next(i for i, row in enumerate(rows) if row.step == "roll, a provider")
+    called = Row(f"roll, a member at {args.appeal:,} bids", extra["callRoll"], 95_000)
+    rows.insert(place + 1, called)
 
     most = limits(lives[-1], extra)
     totals = [{"n": life.n, **{k: sum(v) for k, v in life.gas.items()}} for life in lives]
