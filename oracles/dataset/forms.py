@@ -358,11 +358,13 @@ REFUSED: Final = {
         (".doc", ".docm", ".dot", ".dotx", ".dotm", ".rtf", ".odt", ".pages"),
         "save it as .docx or plain text",
     ),
-    **dict.fromkeys((".eml", ".mbox", ".msg", ".pst"), "save the messages as JSONL or plain text"),
+    **dict.fromkeys(
+        (".eml", ".emlx", ".mbox", ".msg", ".pst"), "save the messages as JSONL or plain text"
+    ),
     ".ipynb": "save it as Markdown",
     **dict.fromkeys((".xls", ".xlsx", ".ods"), "save it as CSV"),
     **dict.fromkeys((".ppt", ".pptx", ".odp", ".epub", ".djvu"), "take the text out"),
-    **dict.fromkeys((".arc", ".wacz", ".mht"), "save it as WARC or HTML"),
+    **dict.fromkeys((".arc", ".wacz", ".mht", ".mhtml"), "save it as WARC or HTML"),
     **dict.fromkeys((".7z", ".rar", ".lz4", ".br", ".lzma", ".z"), "pack it as .zip or .tar.zst"),
     **dict.fromkeys(
         (

@@ -118,6 +118,7 @@ _CODINGS: Final = {
     "deflate": deflate_decoder,
     "zstd": zstd_decoder,
 }
+_WARC: Final = b"WARC"
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LONGEST_LINE: Final = 1 << 16
 _MOST_FIELDS: Final = 100
@@ -238,10 +239,17 @@ def _breaks(tag: str, before: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """One record of a WARC file (ISO 28500): its named fields, in small letters, and its block."""
+    """One record of a WARC file (ISO 28500).
+
+    Attributes:
+        fields: by name, in small letters.
+        block: its content.
+        begun: what was read of the next record already, where nothing stands between them.
+    """
 
     fields: Mapping[str, str]
     block: bytes
+    begun: bytes
 
     def field(self, name: str) -> str:
         return self.fields.get(name, "")
@@ -253,9 +261,9 @@ def warc(source: Source) -> Records:
     Its line is the record's number. Metadata: `url`, `date`, `record` (its id), and what the page
     says of itself.
     """
-    number = 0
-    while (record := _next_record(source, number + 1)) is not None:
-        number += 1
+    number, begun = 0, b""
+    while (record := _next_record(source, number + 1, begun)) is not None:
+        number, begun = number + 1, record.begun
         digest = record.field("warc-block-digest")
         if record.block and digest and not _matches(digest, record.block):
             detail = "the record is not what its digest says: damaged, or written wrongly"
@@ -269,14 +277,19 @@ def warc(source: Source) -> Records:
 _LINE_ENDS: Final = frozenset({b"\n", b"\r\n"})
 
 
-def _next_record(source: Source, number: int) -> _Record | None:
+def _next_record(source: Source, number: int, begun: bytes) -> _Record | None:
     """The next record, whose block is empty if it is too long to be a page; None at the end.
+
+    Args:
+        source: The file.
+        number: Of the record, from 1.
+        begun: What was read of it already.
 
     Raises:
         ValueError: the bytes are no record; where the next one begins is not known.
     """
     stream, limit = source.stream, source.limits.record_bytes
-    line = stream.readline(_LONGEST_LINE)
+    line = begun + stream.readline(_LONGEST_LINE)
     if number > 1 and line in _LINE_ENDS:
         source.note("ambiguous", "more empty lines before a record than there should be", number)
         while line in _LINE_ENDS:
@@ -317,10 +330,19 @@ def _next_record(source: Source, number: int) -> _Record | None:
             source.note("too_large", f"a record is longer than {limit} bytes; split it", number)
         while left and (passed := stream.read(min(left, _PASSED))):
             left -= len(passed)
-    end = stream.read(4)
-    if left or end != b"\r\n\r\n":
+    end = b"" if left else stream.read(4)
+    begun = end.removeprefix(b"\r\n")
+    if left or (end != b"\r\n\r\n" and not _WARC.startswith(begun)):
         raise ValueError(f"record {number} does not end where it says")
-    return _Record(fields, block)
+    if end == b"\r\n\r\n":
+        return _Record(fields, block, b"")
+    if begun:
+        detail = "the two empty lines that belong after a record are missing"
+        source.note("ambiguous", detail, number, about="between")
+    else:
+        detail = "the file ends before the two empty lines after its last record: was it cut?"
+        source.note("corrupt", detail, number, about="end")
+    return _Record(fields, block, begun)
 
 
 def _matches(digest: str, block: bytes) -> bool:

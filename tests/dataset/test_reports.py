@@ -632,6 +632,118 @@ CASES: list[tuple[str, str, bytes, list[str], set[str]]] = [
         ["one"],
         {"ambiguous"},
     ),
+    # What people met with the same tools elsewhere
+    (
+        "dataprof#423: a line end in quotes where a reader looks for the delimiter",
+        "a.csv",
+        b'id,text\n1,"line one\nline two"\n2,normal\n3,"has ""quotes"""\n',
+        ["line one\nline two", "normal", 'has "quotes"'],
+        set(),
+    ),
+    (
+        "cpython#88843: blanks are no delimiter",
+        "a.csv",
+        b"id text\n1 hello there\n2 more\n",
+        ["1 hello there", "2 more"],
+        {"ambiguous"},
+    ),
+    (
+        "COW#59: a blank before a quoted field that holds the delimiter",
+        "a.csv",
+        b'n,text\n0, "a, b"\n1,c\n',
+        ["c"],
+        {"malformed"},
+    ),
+    (
+        "future-agi#1517: one column whose name holds a comma",
+        "a.csv",
+        b"first,second\nhello\nworld\n",
+        [],
+        {"no_text", "empty"},
+    ),
+    (
+        "future-agi#1517: curly quotes do not quote",
+        "a.csv",
+        'text,n\n“curly”,1\n"a “b, c” d",2\n'.encode(),
+        ["“curly”", "a “b, c” d"],
+        set(),
+    ),
+    (
+        "warcio#131: one line end between records",
+        "a.warc",
+        warc(b"one", b"two").replace(b"one\r\n\r\n", b"one\r\n"),
+        ["one", "two"],
+        {"ambiguous"},
+    ),
+    (
+        "warcio#140: records without anything between them or after them",
+        "a.warc",
+        warc(b"one", b"two").replace(b"one\r\n\r\n", b"one").removesuffix(b"\r\n\r\n"),
+        ["one", "two"],
+        {"ambiguous", "corrupt"},
+    ),
+    (
+        "warcio#99: one record of many is damaged in its own compression",
+        "a.warc.gz",
+        gzip.compress(warc(b"one")) + b"\x1f\x8b\x08" + gzip.compress(warc(b"two")),
+        ["one"],
+        {"corrupt"},
+    ),
+    (
+        "charset_normalizer#12: little text, and UTF-8",
+        "a.txt",
+        "héllo world!\n".encode(),
+        ["héllo world!\n"],
+        set(),
+    ),
+    (
+        "charset_normalizer#477: little text in another encoding",
+        "a.txt",
+        "Köster\n".encode("latin-1"),
+        ["K\ufffdster\n"],
+        {"invalid_text"},
+    ),
+    (
+        "charset_normalizer#624: only the names of columns are in another encoding",
+        "a.csv",
+        "Jahr;Kinosäle;text\n1981;3;ein Satz\n".encode("cp1252"),
+        ["ein Satz"],
+        {"invalid_text"},
+    ),
+    (
+        "agent-os#2381: a text box in a picture",
+        "a.docx",
+        word(
+            "<w:p>"
+            + RUN % "Before"
+            + "</w:p><w:p><w:r><w:pict><w:txbxContent><w:p>"
+            + RUN % "Boxed"
+            + "</w:p></w:txbxContent></w:pict></w:r></w:p>"
+        ),
+        ["Before\n\nBoxed\n\none"],
+        set(),
+    ),
+    (
+        "python-docx#683: text after a link that is a field",
+        "a.docx",
+        word(
+            '<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>HYPERLINK'
+            '</w:instrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r>'
+            + RUN % "link"
+            + '<w:r><w:fldChar w:fldCharType="end"/></w:r>'
+            + RUN % " after"
+            + "</w:p>"
+        ),
+        ["link after\n\none"],
+        set(),
+    ),
+    (
+        "single pages of a browser, which are messages",
+        "a.mhtml",
+        b"Content-Type: multipart/related; boundary=b\n\n--b\n\n<p>hi\n--b--\n",
+        [],
+        {"unsupported", "empty"},
+    ),
     ("stream-unzip#5: sizes behind the data", "a.zip", streamed(), ["one", "two"], set()),
 ]
 
