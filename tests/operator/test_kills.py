@@ -88,7 +88,7 @@ class Schedule:
                 assert daemon.process is not None
                 assert daemon.process.exitcode == -signal.SIGKILL, self.network.last_words()
                 self.count(number, self.steps[number])
-            elif self.lives[number] and self.random.random() < 0.02:
+            elif self.lives[number] and self.random.random() < 0.01:
                 self.kill(number)
 
     def until(self, condition: Callable[[], bool], what: str, step: bool = True) -> None:
