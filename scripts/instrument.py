@@ -143,6 +143,7 @@ class Instrumented:
         self.changed = changed
         self.optimize = optimize
         setattr(chain, "compile_files", self.compile_files)  # noqa: B010 - another module's name
+        setattr(chain, "tracked", list)  # noqa: B010 - the tracked artifacts have no marks
         Revm.code_limit = CODE_LIMIT
         Revm.fee_account = BASE_FEE
 
@@ -151,6 +152,7 @@ class Instrumented:
         request, output = self._compiled
         artifacts = {
             contract: {
+                "contractName": contract,
                 "abi": result["abi"],
                 "bytecode": "0x" + result["evm"]["bytecode"]["object"],
                 "deployedBytecode": "0x" + result["evm"]["deployedBytecode"]["object"],
