@@ -235,7 +235,7 @@ def test_page_in_the_repository__is_made_from_the_result_beside_the_benchmarks()
     # qmia study report --folder benchmarks/study --markdown docs/study.md
     result = json.loads((REPOSITORY / "benchmarks/study/result.json").read_text())
     assert (REPOSITORY / "docs/study.md").read_text() == page.markdown(result)
-    assert result["hash"] == PROFILES["standard"].digest()
+    assert result["hash"] == replace(PROFILES["standard"], seed=2).digest()
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/quality.md"])
