@@ -332,7 +332,8 @@ def show_set(
     from oracles.chain.deployment import Deployment
     from oracles.chain.rpc import connect
 
-    settings = _load(config, rpc=rpc)
+    # Buyers ask this as well, and have no operator's state.
+    settings = _load(config, rpc=rpc, state=Path())
     deployment = Deployment.load(settings.deployment)
     found = deployment.oracle(connect(settings.rpc, deployment.chain_id)).set_of(operator_set)
     if not found.first.members:

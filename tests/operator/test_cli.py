@@ -16,6 +16,7 @@ from eth_utils.address import to_checksum_address
 from oracles.chain.keystore import write_keystore
 from oracles.chain.signers import LocalSigner
 from oracles.chain.typed_data import key_message
+from oracles.cli import main
 from oracles.errors import ConfigError
 from oracles.operator.check import judge_windows
 from oracles.operator.duty import Kind
@@ -182,6 +183,18 @@ def test_status__only_a_keystore_is_named__it_is_not_opened(network: Network) ->
         'keystore = "locked.json"\n'
     )
     assert qmia("status", "--config", str(config), "--json")["operator"] == daemon.address
+
+
+def test_set_show__by_a_buyer__needs_a_node_and_a_deployment_only(
+    network: Network, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `docs/buyers.md` has it beside `operator_set`."""
+    monkeypatch.setenv("QMIA_RPC", network.node.url)
+    monkeypatch.setenv("QMIA_DEPLOYMENT", str(network.folder / "deployment.json"))
+    with pytest.raises(SystemExit) as end:
+        main(["operator", "set", "show", "1", "--json"])
+    assert end.value.code in (0, None)
+    assert json.loads(capsys.readouterr().out)["members"] == [network.signers[0].address]
 
 
 def test_check__windows_shorter_than_finality__failed_and_said(network: Network) -> None:
