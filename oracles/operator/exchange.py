@@ -127,9 +127,10 @@ def download(url: str, limit: int, timeout: float, *, private: bool = True) -> b
         try:
             address = httpx.URL(url)
             headers = {"Accept-Encoding": "identity", "Host": address.netloc.decode()}
-            extensions = {"trace": sockets.follow, "sni_hostname": address.host}
+            host = address.raw_host.decode()
+            extensions = {"trace": sockets.follow, "sni_hostname": host}
             if not private:
-                address = address.copy_with(host=_public_address(address.host))
+                address = address.copy_with(host=_public_address(host))
             with (
                 httpx.Client(timeout=timeout, headers=headers) as client,
                 client.stream("GET", address, extensions=extensions) as answer,
