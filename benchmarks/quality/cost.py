@@ -65,7 +65,7 @@ def main() -> None:
     )
     embedder: Any = CachedEmbedder(Embedder())
     with tempfile.TemporaryDirectory() as folder:
-        truth = Truth(pool, parameters, Path(folder), lambda: None)
+        truth = Truth(pool, parameters, Path(folder))
 
         def nats(*providers: int) -> float:
             runs = [truth(100 + seed, providers)[1] for seed in range(options.seeds)]
