@@ -98,6 +98,17 @@ class IntegrityError(QmiaError):
     """Bytes do not match what was committed to: a digest, a signature or a key is wrong."""
 
 
+def reason(error: Exception) -> str:
+    """What an error of Python says of a file that is not what it should be, in words."""
+    match error:
+        case KeyError(args=(name,)):
+            return f"it has no {name!r}"
+        case _ if str(error):
+            return str(error)
+        case _:
+            return type(error).__name__
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bytes):
         # Solidity's short texts are bytes32, filled up with zeros.

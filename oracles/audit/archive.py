@@ -19,7 +19,7 @@ from eth_utils.address import to_checksum_address
 
 from oracles.audit.records import Balance, Block, Draw, Header, Log, Record, Source
 from oracles.chain.deployment import Deployment
-from oracles.errors import ConfigError, InputError, IntegrityError
+from oracles.errors import ConfigError, InputError, IntegrityError, reason
 from oracles.files import atomic_write
 from oracles.money import token_currency
 
@@ -130,7 +130,7 @@ class Archive:
                 tuple(Balance(token, at, int(held)) for token, at, held in content["balances"]),
             )
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is no archive of an audit: {error!r}") from error
+            raise InputError(f"{path} is no archive of an audit: {reason(error)}") from error
 
     @property
     def header(self) -> Header:

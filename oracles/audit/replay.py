@@ -19,7 +19,7 @@ from oracles.audit.usage import UsageReplay
 from oracles.chain.events import decode_log
 from oracles.chain.terms import AuctionId
 from oracles.chain.typed_events import PartProved, RollTallied, ThresholdsProved, Transfer
-from oracles.errors import ChainError, InputError
+from oracles.errors import ChainError, InputError, reason
 from oracles.mechanism import veto
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Replay:
             exchange, factory = deployment.address("Exchange"), deployment.address("DstFactory")
             registry = RegistryReplay.of(checks, contracts.get("MetricRegistry"), factory)
         except (KeyError, ValueError) as error:
-            raise InputError(f"the deployment file is incomplete: {error!r}") from error
+            raise InputError(f"the deployment file is incomplete: {reason(error)}") from error
         announced, ledger, chain_id = Announced(checks), Ledger(checks), deployment.chain_id
         oracle = OracleReplay(checks, announced, ledger, chain_id, oracle_address, min_stake, least)
         cash = Cash(announced)

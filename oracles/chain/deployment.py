@@ -26,7 +26,7 @@ from oracles.chain.gate import VERIFIERS
 from oracles.chain.oracle import OracleContract
 from oracles.chain.tokens import DstFactoryContract
 from oracles.chain.usage import UsageLogContract
-from oracles.errors import ChainError, ConfigError, NodeError
+from oracles.errors import ChainError, ConfigError, NodeError, reason
 from oracles.files import write_file
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Deployment:
                 content.get("salt", ""),
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ConfigError(f"this is no deployment: {error!r}") from error
+            raise ConfigError(f"this is no deployment: {reason(error)}") from error
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eth_account import Account
 from eth_utils.address import is_hex_address, to_checksum_address
 
-from oracles.errors import ConfigError
+from oracles.errors import ConfigError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,7 @@ def read_keystore(path: Path, passphrase: str) -> bytes:
             raise ConfigError(f"the keystore {path} is damaged: {error}") from error
         except Exception as error:
             # The libraries below raise whatever a damaged file leads them to.
-            raise ConfigError(f"the keystore {path} is damaged: {error!r}") from error
+            raise ConfigError(f"the keystore {path} is damaged: {reason(error)}") from error
         if stated not in (None, address):
             raise ConfigError(f"the keystore {path} says {stated}, but holds the key of {address}")
         return secret

@@ -133,11 +133,17 @@ def _step(step: Step) -> dict[str, Any]:
 
 def overview(session: Session, book: Path, *, json: bool) -> None:
     """The next step of every bid in the book, the most urgent first."""
+    from oracles.errors import InputError
     from oracles.market.bids import match
     from oracles.market.book import BidBook
     from oracles.market.schedule import next_step
     from oracles.market.view import chain_time
 
+    if not book.is_dir():
+        raise InputError(
+            f"there is no bid book at {book}: `commit` makes one; name yours with --book or"
+            " QMIA_BOOK, or restore your copy of it"
+        )
     contract, now = session.deployment().address("DataAuction"), chain_time(session.connect())
     records = [each for each in BidBook(book).all() if each.contract == contract]
     found: list[tuple[AuctionId, int, Step]] = []

@@ -89,3 +89,17 @@ def test_deployment__of_constants__is_read_back_from_the_contracts(anvil: Anvil)
     oracle = anvil.at("ScoreOracle", deployment.address("ScoreOracle"))
     assert anvil.call(oracle, "MIN_STAKE") == CONSTANTS.min_stake
     assert anvil.call(oracle, "LEAST_WINDOW") == CONSTANTS.operator_window
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("{}", "it has no 'schema'"), ("[]", "list indices"), ('{"schema": 1}', "schema 1")],
+)
+def test_deployment__another_file__is_refused_in_words(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=why) as caught:
+        Deployment.load(path)
+    assert "Error(" not in str(caught.value)

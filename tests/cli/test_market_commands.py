@@ -327,6 +327,15 @@ def test_descriptors__of_an_auction__name_its_tokens(
         assert [each["address"] for each in file["context"]["contract"]["deployments"]] == [address]
 
 
+def test_status__where_there_is_no_book__says_so_and_makes_none(
+    market: Market, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "ann", capsys)
+    said = shell("provider", "status", "--book", shell.home / "lost", code=2)
+    assert f"there is no bid book at {shell.home / 'lost'}" in said
+    assert not (shell.home / "lost").exists()
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:{taken}", "192.0.2.1:0", "nowhere.invalid:80"])
 def test_page_serve__where_it_cannot_listen__is_one_sentence_and_no_finding(
     market: Market, capsys: pytest.CaptureFixture[str], listen: str
