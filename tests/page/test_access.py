@@ -10,6 +10,7 @@ import pytest
 from oracles.dataset import EncryptionKey
 from oracles.market.buyer import Buyer
 from tests.page.test_life import documents
+from tests.page.test_provider import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,3 +150,25 @@ def test_sample__of_a_browser_that_has_lost_its_files__is_opened_from_those_of_t
     someone.button("Open the sample").click()
     someone.button("Upload to this site").click()
     someone.page.locator('[data-step="wait-reveal"]').wait_for()
+
+
+def test_offer__where_the_site_is_gone__says_so_and_goes_on_when_it_is_back(
+    auction: int, person: Callable[..., Person], tmp_path: Path
+) -> None:
+    someone = person("page").go(f"offer/{auction}").connect()
+    page = someone.page
+    page.route("**/worker.js", lambda route: route.abort())
+    page.set_input_files("#files", documents(tmp_path))
+    page.get_by_role("alert").filter(has_text="This site does not answer").wait_for()
+    page.unroute("**/worker.js")
+    choose(page, "#files", documents(tmp_path))
+    page.locator("#packed").wait_for()
+    page.fill("#price", "60")
+    page.locator("#price").press("Tab")
+    someone.saved("Save the secrets")
+    page.route("**/ipfs/*", lambda route: route.abort())
+    someone.button("Upload to this site").click()
+    page.get_by_role("alert").filter(has_text="This site does not answer").wait_for()
+    page.unroute("**/ipfs/*")
+    someone.button("Upload to this site").click()
+    someone.button("Commit to this bid").wait_for()
