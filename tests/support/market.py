@@ -43,6 +43,8 @@ ETHER = 10**18
 GWEI = 10**9
 BOND, ENTRY_FEE, FEE, FETCH_FEE = ETHER // 100, ETHER // 1000, ETHER // 10, ETHER // 1000
 WINDOW = 1000
+#: That the buyer's tokens and the operators' credit are enough for.
+AUCTIONS = 100
 #: Seconds of every phase; there is no appeal panel, so no challenge.
 DURATIONS = Durations(
     commit=WINDOW,
@@ -75,7 +77,7 @@ class Market:
         self.deployment: Deployment = deploy(self.sender("deployer"), LOCAL)
         built = artifacts.artifact("LocalDollar")
         factory = self.web3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
-        receipt = self.sender("buyer").send(factory.constructor(10_000 * UNIT))
+        receipt = self.sender("buyer").send(factory.constructor(AUCTIONS * 1_000 * UNIT))
         self.token = Erc20(self.web3, str(receipt["contractAddress"]))
         self.oracle = self.deployment.oracle(self.web3)
         self.keys = {name: EncryptionKey.generate() for name in ("a", "b", "c")}
@@ -84,7 +86,7 @@ class Market:
             message = key_message(self.oracle.domain, sender.address, key.public)
             signature = LocalSigner.from_secret(key.secret).sign_typed(message)
             sender.send(self.oracle.register(key.public, signature))
-            sender.send(self.oracle.deposit(sender.address), value=10 * ETHER)
+            sender.send(self.oracle.deposit(sender.address), value=AUCTIONS * ETHER)
         members = sorted((signer(name).address for name in self.keys), key=str.lower)
         self.sender("deployer").send(self.oracle.propose_set((members, 3), ([], 0)))
         self.members = self.oracle.set_of(1).first.members
