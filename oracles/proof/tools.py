@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -138,6 +139,8 @@ def expect(done: subprocess.CompletedProcess[str], what: str) -> None:
 def failed(done: subprocess.CompletedProcess[str], what: str) -> ConfigError:
     """What to say of a program that did not do what it should."""
     said = " ".join((done.stderr or done.stdout).split())
+    if "ENOSPC" in said or "No space left" in said:
+        return ConfigError(f"{what} failed: the disk is full, in {tempfile.gettempdir()} or nearby")
     if "does not match expected point" in said or "integrity check failed" in said:
         return ConfigError(
             f"{what} fetched points that are not those of the Ignition set-up, and kept none: try"

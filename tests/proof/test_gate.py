@@ -14,23 +14,25 @@ from eth_utils.crypto import keccak
 from oracles.chain import artifacts
 from oracles.chain.client import Sender, receipt_event
 from oracles.chain.deployment import Deployment, deploy_gate
+from oracles.chain.gate import VERIFIERS
 from oracles.chain.typed_events import ThresholdsProved
 from oracles.dataset import Binding, EncryptionKey, Manifest
 from oracles.dataset.manifest import Contents
 from oracles.errors import ChainError, ConfigError, IntegrityError
 from oracles.market.buyer import Buyer
-from oracles.market.gate import gate_of, post_proof
-from oracles.proof import Thresholds, Tree
+from oracles.market.gate import data_set_of, gate_of, post_proof, proved
+from oracles.proof import Claim, Part, Proof, Thresholds, Tree
 from oracles.quality import page_facts
 from scripts.gate import verifier_code, verifier_source
 from tests.cli.test_market_commands import Shell
+from tests.contracts.test_threshold_gate import agreed, word
 from tests.proof.test_facts import documents
 from tests.proof.test_proofs import EXACT, PAGES, needs_tools, proof, toy
 from tests.support import crs
+from tests.support.chain import artifact
 from tests.support.market import ETHER, UNIT, Market, signer
 
 if TYPE_CHECKING:
-    from oracles.proof import Proof
     from tests.support.anvil import Anvil
 
 __all__ = ["proof", "toy"]
@@ -205,3 +207,51 @@ def test_post__of_what_no_gate_could_take__is_refused_before_anything_is_sent(
         post_proof(gate.sender, known, plain, proof)
     (receipt,) = post_proof(gate.sender, known, mine, proof)
     assert receipt["status"] == 1
+
+
+def test_post__of_a_large_set__sends_each_part_once_and_goes_on_after_an_interruption(
+    anvil: Anvil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verifiers that take the hash of their inputs: what is sent is what is proved, in order."""
+    who = signer("a provider of a large set")
+    anvil.set_balance(who.address, 100 * ETHER)
+    sender, judge = Sender(anvil.web3, who), artifact("Judge").bytecode
+    alone = deploy_gate(sender, Deployment(31337, 0, {}), dict.fromkeys(VERIFIERS.values(), judge))
+    known = gate_of(anvil.web3, alone, None)
+    small = described(bytes(31) + b"\5")
+    mine = replace(small, contents=replace(small.contents, size=2_050 * 16_384))
+    parts = [Part(word(2 * number), word(2 * number + 1), b"") for number in range(3)]
+    parts = [
+        replace(part, proof=agreed(part.statement(pages)))
+        for part, pages in zip(parts, (1_024, 1_024, 2), strict=True)
+    ]
+    made = Proof(Claim(mine.contents.facts, 2_050, EXACT), tuple(parts), b"")
+    made = replace(made, proof=agreed(made.statements[0]))
+
+    for given in (parts[:2], [*parts, parts[0]], []):
+        with pytest.raises(IntegrityError, match="has 3 parts"):
+            post_proof(sender, known, mine, replace(made, parts=tuple(given)))
+    wrong = (parts[0], replace(parts[1], proof=parts[0].proof), parts[2])
+    with pytest.raises(ChainError, match="refuses this proof"):
+        post_proof(sender, known, mine, replace(made, parts=wrong))
+    # The first part is there now, and the second one after an interruption.
+    real = sender.send
+
+    def send(call: Any) -> Any:
+        receipt = real(call)
+        monkeypatch.setattr(sender, "send", stop)
+        return receipt
+
+    def stop(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sender, "send", send)
+    with pytest.raises(KeyboardInterrupt):
+        post_proof(sender, known, mine, made)
+    monkeypatch.setattr(sender, "send", real)
+    told: list[Any] = []
+    receipts = post_proof(sender, known, mine, made, lambda *each: told.append(each))
+    assert told == [("sending parts", done, 3) for done in range(3)]
+    assert len(receipts) == 2
+    assert proved(anvil.web3, alone, known, data_set_of(mine)) == [EXACT]
+    assert len(post_proof(sender, known, mine, made)) == 1
