@@ -312,6 +312,8 @@ def _scored(
     with bars() as progress:
         found = compare(parameters[0], parameters[1], sets, progress)
     was, becomes = spread(found)
+    loses = min(found, key=lambda each: each.new["q"] - each.old["q"])
+    gains = max(found, key=lambda each: each.new["q"] - each.old["q"])
     if not json:
         rows = [
             {
@@ -330,6 +332,14 @@ def _scored(
             f" {was / 10_000:.3f} apart now, and {becomes / 10_000:.3f} under the new version.",
             soft_wrap=True,
         )
+        for who, what in ((loses, "loses"), (gains, "gains")):
+            change = (who.new["q"] - who.old["q"]) / 10_000
+            if (change < 0) == (what == "loses") and change:
+                stdout.print(
+                    f"{who.name} {what} most: {abs(change):.3f} of q.",
+                    soft_wrap=True,
+                    markup=False,
+                )
     return {
         "sets": [each.to_json() for each in found],
         "spread_of_languages": {"old": was, "new": becomes},

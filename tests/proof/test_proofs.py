@@ -265,11 +265,17 @@ def test_claim_in_parts__above_the_truth__gets_no_proof_even_past_the_first_chec
     monkeypatch.setattr(prover, "_opened", greater)
     with pytest.raises(InputError, match="not true of these facts"):
         prove(MANY, MANY_KEYS, replace(ALL, min_tokens=260_001), keep=kept)
-    # Nor is there a part's proof of other sums than those of its pages.
-    monkeypatch.setattr(rules, "seal", lambda sums, salt, real=rules.seal: real(
-        replace(sums, tokens=sums.tokens + 1), salt))  # fmt: skip
+    monkeypatch.undo()
+    # Nor is there a part's proof of other sums than those of its pages, or a total of another root.
+    leaves, real_seal = [rules.leaf(PAGE, key) for key in MANY_KEYS[:64]], rules.seal
+    with monkeypatch.context() as patch:
+        more = lambda sums, salt: real_seal(replace(sums, tokens=sums.tokens + 1), salt)  # noqa: E731
+        patch.setattr(rules, "seal", more)
+        with pytest.raises(InputError, match="not true of these facts"):
+            prover._part(MANY[:64], MANY_KEYS[:64], leaves, None)
+    monkeypatch.setattr(rules, "root", lambda _: b"\1" * 32)
     with pytest.raises(InputError, match="not true of these facts"):
-        prove(MANY, MANY_KEYS, ALL)
+        prove(MANY, MANY_KEYS, Thresholds(min_tokens=1), keep=kept)
 
 
 @pytest.mark.slow
