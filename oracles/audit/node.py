@@ -48,6 +48,8 @@ _BATCH: Final = 100
 _ATTEMPTS: Final = 4
 #: Seconds before an incomplete answer is asked for again.
 _PAUSE: Final = 1.0
+#: How far to read, by name.
+_TAGS: Final = ("finalized", "safe", "latest")
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ranges (last INTEGER PRIMARY KEY, hash BLOB NOT NULL);
@@ -113,7 +115,9 @@ class Node:
             self._claim(deployment, chain_id)
         except (sqlite3.Error, OSError) as error:
             raise ConfigError(f"cannot use the cache {cache}: {error}; delete it") from error
-        tag: Any = int(block_tag) if block_tag.isdecimal() else block_tag
+        if block_tag not in _TAGS and not (block_tag.isascii() and block_tag.isdecimal()):
+            raise ConfigError(f"a block is a number or {', '.join(_TAGS)}; not {block_tag!r}")
+        tag: Any = block_tag if block_tag in _TAGS else int(block_tag)
         last = int(self._block(tag)["number"])
         if last < deployment.block:
             raise ConfigError(

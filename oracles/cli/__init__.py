@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> None:
         fail(f"{error}{done_before()}", error.exit_code)
     except OSError as error:
         # A full disk, a folder that may not be written: what only the machine's owner can mend.
-        where = error.filename or "the output"
+        where = error.filename2 or error.filename or "the output"  # a file put in another's place
         if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
             _drop_output()  # Python would write it once more at the end.
         fail(f"cannot read or write {where}: {error.strerror or error}{done_before()}")

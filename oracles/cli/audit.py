@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oracles.cli.options import AuctionId
+from oracles.cli.options import AuctionId, node_addresses
 from oracles.cli.output import JsonOption, bars, print_json, stdout, table
 from oracles.errors import ConfigError, InputError
 
@@ -23,7 +23,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 RpcOption = Annotated[
     list[str] | None,
-    typer.Option(envvar="QMIA_RPC", help="JSON-RPC address of a node; several for fallback."),
+    typer.Option(
+        envvar="QMIA_RPC",
+        help="JSON-RPC address of a node; several for fallback.",
+        callback=node_addresses,
+    ),
 ]
 DeploymentOption = Annotated[
     Path | None,

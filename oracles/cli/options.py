@@ -139,6 +139,12 @@ class Session:
         return open_store(self.store_name)
 
 
+def node_addresses(given: list[str] | None) -> list[str]:
+    """Addresses of nodes: several options, or commas between them as in an operator's settings."""
+    parts = [part.strip() for each in given or () for part in each.split(",")]
+    return [part for part in parts if part]
+
+
 def open_session(
     context: typer.Context,
     rpc: Annotated[
@@ -146,6 +152,7 @@ def open_session(
         typer.Option(
             envvar="QMIA_RPC",
             help="JSON-RPC address of a node (http://127.0.0.1:8545); several for fallback.",
+            callback=node_addresses,
         ),
     ] = None,
     deployment: Annotated[

@@ -327,6 +327,21 @@ def test_descriptors__of_an_auction__name_its_tokens(
         assert [each["address"] for each in file["context"]["contract"]["deployments"]] == [address]
 
 
+def test_nodes__with_commas_between_them__are_asked_in_turn_by_every_role(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "ann", capsys)
+    both = f"http://127.0.0.1:9, {market.anvil.url}"
+    assert shell.through(both, "buyer", "status", auction)[0] in (0, None)
+    deployment = str(shell.home / "deployment.json")
+    for tag, code in (("latest", 0), ("newest", 2)):
+        words = ["replay", "--rpc", both, "--deployment", deployment, "--block-tag", tag]
+        with pytest.raises(SystemExit) as end:
+            main(["audit", *words])
+        assert (end.value.code or 0) == code
+    assert "finalized, safe, latest; not 'newest'" in capsys.readouterr().err
+
+
 def test_status__where_there_is_no_book__says_so_and_makes_none(
     market: Market, capsys: pytest.CaptureFixture[str]
 ) -> None:

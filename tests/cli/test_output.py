@@ -177,11 +177,14 @@ def test_output__closed_by_the_caller__the_command_does_its_work(tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("places", [("report.html",), ("report.html.0a1b", None, "report.html")])
 def test_main__a_file_cannot_be_written__is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], places: tuple[str, ...]
 ) -> None:
+    """Also where it was written beside its place first."""
+
     def app(**_: object) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", "report.html")
+        raise OSError(errno.EROFS, "Read-only file system", *places)
 
     monkeypatch.setattr("oracles.cli.audit.app", app)
     with pytest.raises(SystemExit) as end:
@@ -189,6 +192,20 @@ def test_main__a_file_cannot_be_written__is_one_sentence(
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert said == "qmia: cannot read or write report.html: Read-only file system\n"
+
+
+def test_main__interrupted_at_work__says_so_and_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(**_: object) -> None:
+        sys.exit(130)  # as typer does
+
+    monkeypatch.setattr("oracles.cli.buyer.app", app)
+    monkeypatch.setattr("oracles.cli.output.done_before", lambda: ". Done before that: approve")
+    with pytest.raises(SystemExit) as end:
+        main(["buyer", "create"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "qmia: interrupted. Done before that: approve\n"
 
 
 def test_main__interrupted_while_libraries_load__is_silent(
