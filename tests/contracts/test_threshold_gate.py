@@ -138,6 +138,29 @@ def test_prove__of_a_large_set__needs_each_of_its_parts_proved(
     assert gate.chain.call(gate.contract, "isProved", gate.name, LIMITS)
 
 
+@pytest.mark.parametrize(
+    ("pages", "verifier"),
+    [(64, 0), (65, 1), (1_024, 1), (1_025, 3), (4_097, 4), (16_384, 4), (16_385, 5)],
+)
+def test_prove__of_any_size__asks_the_verifier_of_that_size_and_no_other(
+    protocol: Protocol, pages: int, verifier: int
+) -> None:
+    """Verifiers in the order of the constructor; the third, of parts, is always there."""
+    chain, nobody = protocol.chain, "0x" + "77" * 20
+    judge = chain.deploy("Judge")
+    gate = Gate(protocol, pages * 16_384)
+    for there in (True, False):
+        chosen = [judge if (n == verifier) is there or n == 2 else nobody for n in range(6)]
+        gate.contract = chain.deploy("ThresholdGate", *chosen)
+        for number in range(len(gate.parts)):
+            gate.prove_part(number)
+        if there:
+            gate.prove(gate.proof())
+        else:
+            with pytest.raises(Reverted):
+                gate.prove(gate.proof())
+
+
 def test_prove__with_other_parts_than_those_of_the_set__reverts(protocol: Protocol) -> None:
     gate = Gate(protocol, 2_500 * 16_384)
     first, second, third = gate.parts
