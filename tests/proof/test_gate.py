@@ -133,7 +133,7 @@ def test_commands__send_a_committed_proof_to_the_gate_and_find_it_there(
     buyer = Buyer(market.sender("buyer"), market.deployment)
     auction = buyer.create(market.terms(), EncryptionKey.generate())
     provider, tree = market.provider("ann"), Tree(page_facts)
-    limits = Thresholds(min_tokens=500, min_clean=5_000)
+    limits = Thresholds(min_tokens=400, min_clean=5_000)
     provider.commit(
         provider.prepare(auction, documents(20), 50 * UNIT, facts=tree, thresholds=limits)
     )
@@ -150,13 +150,13 @@ def test_commands__send_a_committed_proof_to_the_gate_and_find_it_there(
 
     assert "Nothing was proved" in bob("gate", "check", *place, 0, code=1)
     sent = bob.json("gate", "post", *place, 0)  # Anybody may.
-    assert sent["min_tokens"] == 500
+    assert sent["min_tokens"] == 400
     assert sent["gas"] < 1_300_000
-    found = ann.json("gate", "check", *place, 0, "--min-tokens", "499", "--min-clean", "0.4")
+    found = ann.json("gate", "check", *place, 0, "--min-tokens", "399", "--min-clean", "0.4")
     assert found["holds"]
-    assert found["proved"] == [{"min_tokens": 500, "min_clean": 5_000, "min_metadata": 0,
+    assert found["proved"] == [{"min_tokens": 400, "min_clean": 5_000, "min_metadata": 0,
                                 "max_duplicates": 10_000}]  # fmt: skip
-    assert not json.loads(ann("gate", "check", *place, 0, "--min-tokens", "501", "--json", code=1))[
+    assert not json.loads(ann("gate", "check", *place, 0, "--min-tokens", "401", "--json", code=1))[
         "holds"
     ]
     assert not json.loads(ann("gate", "check", *place, 1, "--json", code=1))["proved"]
@@ -175,7 +175,7 @@ def test_commands__send_a_committed_proof_to_the_gate_and_find_it_there(
     content = json.loads(shown.read_bytes())
     wrong = tmp_path / "wrong.proof"
     for member, value in (
-        ("min_tokens", "501"),
+        ("min_tokens", "401"),
         ("proof", content["proof"][:-64]),
         ("proof", content["proof"][:400] + ("0" if content["proof"][400] != "0" else "1")
          + content["proof"][401:]),
