@@ -110,7 +110,11 @@ def write_keystore(path: Path, secret: bytes, passphrase: str) -> None:
     """
     if path.exists():
         raise ConfigError(f"cannot write the keystore {path}: it exists")
-    content = json.dumps(Account.encrypt(secret, passphrase))
+    encrypted: dict[str, Any] = Account.encrypt(secret, passphrase)
+    vector = encrypted["crypto"]["cipherparams"]
+    # eth-keyfile writes it as a number; other wallets want all 16 bytes.
+    vector["iv"] = vector["iv"].zfill(32)
+    content = json.dumps(encrypted)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -169,7 +173,8 @@ def _check_kind(path: Path, content: Mapping[str, Any]) -> None:
     # Its check sum is of the encrypted key alone: another vector opens as another key.
     vector = crypto.get("cipherparams")
     vector = vector.get("iv") if isinstance(vector, dict) else None
-    if not (isinstance(vector, str) and re.fullmatch("(0[xX])?[0-9a-fA-F]{32}", vector)):
+    # Wallets in Python write it without the zeros at its beginning; more than three are improbable.
+    if not (isinstance(vector, str) and re.fullmatch(r"(0[xX])?([0-9a-fA-F]{2}){13,16}", vector)):
         raise ConfigError(f"the keystore {path} is damaged: its `iv` is not 16 bytes")
     if content.get("address") and stated_address(content) is None:
         raise ConfigError(f"the keystore {path} is damaged: its `address` is none")

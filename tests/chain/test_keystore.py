@@ -106,6 +106,29 @@ def test_read__a_key_whose_leading_zeros_were_cut__is_that_key(
     assert read_keystore(keyfile(content), PASSPHRASE) == secret
 
 
+@pytest.mark.parametrize("zeros", [1, 3])
+def test_read__a_vector_whose_leading_zeros_were_cut__opens_as_the_same_key(
+    keyfile: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, zeros: int
+) -> None:
+    # One keystore in 256 that a wallet in Python writes.
+    drawn = bytes(zeros) + bytes(range(1, 17 - zeros))
+    monkeypatch.setattr("eth_keyfile.keyfile.Random.get_random_bytes", lambda n: drawn[:n])
+    content = encrypted()
+    assert len(content["crypto"]["cipherparams"]["iv"]) == 32 - 2 * zeros
+    assert read_keystore(keyfile(content), PASSPHRASE) == SECRET
+
+
+def test_write__a_vector_that_begins_with_zeros__has_all_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "eth_keyfile.keyfile.Random.get_random_bytes", lambda n: bytes(n - 1) + b"1"
+    )
+    write_keystore(tmp_path / "key.json", SECRET, PASSPHRASE)
+    vector = json.loads((tmp_path / "key.json").read_text())["crypto"]["cipherparams"]["iv"]
+    assert vector == "00" * 15 + "31"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
