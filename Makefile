@@ -111,6 +111,16 @@ demo: setup ## buy real text on a local testnet, from commit to claim
 tour: setup .build/finetune/.installed zk/node_modules/.installed ## the demo, then prove, object, train, serve, meter, pay, audit
 	@$(PY) -m scripts.tour $(ARGS)
 
+.build/texts/seed.jsonl: | .venv/.installed
+	@echo "==> texts for the study"
+	@$(PY) -W ignore -m benchmarks.impact.texts .build/texts
+
+study: setup .build/texts/seed.jsonl ## the quick study on real texts: buy under every rule, retrain, compare
+	@$(PY) -W ignore .venv/bin/qmia study run .build/texts/providers/*.jsonl --profile quick \
+	  --seed-corpus .build/texts/seed.jsonl --evaluation .build/texts/evaluation.jsonl --folder .build/study
+	@$(PY) -W ignore .venv/bin/qmia study report --folder .build/study --page .build/study/report.html >/dev/null
+	@echo "The page is .build/study/report.html"
+
 finetune: setup .build/finetune/.installed ## fine-tune a small model on bought text (trl, peft, datasets)
 	@OMP_NUM_THREADS=2 .build/finetune/bin/python -m benchmarks.finetune $(ARGS)
 
