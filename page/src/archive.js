@@ -78,7 +78,7 @@ export class Packer {
     this.#index.push(join(uint(this.#end, 8), keccak(key)));
     this.#leaves.push(leafOf(sealed, key));
     this.#write(sealed);
-    this.#page = new Uint8Array(PAGE);
+    this.#page.fill(0);
     this.#filled = 0;
   }
 

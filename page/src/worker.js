@@ -8,7 +8,7 @@ import { cidOf } from "./cid.js";
 import { encode, read, Refused } from "./documents.js";
 import { manifestOf, wrongPages } from "./formats.js";
 
-const PART = 8 << 20;
+const PART = 2 << 20;
 const SHOWN = 5;
 const MOST_OPEN = 64 << 20; // What is scored whole, where the auction takes no samples.
 
