@@ -154,6 +154,15 @@ def parts(pages: int) -> list[int]:
     return [min(size, pages - start) for start in range(0, pages, size)]
 
 
+def room(pages: int) -> int:
+    """Parts that the tree of a data set has room for.
+
+    Raises:
+        InputError: it has more pages than a proof may be over.
+    """
+    return 1 << depth(pages) - PART_DEPTH
+
+
 def circuits(pages: int) -> list[str]:
     """Circuits for a data set: the claim's, and that of its parts where there are any.
 

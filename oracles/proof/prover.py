@@ -137,7 +137,7 @@ def _opened(
         opened.append(_numbers(Facts.total(facts[here])))
         salts.append(hex(rules.part_salt(page_keys[here])))
         start += size
-    rest = (1 << rules.depth(len(facts)) - rules.PART_DEPTH) - len(sizes)
+    rest = rules.room(len(facts)) - len(sizes)
     return {"opened": opened + [_numbers(EMPTY)] * rest, "salts": salts + ["0"] * rest}
 
 

@@ -177,7 +177,7 @@ class Proof:
     @property
     def padded(self) -> tuple[list[bytes], list[bytes]]:
         """Roots and sums of all parts that the tree has room for; empty ones need no proof."""
-        rest = (1 << rules.depth(self.claim.pages) - rules.PART_DEPTH) - len(self.parts)
+        rest = rules.room(self.claim.pages) - len(self.parts)
         roots = [each.root for each in self.parts] + [rules.subroot([], rules.PART_DEPTH)] * rest
         sums = [each.sums for each in self.parts] + [rules.seal(rules.EMPTY, 0)] * rest
         return roots, sums
