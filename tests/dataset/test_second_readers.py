@@ -12,6 +12,7 @@ import re
 import uuid
 import zipfile
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -410,6 +411,7 @@ def test_zip__data_beyond_the_size__are_said(tmp_path: Path) -> None:
 # PDF
 
 
+@cache
 def printed() -> list[bytes]:
     """PDF files of ours and, where it is installed, of fpdf2."""
     files = [pdf_file(["First page", "Second page of words"])]
@@ -430,8 +432,7 @@ def printed() -> list[bytes]:
 def test_pdf__has_all_that_pdfium_shows(folder: Path, data: Any) -> None:
     """Readers of PDF mend damage, each in its way; where ours says nothing, it has no less."""
     pdfium = pytest.importorskip("pypdfium2")
-    files = _PRINTED or _PRINTED.extend(printed()) or _PRINTED  # type: ignore[func-returns-value]
-    honest = data.draw(st.sampled_from(files))
+    honest = data.draw(st.sampled_from(printed()))
     changed = data.draw(st.one_of(st.just(honest), damaged(honest)))
     documents, findings = read(folder / "a.pdf", changed)
     if findings:
@@ -445,9 +446,6 @@ def test_pdf__has_all_that_pdfium_shows(folder: Path, data: Any) -> None:
     if changed == honest:
         assert ours == squashed(shown)
     assert not Counter(squashed(shown)) - Counter(ours)
-
-
-_PRINTED: list[bytes] = []
 
 
 def test_pdf__characters_without_a_meaning__are_said(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tests.operator.network import PATIENCE, Network
 from tests.operator.test_faults import Cable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SYSTEMD = "/usr/lib/systemd/systemd"
 PASSPHRASE = "open sesame"
@@ -131,9 +131,9 @@ class Machine:
     def journal(self, unit: str) -> str:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
 
-    def until(self, condition: object, what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str) -> None:
         give_up = time.monotonic() + PATIENCE
-        while not condition():  # type: ignore[operator]
+        while not condition():
             if time.monotonic() > give_up:
                 log = self.run("journalctl", "--no-pager", "-o", "cat", "-n", "60")
                 raise AssertionError(f"{what} did not happen: {self.console.read_text()}\n{log}")
