@@ -99,11 +99,16 @@ erc7730: setup .build/erc7730/bin/erc7730 ## lint what wallets show of calls and
 demo: setup ## buy real text on a local testnet, from commit to claim
 	@$(PY) -m scripts.demo
 
+# An environment of its own, which sees the project's packages too.
+define beside
+@$(PY) -m venv --clear $(1)
+@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
+  "$$($(1)/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+endef
+
 .build/finetune/.installed: Makefile | .venv/.installed
 	@echo "==> trl, peft, datasets"
-	@$(PY) -m venv --clear .build/finetune
-	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
-	  "$$(.build/finetune/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	$(call beside,.build/finetune)
 	@.build/finetune/bin/pip -q install datasets==5.2.0 trl==1.16.0 peft==0.21.2 accelerate==1.15.0 \
 	  fastapi openai
 	@touch $@
@@ -126,9 +131,7 @@ finetune: setup .build/finetune/.installed ## fine-tune a small model on bought 
 
 .build/readers/.installed: Makefile | .venv/.installed
 	@echo "==> readers of data files by others"
-	@$(PY) -m venv --clear .build/readers
-	@$(PY) -c 'import site; print(site.getsitepackages()[0])' > \
-	  "$$(.build/readers/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	$(call beside,.build/readers)
 	@.build/readers/bin/pip -q install duckdb==2.0.1 pandas==2.3.3 fastwarc==2.0.1 fpdf2==2.8.9 \
 	  html5lib==1.1 pypdfium2==5.15.2 stream-unzip==0.0.101
 	@touch $@
