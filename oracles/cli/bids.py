@@ -150,7 +150,8 @@ def overview(session: Session, book: Path, *, json: bool) -> None:
     for auction in sorted({each.auction for each in records}):
         view = session.auction(auction)
         mine = [each for each in records if each.auction == auction]
-        indices = [record.place.index for record in match(view, mine, None).placed]
+        matched = match(view, mine, None)
+        indices = [r.place.index for r in (*matched.placed, *matched.bonds_left(view))]
         found += [(auction, index, next_step(view, index, now)) for index in indices]
     found.sort(key=lambda each: (each[2].verb == "done", each[2].end or 2**63, each[:2]))
     if json:

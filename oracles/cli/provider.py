@@ -282,9 +282,19 @@ def withdraw(
     json: JsonOption = False,
 ) -> None:
     """Take your commitments back before commitments end; `reclaim` their bonds afterwards."""
+    from oracles.market.view import chain_time
+
     bids = _provider(context, book).bids(auction)
     done = bids.withdraw(index)
     show_done(context, bids, "withdraw", done, "Nothing to withdraw.", json=json)
+    if not json:
+        end = moment(bids.view.phases.commit_end, chain_time(context.obj.connect()))
+        stdout.print(
+            f"The bond can be taken back once commitments have ended, {end}:"
+            f" qmia provider reclaim {auction}",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 @app.command()
@@ -510,6 +520,7 @@ def status(
         return
     from oracles.market.bids import match
     from oracles.market.book import BidBook
+    from oracles.market.schedule import next_step
     from oracles.market.view import chain_time
 
     session: Session = context.obj
@@ -522,6 +533,7 @@ def status(
     scores = view.scores(web3, view.accepted_round) if view.accepted_round else []
     currency = session.currency(view.terms.token)
     bids = [standing_of(view, record, scores, currency, now) for record in matched.placed]
+    bids += [standing_of(view, record, [], currency, now) for record in matched.bonds_left(view)]
     if json:
         times = {**phases._asdict(), "state": view.state.name.lower()}
         rows = [row for row, _ in bids]
@@ -539,10 +551,12 @@ def status(
                 soft_wrap=True,
             )
     if matched.unknown:
+        ends = [next_step(view, index, now).end for index in matched.unknown]
+        first = min((end for end in ends if end is not None), default=None)
         stderr.print(
             f"[bold red]The chain has bids {list(matched.unknown)} of {owner} that the book {book}"
-            f" does not know.[/] Restore your copy of the book before"
-            f" {moment(phases.reveal_end, now)}, or their bonds are lost.",
+            " does not know.[/] Restore your copy of the book"
+            + ("." if first is None else f" before {moment(first, now)}, or bonds are lost."),
             soft_wrap=True,
         )
         raise typer.Exit(1)

@@ -101,6 +101,10 @@ class Matched:
     unsent: tuple[BidRecord, ...]
     unknown: tuple[int, ...]
 
+    def bonds_left(self, view: AuctionState) -> tuple[BidRecord, ...]:
+        """Records of bids that were taken back, and whose bond was not yet."""
+        return tuple(r for r in self.withdrawn if not view.commitments[r.place.index].repaid)
+
 
 def match(view: AuctionState, records: Sequence[BidRecord], owner: str | None) -> Matched:
     """Match records with commitments by sealed bid. Pure.
@@ -292,8 +296,7 @@ class Bids:
                 record,
                 self._contract.reclaim_bond(record.auction, record.sealed_bid, record.place),
             )
-            for record in self._matched.withdrawn
-            if not self.view.commitments[record.place.index].repaid
+            for record in self._matched.bonds_left(self.view)
         ]
 
     def _claim(self, record: BidRecord, parts: int) -> Done:

@@ -175,8 +175,8 @@ class Provider:
 
         Raises:
             InputError: nothing readable in the source, thresholds that it does not meet, no cost,
-                terms beyond the limits, another agreement than the auction's, or a salt that could
-                be guessed.
+                terms beyond the limits, data that are on chain at another cost, another agreement
+                than the auction's, or a salt that could be guessed.
             ChainError: there is no such auction, or it takes no commitments any more.
         """
         view = load_auction(self._sender.web3, self._deployment, auction)
@@ -191,12 +191,9 @@ class Provider:
             packed = pack(source, Path(folder) / "archive", findings=findings, facts=facts)
             contents = packed.contents
             exposed = self._exposed(view, contents.content_digest, contents.size)
-            # A bid that was taken back is over: the same data need a new seal.
-            over = {each.sealed_bid for each in view.commitments if each.withdrawn}
-            for record in self._book.records(self._contract.address, auction, owner):
-                same = (record.cost, record.content_digest) == (cost, contents.content_digest)
-                if same and record.sealed_bid not in over:
-                    return Prepared(record, packed.documents, bond, entry_fee, exposed)
+            records = self._book.records(self._contract.address, auction, owner)
+            if record := _earlier(view, records, contents.content_digest, cost):
+                return Prepared(record, packed.documents, bond, entry_fee, exposed)
             proof = self._proof(packed, facts, thresholds, progress)
             archive = str(self._store.put(packed.path))
         if samples:
@@ -354,6 +351,37 @@ class Provider:
         view = load_auction(self._sender.web3, self._deployment, auction)
         exchange = self._deployment.exchange(self._sender.web3)
         return Bids(self._sender, self._contract, exchange, self._book, view)
+
+
+def _earlier(
+    view: AuctionState, records: Sequence[BidRecord], content_digest: bytes, cost: int
+) -> BidRecord | None:
+    """The record that the same command made before, which it finishes now.
+
+    A bid that was taken back is over: the same data need a new seal.
+
+    Raises:
+        InputError: the same data are on chain with another cost.
+    """
+    seals = {each.sealed_bid: each for each in view.commitments}
+    same = [
+        record
+        for record in records
+        if record.content_digest == content_digest
+        and not (record.sealed_bid in seals and seals[record.sealed_bid].withdrawn)
+    ]
+    for record in same:
+        if record.cost == cost:
+            return record
+    for record in same:
+        if placed := seals.get(record.sealed_bid):
+            raise InputError(
+                f"bid {placed.index} offers these very data in auction {view.id} already, at"
+                " another cost. A copy is worth nothing beside the first, and costs a second entry"
+                f" fee: to change the cost, first `qmia provider withdraw {view.id} --index"
+                f" {placed.index}`"
+            )
+    return None
 
 
 def publish_opening(

@@ -73,7 +73,7 @@ def next_step(view: AuctionState, index: int, now: int) -> Step:
 def _withdrawn(view: AuctionState, index: int) -> Step:
     if view.commitments[index].repaid:
         return Step("done", "The bid was withdrawn, and its bond is back.")
-    return Step("reclaim", "The bid was withdrawn.", view.phases.commit_end)
+    return Step("reclaim", "The bid was withdrawn, and its bond waits.", view.phases.commit_end)
 
 
 def _before_reveal(view: AuctionState, index: int, now: int) -> Step:

@@ -14,6 +14,7 @@ from oracles.cli.serving import listening
 from oracles.dataset import EncryptionKey
 from oracles.errors import InputError
 from oracles.market.buyer import Buyer
+from oracles.when import local
 from tests.support.market import ETHER, SCORES, UNIT, Market, signer
 
 if TYPE_CHECKING:
@@ -118,6 +119,36 @@ def test_commit__given_twice__pays_once(
     assert market.web3.eth.get_balance(signer("cheap").address) == paid
 
 
+def test_commit__same_data_at_another_cost__is_refused_until_the_first_is_withdrawn(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    paid = market.web3.eth.get_balance(signer("cheap").address)
+    assert "withdraw 1 --index 0" in shell("provider", *commit(shell, auction, "5 LUSD"), code=2)
+    assert market.web3.eth.get_balance(signer("cheap").address) == paid
+    shell("provider", "withdraw", auction, "--index", 0, *shell.book)
+    assert shell.json("provider", *commit(shell, auction, "5 LUSD"))["index"] == 1
+
+
+def test_withdraw__bond_waits__status_says_so_until_it_is_back(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    said = shell("provider", "withdraw", auction, *shell.book)
+    assert local(phases.commit_end) in said
+    next_words = f"qmia provider reclaim {auction}"
+    assert next_words in said
+    market.jump(phases.open_start)
+    for words in (("status", auction), ("status",)):
+        assert next_words in shell("provider", *words, *shell.book)
+    assert "0.01 ETH" in shell("provider", "reclaim", auction, *shell.book)
+    for words in (("status", auction), ("status",)):
+        assert next_words not in shell("provider", *words, *shell.book)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -153,6 +184,9 @@ def test_status__book_lost__names_the_bids_and_fails(
     said = shell("provider", "status", auction, *shell.book, code=1)
     assert "[0]" in said
     assert str(shell.home / "bids") in said
+    # What is due first is the sample: a book that comes back for the reveal would be too late.
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    assert f"before {local(phases.open_end)}" in said
     assert not (shell.home / "bids").exists()  # A reading command makes no folder.
     assert "restore your copy" in shell("provider", "reveal", auction, *shell.book, code=2)
 
