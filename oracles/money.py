@@ -13,7 +13,7 @@ from typing import Final
 
 from oracles.errors import InputError
 
-_AMOUNT: Final = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>\S.*)?", re.ASCII)
+_AMOUNT: Final = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[\w$.+-]+)?", re.ASCII)
 _SYMBOL: Final = re.compile(r"[\w$.+-]{1,16}", re.ASCII)
 
 

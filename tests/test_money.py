@@ -44,6 +44,13 @@ def test_parse__doubtful__is_refused(text: str) -> None:
         DOLLAR.parse(text)
 
 
+def test_parse__number_with_a_comma_or_an_exponent__is_not_taken_for_a_currency() -> None:
+    for text in ("4,50 USDC", "1e400 USDC", "450 000 USDC"):
+        with pytest.raises(InputError, match="is no amount"):
+            DOLLAR.parse(text)
+    assert Currency("1INCH", 18).parse("2 1inch") == 2 * 10**18
+
+
 @given(currencies, st.integers(0, 2**128))
 def test_format__read_back__is_the_same_amount(currency: Currency, amount: int) -> None:
     assert currency.parse(currency.format(amount).replace(",", "")) == amount

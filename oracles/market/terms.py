@@ -67,6 +67,13 @@ def _seconds(value: object) -> int:
         raise ValueError(str(error)) from error
 
 
+def _written(value: object) -> str:
+    """An amount as it stands in the file; it is understood once the currency is known."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f'{value!r} is no amount: write "450 USDC", or a whole number of units')
+    return str(value)
+
+
 def _amount(currency: Currency, value: str | int, bits: int) -> int:
     try:
         amount = currency.parse(str(value))
@@ -107,6 +114,7 @@ def _bytes32(text: object) -> bytes:
     return value
 
 
+Written = Annotated[str, BeforeValidator(_written)]
 Share = Annotated[int, BeforeValidator(_share)]
 Wad = Annotated[int, BeforeValidator(_wad), Field(lt=1 << 64)]
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(lt=1 << 32)]
@@ -117,7 +125,8 @@ DstAmount = Annotated[int, BeforeValidator(lambda value: _amount(DST, value, 96)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Strict: `true` is no number, and no text is taken for one where the page shows a bare number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Weights(_Section):
@@ -166,8 +175,8 @@ class _Dst(_Section):
 
 class _TermsFile(_Section):
     token: Annotated[str, AfterValidator(_address)]
-    budget: int | str
-    pool: int | str = 0
+    budget: Written
+    pool: Written = "0"
     rho: Share = PPB
     tranche: Share = 0
     bond: Gwei

@@ -170,6 +170,14 @@ def test_terms__several_faults__all_are_named(tmp_path: Path) -> None:
         ("[durations]", "[durations]\nsurprise = 1"),
         ('metric_version = "0xab', 'metric_version = "0x'),
         ("rho =", "rho"),
+        # What is neither a number nor an amount is not taken for one.
+        ("budget = 450_000_000", "budget = true"),
+        ("budget = 450_000_000", "budget = 450.0"),
+        ("budget = 450_000_000", 'budget = "4,50 USDC"'),
+        ("samples = 32", "samples = true"),
+        ("operator_set = 1", "operator_set = true"),
+        ("[scoring]", "enrolment = 1\n[scoring]"),
+        ("[scoring]", "max_bids = true\n[scoring]"),
     ],
 )
 def test_terms__something_wrong__refused(tmp_path: Path, old: str, new: str) -> None:
