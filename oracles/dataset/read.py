@@ -24,7 +24,13 @@ from backports import zstd
 from oracles.dataset.findings import Finding, FindingLog
 from oracles.dataset.forms import FORMS, REFUSED, TEXT
 from oracles.dataset.records import TEXT_FIELDS, Source, to_document
-from oracles.dataset.streams import DEFAULT_LIMITS, BombError, Limits, NotReadError
+from oracles.dataset.streams import (
+    DEFAULT_LIMITS,
+    BombError,
+    DamagedError,
+    Limits,
+    NotReadError,
+)
 from oracles.dataset.walk import Walk
 from oracles.errors import InputError
 
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 #: What parsers raise on bytes that somebody made to be read badly.
 _PARSER_ERRORS: Final = (
     ArithmeticError,
+    DamagedError,
     EOFError,
     LookupError,
     NotReadError,

@@ -94,6 +94,10 @@ class NotReadError(Exception):
     """The data are whole, but are not read. Internal: becomes a finding."""
 
 
+class DamagedError(Exception):
+    """A frame is damaged, and reading goes on at the next one. Internal: `Frames` counts it."""
+
+
 class _Zlib:
     """One stream of `zlib`, which has the parts of a decoder under other names.
 
@@ -175,6 +179,14 @@ _FRAME: Final[dict[str, tuple[re.Pattern[bytes], Callable[[], _Decoder]]]] = {
     ".zst": (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_decoder),
 }
 _MAGIC_BYTES: Final = 6
+#: What decoders raise where the data are damaged.
+_DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+#: Compressed bytes of a frame that are searched for the next one, where the frame is cut short.
+_KEPT: Final = 1 << 20
+#: Compressed bytes in which the beginning of a frame shows what it holds.
+_TRIED: Final = 1 << 13
+#: Places where a frame could begin that are looked at; more are made on purpose.
+_MOST_TRIED: Final = 10_000
 
 
 class Frames:
@@ -183,9 +195,18 @@ class Frames:
     The standard file classes take no memory limit (a header may ask for a dictionary of 4 GiB),
     and pass over what follows the last frame without a word.
 
+    Args:
+        source: Compressed bytes.
+        new_decoder: For one frame.
+        frame: What each frame begins with.
+        content: What the content of each frame begins with, where that is known: a damaged frame
+            then costs itself alone.
+
     Attributes:
         trailing: Bytes behind the last frame that belong to none; known at the end. Zeros do not
             count: .xz streams and tapes are padded with them.
+        damaged: Frames that were passed over.
+        passed: Compressed bytes in which they were.
     """
 
     def __init__(
@@ -193,55 +214,135 @@ class Frames:
         source: Readable,
         new_decoder: Callable[[], _Decoder],
         frame: re.Pattern[bytes] | None = None,
+        content: bytes = b"",
     ) -> None:
         self._source = source
         self._new_decoder = new_decoder
         self._frame = frame
+        self._content = content
         self._decoder: _Decoder | None = None
-        self.trailing = 0
+        self._again = b""  # compressed bytes that are to be read once more
+        self._kept = bytearray()  # those of this frame, as far as they are kept
+        self._dropped = 0  # and how many before them are not
+        self._tried = self._searched = 0  # places, and bytes without a frame
+        self.trailing = self.damaged = self.passed = 0
 
     def read(self, size: int) -> bytes:
         """Decode at most `size` bytes; nothing at the end.
 
         Raises:
+            DamagedError: a frame is damaged; the next call goes on at the next one.
             EOFError: the last frame is cut short.
             NotReadError: a frame needs more memory than a decoder gets.
         """
         while not self.trailing:
-            data = b""
+            data, cut = b"", False
             if self._decoder is None or self._decoder.eof:
                 data = self._next_frame()
                 if not data or self.trailing:
                     return b""
                 self._decoder = self._new_decoder()
-            elif self._decoder.needs_input and not (data := self._source.read(CHUNK)):
-                raise EOFError("the compressed data end early")
+                self._kept.clear()
+                self._dropped = 0
+            elif self._decoder.needs_input:
+                data = self._take()
+                cut = not data
+            self._keep(data)
             try:
+                if cut:
+                    raise EOFError("the compressed data end early")
                 output = self._decoder.decompress(data, size)
-            except (zstd.ZstdError, lzma.LZMAError) as error:
-                window = _zstd_window(data)
-                if window <= _DECODER_MEMORY and "emory" not in str(error):
+            except _DAMAGE as error:
+                _check_memory(error, data)
+                if not self._resume():
                     raise
-                wanted = f"a window of {_binary(window)}" if window else "more memory"
-                raise NotReadError(
-                    f"unpacking it needs {wanted}, and the limit is {_binary(_DECODER_MEMORY)}; "
-                    "compress it with a smaller window or dictionary"
-                ) from error
+                raise DamagedError(str(error)) from error
             if output:
                 return output
         return b""
+
+    def _take(self) -> bytes:
+        """More compressed bytes; nothing at the end."""
+        data, self._again = self._again or self._source.read(CHUNK), b""
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        if self._content:
+            self._kept += data
+            over = max(0, len(self._kept) - _KEPT)
+            del self._kept[:over]
+            self._dropped += over
 
     def _next_frame(self) -> bytes:
         """The beginning of the next frame; nothing at the end."""
         first = self._decoder is None
         data = self._decoder.unused_data.lstrip(b"\0") if self._decoder else b""
-        while len(data) < _MAGIC_BYTES and (block := self._source.read(CHUNK)):
+        while len(data) < _MAGIC_BYTES and (block := self._take()):
             data = data + block if first else (data + block).lstrip(b"\0")
         if not first and data and self._frame and not self._frame.match(data):
-            self.trailing = len(data)
-            while block := self._source.read(CHUNK):
+            if self._resume(data):
+                raise DamagedError("what follows is no frame")
+            self.trailing = max(len(data), self._searched)
+            while block := self._take():
                 self.trailing += len(block)
         return data
+
+    def _resume(self, data: bytes | None = None) -> bool:
+        """Whether another frame begins behind this place; reading goes on there.
+
+        Args:
+            data: Compressed bytes from which on to look; by default those of this frame.
+        """
+        if self._frame is None or not self._content:
+            return False
+        start, passed = (1, self._dropped) if data is None else (0, 0)
+        data = bytes(self._kept) if data is None else data
+        more = True
+        while True:
+            for match in self._frame.finditer(data, start):
+                if more and len(data) - match.start() < _TRIED:
+                    break
+                self._tried += 1
+                if self._tried > _MOST_TRIED:
+                    more = False
+                    break
+                if self._begins(data[match.start() : match.start() + _TRIED]):
+                    self.damaged += 1
+                    self.passed += passed + match.start()
+                    self._decoder, self._again = None, data[match.start() :]
+                    return True
+            if not more:
+                self._searched = passed + len(data)
+                return False
+            block = self._take()
+            more = bool(block)
+            searched = max(start, len(data) - _TRIED)
+            passed, data, start = passed + searched, data[searched:] + block, 0
+
+    def _begins(self, frame: bytes) -> bool:
+        """Whether these bytes begin a frame with the content that is expected."""
+        try:
+            return self._new_decoder().decompress(frame, len(self._content)) == self._content
+        except _DAMAGE:
+            return False
+
+
+def _check_memory(error: Exception, data: bytes) -> None:
+    """Say that a frame needs more memory than a decoder gets, if that is what failed.
+
+    Raises:
+        NotReadError: it is.
+    """
+    if not isinstance(error, zstd.ZstdError | lzma.LZMAError):
+        return
+    window = _zstd_window(data)
+    if window <= _DECODER_MEMORY and "emory" not in str(error):
+        return
+    wanted = f"a window of {_binary(window)}" if window else "more memory"
+    raise NotReadError(
+        f"unpacking it needs {wanted}, and the limit is {_binary(_DECODER_MEMORY)}; "
+        "compress it with a smaller window or dictionary"
+    ) from error
 
 
 def _binary(size: int) -> str:
@@ -283,6 +384,10 @@ class _Metered(io.RawIOBase):
                 self._budget.spend(len(data))
                 view[size : size + len(data)] = data
                 size += len(data)
+        except DamagedError as error:  # What comes after it can still be read.
+            self._error = error if size else None
+            if not size:
+                raise
         except Exception as error:
             self._error = error
             if not size:
@@ -295,15 +400,16 @@ def metered(inner: Readable, budget: Budget) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Metered(inner, budget), CHUNK))
 
 
-def frames(source: Readable, suffix: str) -> Frames:
+def frames(source: Readable, suffix: str, content: bytes = b"") -> Frames:
     """Decode a compressed stream.
 
     Args:
         source: Compressed bytes.
         suffix: One of `COMPRESSED`.
+        content: What the content of each frame begins with, where that is known.
     """
     magic, new_decoder = _FRAME[suffix]
-    return Frames(source, new_decoder, magic)
+    return Frames(source, new_decoder, magic, content)
 
 
 @contextlib.contextmanager

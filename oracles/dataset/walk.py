@@ -55,6 +55,8 @@ _NAMED: Final = {
     ".docx": "zip",
 }
 _SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+#: What each compressed frame of a form begins with: there, each record is a frame.
+_CONTENT: Final = dict.fromkeys((".warc", ".wet", ".wat"), b"WARC/")
 _AFTER_OTHERS: Final = frozenset({"zip", "tar", "PDF"})
 _UNFINISHED: Final = "by its name it is unfinished; fetch or write it to the end, or rename it"
 #: Names of members that are compared with those that follow; bounds memory.
@@ -164,9 +166,16 @@ class Walk:
             elif suffix == ".tar":
                 yield from self._tar(stream, name, budget, depth + 1)
             else:
-                decoder = frames(stream, _SHORT_TAR.get(suffix, suffix))
                 form = form[: -len(suffix)] + (".tar" if suffix in _SHORT_TAR else "")
+                content = _CONTENT.get(PurePosixPath(form).suffix.lower(), b"")
+                decoder = frames(stream, _SHORT_TAR.get(suffix, suffix), content)
                 yield from self._open(metered(decoder, budget), name, form, budget, depth + 1)
+                if decoder.damaged:
+                    detail = (
+                        f"damaged frames were passed over, {decoder.passed} compressed bytes;"
+                        " read on at the next record; fetch the file anew"
+                    )
+                    self._log.add("corrupt", name, detail, count=decoder.damaged, about="frames")
                 if decoder.trailing:
                     detail = (
                         f"{decoder.trailing} bytes after the compressed data are ignored; "

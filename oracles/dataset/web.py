@@ -10,7 +10,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from email.message import Message
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from backports import zstd
 from selectolax.lexbor import LexborHTMLParser
@@ -19,6 +19,7 @@ from warcio.statusandheaders import StatusAndHeadersParser, StatusAndHeadersPars
 from oracles.dataset.document import Document
 from oracles.dataset.magic import HEAD, markup_of
 from oracles.dataset.streams import (
+    DamagedError,
     Frames,
     NotReadError,
     deflate_decoder,
@@ -119,6 +120,9 @@ _CODINGS: Final = {
     "zstd": zstd_decoder,
 }
 _WARC: Final = b"WARC"
+_BEGINS: Final = re.compile(rb"WARC/\d+\.\d+\r?\n\Z")
+#: How many times the longest record may be read again, in a file with damaged ones.
+_AGAIN: Final = 4
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LONGEST_LINE: Final = 1 << 16
 _MOST_FIELDS: Final = 100
@@ -255,14 +259,79 @@ class _Record:
         return self.fields.get(name, "")
 
 
+class _Bytes:
+    """The bytes of a WARC file, of which the last ones can be read once more.
+
+    Args:
+        stream: The file.
+        again: Most bytes that are read a second time, altogether.
+    """
+
+    def __init__(self, stream: BinaryIO, again: int) -> None:
+        self._stream = stream
+        self._left = again
+        self._ahead = io.BytesIO()
+        self._taken: list[bytes] = []
+
+    def line(self) -> bytes:
+        """The next line, or a part of it if it is too long."""
+        line = self._ahead.readline(_LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            line += self._stream.readline(_LONGEST_LINE - len(line))
+        self._taken.append(line)
+        return line
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; fewer at the end."""
+        data = self._ahead.read(size)
+        if len(data) < size:
+            data += self._stream.read(size - len(data))
+        self._taken.append(data)
+        return data
+
+    def pass_over(self, size: int) -> int:
+        """Read bytes that nobody wants; how many are missing. They cannot be read once more."""
+        while size and (passed := len(self.read(min(size, _PASSED)))):
+            size -= passed
+            self._taken.clear()
+        return size
+
+    def begin(self, begun: bytes = b"") -> None:
+        """From here on, bytes can be read once more, and before them `begun`."""
+        self._taken = [begun]
+
+    def back(self) -> bool:
+        """Go back to the last `begin`; whether that many bytes may still be read twice."""
+        taken = b"".join(self._taken)
+        self._left -= len(taken)
+        if self._left < 0:
+            return False
+        self._ahead = io.BytesIO(taken + self._ahead.read())
+        return True
+
+
 def warc(source: Source) -> Records:
     """A document for each page that was fetched well: HTML, plain text, or WET's extracted text.
 
     Its line is the record's number. Metadata: `url`, `date`, `record` (its id), and what the page
-    says of itself.
+    says of itself. A damaged record costs itself: reading goes on where the next one begins.
     """
     number, begun = 0, b""
-    while (record := _next_record(source, number + 1, begun)) is not None:
+    stream = _Bytes(source.stream, _AGAIN * source.limits.record_bytes)
+    while True:
+        try:
+            record = _next_record(stream, source, number + 1, begun)
+        except DamagedError:  # Its compressed frame is: whoever unpacks it says so.
+            number, begun = number + 1, b""
+            continue
+        except ValueError as error:
+            found = _resume(stream, source, number + 1, str(error))
+            if found is None:
+                raise
+            number, begun = number + 1, found
+            continue
+        if record is None:
+            return
         number, begun = number + 1, record.begun
         digest = record.field("warc-block-digest")
         if record.block and digest and not _matches(digest, record.block):
@@ -273,35 +342,62 @@ def warc(source: Source) -> Records:
             yield page, number
 
 
+def _resume(stream: _Bytes, source: Source, number: int, why: str) -> bytes | None:
+    """The line in which the next record begins, behind a damaged one; None if there is none."""
+    if not stream.back():
+        return None
+    lost = 0
+    while True:
+        stream.begin()
+        try:
+            line = stream.line()
+        except DamagedError:
+            lost += 1  # What comes after it is a whole record.
+            continue
+        if not line:
+            return None
+        # Where the damaged record was cut, the next one begins within a line.
+        begins = _BEGINS.search(line)
+        place = begins.start() if begins else len(line)
+        if begins and lost + place:  # At 0 it is the damaged record's own first line.
+            detail = f"{why}; {lost + place} bytes are not read, up to the next record"
+            source.note("corrupt", detail, number, about="record")
+            return line[place:]
+        lost += len(line)
+
+
 #: Lines of nothing, which some programs write between records.
 _LINE_ENDS: Final = frozenset({b"\n", b"\r\n"})
 
 
-def _next_record(source: Source, number: int, begun: bytes) -> _Record | None:
+def _next_record(stream: _Bytes, source: Source, number: int, begun: bytes) -> _Record | None:
     """The next record, whose block is empty if it is too long to be a page; None at the end.
 
     Args:
+        stream: Its bytes.
         source: The file.
         number: Of the record, from 1.
         begun: What was read of it already.
 
     Raises:
+        DamagedError: a compressed frame is damaged, and with it the record.
         ValueError: the bytes are no record; where the next one begins is not known.
     """
-    stream, limit = source.stream, source.limits.record_bytes
-    line = begun + stream.readline(_LONGEST_LINE)
+    limit = source.limits.record_bytes
+    stream.begin(begun)
+    line = begun if begun.endswith(b"\n") else begun + stream.line()
     if number > 1 and line in _LINE_ENDS:
         source.note("ambiguous", "more empty lines before a record than there should be", number)
         while line in _LINE_ENDS:
-            line = stream.readline(_LONGEST_LINE)
+            line = stream.line()
     if not line and number > 1:
         return None
-    if not re.fullmatch(rb"WARC/\d+\.\d+\r?\n", line):
+    if not _BEGINS.fullmatch(line):
         raise ValueError(f"record {number} does not begin as a WARC record does")
     fields: dict[str, str] = {}
     last = ""
     odd = not line.endswith(b"\r\n")
-    while (line := stream.readline(_LONGEST_LINE)).strip(b"\r\n"):
+    while (line := stream.line()).strip(b"\r\n"):
         odd = odd or not line.endswith(b"\r\n")
         text = source.decode(line, number)
         name, colon, value = text.rstrip("\r\n").partition(":")
@@ -328,8 +424,7 @@ def _next_record(source: Source, number: int, begun: bytes) -> _Record | None:
         kind = fields.get("warc-type")
         if kind not in _BOOKKEEPING:
             source.note("too_large", f"a record is longer than {limit} bytes; split it", number)
-        while left and (passed := stream.read(min(left, _PASSED))):
-            left -= len(passed)
+        left = stream.pass_over(left)
     end = b"" if left else stream.read(4)
     begun = end.removeprefix(b"\r\n")
     if left or (end != b"\r\n\r\n" and not _WARC.startswith(begun)):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pypdf
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oracles.dataset import Document, Finding, Limits, read_documents
+from oracles.dataset.findings import FindingLog
+from oracles.dataset.records import TEXT_FIELDS, Source
+from oracles.dataset.web import _Bytes, warc
 from tests.dataset.samples import pdf_file, warc_file, word_file
 
 if TYPE_CHECKING:
@@ -153,6 +159,95 @@ def test_warc__an_answer_that_is_an_error__is_no_page(tmp_path: Path) -> None:
     assert not documents
     assert findings[0].kind == "left_out"
     assert "404" in findings[0].detail
+
+
+PAGES = [f"page {number}, and what it says: {'word ' * number}" for number in range(5)]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, member: bytes) -> bytes:
+    """Bytes that once were one record."""
+    place = draw(st.integers(1, len(member) - 1))
+    match draw(st.sampled_from(["cut", "flip", "junk", "splice", "text", "head"])):
+        case "cut":
+            return member[:place]
+        case "flip":
+            return member[:place] + bytes([member[place] ^ 0x55]) + member[place + 1 :]
+        case "junk":
+            return member[:place] + draw(st.binary(min_size=1, max_size=60)) + member[place:]
+        case "text":
+            return b"this is no record\r\n" * draw(st.integers(1, 9))
+        case "head":
+            return member[place:]
+        case _:
+            return member[:place] + member[place + draw(st.integers(1, 30)) :]
+
+
+@pytest.mark.parametrize("ending", ["warc.gz", "wet.zst", "warc.xz", "warc.bz2", "warc"])
+@given(data=st.data())
+def test_warc__one_record_is_damaged__costs_itself_and_is_a_loss(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, data: st.DataObject
+) -> None:
+    pack = {
+        "gz": lambda each: gzip.compress(each, mtime=0),
+        "zst": lambda each: zstd.compress(
+            each, options={zstd.CompressionParameter.checksum_flag: 1}
+        ),
+        "xz": lzma.compress,
+        "bz2": bz2.compress,
+    }.get(ending.rpartition(".")[2], bytes)
+    members = [pack(warc_file(("conversion", "text/plain", each.encode()))) for each in PAGES]
+    hit = data.draw(st.integers(0, len(PAGES) - 1))
+    members[hit] = data.draw(damaged(members[hit]).filter(lambda each: each.strip(b"\0\r\n")))
+    path = tmp_path_factory.getbasetemp() / f"damaged.{ending}"
+    documents, findings = read(path, b"".join(members))
+    texts = [each.text for each in documents]
+    if hit == 0 and not texts:
+        # It does not begin as its name says.
+        assert any(finding.loses_data for finding in findings)
+        return
+    # Without frames, a record that is cut may take the head of the next one for its own.
+    certain = hit + 1 if ending != "warc" else hit + 2
+    assert [text for text in texts if text in PAGES[:hit]] == PAGES[:hit]
+    assert [text for text in texts if text in PAGES[certain:]] == PAGES[certain:]
+    assert texts == PAGES or any(finding.loses_data for finding in findings)
+
+
+def test_warc__frames_are_damaged__says_how_many_and_how_much(tmp_path: Path) -> None:
+    members = [gzip.compress(warc_file(("resource", "text/plain", p.encode()))) for p in PAGES]
+    members[1], members[3] = members[1][:-30], members[3][:60] + b"?" + members[3][61:]
+    documents, findings = read(tmp_path / "a.warc.gz", b"".join(members))
+    assert [each.text for each in documents] == PAGES[::2]
+    (loss,) = (finding for finding in findings if finding.loses_data)
+    assert (loss.kind, loss.count) == ("corrupt", 2)
+    assert f"{len(members[1]) + len(members[3])} compressed bytes" in loss.detail
+
+
+def test_warc__many_records_that_claim_the_file__are_not_read_again_and_again() -> None:
+    head = b"WARC/1.0\r\nContent-Length: 9000\r\n\r\n"
+    seen = 0
+
+    def read_bytes(self: BinaryIO, size: int = -1, /) -> bytes:
+        nonlocal seen
+        seen += size
+        return inner(self, size)
+
+    stream = io.BytesIO(head * 10_000)
+    inner = _Bytes.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Bytes, "read", read_bytes)
+        findings: list[Finding] = []
+        source = Source(
+            stream,
+            "a.warc",
+            Limits(record_bytes=10_000),
+            Limits().budget(1),
+            FindingLog(findings, 9),
+            TEXT_FIELDS,
+        )
+        with pytest.raises(ValueError, match="does not end where it says"):
+            list(warc(source))
+    assert seen < 100_000
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
