@@ -105,7 +105,8 @@ def create(
 @app.command()
 def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = False) -> None:
     """Clear an auction: propose the marginal winners and walk the bids. Anyone may."""
-    from oracles.market.view import wins
+    from oracles.market.schedule import buyer_step
+    from oracles.market.view import chain_time, wins
 
     session: Session = context.obj
     with bars() as progress:
@@ -127,10 +128,7 @@ def settle(context: typer.Context, auction: AuctionArgument, json: JsonOption = 
             "winners": [f"bid {index}" for index in winners],
             "rewards": [f"bid {index}: {amount}" for index, amount in paid],
             "returns_to_the_buyer": currency.format(outcome.refund),
-            "next": f"winners deliver their keys (qmia provider deliver {auction}), then"
-            f" qmia buyer receive {auction}"
-            if winners
-            else f"nobody won, and all comes back to the buyer: qmia buyer withdraw {auction}",
+            "next": buyer_step(view, chain_time(session.connect())),
         },
         json=False,
     )
@@ -453,16 +451,19 @@ def _say_when_keys_come(session: Session, auction: AuctionId) -> None:
 def _show_phases(
     session: Session, values: dict[str, Any], auction: AuctionId, *, json: bool
 ) -> None:
-    """Show values, the auction's state, and its deadlines in local time."""
+    """Show values, state and deadlines of an auction, and what its buyer has to do next."""
+    from oracles.market.schedule import buyer_step
     from oracles.market.view import chain_time
 
     view = session.auction(auction)
     state, times = {"state": view.state.name.lower()}, view.phases._asdict()
-    if json:
-        print_json({**values, **state, **times})
-        return
     now = chain_time(session.connect())
-    show({**values, **state, **{name: moment(end, now) for name, end in times.items()}}, json=False)
+    step = {"next": buyer_step(view, now)}
+    if json:
+        print_json({**values, **state, **times, **step})
+        return
+    shown = {name: moment(end, now) for name, end in times.items()}
+    show({**values, **state, **shown, **step}, json=False)
 
 
 def _settler(context: typer.Context) -> Settler:

@@ -123,6 +123,42 @@ def _after_win(view: AuctionState, index: int, now: int) -> Step:
     return Step("deliver", why, phases.fetch_end, phases.deliver_end, stake)
 
 
+def buyer_step(view: AuctionState, now: int) -> str:
+    """What the buyer of an auction has to do next, until when, and what is lost otherwise.
+
+    Args:
+        view: the auction.
+        now: unix seconds by the chain's clock.
+    """
+    phases, name = view.phases, f"qmia buyer {{}} {view.id}".format
+    if view.state is State.ABORTED:
+        return f"{name('withdraw')}: everything comes back"
+    if view.state is State.OPEN:
+        if failed(view, now):
+            return f"{name('abort')}: it cannot be settled any more"
+        if now < phases.reveal_end:
+            return f"nothing before {moment(phases.reveal_end, now)}; then {name('settle')}"
+        return f"{name('settle')} until {moment(phases.settle_end, now)}, or the auction fails"
+    if not any(wins(view, index) for index in view.revealed):
+        return f"{name('withdraw')}: nobody won"
+    named = (phases.settle_end + phases.fetch_end) // 2
+    if now < named:
+        return (
+            f"{name('receive')} between {moment(phases.settle_end, now)} and {moment(named, now)}:"
+            " what cannot be fetched has to be named in that time. The keys come between"
+            f" {moment(phases.fetch_end, now)} and {moment(phases.deliver_end, now)}"
+        )
+    disputed = (phases.deliver_end + phases.dispute_end) // 2
+    if now < disputed:
+        return (
+            f"{name('receive')} between {moment(phases.deliver_end, now)} and"
+            f" {moment(disputed, now)}: what does not open has to be disputed in that time"
+        )
+    if now < phases.dispute_end:
+        return f"nothing before {moment(phases.dispute_end, now)}; then {name('withdraw')}"
+    return f"{name('withdraw')} takes back what was not spent"
+
+
 def failed(view: AuctionState, now: int) -> bool:
     """Whether an open auction cannot be settled any more, so that anyone may abort it.
 

@@ -211,6 +211,7 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     market.jump(phases.reveal_end)
     settled = Shell(market, "buyer", capsys)("buyer", "settle", auction)
     assert "winners: bid 0\n" in settled
+    assert "cannot be fetched has to be named in that time" in settled
     assert "LUSD" in settled
 
     (fate,) = loser.json("provider", "status", auction, *loser.book)["bids"]
@@ -221,14 +222,28 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     assert "what won is paid from" in winner("provider", "claim", auction, *winner.book, code=2)
     market.jump(phases.fetch_end)
     winner("provider", "deliver", auction, *winner.book)
+    buyer = Shell(market, "buyer", capsys)
+    assert "has to be disputed" in buyer.json("buyer", "status", auction)["next"]
     assert "what won is paid from" in winner("provider", "claim", auction, *winner.book, code=2)
     market.jump(phases.dispute_end)
+    assert "takes back" in buyer.json("buyer", "status", auction)["next"]
     (paid,) = winner.json("provider", "claim", auction, *winner.book)["bids"]
     assert int(paid["cash"]) == market.token.balance_of(signer("cheap").address)
     assert int(paid["bond"]) == ETHER // 100
     assert "0.01 ETH" in loser("provider", "claim", auction, *loser.book)
     said = Shell(market, "buyer", capsys)("buyer", "deposit", auction, "0.5 LUSD")
     assert "deposited: 0.5 LUSD" in said
+
+
+def test_status__of_an_auction_that_fails__tells_the_buyer_what_to_do(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "buyer", capsys)
+    _, phases = market.deployment.auction(market.web3).phases(auction)
+    assert f"then qmia buyer settle {auction}" in shell("buyer", "status", auction)
+    market.jump(phases.settle_end)
+    assert f"qmia buyer abort {auction}: it cannot" in shell("buyer", "status", auction)
+    assert f"qmia buyer withdraw {auction}: everything" in shell("buyer", "abort", auction)
 
 
 def test_deposit__aborted_auction__is_refused(
