@@ -1,10 +1,10 @@
 """What tricks gain and what the buyer gets: `python -m benchmarks.impact.attacks`.
 
-A small auction of seven providers, of which the last one attacks. Values the material of all
-attacks side by side, as the scorer does: what the quality score finds to make no sense is left out
-before, and pay is φ̂ · q, both against the honest set's. With `--retrain` it holds the auction and
-trains the buyer's model once for each attack instead. Every run is kept, so that an interrupted one
-goes on. Prints a table, or JSON with `--json`; `--docs` writes it into `docs/`.
+A small auction of seven providers, of which the last one attacks. What the quality score finds to
+make no sense is left out before, as the scorer does, and pay is φ̂ · q. Values the material of all
+attacks side by side; with `--retrain` it holds the auction and trains the buyer's model once for
+each attack instead. Every run is kept, so that an interrupted one goes on. Prints a table, or JSON
+with `--json`; `--docs` writes it into `docs/`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.docs import markdown, publish
 from benchmarks.impact import corpora
@@ -21,11 +21,14 @@ from benchmarks.impact.evaluate import note
 from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.attacks import ATTACKS, Target, measure, prices
-from oracles.quality import QualityParameters, QualityReport, score
+from oracles.quality import QualityParameters, score
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder
 from oracles.quality.parameters import GRID
 from oracles.quality.texts import digest, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 #: The attacked auction; the last one attacks, and copies `VICTIM`.
 PROVIDERS = (
@@ -60,37 +63,42 @@ def auction(cache: Path) -> Target:
     return Target(drawn.seed, inside, held_out, attacker, VICTIM, real, domain)
 
 
+def reader() -> Callable[[Sequence[Document]], tuple[list[Document], float]]:
+    """What the scorer leaves of each document of a provider, and the provider's q.
+
+    As in an auction, the share of a document that is in no order or makes no sense is left out.
+    """
+    embedder: Any = CachedEmbedder(Embedder())
+    today = QualityParameters().today
+
+    def read(documents: Sequence[Document]) -> tuple[list[Document], float]:
+        report = score(well_described([d.text for d in documents], today), embedder=embedder)
+        senseless = report.evidence["tally"]["coherence"]["documents"]
+
+        def sensible(text: str) -> str:
+            lost = senseless.get(digest(normalise(text)).hex(), 0)
+            return text[: len(text) * (GRID - lost) // GRID]
+
+        return [Document(sensible(document.text)) for document in documents], report.q
+
+    return read
+
+
+def multiple(value: float | None) -> str:
+    """A multiple of the honest set's, if that is not 0."""
+    return "–" if value is None else f"{value:.2f} ×"
+
+
 def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each material is worth."""
-    target = auction(options.cache)
-    honest, today = target.submissions[PROVIDERS[-1]], QualityParameters().today
-    embedder: Any = CachedEmbedder(Embedder())
-
-    def q(documents: list[Document]) -> QualityReport:
-        texts = [document.text for document in documents]
-        return score(well_described(texts, today), embedder=embedder)
-
-    alone = q(honest).q
-    readings: list[tuple[float, float]] = []
-
-    def read(material: list[Document]) -> list[Document]:
-        together = q([*honest, *material])
-        senseless = together.evidence["tally"]["coherence"]["documents"]
-        left = [
-            len(document.text)
-            - len(document.text) * senseless.get(digest(normalise(document.text)).hex(), 0) // GRID
-            for document in material
-        ]
-        size = sum(len(document.text) for document in material)
-        readings.append((sum(left) / max(1, size), together.q / alone))
-        return [Document(d.text[:n]) for d, n in zip(material, left, strict=True) if n]
-
     found = prices(
-        target, Parameters(), options.cache, attacks=options.attacks, read=read, progress=note
+        auction(options.cache),
+        Parameters(),
+        options.cache,
+        attacks=options.attacks,
+        read=reader(),
+        progress=note,
     )
-    for row, (sense, ratio) in zip(found, readings, strict=True):
-        paid = None if row["pay"] is None else row["pay"] * ratio
-        row.update(sense=sense, q=ratio, paid=paid)
     header = [
         "added, as much again",
         "of it makes sense",
@@ -110,9 +118,7 @@ def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
             f"{1000 * row['gain']:+.1f}",
             f"{1000 * row['gain_of_words']:+.1f}",
             f"{1000 * row['influence']:+.1f} ± {1000 * row['error']:.1f}",
-            "–" if row["pay"] is None else f"{row['pay']:.2f} ×",
-            f"{row['q']:.2f} ×",
-            "–" if row["paid"] is None else f"{row['paid']:.2f} ×",
+            *(multiple(row[key]) for key in ("phi", "q", "pay")),
         ]
         for row in found
     ]
@@ -122,22 +128,29 @@ def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
 def retrained(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each attack gains and does to the buyer's model."""
     found = []
-    target = auction(options.cache)
-    for row in measure(target, Parameters(), options.cache, attacks=options.attacks):
+    for row in measure(
+        auction(options.cache),
+        Parameters(),
+        options.cache,
+        attacks=options.attacks,
+        read=reader(),
+    ):
         sys.stderr.write(json.dumps(row) + "\n")
         found.append(row)
     header = [
         "added, as much again",
+        "of all of it makes sense",
         "share of φ̂",
-        "gain",
+        "share of φ̂ · q",
         "loss on B against the honest pool",
         "overcharged",
     ]
     rows = [
         [
             row["attack"],
-            f"{row['share']:.3f}",
-            "–" if row["gain"] is None else f"{row['gain']:.2f} ×",
+            f"{row['sense']:.0%}",
+            multiple(row["phi"]),
+            multiple(row["pay"]),
             f"{row['loss_change']:+.4f} ± {row['loss_error']:.4f}",
             "yes" if row["overcharged"] else "no",
         ]

@@ -2,10 +2,11 @@
 
 An attacker adds to its honest documents as much material again, and commits last. `prices` values
 all such material side by side in one pool, which takes one estimate. `measure` is the auction
-itself, once for each attack: the gain is the attacker's share of all φ̂ relative to its honest
-share. What the buyer gets is the loss on part B of the
-evaluation set, which φ̂ never sees, of a model trained on the whole attacked pool, less that of the
-honest pool under the same seed. Real new text of the attacker's own source is the yardstick.
+itself, once for each attack: the gain is the attacker's share of all φ̂, or of all φ̂ · q, relative
+to its honest share. What the buyer gets is the loss on part B of the evaluation set, which φ̂ never
+sees, of a model trained on the whole attacked pool, less that of the honest pool under the same
+seed. In both, what the quality score finds to make no sense may be left out before (`read`). Real
+new text of the attacker's own source is the yardstick.
 """
 
 from __future__ import annotations
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from oracles.progress import Progress
 
     Documents = Sequence[Document]
+    #: A provider's documents to what the scorer leaves of each of them, and to the quality score.
+    Reader = Callable[[Documents], tuple[Documents, float]]
 
 _BOILERPLATE = (
     "Permission is granted to use, copy and distribute this work for any purpose without fee. "
@@ -59,17 +64,17 @@ class World:
     seed: Documents
     held_out: Documents
 
-    @property
-    def size(self) -> int:
-        """Characters of the honest documents."""
-        return sum(len(document.text) for document in self.honest)
+
+def characters(documents: Documents) -> int:
+    """Characters of some documents."""
+    return sum(len(document.text) for document in documents)
 
 
 def _as_much(world: World, texts: Iterator[str]) -> list[Documents]:
     """The honest documents and as many characters again."""
     added: list[Document] = []
     for text in texts:
-        if sum(len(document.text) for document in added) >= world.size:
+        if characters(added) >= characters(world.honest):
             break
         added.append(Document(text))
     return [[*world.honest, *added]]
@@ -360,13 +365,18 @@ class Target:
         )
 
 
+def unread(documents: Documents) -> tuple[Documents, float]:
+    """Leaves everything, and tells no quality from another."""
+    return documents, 1.0
+
+
 def prices(
     target: Target,
     parameters: Parameters,
     cache: Path,
     *,
     attacks: Sequence[str] = tuple(ATTACKS),
-    read: Callable[[Documents], Documents] = list,
+    read: Reader = unread,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """What each attack's material is worth, as a provider of its own after all honest ones.
@@ -379,21 +389,27 @@ def prices(
         parameters: the method that is attacked.
         cache: directory of finished runs.
         attacks: names in `ATTACKS`.
-        read: what the scorer leaves of the material before φ̂ sees it.
+        read: what the quality score makes of a provider's documents before φ̂ sees them.
         progress: told of finished seeds.
 
     Returns:
-        One row an attack: tokens left after copies are dropped, gain on the evaluation set and on
-        its words alone (None without `order`), influence with its error, and the attacker's pay as
-        a multiple of the honest pay.
+        One row an attack: share of the material that was left, tokens of it after copies are
+        dropped, gain on the evaluation set and on its words alone (None without `order`), influence
+        with its error, and the attacker's φ̂, its quality score and their product as multiples of
+        the honest ones.
     """
     world = target.world()
     names = [name for name in attacks if name not in WITHOUT_MATERIAL]
-    material = {
-        name: read(ATTACKS[name](world, np.random.default_rng(number))[0][len(world.honest) :])
-        for number, name in enumerate(names)
-    }
-    everybody = {**target.submissions, **material}
+    left: dict[str, Documents] = {}
+    sense, quality = {}, {}
+    honest_quality = read(world.honest)[1]
+    for number, name in enumerate(names):
+        documents = ATTACKS[name](world, np.random.default_rng(number))[0]
+        kept, q = read(documents)
+        left[name] = kept[len(world.honest) :]
+        sense[name] = characters(left[name]) / max(1, characters(documents[len(world.honest) :]))
+        quality[name] = q / honest_quality
+    everybody = {**target.submissions, **left}
     pool = make_pool(target.seed_corpus, everybody, target.evaluation, parameters.model)
     runs = run_seeds(pool, parameters, cache=cache, progress=progress)
     report = report_runs(pool, runs, parameters)
@@ -407,21 +423,26 @@ def prices(
     alone = pay(0.0, 0.0)
     rows = []
     for place, provider in enumerate(report.providers):
-        if provider.name not in material:
+        name = provider.name
+        if name not in left:
             continue
         text, words = (
             [float(run.log[key][place]) for run in runs if key in run.log]
             for key in ("gains", "gains_disordered")
         )
+        ratio = pay(provider.influence, provider.standard_error) / alone if alone else None
         rows.append(
             {
-                "attack": provider.name,
+                "attack": name,
+                "sense": sense[name],
                 "tokens": provider.tokens,
                 "gain": float(np.mean(text)) if text else provider.influence,
                 "gain_of_words": float(np.mean(words)) if words else None,
                 "influence": provider.influence,
                 "error": provider.standard_error,
-                "pay": pay(provider.influence, provider.standard_error) / alone if alone else None,
+                "phi": ratio,
+                "q": quality[name],
+                "pay": None if ratio is None else ratio * quality[name],
             }
         )
     return rows
@@ -434,8 +455,9 @@ def measure(
     *,
     truth_seeds: Sequence[int] = (100, 101, 102),
     attacks: Sequence[str] = tuple(ATTACKS),
+    read: Reader = unread,
 ) -> Iterator[dict[str, Any]]:
-    """Share of φ̂ of an attacker and loss of the buyer, honest and under every attack.
+    """What weighs an attacker's bid and loss of the buyer, honest and under every attack.
 
     Args:
         target: the auction that is attacked; its held-out documents are split into parts A and B.
@@ -443,42 +465,54 @@ def measure(
         cache: directory of finished runs and retrainings, which are not repeated.
         truth_seeds: of the retrainings, none of them an estimator's.
         attacks: names in `ATTACKS`.
+        read: what the quality score makes of a provider's documents before φ̂ sees them.
 
     Yields:
-        One row an attack: share of φ̂, gain over the honest share, change of loss on part B against
-        the honest pool with its standard error over seeds, and whether the buyer is overcharged:
-        more than 1.1 times the honest share for less than half of what real text lowers the loss
-        by.
+        One row an attack: share of the attacker's text that was left, its share of all φ̂ and of all
+        φ̂ · q as multiples of the honest ones, change of loss on part B against the honest pool with
+        its standard error over seeds, and whether the buyer is overcharged: either share is more
+        than 1.1 times the honest one for less than half of what real text lowers the loss by.
     """
     part_a, part_b = split(target.evaluation)
-    others = {name: docs for name, docs in target.submissions.items() if name != target.attacker}
     world = target.world()
+    others = {
+        name: read(docs) for name, docs in target.submissions.items() if name != target.attacker
+    }
 
-    def outcome(identities: Sequence[Documents]) -> tuple[float, np.ndarray[Any, Any]]:
-        mine = {f"{target.attacker} {k}": docs for k, docs in enumerate(identities)}
-        seed_corpus = target.seed_corpus
-        pool = make_pool(seed_corpus, others | mine, part_a, parameters.model, outcome=part_b)
+    def outcome(
+        identities: Sequence[Documents],
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Share of the text that is left, shares [2] of φ̂ and φ̂ · q, and the buyer's losses."""
+        mine = {f"{target.attacker} {k}": read(docs) for k, docs in enumerate(identities)}
+        everybody = others | mine
+        left = {name: docs for name, (docs, _) in everybody.items()}
+        pool = make_pool(target.seed_corpus, left, part_a, parameters.model, outcome=part_b)
         report = report_runs(pool, run_seeds(pool, parameters, cache=cache), parameters)
-        phi = [provider.phi for provider in report.providers]
+        phi = np.array([provider.phi for provider in report.providers])
+        weights = np.stack([phi, phi * [q for _, q in everybody.values()]])
+        shares = weights[:, -len(mine) :].sum(1) / np.maximum(weights.sum(1), 1e-9)
         truth = Truth(pool, parameters, cache)
-        everyone = range(len(pool.providers))
-        losses = np.array([truth(seed, everyone)[1] for seed in truth_seeds])
-        return sum(phi[-len(mine) :]) / max(1, sum(phi)), losses
+        losses = np.array([truth(seed, range(len(left)))[1] for seed in truth_seeds])
+        kept = sum(characters(docs) for docs, _ in mine.values())
+        return kept / max(1, sum(map(characters, identities))), shares, losses
 
-    honest_share, honest_losses = outcome([list(world.honest)])
-    real_change = outcome(ATTACKS["real new text"](world, np.random.default_rng(0)))[1]
-    real_change = real_change - honest_losses
+    _, honest_shares, honest_losses = outcome([world.honest])
+    real = ATTACKS["real new text"](world, np.random.default_rng(0))
+    half = min(0.0, float((outcome(real)[2] - honest_losses).mean())) / 2
     for name in attacks:
-        share, losses = outcome(ATTACKS[name](world, np.random.default_rng(0)))
+        sense, shares, losses = outcome(ATTACKS[name](world, np.random.default_rng(0)))
         change = losses - honest_losses
-        gain = share / honest_share if honest_share > 0 else None
+        phi, pay = (
+            float(share / honest) if honest > 0 else None
+            for share, honest in zip(shares, honest_shares, strict=True)
+        )
+        raised = any(gain is None or gain > 1.1 for gain in (phi, pay))
         yield {
             "attack": name,
-            "share": share,
-            "gain": gain,
+            "sense": sense,
+            "phi": phi,
+            "pay": pay,
             "loss_change": float(change.mean()),
             "loss_error": float(change.std(ddof=1) / np.sqrt(len(change))),
-            "overcharged": bool(
-                (gain is None or gain > 1.1) and change.mean() > min(0.0, real_change.mean()) / 2
-            ),
+            "overcharged": bool(raised and change.mean() > half),
         }

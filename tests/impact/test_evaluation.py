@@ -176,7 +176,7 @@ def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
     rows = attacks.prices(target, replace(TINY, seeds=(0,)), tmp_path, attacks=chosen)
     assert [row["attack"] for row in rows] == list(chosen[:3])
     real, noise, near_copy = rows
-    assert real["pay"] > 1.2
+    assert real["phi"] > 1.2
     assert noise["pay"] < 0.9
     assert noise["gain"] < 0
     assert near_copy["tokens"] < 0.2 * real["tokens"]
@@ -191,7 +191,7 @@ def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
     assert [row["attack"] for row in rows] == list(chosen)
     real, noise, copy = rows
     assert real["loss_change"] < noise["loss_change"]
-    assert copy["gain"] < 1.1
+    assert copy["phi"] < 1.1
 
 
 def test_eligibility__larger_m__leaves_more_out():
