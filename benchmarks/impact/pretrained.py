@@ -1,97 +1,245 @@
 """φ̂ at a real language model beside the small one: `python -m benchmarks.impact.pretrained`.
 
-SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on the last layers
-are trained, on a few pages of seven providers: on a processor this model reads about a hundred
-tokens per second.
+SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on its last layer are
+trained on a few pages of ten providers of very different worth. Both models estimate φ̂ on part A of
+the evaluation set, and both are retrained without each provider and on random halves, with losses
+on part B. Every run is kept, so that an interrupted one goes on. Prints tables, or JSON with
+`--json`; `--docs` writes them into `docs/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import time
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.docs import markdown
+from benchmarks.docs import markdown, publish
 from benchmarks.impact import corpora
-from benchmarks.impact.attacks import PROVIDERS
 from benchmarks.impact.evaluate import note
-from benchmarks.impact.smollm2 import directory
+from benchmarks.impact.pools import DAMAGE
+from benchmarks.impact.smollm2 import Adapted, directory
 from oracles.dataset import Document
-from oracles.impact import Parameters, Pretrained, Recipe, estimate
-from oracles.impact.evaluation import correlation
+from oracles.files import write_file
+from oracles.impact import Parameters, Pretrained, Recipe, estimators
+from oracles.impact.corpus import split
+from oracles.impact.estimate import make_model, make_pool, pinned_kernels
+from oracles.impact.estimators import Problem
+from oracles.impact.evaluation import Truth, interval, pool_digest, random_halves
+from oracles.impact.page import interval_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from oracles.impact.corpus import Pool
+    from oracles.impact.model import LanguageModel
+
+#: Five sources of the buyer's, and five of no use to it or damaged.
+PROVIDERS = (
+    "brown-learned",
+    "brown-news",
+    "foldoc",
+    "hpo",
+    "linux-doc",
+    "moby-dick",
+    "python-code",
+    "python-doc",
+    "sotu-1790-1899",
+    "spdx",
+)
+DAMAGED = ("foldoc", "linux-doc")
+#: Characters of the evaluation set, and of one of its documents.
+EVALUATION, PART = 45_000, 400
+#: Seeds of the retrainings.
+SEEDS = (100, 101)
+#: The last layer of SmolLM2, which alone is trained.
+LAST = "layers.29."
 
 
-def pages(texts: list[Document], characters: int) -> list[Document]:
-    """The first documents of a provider, cut to a length in all."""
-    return [Document("\n".join(document.text for document in texts)[:characters])]
+def drawn(options: argparse.Namespace) -> corpora.Corpora:
+    """The auction: a few pages of each provider, two of them damaged."""
+    found = corpora.load(
+        options.cache / "corpora",
+        provider=options.characters,
+        seed=2 * options.characters,
+        evaluation=EVALUATION,
+        spread=1.0,
+        names=PROVIDERS,
+    )
+    rng = np.random.default_rng(0)
+    submissions = {}
+    for name, documents in found.submissions.items():
+        text = "\n".join(document.text for document in documents)[: options.characters]
+        submissions[name] = [Document(DAMAGE[name](text, rng) if name in DAMAGED else text)]
+    held_out = [
+        replace(document, text=document.text[first : first + PART])
+        for document in found.evaluation
+        for first in range(0, len(document.text) - PART, PART)
+    ]
+    return corpora.Corpora(found.seed, submissions, held_out)
+
+
+@lru_cache(maxsize=1)
+def _adapted(choice: Pretrained, tokens: bytes) -> Adapted:
+    return Adapted(choice, np.frombuffer(tokens, np.int64))
+
+
+def adapted(choice: Pretrained, pool: Pool, _: int) -> Adapted:
+    """SmolLM2, the same for every seed."""
+    parts = (pool.training, pool.evaluation, pool.disordered, pool.outcome)
+    tokens = np.concatenate([part.tokens.ravel() for part in parts if part is not None])
+    return _adapted(choice, np.unique(tokens).tobytes())
+
+
+class Measured:
+    """One model: what it says of every provider, and what its own retraining says."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        parameters: Parameters,
+        model: Callable[[int], LanguageModel],
+        cache: Path,
+        stage: str,
+    ) -> None:
+        """Estimate, if it was not done before.
+
+        Args:
+            pool: the auction, encoded for the model.
+            parameters: of the method.
+            model: seed to the model that is trained.
+            cache: directory of finished runs.
+            stage: its name for progress.
+        """
+        self.pool = pool
+        facts = repr((parameters, pool_digest(pool)))
+        path = cache / f"pretrained-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
+        if not path.exists():
+            start = time.process_time()
+            with pinned_kernels():
+                runs = [
+                    estimators.run(
+                        parameters.estimator,
+                        Problem(
+                            model(seed),
+                            pool,
+                            parameters.recipe,
+                            seed,
+                            parameters.share,
+                            parameters.order,
+                        ),
+                    )
+                    for seed in parameters.seeds
+                ]
+            influence = np.mean([run.providers for run in runs], axis=0).tolist()
+            row = {"influence": influence, "seconds": time.process_time() - start}
+            write_file(path, json.dumps(row))
+        known = json.loads(path.read_text())
+        self.influence: NDArray[np.float64] = np.array(known["influence"])
+        self.seconds: float = known["seconds"]
+        self.truth = Truth(pool, parameters, cache, model=model, progress=note, stage=stage)
+
+    def retrain(self, seeds: tuple[int, ...], halves: list[list[int]]) -> None:
+        """Losses on part B, [R, n] without each provider and [R, K] on the halves."""
+        last, ends = self.truth.last(seeds)
+        self.without, self.ends = last[1], ends[1].mean(0)
+        self.halves = -self.truth.table(seeds, halves)[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as values to keep."""
+        arrays = {"influence": self.influence, "without": self.without, "halves": self.halves}
+        return {
+            **{name: array.tolist() for name, array in arrays.items()},
+            "loss": {"base": self.ends[0], "all": self.ends[1]},
+            "tokens": dict(zip(self.pool.providers, self.pool.volumes.tolist(), strict=True)),
+            "seconds": {"estimate": self.seconds, "retraining": self.truth.seconds},
+        }
+
+
+def tables(found: dict[str, Measured], halves: list[list[int]]) -> str:
+    """Markdown: every provider, and how well each model predicts either one's retraining."""
+    models = list(found)
+    header = ["gain, thousandths of a nat"]
+    header += [f"{what}, {name}" for what in ("φ̂", "left out") for name in models]
+    columns = [found[name].influence for name in models]
+    columns += [found[name].without.mean(0) for name in models]
+    rows = [
+        [
+            f"{provider}, damaged" if provider in DAMAGED else provider,
+            *(f"{1000 * column[place]:+.1f}" for column in columns),
+        ]
+        for place, provider in enumerate(found[models[0]].pool.providers)
+    ]
+    lines = [*markdown(header, rows), ""]
+    header = ["predicted by"]
+    header += [f"{what}, {name}" for name in models for what in ("halves", "leave-one-out")]
+    predictors = {f"φ̂, {name}": found[name].influence for name in models}
+    predictors |= {
+        f"retraining without each, {name}": found[name].without.mean(0) for name in models
+    }
+    predictors["volume"] = found[models[0]].pool.volumes.astype(np.float64)
+    rows = []
+    for predictor, values in predictors.items():
+        sums = np.array([values[half].sum() for half in halves])
+        row = [predictor]
+        for each in found.values():
+            row.append(interval_text(interval(sums, each.halves, 500)))
+            row.append(interval_text(interval(values, each.without, 500)))
+        rows.append(row)
+    lines += [*markdown(header, rows), ""]
+    both = interval(found[models[0]].influence, found[models[1]].influence[None], 500)
+    lines.append(f"φ̂ of both models agrees at {interval_text(both)}.")
+    for name, each in found.items():
+        lines.append(
+            f"{name}: loss on part B {each.ends[0]:.3f} with the seed corpus alone, "
+            f"{each.ends[1]:.3f} with all; φ̂ took {each.seconds:.0f} processor seconds, "
+            f"{len(each.truth)} retrainings {each.truth.seconds:.0f}."
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Run, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
-    parser.add_argument("--characters", type=int, default=1200, help="of each provider")
-    parser.add_argument("--steps", type=int, default=30, help="of the large model's training")
-    parser.add_argument("--rate", type=float, default=2e-2, help="its peak step size")
-    parser.add_argument("--layers", nargs="+", default=[f"layers.{k}.self_attn" for k in (28, 29)])
+    parser.add_argument("--characters", type=int, default=3000, help="of each provider")
+    parser.add_argument("--steps", type=int, default=60, help="of SmolLM2's training")
+    parser.add_argument("--rate", type=float, default=1e-2, help="its peak step size")
+    parser.add_argument("--subsets", type=int, default=12, help="random halves")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
     options = parser.parse_args()
-    drawn = corpora.load(
-        options.cache / "corpora", provider=6000, seed=6000, evaluation=8000, names=PROVIDERS
-    )
-    submissions = {n: pages(docs, options.characters) for n, docs in drawn.submissions.items()}
-    # Words of one text in another order: what a model that knows English must tell from text.
-    rng = np.random.default_rng(0)
-    words = drawn.submissions["brown-news"][-1].text[: options.characters].split()
-    submissions["shuffled words"] = [Document(" ".join(rng.permutation(words)))]
-    held_out = [Document(d.text[:300]) for d in drawn.evaluation[::2]]
-    seed_corpus = pages(drawn.seed, 2 * options.characters)
-    large = Parameters(
-        model=Pretrained(
-            directory(options.cache), context=64, trainable=tuple(options.layers), rank=4
-        ),
-        recipe=Recipe(steps=options.steps, batch=4, checks=1, learning_rate=options.rate),
-        seeds=(0,),
-    )
-    found: dict[str, dict[str, Any]] = {}
+    auction = drawn(options)
+    part_a, part_b = split(auction.evaluation)
+    halves = random_halves(len(PROVIDERS), options.subsets)
+    choice = Pretrained(directory(options.cache), 64, (LAST,), rank=8)
+    recipe = Recipe(steps=options.steps, batch=8, checks=2, learning_rate=options.rate)
+    found: dict[str, Measured] = {}
     for name, parameters in (
-        ("SmolLM2-135M, adapters", large),
-        ("from scratch", replace(Parameters(), seeds=(0, 1))),
+        ("from scratch", Parameters()),
+        ("SmolLM2", Parameters(model=choice, recipe=recipe)),
     ):
-        start = time.process_time()
-        report = estimate(
-            seed_corpus,
-            submissions,
-            held_out,
-            parameters,
-            cache=options.cache / "impact",
-            progress=note,
+        pool = make_pool(
+            auction.seed, auction.submissions, part_a, parameters.model, outcome=part_b
         )
-        found[name] = {
-            "influence": {provider.name: provider.influence for provider in report.providers},
-            "seconds": time.process_time() - start,
-            "version": report.version,
-        }
-    values = [np.array(list(row["influence"].values())) for row in found.values()]
-    agreement = correlation(*values)
-    if options.json:
-        sys.stdout.write(json.dumps({"models": found, "agreement": agreement}) + "\n")
-        return
-    rows = [
-        [name, *(f"{1000 * row['influence'][name]:+.2f}" for row in found.values())]
-        for name in submissions
-    ]
-    text = "\n".join(markdown(["gain, millinats per token", *found], rows))
-    text += f"\n\nSpearman correlation of both columns: {agreement:.2f}; " + ", ".join(
-        f"{name}: {row['seconds']:.0f} s" for name, row in found.items()
-    )
-    sys.stdout.write(text + "\n")
+        make: Callable[[int], LanguageModel] = partial(make_model, parameters.model)
+        if name == "SmolLM2":
+            make = partial(adapted, choice, pool)
+        found[name] = Measured(pool, parameters, make, options.cache / "impact", name)
+        found[name].retrain(SEEDS, halves)
+    if options.docs:
+        publish("pretrained", tables(found, halves))
+    result = {name: each.to_json() for name, each in found.items()}
+    sys.stdout.write((json.dumps(result) if options.json else tables(found, halves)) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from oracles.dataset import Document
     from oracles.impact.corpus import Pool
+    from oracles.impact.model import LanguageModel
     from oracles.progress import Progress
 
     #: Scores [n] of all providers.
@@ -118,6 +119,7 @@ class Truth:
         parameters: Parameters,
         cache: Path,
         *,
+        model: Callable[[int], LanguageModel] | None = None,
         progress: Progress = silent,
         stage: str = "retraining",
         total: int | None = None,
@@ -128,11 +130,13 @@ class Truth:
             pool: documents of the auction.
             parameters: model and recipe.
             cache: directory of the file.
+            model: seed to the model that is trained; the parameters' one if None.
             progress: told of every loss that is asked for.
             stage: its name for `progress`.
             total: losses that will be asked for.
         """
         self._pool, self.parameters = pool, parameters
+        self._model = model or partial(make_model, parameters.model)
         self._progress, self._stage, self._total, self._asked = progress, stage, total, 0
         cache.mkdir(parents=True, exist_ok=True)
         what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
@@ -158,7 +162,7 @@ class Truth:
             start = time.process_time()
             pool, parameters = self._pool, self.parameters
             with pinned_kernels():
-                model = make_model(parameters.model, seed)
+                model = self._model(seed)
                 theta = retrain(
                     model, pool.training, parameters.recipe, seed, chosen, pool.evaluation
                 )
