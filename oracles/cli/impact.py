@@ -52,10 +52,18 @@ def load_documents(path: Path) -> list[Document]:
     return documents
 
 
-def load_submissions(paths: list[Path]) -> dict[str, list[Document]]:
-    """One provider a path, named by its stem, in the order given."""
+def load_submissions(paths: list[Path], *others: Path) -> dict[str, list[Document]]:
+    """One provider a path, named by its stem, in the order given.
+
+    Raises:
+        InputError: two have one name, or one is among `others`, the auction's own documents.
+    """
     found: dict[str, list[Document]] = {}
     for path in paths:
+        if path.resolve() in [other.resolve() for other in others]:
+            raise InputError(
+                f"{path} is no submission: it was given as the auction's own documents"
+            )
         name = path.name.partition(".")[0] if path.is_file() else path.name
         if name in found:
             raise InputError(f"two submissions are called {name!r}: rename one")
@@ -89,7 +97,7 @@ def estimate(
             max=1,
             help="How much of what the same words in random order are worth is taken off, 0 to 1.",
         ),
-    ] = 0.85,
+    ] = 0.5,
     model: Annotated[
         Path | None, typer.Option(help="Hugging Face causal LM directory to use instead.")
     ] = None,
@@ -138,7 +146,7 @@ def estimate(
     with bars() as progress, open_map(min(processes, seeds), cluster=cluster, batch=1) as mapper:
         report = estimate_impact(
             load_documents(seed_corpus),
-            load_submissions(submissions),
+            load_submissions(submissions, seed_corpus, evaluation),
             load_documents(evaluation),
             parameters,
             mapper=mapper,
@@ -206,7 +214,7 @@ def evaluate(
     with bars() as progress:
         result = evaluate_impact(
             load_documents(seed_corpus),
-            load_submissions(submissions),
+            load_submissions(submissions, seed_corpus, evaluation),
             load_documents(evaluation),
             Parameters(recipe=Recipe(epochs=epochs), seeds=tuple(range(seeds))),
             plan,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import pytest
 from safetensors.numpy import load_file
 
-from oracles.cli import main
+from oracles.cli import impact, main
+from oracles.impact import Parameters
 from tests.impact.worlds import EVALUATION, SEED_CORPUS, SUBMISSIONS
 
 
@@ -40,3 +42,16 @@ def test_estimate__missing_file__exit_code_2_and_one_sentence(files, capsys):
         main(["impact", "estimate", "nowhere.jsonl", *files])
     assert stop.value.code == 2
     assert "nowhere.jsonl does not exist" in capsys.readouterr().err
+
+
+def test_estimate__seed_corpus_among_the_submissions__exit_code_2_and_its_name(files, capsys):
+    seed = files[files.index("--seed-corpus") + 1]
+    with pytest.raises(SystemExit) as stop:
+        main(["impact", "estimate", seed, *files])
+    assert stop.value.code == 2
+    assert "seed.jsonl is no submission" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["estimator", "share", "order", "rescaling"])
+def test_estimate__option_not_given__value_of_an_auction(name):
+    assert signature(impact.estimate).parameters[name].default == getattr(Parameters(), name)
