@@ -11,10 +11,10 @@ import hashlib
 import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import rfc8785
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from oracles.chain.packing import Score
 from oracles.config import read_toml, settings_error
@@ -53,6 +53,13 @@ class Entry(BaseModel, extra="forbid"):
     min_clean: int = Field(default=0, ge=0, le=10_000)
     min_metadata: int = Field(default=0, ge=0, le=10_000)
     max_duplicates: int = Field(default=10_000, ge=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        """A set without a letter meets every share, so shares alone keep nobody out."""
+        if not self.min_tokens and not self.thresholds.nothing:
+            raise ValueError("a share of nothing counts as met: ask for min_tokens, too")
+        return self
 
     @property
     def thresholds(self) -> Thresholds:

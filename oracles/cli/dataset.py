@@ -295,11 +295,14 @@ def thresholds_of(tokens: int, clean: str, metadata: str, duplicates: str) -> Th
     """Thresholds as the options give them.
 
     Raises:
-        InputError: one of them is out of range.
+        InputError: one of them is out of range, or there are shares without tokens.
     """
     from oracles.proof import Thresholds
 
-    return Thresholds(tokens, share(clean), share(metadata), share(duplicates))
+    thresholds = Thresholds(tokens, share(clean), share(metadata), share(duplicates))
+    if not tokens and not thresholds.nothing:
+        raise InputError("a share of nothing counts as met: give --min-tokens, too")
+    return thresholds
 
 
 def _counted(archive: Path, manifest: Manifest, key_file: Path) -> tuple[list[Facts], list[bytes]]:

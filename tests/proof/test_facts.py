@@ -11,6 +11,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from oracles.chain.gate import VERIFIERS
 from oracles.dataset import Document, draw, open_archive, pack, page_key, unpack
@@ -32,6 +33,7 @@ from oracles.proof.facts import DEPTHS, EMPTY, MOST, circuits, leaf, part_salt, 
 from oracles.proof.poseidon import FIELD, permute
 from oracles.proof.thresholds import MAX_BYTES
 from oracles.quality import page_facts
+from oracles.scoring import Entry
 from tests.js.test_formats import facts as contents_of
 from tests.js.test_formats import node
 
@@ -279,3 +281,17 @@ def test_thresholds__say_what_is_missed_and_what_implies_what():
         assert len(more.missed(SOME)) == 1
         assert more.implies(exact)
         assert not exact.implies(more)
+
+
+@pytest.mark.parametrize(
+    "share", [{"min_clean": 1}, {"min_metadata": 1}, {"max_duplicates": 9_999}]
+)
+def test_entry__shares_without_tokens__are_refused_since_nothing_meets_them(
+    share: dict[str, int],
+) -> None:
+    empty = Facts(0, 0, 0, 0, 0, 0, 0)
+    assert not Thresholds(**share).missed(empty)
+    with pytest.raises(ValidationError, match="a share of nothing counts as met"):
+        Entry(**share)
+    assert Entry(min_tokens=1, **share).thresholds.missed(empty)
+    assert Entry().thresholds.nothing

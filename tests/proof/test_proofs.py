@@ -353,8 +353,8 @@ def test_commands__from_packing_to_a_checked_proof(tmp_path):
     asked = [archive + ".proof", *manifest, "--min-tokens"]
     assert run(app, ["check-proof", *asked, "100"]).exit_code == 0
     assert run(app, ["check-proof", *asked, "101"]).exit_code == 1
-    refused = run(app, ["prove", archive, *key, "--min-tokens", "10000000"])
-    assert isinstance(refused.exception, InputError)
+    for more in (["--min-tokens", "10000000"], ["--min-clean", "0.1"]):
+        assert isinstance(run(app, ["prove", archive, *key, *more]).exception, InputError)
 
 
 @pytest.mark.slow
