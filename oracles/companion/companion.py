@@ -234,7 +234,6 @@ class Companion(Loop):
 
     def run(self, stopping: threading.Event) -> None:
         """Turn until told to stop, and keep systemd informed."""
-        systemd.notify(ready=1, status="starting")
         try:
             super().run(stopping)
         finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from oracles.errors import ConfigError
+from oracles.service import systemd
 from oracles.service.failures import Backoff, expected, fatal
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def run(make: Callable[[], Loop]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     backoff = Backoff()
+    # Who waits has started: systemd would end it, and begin the waiting anew.
+    systemd.notify(ready=1, status="starting")
     while not stopping.is_set():
         try:
             program = make()
@@ -48,6 +51,7 @@ def run(make: Callable[[], Loop]) -> None:
             pause = backoff.failed("start", time.monotonic())
             trace = None if expected(error) else error
             log.warning("waiting", error=str(error), retry_seconds=pause, exc_info=trace)
+            systemd.notify(watchdog=1, status=f"waiting: {error}")
             stopping.wait(pause)
         else:
             program.run(stopping)

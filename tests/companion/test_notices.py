@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import smtplib
 import socket
 import sqlite3
@@ -15,7 +16,7 @@ from oracles.companion.journal import Journal
 from oracles.companion.notices import Notice, Notifier
 from oracles.companion.settings import Mail
 from oracles.errors import ConfigError
-from oracles.service import systemd
+from oracles.service import loop, systemd
 from tests.companion.world import Hook, World
 
 if TYPE_CHECKING:
@@ -299,6 +300,25 @@ def test_mail__address_that_would_break_a_header__is_refused() -> None:
 def test_settings__neither_book_nor_shares__said(world: World) -> None:
     with pytest.raises(ConfigError, match="name the bid book"):
         world.settings("cheap", book=None)
+
+
+def test_systemd__while_the_start_is_waited_for__hears_that_it_has_started_and_why_it_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faults = iter([OSError("no room left"), ConfigError("over")])
+
+    def make() -> loop.Loop:
+        raise next(faults)
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        with pytest.raises(ConfigError):
+            loop.run(make)
+        assert heard.recv(1000) == b"READY=1\nSTATUS=starting"
+        assert heard.recv(1000) == b"WATCHDOG=1\nSTATUS=waiting: no room left"
 
 
 def test_systemd__is_told_line_by_line_and_silence_is_no_fault(
