@@ -53,6 +53,15 @@ def moment(timestamp: int, now: int) -> str:
     return f"{local(timestamp)} ({distance})"
 
 
+def drift(seconds: float) -> str:
+    """How far one clock is from another that shows `seconds` more.
+
+    >>> drift(1205), drift(-90)
+    ('20 min 5 s behind', '1 min 30 s ahead of')
+    """
+    return f"{span(round(abs(seconds)))} {'behind' if seconds >= 0 else 'ahead of'}"
+
+
 def local(timestamp: int) -> str:
     """A moment in local time with its zone; beyond the calendar, its unix seconds."""
     try:

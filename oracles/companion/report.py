@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from oracles.chain import rpc
 from oracles.companion.tasks import Kind
-from oracles.when import moment
+from oracles.when import drift, moment
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -96,8 +96,8 @@ class Report:
         skew = time.time() - now
         if abs(skew) > _MOST_SKEW_SECONDS and self._settings.block != "latest":
             problems.append(
-                f"the newest block is {skew:+.0f} s from this machine's clock: the node is behind,"
-                " or the clock is wrong"
+                f"the newest block is {drift(skew)} this machine's clock:"
+                f"{' the node is behind, or' if skew > 0 else ''} the clock is wrong"
             )
         undone = [
             self._sentence(each, now)

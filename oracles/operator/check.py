@@ -30,6 +30,7 @@ from oracles.operator.exchange import download
 from oracles.operator.keys import load_encryption_keys
 from oracles.progress import silent
 from oracles.scoring import GIB, load_scorer
+from oracles.when import drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +123,7 @@ def _rpc(settings: Settings) -> Iterator[CheckResult]:
         # The daemon's own clock is the chain's; a large skew means a stalled node or a wrong clock.
         skew = time.time() - block["timestamp"]
         good = -_MOST_SKEW_SECONDS <= skew <= 10 * _MOST_SKEW_SECONDS
-        detail = f"this machine's clock is {skew:+.0f} s from the newest block"
+        detail = f"the newest block is {drift(skew)} this machine's clock"
         yield _verdict(f"clock ({name})", good, detail, bad="warning")
 
 
