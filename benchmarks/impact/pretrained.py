@@ -212,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--characters", type=int, default=3000, help="of each provider")
-    parser.add_argument("--steps", type=int, default=60, help="of SmolLM2's training")
+    parser.add_argument("--steps", type=int, default=40, help="of SmolLM2's training")
     parser.add_argument("--rate", type=float, default=1e-2, help="its peak step size")
     parser.add_argument("--subsets", type=int, default=10, help="random halves")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -96,6 +96,10 @@ TRUTHS: dict[str, Callable[[Parameters], Parameters]] = {
 }
 
 
+#: The predictor that is leave-one-out itself, on part A: what no estimate of it can better.
+EXACT = "retraining without each"
+
+
 def pool_digest(pool: Pool) -> str:
     """SHA-256 of all tokens of a pool and of whom they belong to."""
     state = hashlib.sha256()
@@ -399,6 +403,8 @@ def evaluate(
         )
         truths[name] = _retrained(truth, seeds, halves, with_alone=with_alone)
     same = truths.get("same")
+    if same is not None:
+        scores[EXACT] = Scores(same.exact, seconds=same.seconds)
     eligible = []
     if same is not None and same.alone is not None:
         eligible = eligibility(scores["unrolled"], same.alone, same.last)
@@ -434,12 +440,16 @@ class Retrained:
         halves: [R, K] gain of each random half under R seeds, on part B.
         last: [R, n] loss gain of every provider over all others, on part B.
         alone: [R, n] loss gain of every provider alone, on part B; None where it was not asked.
+        exact: [n] mean loss gain of every provider over all others, on part A.
+        seconds: processor time that `exact` took.
     """
 
     facts: dict[str, Any]
     halves: NDArray[np.float64]
     last: NDArray[np.float64]
     alone: NDArray[np.float64] | None
+    exact: NDArray[np.float64]
+    seconds: float
 
 
 def _retrained(
@@ -460,7 +470,9 @@ def _retrained(
         "halves": on_halves[1].mean(0).tolist(),
         "without": last[1].mean(0).tolist(),
     }
-    return Retrained(facts, on_halves[1], last[1], alone)
+    count = len(seeds) * (last.shape[-1] + 1)
+    seconds = truth.seconds * count / max(1, len(truth))
+    return Retrained(facts, on_halves[1], last[1], alone, last[0].mean(0), seconds)
 
 
 def _compared(name: str, truth: Retrained, same: Retrained | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from oracles.impact import attacks, baselines
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.evaluation import (
+    EXACT,
     Plan,
     Scores,
     Truth,
@@ -147,12 +148,13 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     assert run() == result
     rows = {row["predictor"]: row for row in result["rows"]}
     variants = ("unrolled", "unrolled, words paid in full")
-    names = {*variants, "ekfac", "constant", "perplexity", "volume"}
+    names = {*variants, "ekfac", "constant", "perplexity", "volume", EXACT}
     assert rows.keys() == names
     for name in ("same", "longer", "larger"):
         assert rows["constant"]["truths"][name]["lds"][0] == 0
         assert rows["unrolled"]["truths"][name]["lds"][0] > 0.7
         assert f"retraining, {name}" in stages
+    assert rows[EXACT]["truths"]["same"]["leave_one_out"][0] > 0.9
     assert result["truths"]["larger"]["parameters"] > 5 * result["truths"]["same"]["parameters"]
     assert [row["m"] for row in result["eligibility"]] == [0.0, 0.5, 1.0, 2.0] * 3
     html = page(result)
