@@ -11,24 +11,52 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from benchmarks.docs import markdown, publish
 from benchmarks.impact import peer
 from benchmarks.impact.pools import POOLS
 from oracles.impact import Parameters
 from oracles.impact import page as pages
-from oracles.impact.estimators import ESTIMATORS
+from oracles.impact.estimate import make_model, run_seeds
+from oracles.impact.estimators import ESTIMATORS, Problem
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from oracles.impact.corpus import Pool
 
 #: `surrogate` is left out: it retrains 48 times for each seed.
 COMPARED = ("unrolled", "cg", "ekfac")
+#: Shares of the training tokens at which `along_path` takes influence.
+PATH = (0.1, 0.5)
 
 
 def note(stage: str, done: int, total: int | None) -> None:
     """Progress, one line per step."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}\n")
+
+
+def along_path(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
+    """Influence where the submissions hold little and where they hold half of the tokens, [n].
+
+    Leave-one-out pays nothing to two providers of which one can stand for the other. On the way
+    from no submissions to all of them, as Aumann and Shapley integrate, each counts before the
+    other one is there. These are two points of that way, on a logarithmic scale of the weight.
+    """
+    total = np.zeros(len(pool.providers))
+    for share in PATH:
+        method = replace(parameters, share=share)
+        start = make_model(method.model, 0)
+        weight = Problem(start, pool, method.recipe, 0, share).weight
+        runs = run_seeds(pool, method)
+        total += weight * np.mean([run.providers for run in runs], axis=0)
+    return total
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -77,7 +105,10 @@ def main() -> None:
             Parameters(),
             plan,
             cache=options.cache / "impact",
-            extra={"kronfluence EK-FAC": peer.kronfluence_ekfac},
+            extra={
+                "kronfluence EK-FAC": peer.kronfluence_ekfac,
+                "unrolled at two shares": along_path,
+            },
             progress=note,
         )
     text = tables(result)
