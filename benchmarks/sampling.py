@@ -6,15 +6,15 @@
   all of their pages. Errors are root mean squares over draws; `covered` is how often the truth lies
   within two of the standard errors that the estimate states.
 - impact: LDS of φ̂ from 5, 10 and 30 % of the pages of every provider, against retraining on all of
-  their data. Pages of 600 characters stand for those of 16 KiB, so that a pool is small enough to
-  be retrained on.
-- scale: seconds and memory of scoring a fixed sample of sets of 10, 100 and 1,000 MB, written from
-  sentences of real text, and the share of its pages that a loser opens.
+  their data, in two pools in which two evaluation sets agree on what is worth most. Pages of 600
+  characters stand for those of 16 KiB, so that a pool is small enough to be retrained on.
+- scale: seconds and memory of scoring a fixed sample of sets of 10, 100, 1,000 and 10,000 MB,
+  written from sentences of real text, and the share of its pages that a loser opens.
 - recurrence: how many of the hashes of a whole corpus are distinct, which `NATURAL_RECURRENCE` in
   `oracles.sampling` allows for.
 
-Finished parts are kept in the cache and not repeated. `--docs` writes the tables into the pages of
-q and φ̂ in docs/.
+Finished parts, pools and sizes are kept in the cache and not repeated. `--docs` writes the tables
+into the pages of q and φ̂ in docs/.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ import numpy as np
 
 from benchmarks.docs import markdown, publish
 from benchmarks.impact.evaluate import note
+from benchmarks.impact.pools import damaged, languages
 from benchmarks.quality.common import foreign
 from oracles.dataset import Document, SeenRuns, Sketch, encode_document, fragments
 from oracles.dataset.pages import PAGE_BYTES, Pager
@@ -43,27 +45,17 @@ from oracles.quality.embed import Embedder
 from oracles.sampling import NATURAL_RECURRENCE, Estimate, distinct_share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from benchmarks.impact.corpora import Corpora
 
 RATES = (0.05, 0.1, 0.3)
 CORPORA = ("sotu-1946-2020", "linux-doc", "wordnet")
-POOL = (
-    "brown-fiction",
-    "brown-government",
-    "brown-learned",
-    "gcide",
-    "linux-doc",
-    "moby-dick",
-    "perl-doc",
-    "python-code",
-    "python-doc",
-    "sotu-1790-1899",
-    "sotu-1946-2020",
-    "wordnet",
-)
-#: Characters of a page where retraining is the truth: twenty pages of a provider.
+#: Pools in which a truth can be told: retraining ranks their halves alike on two evaluation sets.
+POOLS: dict[str, Callable[[Path, int], Corpora]] = {"languages": languages, "damaged": damaged}
+#: Characters of a page where retraining is the truth.
 SMALL_PAGE = 600
-SIZES = (10, 100, 1000)
+SIZES = (10, 100, 1000, 10_000)
 #: Pages that are opened of a set, whatever its size.
 SAMPLES = 8
 
@@ -134,81 +126,87 @@ def quality(pages_read: int, draws: int) -> list[dict[str, Any]]:
     return rows
 
 
-def impact(cache: Path, characters: int, subsets: int, draws: int) -> list[dict[str, Any]]:
-    """LDS of φ̂ from samples against retraining on everything."""
-    from benchmarks.impact import corpora
+def impact(cache: Path, name: str, times: int, subsets: int, draws: int) -> list[dict[str, Any]]:
+    """LDS of φ̂ from samples of one pool, with `times` as much text, against all of it."""
     from oracles.impact import Pages, Parameters
     from oracles.impact.corpus import split
     from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
     from oracles.impact.evaluation import Truth, correlation, interval, random_halves
     from oracles.impact.page import interval_text
 
-    drawn = corpora.load(
-        cache / "corpora",
-        provider=characters,
-        seed=20_000,
-        evaluation=60_000,
-        spread=1.5,
-        names=POOL,
-    )
+    drawn = POOLS[name](cache / "corpora", times)
     part_a, part_b = split(drawn.evaluation)
     parameters, pages = Parameters(), {}
-    for name, documents in drawn.submissions.items():
+    for provider, documents in drawn.submissions.items():
         text = "\n".join(document.text for document in documents)
-        pages[name] = [text[i : i + SMALL_PAGE] for i in range(0, len(text), SMALL_PAGE)]
+        pages[provider] = [text[i : i + SMALL_PAGE] for i in range(0, len(text), SMALL_PAGE)]
 
     def pool_of(submissions: dict[str, Pages]) -> Any:
         return make_pool(drawn.seed, submissions, part_a, parameters.model, outcome=part_b)
 
-    everything = pool_of({name: Pages(texts, len(texts)) for name, texts in pages.items()})
-    halves = random_halves(len(POOL), subsets)
+    everything = pool_of({owner: Pages(texts, len(texts)) for owner, texts in pages.items()})
+    halves = random_halves(len(pages), subsets)
     with pinned_kernels():
-        total = 2 * subsets
         truth = Truth(
-            everything, parameters, cache / "impact", progress=note, stage="halves", total=total
+            everything,
+            parameters,
+            cache / "impact",
+            progress=note,
+            stage=f"{name}, halves",
+            total=2 * subsets,
         )
         table = -truth.table((100, 101), halves)
     rows = []
     for rate in (*RATES, 1.0):
-        values = []
-        for draw in range(draws if rate < 1 else 1):
+        values, count = [], draws if rate < 1 else 1
+        for draw in range(count):
             rng = random.Random(10 * draw + 1)
             samples = {
-                name: Pages(
-                    [texts[i] for i in sorted(rng.sample(range(len(texts)), count))], len(texts)
+                owner: Pages(
+                    [texts[i] for i in sorted(rng.sample(range(len(texts)), size))], len(texts)
                 )
-                for name, texts in pages.items()
-                for count in [max(1, round(rate * len(texts)))]
+                for owner, texts in pages.items()
+                for size in [max(1, round(rate * len(texts)))]
             }
             pool = pool_of(samples)
             runs = run_seeds(pool, parameters, cache=cache / "impact")
             report = report_runs(pool, runs, parameters)
-            values.append([provider.influence for provider in report.providers])
-            note(f"φ̂ from {rate:.0%}", draw + 1, draws if rate < 1 else 1)
-        sums = [np.array([np.array(v)[half].sum() for half in halves]) for v in values]
-        mean = np.mean(sums, axis=0)
+            values.append(np.array([provider.influence for provider in report.providers]))
+            note(f"{name}, φ̂ from {rate:.0%}", draw + 1, count)
+        sums = [np.array([each[half].sum() for half in halves]) for each in values]
+        mean = interval(np.mean(sums, axis=0), table[1], 500)
+        sizes = [len(sample.texts) for sample in samples.values()]
         rows.append(
             {
-                "pages read": f"{rate:.0%}",
+                "pool": name,
+                "read": f"{rate:.0%}",
+                "pages of a provider": f"{min(sizes)} to {max(sizes)}",
                 "LDS of each draw": ", ".join(
                     f"{correlation(one, table[1].mean(0)):.2f}" for one in sums
                 ),
-                "LDS of the mean of the draws": interval_text(interval(mean, table[1], 500)),
+                "LDS of the mean of the draws": interval_text(mean),
             }
         )
     agreement = correlation(table[0].mean(0), table[1].mean(0))
-    rows.append(
+    seeds = correlation(table[1][0], table[1][1])
+    rows += [
         {
-            "pages read": "truths on A and B agree",
-            "LDS of each draw": f"{agreement:.2f}",
+            "pool": name,
+            "read": what,
+            "pages of a provider": "",
+            "LDS of each draw": f"{value:.2f}",
             "LDS of the mean of the draws": "",
         }
-    )
+        for what, value in (
+            ("truths on A and B agree", agreement),
+            ("truths under two seeds agree", seeds),
+        )
+    ]
     return rows
 
 
-def one_size(megabytes: int) -> dict[str, Any]:
-    """Write a set of a size page by page, then score a sample of it; in a process of its own."""
+def scale(megabytes: int) -> list[dict[str, Any]]:
+    """Write a set of a size page by page, then score a sample of it in a process of its own."""
     sentences = [s for name in CORPORA for text in foreign(name) for s in text.split(". ") if s]
     rng, pager, sketcher = random.Random(1), Pager(), Sketcher()
     today = QualityParameters().today
@@ -239,14 +237,15 @@ def one_size(megabytes: int) -> dict[str, Any]:
         cwd=Path(__file__).resolve().parents[1],
     )
     scored = json.loads(done.stdout)
-    return {
+    row = {
         "MB": megabytes,
         "pages": number,
         "written and sketched, s": round(written, 1),
         "sketch, KB": len(data) // 1000,
         **scored,
-        "opened by a loser": f"{SAMPLES / number:.2%}",
+        "opened by a loser": f"{SAMPLES / number:.3%}",
     }
+    return [row]
 
 
 def score_sample() -> dict[str, Any]:
@@ -278,8 +277,8 @@ def recurrence() -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["distinct"])
 
 
-def kept(path: Path, make: Any) -> list[dict[str, Any]]:
-    """A finished part, or a new one."""
+def kept(path: Path, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Finished rows, or new ones."""
     if not path.exists():
         found = make()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,21 +304,35 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--pages", type=int, default=40, help="of each corpus")
     parser.add_argument("--draws", type=int, default=3, help="of pages")
-    parser.add_argument("--characters", type=int, default=12_000, help="of each provider")
-    parser.add_argument("--subsets", type=int, default=12)
+    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
+    parser.add_argument("--times", type=int, default=20, help="the text of a pool of `evaluate`")
+    parser.add_argument("--subsets", type=int, default=16, help="random halves")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="MB")
     options = parser.parse_args()
     if options.score:
         sys.stdout.write(json.dumps(score_sample()))
         return
-    folder = options.cache / "sampling"
-    makers = {
-        "quality": lambda: quality(options.pages, options.draws),
-        "impact": lambda: impact(options.cache, options.characters, options.subsets, options.draws),
-        "scale": lambda: [one_size(size) for size in options.sizes],
-        "recurrence": recurrence,
+    folder, draws = options.cache / "sampling", options.draws
+    makers: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "quality": lambda: kept(
+            folder / f"quality-{options.pages}-{draws}.json", partial(quality, options.pages, draws)
+        ),
+        "impact": lambda: [
+            row
+            for name in options.pools
+            for row in kept(
+                folder / f"impact-{name}-{options.times}-{options.subsets}-{draws}.json",
+                partial(impact, options.cache, name, options.times, options.subsets, draws),
+            )
+        ],
+        "scale": lambda: [
+            row
+            for size in options.sizes
+            for row in kept(folder / f"scale-{size}.json", partial(scale, size))
+        ],
+        "recurrence": lambda: kept(folder / "recurrence.json", recurrence),
     }
-    found = {name: kept(folder / f"{name}.json", makers[name]) for name in options.only}
+    found = {name: makers[name]() for name in options.only}
     for name, rows in found.items():
         if options.docs:
             page = "impact" if name == "impact" else "quality"

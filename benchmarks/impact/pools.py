@@ -120,10 +120,10 @@ def sizes(cache: Path) -> corpora.Corpora:
     )
 
 
-def damaged(cache: Path) -> corpora.Corpora:
-    """The same sources at equal sizes, every other one damaged."""
+def damaged(cache: Path, times: int = 1) -> corpora.Corpora:
+    """The same sources at equal sizes, every other one damaged; `times` as much of each."""
     found = corpora.load(
-        cache, provider=6000, seed=20_000, evaluation=HELD_OUT, spread=1.2, names=ENGLISH
+        cache, provider=6000 * times, seed=20_000, evaluation=HELD_OUT, spread=1.2, names=ENGLISH
     )
     rng = np.random.default_rng(0)
     submissions = {
@@ -136,8 +136,11 @@ def damaged(cache: Path) -> corpora.Corpora:
     return replace(found, submissions=submissions)
 
 
-def languages(cache: Path) -> corpora.Corpora:
-    """Translations of one manual, different chapters for each provider; four are wanted."""
+def languages(cache: Path, times: int = 1) -> corpora.Corpora:
+    """Translations of one manual, different parts for each provider; four are wanted.
+
+    `times` as much of each provider, with the same seed corpus and evaluation set.
+    """
     root = corpora.fetch(cache) / "debian-handbook/usr/share/doc/debian-handbook/html"
     queues: dict[str, list[str]] = {}
     for language in LANGUAGES:
@@ -159,7 +162,7 @@ def languages(cache: Path) -> corpora.Corpora:
         document for language in WANTED for document in corpora.take(queues[language], 3000)
     ]
     submissions = {
-        language: corpora.take(queues[language], 4000 * 1.6 ** (number * 5 % 12 / 5.5))
+        language: corpora.take(queues[language], times * 4000 * 1.6 ** (number * 5 % 12 / 5.5))
         for number, language in enumerate(LANGUAGES)
     }
     return corpora.Corpora(seed, submissions, evaluation)
