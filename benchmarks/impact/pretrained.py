@@ -2,9 +2,9 @@
 
 SmolLM2-135M-Instruct is read from a package (`smollm2.py`). Low-rank adapters on its last layer are
 trained on a few pages of ten providers of very different worth. Both models estimate φ̂ on part A of
-the evaluation set, and both are retrained without each provider and on random halves, with losses
-on part B. Every run is kept, so that an interrupted one goes on. Prints tables, or JSON with
-`--json`; `--docs` writes them into `docs/`.
+the evaluation set, and both are retrained without each provider, with losses on part B. Every run
+is kept, so that an interrupted one goes on. Prints tables, or JSON with `--json`; `--docs` writes
+them into `docs/`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from oracles.impact import Parameters, Pretrained, Recipe, estimators
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_model, make_pool, pinned_kernels
 from oracles.impact.estimators import Problem
-from oracles.impact.evaluation import Truth, interval, pool_digest, random_halves
+from oracles.impact.evaluation import Truth, correlation, interval, pool_digest
 from oracles.impact.page import interval_text
 
 if TYPE_CHECKING:
@@ -148,63 +148,77 @@ class Measured:
         self.seconds: float = known["seconds"]
         self.truth = Truth(pool, parameters, cache, model=model, progress=note, stage=stage)
 
-    def retrain(self, seeds: tuple[int, ...], halves: list[list[int]]) -> None:
-        """Losses on part B, [R, n] without each provider and [R, K] on the halves."""
+    def retrain(self, seeds: tuple[int, ...]) -> None:
+        """Losses on part B without each provider, [R, n], and with none and with all, [2]."""
         last, ends = self.truth.last(seeds)
         self.without, self.ends = last[1], ends[1].mean(0)
-        self.halves = -self.truth.table(seeds, halves)[1]
+        self.parts_agree = correlation(*last.mean(1))
 
     def to_json(self) -> dict[str, Any]:
         """All of it, as values to keep."""
-        arrays = {"influence": self.influence, "without": self.without, "halves": self.halves}
         return {
-            **{name: array.tolist() for name, array in arrays.items()},
+            "influence": self.influence.tolist(),
+            "without": self.without.tolist(),
+            "parts_agree": self.parts_agree,
             "loss": {"base": self.ends[0], "all": self.ends[1]},
             "tokens": dict(zip(self.pool.providers, self.pool.volumes.tolist(), strict=True)),
             "seconds": {"estimate": self.seconds, "retraining": self.truth.seconds},
         }
 
 
-def tables(found: dict[str, Measured], halves: list[list[int]]) -> str:
-    """Markdown: every provider, and how well each model predicts either one's retraining."""
-    models = list(found)
-    header = ["gain, thousandths of a nat"]
-    header += [f"{what}, {name}" for what in ("φ̂", "left out") for name in models]
-    columns = [found[name].influence for name in models]
-    columns += [found[name].without.mean(0) for name in models]
-    rows = [
+def tables(found: dict[str, Measured]) -> str:
+    """Markdown tables: every provider, how each column predicts retraining, and both models."""
+    columns = {f"φ̂, {name}": each.influence for name, each in found.items()}
+    columns |= {f"left out, {name}": each.without.mean(0) for name, each in found.items()}
+    providers = next(iter(found.values())).pool.providers
+    volume = next(iter(found.values())).pool.volumes
+    each_provider = markdown(
+        ["provider", *columns],
         [
-            f"{provider}, damaged" if provider in DAMAGED else provider,
-            *(f"{1000 * column[place]:+.1f}" for column in columns),
+            [
+                f"{provider}, damaged" if provider in DAMAGED else provider,
+                *(f"{1000 * column[place]:+.1f}" for column in columns.values()),
+            ]
+            for place, provider in enumerate(providers)
+        ],
+    )
+    agreement = markdown(
+        ["", *(f"left out, {name}" for name in found), f"φ̂, {next(iter(found))}"],
+        [
+            [
+                predictor,
+                *(interval_text(interval(values, each.without, 500)) for each in found.values()),
+                interval_text(interval(values, next(iter(found.values())).influence[None], 500)),
+            ]
+            for predictor, values in {**columns, "volume": volume.astype(np.float64)}.items()
         ]
-        for place, provider in enumerate(found[models[0]].pool.providers)
-    ]
-    lines = [*markdown(header, rows), ""]
-    header = ["predicted by"]
-    header += [f"{what}, {name}" for name in models for what in ("halves", "leave-one-out")]
-    predictors = {f"φ̂, {name}": found[name].influence for name in models}
-    predictors |= {
-        f"retraining without each, {name}": found[name].without.mean(0) for name in models
-    }
-    predictors["volume"] = found[models[0]].pool.volumes.astype(np.float64)
-    rows = []
-    for predictor, values in predictors.items():
-        sums = np.array([values[half].sum() for half in halves])
-        row = [predictor]
-        for each in found.values():
-            row.append(interval_text(interval(sums, each.halves, 500)))
-            row.append(interval_text(interval(values, each.without, 500)))
-        rows.append(row)
-    lines += [*markdown(header, rows), ""]
-    both = interval(found[models[0]].influence, found[models[1]].influence[None], 500)
-    lines.append(f"φ̂ of both models agrees at {interval_text(both)}.")
-    for name, each in found.items():
-        lines.append(
-            f"{name}: loss on part B {each.ends[0]:.3f} with the seed corpus alone, "
-            f"{each.ends[1]:.3f} with all; φ̂ took {each.seconds:.0f} processor seconds, "
-            f"{len(each.truth)} retrainings {each.truth.seconds:.0f}."
-        )
-    return "\n".join(lines)
+        + [
+            [
+                "parts A and B agree",
+                *(f"{each.parts_agree:.2f}" for each in found.values()),
+                "",
+            ]
+        ],
+    )
+    models = markdown(
+        [
+            "model",
+            "loss with the seed corpus",
+            "with all",
+            "seconds, φ̂",
+            "seconds, retraining once",
+        ],
+        [
+            [
+                name,
+                *(f"{loss:.3f}" for loss in each.ends),
+                f"{each.seconds:.0f}",
+                f"{each.truth.seconds / len(each.truth):.1f}",
+            ]
+            for name, each in found.items()
+        ],
+    )
+    return "\n".join([*each_provider, "", *agreement, "", *models])
 
 
 def main() -> None:
@@ -214,13 +228,11 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=3000, help="of each provider")
     parser.add_argument("--steps", type=int, default=40, help="of SmolLM2's training")
     parser.add_argument("--rate", type=float, default=1e-2, help="its peak step size")
-    parser.add_argument("--subsets", type=int, default=10, help="random halves")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
     options = parser.parse_args()
     auction = drawn(options)
     part_a, part_b = split(auction.evaluation)
-    halves = random_halves(len(PROVIDERS), options.subsets)
     choice = Pretrained(directory(options.cache), 64, (LAST,), rank=8)
     recipe = Recipe(steps=options.steps, batch=8, checks=2, learning_rate=options.rate)
     found: dict[str, Measured] = {}
@@ -235,11 +247,11 @@ def main() -> None:
         if name == "SmolLM2":
             make = partial(adapted, choice, pool)
         found[name] = Measured(pool, parameters, make, options.cache / "impact", name)
-        found[name].retrain(SEEDS, halves)
+        found[name].retrain(SEEDS)
     if options.docs:
-        publish("pretrained", tables(found, halves))
+        publish("pretrained", tables(found))
     result = {name: each.to_json() for name, each in found.items()}
-    sys.stdout.write((json.dumps(result) if options.json else tables(found, halves)) + "\n")
+    sys.stdout.write((json.dumps(result) if options.json else tables(found)) + "\n")
 
 
 if __name__ == "__main__":
