@@ -10,10 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from web3 import Web3
 
 from oracles.chain import rpc
 from oracles.chain.rpc import FallbackProvider, connect, too_much
 from oracles.errors import NodeError, Reverted
+from tests.support.anvil import Anvil
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,6 +119,22 @@ def test_fallback__first_node_never_ends_its_answer__second_is_asked(
         assert provider.make_request("eth_chainId", [])["result"] == "0x7a69"  # type: ignore[arg-type]
         assert asked
         assert provider._current == 1
+
+
+def test_fallback__node_has_said_its_chain__is_not_asked_for_it_at_each_call() -> None:
+    node = Anvil()
+    between = Middleman(node.url)
+    try:
+        web3 = connect([between.url], 31337, patience=0)
+        for _ in range(3):
+            web3.eth.call({"to": Web3.to_checksum_address("0x" + "11" * 20)})
+        assert between.calls.count("eth_chainId") < 3 == between.calls.count("eth_call")
+        assert web3.is_connected()
+        between.hook = lambda *_: (503, b"")
+        assert not web3.is_connected()
+    finally:
+        between.close()
+        node.close()
 
 
 def test_fallback__contract_reverts__said_at_once(serve: Callable[[int, bytes], str]) -> None:
