@@ -14,7 +14,7 @@ from oracles.errors import ConfigError, Reverted
 from oracles.evidence import DirectoryStore, Retention
 from oracles.operator.assessor import Assessor
 from oracles.operator.context import Context
-from oracles.operator.duties import Timing, duties, finished
+from oracles.operator.duties import Timing, duties, finished, promised
 from oracles.operator.duty import Kind
 from oracles.operator.earnings import Earnings
 from oracles.operator.enforcement import Enforcement
@@ -266,7 +266,10 @@ class Daemon(Loop):
                 self._context.journal.close_auction(auction.id)
                 self._index.forget(auction.id)
             return None
-        self._index.check(auction, head)
+        # Nothing rests on it before the draw. Until then, and without a bid, an auction cost its
+        # buyer nothing but gas, so it must not cost a look at the node for each block.
+        if head.settled >= auction.phases.open_start:
+            self._index.check(auction, head)
         if finished(auction, me, self._context.address, head):
             self._finish(auction)
             return None
@@ -280,6 +283,13 @@ class Daemon(Loop):
                 commit_end=auction.phases.commit_end,
                 declined=reason,
             )
+        if reason and not promised(auction, me):
+            # Anybody may name the set as often as it likes: that must not cost a look a block.
+            if head.settled >= auction.phases.dispute_end:
+                self._context.journal.close_auction(auction.id)
+            if head.settled >= auction.created:
+                self._index.leave(auction.id)
+            return None
         self._assessor.collect(auction)
         progress = AuctionProgress(
             (self._reporting.progress(auction, 1), self._reporting.progress(auction, 2)),

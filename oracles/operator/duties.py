@@ -45,6 +45,11 @@ def current_round(auction: AuctionState, now: int) -> int:
     return 2 if auction.challenged and now >= auction.windows(2).commit else 1
 
 
+def promised(auction: AuctionState, me: Seat) -> bool:
+    """Whether this operator has committed to a vector, and with that a stake."""
+    return me.position in auction.rounds[me.round - 1].committed
+
+
 def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
     """Everything that this operator should do for an auction now.
 
@@ -53,8 +58,7 @@ def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
         timing: when it does what.
     """
     # A stranger's auction that is declined costs nothing, unless there was a promise before.
-    promised = turn.me.position in turn.auction.rounds[turn.me.round - 1].committed
-    serves = promised or not turn.declined
+    serves = promised(turn.auction, turn.me) or not turn.declined
     if turn.auction.state is State.OPEN:
         if not turn.declined:
             yield from _samples(turn, timing)
@@ -71,7 +75,8 @@ def duties(turn: Turn, timing: Timing) -> Iterator[Duty]:
 def finished(auction: AuctionState, me: Seat, address: str, head: Head) -> bool:
     """Whether nothing can become due any more."""
     if auction.state is State.OPEN:
-        return False
+        # Where nobody bids there is nothing but the buyer's own money, for the buyer to take back.
+        return not auction.commitments and head.settled >= auction.phases.open_start
     aborted = auction.state is State.ABORTED
     over = auction.phases.reveal_start if aborted else auction.phases.dispute_end
     staked = me.position in auction.rounds[me.round - 1].stakes
@@ -89,9 +94,8 @@ def wanted(turn: Turn) -> Set[int]:
 
 def fetch_deadline(auction: AuctionState, me: Seat) -> int:
     """Until when samples are of use: for a commitment, or to open one whose report was lost."""
-    mine = me.position in auction.rounds[me.round - 1].committed
     window = auction.windows(me.round)
-    return window.post if mine else window.open
+    return window.post if promised(auction, me) else window.open
 
 
 def _samples(turn: Turn, timing: Timing) -> Iterator[Duty]:

@@ -121,6 +121,8 @@ class ChainIndex:
         self._checked: dict[int, bytes] = {}
         #: Kept from cycle to cycle, so that an auction is not folded again for each event.
         self._states: dict[int, AuctionState] = {}
+        #: With which there is nothing to do until a member commits to a vector.
+        self._left: set[int] = set()
 
     def follow(self) -> Head:
         """Read what is new and return the block that this cycle is pinned to.
@@ -152,6 +154,8 @@ class ChainIndex:
             self._logs.store(fresh, number, digest)
             self._confirmed, self._read_from = number < start, start
             for event in fresh:
+                if isinstance(event.body, typed_events.VectorCommitted):
+                    self._left.discard(event.auction_id or 0)
                 if event.auction_id in late:
                     self._states.pop(event.auction_id or 0, None)  # Folded anew, in order.
                 elif state := self._states.get(event.auction_id or 0):
@@ -213,6 +217,7 @@ class ChainIndex:
 
     def _rewind(self, number: int) -> None:
         self._states.clear()
+        self._left.clear()
         self._read_from = None
         self._logs.rewind(number)
 
@@ -221,9 +226,8 @@ class ChainIndex:
         self._rewind(-1)
 
     def auctions(self) -> list[AuctionId]:
-        """Ids of all auctions."""
-        created = self._logs.events("AuctionCreated")
-        return [event.auction_id for event in created if event.auction_id is not None]
+        """Ids of all auctions but those that were let go or left."""
+        return [number for number in self._logs.created() if number not in self._left]
 
     def state(self, auction: AuctionId) -> AuctionState | None:
         """One auction at the block that this cycle is pinned to; None without its creation.
@@ -242,6 +246,14 @@ class ChainIndex:
         """Let go of an auction that is over."""
         self._states.pop(auction, None)
         self._checked.pop(auction, None)
+
+    def leave(self, auction: AuctionId) -> None:
+        """Look at an auction no more, until a member of its panels commits to a vector.
+
+        Its logs are still kept, so that another look finds them.
+        """
+        self._left.add(auction)
+        self.forget(auction)
 
     def events(self, name: str, auction: AuctionId) -> list[Event]:
         """Indexed events of one kind about one auction, in order."""

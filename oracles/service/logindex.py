@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from oracles.chain.events import decode_log
+from oracles.chain.terms import AuctionId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oracles.chain.events import Event
-    from oracles.chain.terms import AuctionId
     from oracles.service.database import Database
 
 #: Checkpoints kept: enough to find the fork point of any reorganisation that is no catastrophe.
@@ -74,6 +74,13 @@ class LogIndex:
     def places(self, first: int) -> set[tuple[int, int]]:
         """Block and position of every log from a block on."""
         return set(self._database.rows("SELECT block, log_index FROM logs WHERE block >= ?", first))
+
+    def created(self) -> list[AuctionId]:
+        """Ids of all auctions that are not over, in the order of their creation."""
+        rows = self._database.rows(
+            "SELECT subject FROM logs WHERE name = 'AuctionCreated' ORDER BY block, log_index"
+        )
+        return [AuctionId(number) for (number,) in rows]
 
     def numbers(self) -> set[int]:
         """Ids of all auctions, those that are over included."""

@@ -13,6 +13,7 @@ from oracles.chain.deployment import Deployment
 from oracles.chain.events import topic_of
 from oracles.chain.rpc import connect
 from oracles.chain.state import load_auction
+from oracles.chain.terms import AuctionId
 from oracles.cli import main
 from oracles.dataset import EncryptionKey
 from oracles.errors import ChainError, GapError
@@ -193,6 +194,22 @@ def test_index__logs_left_out_for_ever__never_gives_a_state(
     for _ in range(3):
         with pytest.raises(GapError):
             stands(chain)
+
+
+def test_index__auction_is_left__is_looked_at_again_when_a_member_commits(
+    market: Market, between: Middleman, journal: Journal
+) -> None:
+    between.hook = without("VectorCommitted", times=1)
+    chain = index(market, between, journal)
+    chain.follow()
+    assert chain.auctions() == [1, 2]
+    chain.leave(AuctionId(1))
+    assert chain.auctions() == [2]
+    chain.follow()  # Reads the same blocks again, and now there are commitments.
+    assert chain.auctions() == [1, 2]
+    chain.leave(AuctionId(1))
+    chain.follow()
+    assert chain.auctions() == [2]
 
 
 @pytest.mark.parametrize("name", ["AuctionCreated", "Committed"])

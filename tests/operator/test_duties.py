@@ -457,6 +457,15 @@ def test_earnings__too_little_for_its_gas__is_left_and_holds_up_nothing() -> Non
         assert finished(auction, seat, address, late) == (not wanted)
 
 
+def test_finished__nobody_bids__over_with_the_draw_and_nobody_pays_to_abort_it() -> None:
+    seat, address = Seat(1, 0), member(0)
+    alone, sought = view(0, roll=None), view(1, roll=None)
+    assert not finished(alone, seat, address, head(10**6, settled=OPENS - 1))
+    assert finished(alone, seat, address, head(OPENS))
+    assert not finished(sought, seat, address, head(10**9))
+    assert all(not due(alone, known(), now) for now in range(0, OPENS, 10))
+
+
 def test_finished__nothing_was_at_stake__over_with_the_last_phase() -> None:
     auction = view()
     seat, address = Seat(1, 0), member(0)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.operator.network import DURATIONS, Network, texts
+from tests.operator.network import DURATIONS, FEE, GWEI, Network, texts
 from tests.operator.scorer import SLOW
 from tests.operator.test_attacks import archive_of
 from tests.operator.test_faults import free_port
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,3 +121,48 @@ def test_readiness__scoring_is_due_and_cannot_be_done__is_false_and_says_so(
 
     expected = f"auction {auction}, round 1: due to be scored, and nothing works on it"
     network.until(lambda: expected in said(), "the complaint", step=False)
+
+
+def test_auctions__created_without_end__cost_no_look_at_the_node_each(tmp_path: Path) -> None:
+    """A stranger needs no bonds and no data for it, and loses no fee: gas alone."""
+    network = Network(tmp_path, operators=1, threshold=1, **{"policy.least_fee": 0.05})
+    (daemon,), between, flood = network.daemons, Middleman(network.node.url), 12
+    text = daemon.config.read_text().replace(network.node.url, between.url)
+    daemon.config.write_text(text)
+
+    def cycle() -> None:
+        """Mine a block, and wait until a cycle over it is over."""
+        network.mine()
+        seen = between.calls.count("eth_getLogs")
+        network.until(
+            lambda: between.calls.count("eth_getLogs") > seen + 1, "two cycles", step=False
+        )
+
+    try:
+        for fee in (0, FEE // GWEI):  # Declined; and served, and given back where nobody bids.
+            for _ in range(flood // 2):
+                network.create(fee_gwei=fee)
+        daemon.start()
+        network.until(lambda: len(daemon.events("auction seen")) == flood, "a look", step=False)
+        cycle()
+        before = len(between.calls)
+        cycle()
+        assert between.calls[before:].count("eth_call") < flood // 2
+        network.mine(network.state(flood).phases.settle_end)
+        network.until(
+            lambda: len(daemon.events("finished")) == flood // 2, "the end of those served"
+        )
+        assert not daemon.events("sent")
+
+        # A promise is kept, whatever the policy becomes.
+        auction, _ = network.auction(1)
+        network.await_roll(auction)
+        network.until(lambda: network.committed(auction), "the commitment", step=False)
+        daemon.stop()
+        daemon.config.write_text(text.replace("least_fee = 0.05", "least_fee = 5"))
+        daemon.start()
+        network.score(auction)
+        assert daemon.events("auction seen")[-1]["declined"]
+    finally:
+        network.close()
+        between.close()
