@@ -283,7 +283,6 @@ KINDS: dict[str, tuple[bool, Any]] = {
 HIDDEN = "what was unreadable stays so; a tenth more of its words are known where names are"
 KNOWN: dict[str, str] = {
     "bags of topic words": "few words, each said often: the reader takes what recurs for a subject",
-    "** columns read across": "whole lines of two texts in turn; each line is text",
     "hidden by an assignment": HIDDEN,
     "* hidden as camelCase": HIDDEN,
     "** hidden in JSON": HIDDEN,

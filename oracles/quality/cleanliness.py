@@ -45,6 +45,8 @@ KINDS: Final = (
 _FORGIVEN = Fraction(7, 100)
 #: Share of capitalised words up to which a capital says that a word is a name.
 _NAMES_SHARE = Fraction(30, 100)
+#: Letters of an abbreviation, and share of words in capitals up to which they say that it is one.
+_SHORT, _SHOUTED = 5, Fraction(50, 100)
 #: Letters from which a text must be recognised as some language; what is not loses two thirds.
 _ENOUGH = 100
 _UNREAD = Fraction(2, 3)
@@ -170,6 +172,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
         found = [part for word in found for part in word.replace("’", "'").split("'") if part]
     capitals = sum(not word.islower() for word in found)
     names = capitals <= _NAMES_SHARE * len(found)
+    shortened = sum(word.isupper() for word in found) <= _SHOUTED * len(found)
     letters, missing, perhaps_names = 0, Counter[str](), set[str]()
     for word in found:
         letters += len(word)
@@ -178,7 +181,8 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
             lower = without_accents(lower)
         if len(lower) > 1 and not is_known(lower, language):
             missing[lower] += 1
-            if names and not word.islower():
+            abbreviation = shortened and word.isupper() and len(word) <= _SHORT
+            if abbreviation or (names and not word.islower()):
                 perhaps_names.add(lower)
     lost = Fraction(_split(found, words, language))
     for word, times in missing.items():

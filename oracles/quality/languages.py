@@ -26,6 +26,9 @@ _ALONE = 97
 _LEAST_LETTERS, _LEAST_SHARE = 60, Fraction(3, 100)
 #: Share of a sentence's letters that a language must know if it may be in one without a list.
 _FOREIGN = Fraction(25, 100)
+#: Share of the letters of a text in no recognised language that English must know to be its own:
+#: notes of a few abbreviated words.
+_ENGLISH = Fraction(75, 100)
 #: Characters that the detector reads at once.
 _BLOCK = 20_000
 #: Characters of a sentence that is cut at its commas.
@@ -44,6 +47,8 @@ def divide(plain: str) -> dict[str, str]:
         language, percent = texts.detect(plain.casefold())
     if language == texts.UNKNOWN and romanised.recognised(disguise.words(plain.casefold())):
         return {romanised.HINDI: plain}
+    if language == texts.UNKNOWN and _mostly_english(plain):
+        return {"en": plain}
     if percent >= _ALONE:
         return {language: plain}
     sentences = [
@@ -73,6 +78,12 @@ def divide(plain: str) -> dict[str, str]:
             return parts
         candidates = kept
     return {language: plain}
+
+
+def _mostly_english(plain: str) -> bool:
+    words = [word.casefold() for word in disguise.words(plain) if len(word) > 1]
+    known = sum(len(word) for word in words if is_known(word, "en"))
+    return known > 0 and known >= _ENGLISH * sum(map(len, words))
 
 
 def _counts(letters: int, plain: str) -> bool:

@@ -1,4 +1,11 @@
-"""How much of each document was in none before it."""
+"""How much of each document was in none before it.
+
+What is no copy of anything may still say little: sentences from a template, a small grammar or a
+chain of few words are made of pieces that were all said a page ago. In running text of 30 languages
+5 to 31 % of the runs of eight letters were said within the last 8,000 letters, in manuals and
+program source 15 to 40 %, in templates 50 to 90 % (docs/quality.md). So passages are credited in
+proportion to the runs that are new, and fully up to what is usual.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +13,24 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from oracles.passages import Passages
 from oracles.quality import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 #: Characters of a text that are compared at once.
 _UNIT = 1500
 #: Letters of a line or sentence from which it counts once where it recurs.
 _LINE = 16
+#: Letters of a run, letters within which it is said again, and share of runs that usually are.
+_RUN, _LATELY = 8, 8000
+_USUAL = Fraction(30, 100)
+_MULTIPLIER = np.uint64(6364136223846793005)
 #: Up to eight words that are said again at once, any number of times.
 _STUTTER = re.compile(r"(?<!\S)((?:\S+\s+){0,7}?\S+)(?:\s+\1(?!\S))+", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？।۔])")
@@ -40,20 +55,31 @@ class Compared:
     def __init__(self, earlier: Passages | None) -> None:
         self._own = Passages()
         self._earlier = earlier
+        self._said = Said()
         self._lines: set[bytes] = set()
 
     def new(self, text: str) -> Share:
         """Share of a document that is new; remembers the document."""
-        pieces = self._unknown_pieces(text)
-        of_set = _new_letters(self._own, pieces)
-        whole = max(1, self._letters)
+        units = _units(self._unknown_pieces(text))
+        of_set = sum((self._credited(unit) for unit in units), Fraction(0))
         of_all = of_set
         if self._earlier is not None:
-            of_all = min(of_set, _new_letters(self._earlier, pieces))
-        return Share(*(min(Fraction(1), Fraction(n, whole)) for n in (of_set, of_all)))
+            of_all = min(of_set, Fraction(sum(_letters(self._earlier.keep(u)) for u in units)))
+        whole = max(1, self._letters)
+        return Share(*(min(Fraction(1), n / whole) for n in (of_set, of_all)))
+
+    def _credited(self, unit: str) -> Fraction:
+        """Letters of the passages that are no copies, in proportion to what is new in them."""
+        passages = list(self._own.judge(unit))
+        lengths = np.array([_letters(passage) for passage, _ in passages], np.int64)
+        kept = np.array([not copied for _, copied in passages], bool)
+        said = self._said.lately("".join(passage for passage, _ in passages))
+        said = said[np.repeat(kept, lengths)[-len(said) :]]
+        fresh = 1 - Fraction(int(said.sum()), max(1, len(said)))
+        return int(lengths[kept].sum()) * min(Fraction(1), fresh / (1 - _USUAL))
 
     def _unknown_pieces(self, text: str) -> list[str]:
-        self._letters = sum(map(str.isalpha, text))
+        self._letters = _letters(text)
         fresh = []
         said_once = _STUTTER.sub(r"\1", text)
         for line in (piece for row in said_once.split("\n") for piece in _SENTENCE.split(row)):
@@ -67,12 +93,54 @@ class Compared:
         return fresh
 
 
-def _new_letters(passages: Passages, pieces: Sequence[str]) -> int:
-    """New letters of a text, compared in units of one length: gluing documents changes little."""
-    new, unit = 0, list[str]()
+class Said:
+    """The runs of letters that were said lately."""
+
+    def __init__(self) -> None:
+        """Start with nothing said."""
+        self._codes = np.zeros(0, np.uint64)
+
+    def lately(self, text: str) -> NDArray[np.bool_]:
+        """Of the letters of a text, which end a run that was said lately.
+
+        The first letters of all are left out, which end none.
+        """
+        new = _codes(text)
+        codes = np.concatenate([self._codes, new])
+        self._codes = codes[-(_LATELY + _RUN - 1) :]
+        hashes = np.zeros(max(0, len(codes) - _RUN + 1), np.uint64)
+        for offset in range(_RUN):
+            hashes = hashes * _MULTIPLIER + codes[offset : offset + len(hashes)]
+        order = np.argsort(hashes, kind="stable")
+        same = hashes[order[1:]] == hashes[order[:-1]]
+        said = np.zeros(len(hashes), bool)
+        said[order[1:]] = same & (order[1:] - order[:-1] <= _LATELY)
+        return said[max(0, len(said) - len(new)) :]
+
+
+def _codes(text: str) -> NDArray[np.uint64]:
+    """Code points of the letters of a text, one for each."""
+    letters = "".join(filter(str.isalpha, text))
+    small = "".join(map(_small, letters))
+    return np.frombuffer(small.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+
+
+def _small(letter: str) -> str:
+    """A letter without case; one that stands for several stays."""
+    folded = letter.casefold()
+    return folded if len(folded) == 1 else letter
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def _units(pieces: Sequence[str]) -> list[str]:
+    """A text in units of one length: gluing documents changes little."""
+    units, unit = list[str](), list[str]()
     for number, piece in enumerate(pieces, 1):
         unit.append(piece)
         if number == len(pieces) or sum(map(len, unit)) >= _UNIT:
-            new += sum(map(str.isalpha, passages.keep(" ".join(unit))))
+            units.append(" ".join(unit))
             unit = []
-    return new
+    return units

@@ -112,3 +112,11 @@ def test_read__when_hindi_is_in_latin_letters__then_it_is_read():
     assert cleanliness(reading.counts) == 1
     mixed_letters = " ".join("".join(sorted(word)) for word in HINDI.split())
     assert clean(mixed_letters) < 0.4
+
+
+def test_notes_of_abbreviated_words_are_english() -> None:
+    note = (
+        "Pt 34F BIBA ?OD. GCS 14 (E3V5M6), PEARL, BM 6.2. Took approx 20x paracetamol 500 mg at "
+        "0300. No LOC. HS I+II+0, chest clear, abdo SNT. Bloods: FBC, U&E, LFT, INR, paracetamol."
+    )
+    assert set(languages.divide(note)) == {"en"}
