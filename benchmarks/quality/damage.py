@@ -223,7 +223,7 @@ KINDS: dict[str, tuple[bool, Any]] = {
     "mojibake": (False, whole(mojibake)),
     "base64": (True, whole(lambda s, _: base64.b64encode(s.encode()).decode())),
     "shuffled words": (True, whole(shuffled)),
-    "bags of topic words": (True, whole(bag)),
+    "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
     "Title Case": (False, words(lambda w, _: w.capitalize())),
     "UPPER CASE": (False, words(lambda w, _: w.upper())),
     "rAnDoM case": (False, words(random_case)),
@@ -282,7 +282,7 @@ KINDS: dict[str, tuple[bool, Any]] = {
 #: Kinds that break a bound, and why that is accepted.
 HIDDEN = "what was unreadable stays so; a tenth more of its words are known where names are"
 KNOWN: dict[str, str] = {
-    "bags of topic words": "few words, each said often: the reader takes what recurs for a subject",
+    "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
     "hidden by an assignment": HIDDEN,
     "* hidden as camelCase": HIDDEN,
     "** hidden in JSON": HIDDEN,
