@@ -71,6 +71,23 @@ def test_fallback__first_node_unfit__second_is_asked_and_stays(
     assert provider._current == 1
 
 
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        {"jsonrpc": "2.0", "id": None, "error": None},
+        {"id": None},
+        {"jsonrpc": "2.0"},
+        {"jsonrpc": "1.0", "id": None},
+        {},
+    ],
+)
+def test_connect__envelope_that_some_proxies_send__does_not_hide_the_answer(
+    serve: Callable[[int, bytes], str], envelope: dict[str, object]
+) -> None:
+    web3 = connect([serve(200, json.dumps({**envelope, "result": "0x7a69"}).encode())])
+    assert web3.eth.chain_id == 31337
+
+
 def _headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Padding: ")
     for _ in range(200):
