@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Records = Iterator[tuple[Any, int | None]]
 
+_NO_VALUE: Final = r"\N"
 _DELIMITERS: Final = ",\t;|"
 _QUOTED: Final = re.compile('"(?:[^"]|"")*"')
 #: Excel's word to itself in front of a file.
@@ -207,6 +208,9 @@ def _fitted(source: Source, row: list[str], header: list[str], line: int) -> lis
     if any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in row):
         detail = "a blank before a quote: the quote is kept, and other readers undo it"
         source.note("ambiguous", detail, line, about="blank")
+    if _NO_VALUE in row:
+        detail = r"a field is \N, which databases write where there is no value; it is kept"
+        source.note("ambiguous", detail, line, about="none")
     return row
 
 

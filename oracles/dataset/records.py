@@ -38,6 +38,15 @@ _DOUBTFUL: Final = re.compile(
 )
 
 
+#: What may stand where a text should be.
+_KINDS: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    (list, "a list"),
+    (dict, "an object"),
+    (bool, "a truth value"),
+    ((int, float, str), "a number"),  # A number that no double holds is digits, see `Digits`.
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One stream of a known form, and all that reading it needs.
@@ -119,7 +128,8 @@ class Source:
 
     def no_text(self, why: str, line: int | None = None) -> None:
         """Say that no field is the text."""
-        detail = f"no field is the text; name one `{self.text_fields[0]}` ({why})"
+        name = self.text_fields[0]
+        detail = f"no field is the text; name one `{name}`, or say which by --text-field ({why})"
         self.note("no_text", detail, line)
 
     def json(self, text: str, line: int | None) -> Any:
@@ -207,7 +217,11 @@ def to_document(record: Any, line: int | None, source: Source) -> Document | Non
         source.note("empty", "the record is empty", line)
         return None
     if not isinstance(text, str) or isinstance(text, Digits) or blank:
-        source.no_text(f"fields: {', '.join(map(str, record))[:200]}", line)
+        if key is not None and not blank:
+            kind = next((said for types, said in _KINDS if isinstance(text, types)), "a value")
+            source.note("no_text", f"the field {key!r} is no text but {kind}", line, about=key)
+        else:
+            source.no_text(f"fields: {', '.join(map(str, record))[:200]}", line)
         return None
     return _document(text, _opened(others, line, source), line, source)
 

@@ -488,3 +488,23 @@ def test_plain__when_nested_too_deep__then_refused():
         value = [value]
     with pytest.raises(ValueError, match="nested"):
         plain(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ('["a", "b"]', "a list"),
+        ('{"value": "a"}', "an object"),
+        ("5", "a number"),
+        ("1e999", "a number"),
+        ("true", "a truth value"),
+    ],
+)
+def test_read__a_text_that_is_none__says_what_it_is(tmp_path, value, kind):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": ' + value + ', "n": 1}\n{"text": "c", "n": 2}\n')
+    findings = []
+    assert [each.text for each in read_documents(path, findings=findings)] == ["c"]
+    (finding,) = findings
+    assert finding.kind == "no_text"
+    assert finding.detail == f"the field 'text' is no text but {kind}"

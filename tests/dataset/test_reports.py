@@ -744,6 +744,13 @@ CASES: list[tuple[str, str, bytes, list[str], set[str]]] = [
         [],
         {"unsupported", "empty"},
     ),
+    (
+        "mysql, postgres: a table as COPY and INTO OUTFILE write it",
+        "a.tsv",
+        b"text\tn\none\t1\ntwo\t\\N\n",
+        ["one", "two"],
+        {"ambiguous"},
+    ),
     ("stream-unzip#5: sizes behind the data", "a.zip", streamed(), ["one", "two"], set()),
 ]
 
