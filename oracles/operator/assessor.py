@@ -73,6 +73,10 @@ class Assessor:
             if self._jobs.stage(duty) is None
         ]
 
+    def begun(self, auction: AuctionId, number: int) -> bool:
+        """Whether a round was begun to be scored, and its result is not collected."""
+        return self._folder(auction, number).exists()
+
     def forget(self, auction: AuctionId) -> None:
         """Let go of an auction that is over."""
         for number in (1, 2):

@@ -322,7 +322,8 @@ class Daemon(Loop):
         self._abandoned -= {d for d in self._abandoned if d.auction == turn.auction.id} - set(due)
         for duty in due:
             self._perform(turn, duty)
-        self._monitor.report_outcome(turn)
+        begun = self._assessor.begun(turn.auction.id, turn.me.round)
+        self._monitor.report_outcome(turn, begun=begun)
         return due
 
     def _perform(self, turn: Turn, duty: Duty) -> None:

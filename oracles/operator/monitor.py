@@ -13,6 +13,7 @@ from oracles.chain.auction import State
 from oracles.errors import ChainError
 from oracles.operator.duties import current_round
 from oracles.operator.duty import Kind
+from oracles.when import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +49,13 @@ class Monitor:
         self._burned: set[int] = set()
         self._next_funds = 0.0
 
-    def report_outcome(self, turn: Turn) -> None:
-        """Notice a burned stake, a missed round, or how far our vector is from the accepted one."""
+    def report_outcome(self, turn: Turn, *, begun: bool) -> None:
+        """Notice a burned stake, a missed round, or how far our vector is from the accepted one.
+
+        Args:
+            turn: the auction.
+            begun: whether scoring was begun in its present round.
+        """
         auction, now, number = turn.auction, turn.head.timestamp, turn.me.round
         round_, window = auction.rounds[number - 1], auction.windows(number)
         if turn.me.position in round_.burned and auction.id not in self._burned:
@@ -71,7 +77,8 @@ class Monitor:
         ):
             self._reported.add(auction.id)
             self._metrics.missed.inc()
-            log.error("round missed", auction=auction.id, round=number)
+            why = missed_because(turn, begun=begun)
+            log.error("round missed", auction=auction.id, round=number, why=why)
 
     def _compare(self, turn: Turn, number: int, report: Report) -> None:
         ours = packing.unpack_vector(report.vector)
@@ -138,3 +145,24 @@ def _commit_seconds(turn: Turn) -> int | None:
         and current_round(auction, now) == number
     )
     return window.open - now if due and window.commit <= now < window.open else None
+
+
+def missed_because(turn: Turn, *, begun: bool) -> str:
+    """Why this operator did not commit to a report in time, as far as it knows. Pure.
+
+    Args:
+        turn: the auction, past the window for commitments.
+        begun: whether scoring was begun.
+    """
+    auction, number = turn.auction, turn.me.round
+    roll, window = auction.roll or frozenset(), auction.windows(number)
+    if turn.progress.rounds[number - 1].report is not None:
+        return (
+            "the report was ready, and its commitment is in no block: see balance and credit,"
+            " max_fee_gwei and the node"
+        )
+    if lacking := roll - turn.progress.held:
+        return f"{len(lacking)} of the {len(roll)} samples on the roll are not here"
+    if begun:
+        return f"scoring took longer than the {span(window.open - window.commit)} that there were"
+    return "scoring did not begin: another auction was being scored, or this program did not run"

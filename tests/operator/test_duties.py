@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from oracles.chain.typed_events import Panel
 from oracles.operator.duties import Timing, duties, finished
 from oracles.operator.duty import Kind
 from oracles.operator.journal import Report, SignedReport
+from oracles.operator.monitor import missed_because
 from oracles.operator.policy import ServicePolicy, declined, most_gwei
 from oracles.operator.turn import AuctionProgress, RoundProgress, Turn
 from oracles.service.chainview import Head
@@ -560,3 +562,19 @@ def test_policy__limits__each_is_said() -> None:
     for rules, reason in refusals:
         assert declined(auction, seat, ServicePolicy(**rules)).startswith(reason)
     assert declined(auction, seat, ServicePolicy(sets=[1], least_fee=0.1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("progress", "begun", "why"),
+    [
+        (known(scored=[1]), False, "its commitment is in no block"),
+        (known(looked_at={0: True, 1: False}), True, "1 of the 2 samples on the roll are not here"),
+        (known(), True, "scoring took longer than the 1 min 40 s that there were"),
+        (known(), False, "scoring did not begin"),
+    ],
+)
+def test_missed__round__says_what_was_in_the_way(
+    progress: AuctionProgress, begun: bool, why: str
+) -> None:
+    late = turn(view(), progress, OPEN + 1)
+    assert why in missed_because(late, begun=begun)
