@@ -55,11 +55,11 @@ async function start() {
   app.files = site?.files ?? null;
   app.score = site?.score ?? null;
   onWallets(() => (app.chain || (wallets().length === 1 && !app.rpc) ? header() : show()));
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => show());
   await show();
 }
 
-/** The chain as the connected wallet's node shows it, else as the site's node does. */
+/** The chain as the connected wallet's node shows it, else as the site's node does; null where there is neither. */
 async function connectChain() {
   const detail = wallets()[0];
   const transport = app.wallet
@@ -67,11 +67,11 @@ async function connectChain() {
     : app.rpc
       ? http(new URL(app.rpc, location.href).href)
       : detail && custom(detail.provider);
-  app.chain = null;
-  if (!app.deployment || !transport) return;
+  if (!transport) return null;
   const chain = new Chain(transport, app.deployment);
+  chain.wallet = app.wallet;
   await chain.check();
-  app.chain = chain;
+  return chain;
 }
 
 async function connect(detail) {
@@ -195,18 +195,16 @@ async function run(action) {
   }
 }
 
+/** Whether somebody is in the middle of something, a click among it, that another view would undo. */
+const engaged = () =>
+  [...content().querySelectorAll("input")].some((input) => input.value) ||
+  content().querySelector("details[open], button:disabled, :active") !== null;
+
 /** Show the view anew when a time of the chain has come, unless somebody is in the middle of something. */
 function again(seconds) {
   clearTimeout(timer);
   if (seconds > 86_400) return; // Timers of browsers end there, and nobody waits for that.
-  timer = setTimeout(
-    () => {
-      const entered = [...content().querySelectorAll("input")].some((input) => input.value);
-      if (entered || content().querySelector("details[open], button:disabled")) again(REPEAT);
-      else show();
-    },
-    Math.max(seconds + 3, REPEAT) * 1000,
-  );
+  timer = setTimeout(() => (engaged() ? again(REPEAT) : show(true)), Math.max(seconds + 3, REPEAT) * 1000);
 }
 
 /** A warning where the node is behind: who trusts its time would miss a deadline. */
@@ -218,23 +216,28 @@ async function staleness() {
 const STALE = 900; // seconds; public chains make a block more often than that, with traffic or without
 const REPEAT = 20; // seconds; a node may be that late
 let [shown, timer, here] = [0, 0, null];
-async function show() {
+
+/** @param quiet whether what is shown stays until the new view is there, and longer if somebody has begun something. */
+async function show(quiet = false) {
   const turn = ++shown;
   clearTimeout(timer);
   const focused = document.activeElement !== document.body;
-  header();
   const [, name = "", id] = location.hash.split("/");
   const moved = here !== null && here !== location.hash;
   here = location.hash;
   const target = h("div", {}, h("p", { className: "busy", role: "status" }, t("busy.loading")));
-  content().replaceChildren(target);
+  if (!quiet) {
+    header();
+    content().replaceChildren(target);
+  }
   try {
     if (!app.deployment) throw new Error(t("error.deployment"));
-    if (!app.chain || (app.wallet && app.chain.wallet !== app.wallet)) {
-      await connectChain();
-      if (app.chain) app.chain.wallet = app.wallet;
+    if (!app.chain || app.chain.wallet !== app.wallet) {
+      app.chain = null;
+      const chain = await connectChain();
+      if (turn !== shown) return;
+      app.chain = chain;
     }
-    if (turn !== shown) return;
     if (!app.chain) {
       target.replaceChildren(h("p", {}, t("wallet.none")));
       return arrive(moved, false);
@@ -245,11 +248,14 @@ async function show() {
     const stale = await staleness();
     const made = await view(app, id === undefined ? null : name === "account" ? id : Number(id));
     if (turn !== shown) return;
+    if (quiet && engaged()) return again(REPEAT);
     target.replaceChildren(...stale, ...made);
+    content().replaceChildren(target);
     arrive(moved, focused && document.activeElement === document.body);
   } catch (error) {
     if (turn !== shown) return;
-    target.replaceChildren();
+    if (quiet) again(REPEAT);
+    else target.replaceChildren();
     fail(error);
   }
 }

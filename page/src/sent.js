@@ -4,6 +4,7 @@
 // it, finds what is on its way.
 
 const PREFIX = "qmia.sent.";
+const PATIENCE = 5000; // milliseconds
 const warned = new Set();
 
 const noteOf = (key) => JSON.parse(localStorage.getItem(PREFIX + key) ?? "null");
@@ -89,8 +90,13 @@ export function once(chain, wallet, key, done, told, send) {
     }
   };
   if (!navigator.locks) return guarded(); // Browsers have locks where the page comes by https, or from this computer.
-  return navigator.locks.request(PREFIX + key, { ifAvailable: true }, (lock) => {
-    if (!lock) throw new Error("elsewhere");
+  let mine = false;
+  const locked = () => {
+    mine = true;
     return guarded();
+  };
+  // A window that was closed a moment ago may hold it still.
+  return navigator.locks.request(PREFIX + key, { signal: AbortSignal.timeout(PATIENCE) }, locked).catch((error) => {
+    throw mine ? error : new Error("elsewhere", { cause: error });
   });
 }
