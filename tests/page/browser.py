@@ -64,6 +64,14 @@ def _scored(path: Path) -> dict[str, Any]:
     return {"q": count, **metrics, "findings": [f"{count} documents"]}
 
 
+def _text(page: Page) -> str:
+    """What a page shows, or why that cannot be told."""
+    try:
+        return page.locator("body").inner_text(timeout=5_000)
+    except Exception as error:  # Whatever it is, the failure of the test matters.
+        return repr(error)
+
+
 class Served:
     """The page, served on a free port by a thread."""
 
@@ -127,6 +135,8 @@ class Person:
         self.page: Page = self.context.new_page()
         self.problems: list[str] = []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.console: list[str] = []
+        self.context.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
 
     def _note(self, url: str) -> None:
         if not url.startswith((self._url, "data:", "blob:")):
@@ -179,6 +189,12 @@ class Person:
         with self.page.expect_download() as download:
             self.button(button).click()
         return download.value
+
+    def seen(self) -> str:
+        """What a failed test needs to explain itself: the pages, their consoles, the wallets."""
+        pages = [f"--- {page.url}\n{_text(page)}" for page in self.context.pages]
+        rest = ["--- console", *self.console, "--- asked of wallets", ", ".join(self.asked)]
+        return "\n".join([*pages, *rest])
 
     def close(self) -> None:
         self.context.close()

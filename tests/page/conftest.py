@@ -10,7 +10,7 @@ from tests.page.browser import CHROMIUM, Person, Served
 from tests.support.market import signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from playwright.sync_api import Browser, Playwright
 
@@ -44,10 +44,27 @@ def served(market: Market) -> Iterator[Served]:
     page.close()
 
 
+PEOPLE = pytest.StashKey[list[Person]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails, say what its people saw."""
+    report = yield
+    if call.when == "call" and report.failed:
+        for number, someone in enumerate(item.stash.get(PEOPLE, [])):
+            report.sections.append((f"What person {number} saw", someone.seen()))
+    return report
+
+
 @pytest.fixture
-def person(browser: Browser, served: Served, market: Market) -> Iterator[Callable[..., Person]]:
+def person(
+    request: pytest.FixtureRequest, browser: Browser, served: Served, market: Market
+) -> Iterator[Callable[..., Person]]:
     """Makes people; each has one wallet of its name unless told otherwise."""
-    made: list[Person] = []
+    made = request.node.stash.setdefault(PEOPLE, [])
 
     def make(name: str, **wallets: str) -> Person:
         market.sender(name)  # Gives it ether.
