@@ -158,8 +158,13 @@ class Node:
 
             head = self._block(rpc.first_block(block, last, reached))
             before = int(self._block(int(head["number"]) - 1)["timestamp"])
+            if (mixed := head.get("mixHash")) is None:
+                raise NodeError(
+                    f"the node gives block {head['number']} without its prevrandao (mixHash), from"
+                    f" which the samples of auction {created.auction_id} were drawn; name another"
+                )
             draws[created.auction_id] = Draw(
-                int(head["number"]), int(head["timestamp"]), before, bytes(head["mixHash"])
+                int(head["number"]), int(head["timestamp"]), before, bytes(mixed)
             )
         return draws
 
@@ -403,8 +408,8 @@ class Node:
             number = log.block
             if number not in blocks:
                 head = self._block(number)
-                fee = int(head.get("baseFeePerGas", 0))
-                blocks[number] = Block(number, bytes(head["hash"]), int(head["timestamp"]), fee)
+                time, fee = int(head["timestamp"]), rpc.base_fee(head)
+                blocks[number] = Block(number, bytes(head["hash"]), time, fee)
             if blocks[number].hash != log.block_hash:
                 return None, {}, b""
         if bytes(self._block(end)["hash"]) != end_hash:

@@ -653,6 +653,11 @@ def _whole(found: BlockData, tag: int | str | bytes) -> BlockData:
     return found
 
 
+def base_fee(head: BlockData) -> int:
+    """Wei for a unit of gas that a block took at least; 0 on networks without a base fee."""
+    return int(head.get("baseFeePerGas") or 0)
+
+
 def block_hash(web3: Web3, number: int) -> Hash32 | None:
     """Hash of a block; None if the node has no such block."""
     with node_errors(f"reading block {number}"):

@@ -410,7 +410,7 @@ def base_above(web3: Web3, sent: Sent) -> int:
     Raises:
         NodeError: the node does not answer.
     """
-    base = rpc.block(web3, "latest").get("baseFeePerGas") or 0
+    base = rpc.base_fee(rpc.block(web3, "latest"))
     return base if base > sent.max_fee else 0
 
 

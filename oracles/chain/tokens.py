@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
+from web3.exceptions import BadFunctionCallOutput
+
+from oracles.chain import rpc
 from oracles.chain.client import ContractAt
 from oracles.chain.packing import NONE
 from oracles.chain.terms import encoded
-from oracles.errors import ChainError
+from oracles.errors import ChainError, NodeError
 from oracles.money import Currency, token_currency
 
 if TYPE_CHECKING:
@@ -62,11 +65,20 @@ class Erc20(_Token):
 
         A token without a readable symbol or decimals (both are optional in EIP-20) is counted in
         its smallest unit and called by its address.
+
+        Raises:
+            ChainError: there is no contract at this address, or the node does not answer. An
+                amount that is shown in another unit than it is meant would mislead.
         """
         try:
             return token_currency(self.symbol(), self.decimals(), self.address)
-        except ChainError:
-            return Currency(self.address, 0)
+        except ChainError as error:
+            silent = isinstance(error, NodeError) and not error.final
+            if silent and not isinstance(error.__cause__, BadFunctionCallOutput):
+                raise
+        if not rpc.code(self._web3, self.address):
+            raise ChainError(f"there is no token at {self.address}: is its address right?")
+        return Currency(self.address, 0)
 
 
 def currencies(web3: Web3) -> Callable[[str], Currency]:

@@ -167,7 +167,7 @@ class ChainIndex:
             head["timestamp"],
             settled["timestamp"],
             settled["number"],
-            head.get("baseFeePerGas", 0),
+            rpc.base_fee(head),
         )
 
     def _count(self, number: int) -> None:

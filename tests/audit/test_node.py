@@ -20,6 +20,7 @@ from oracles.audit.storage import check_storage
 from oracles.chain import logs as chain_logs
 from oracles.chain.deployment import Deployed, Deployment
 from oracles.chain.events import decode_log
+from oracles.chain.rpc import connect
 from oracles.chain.typed_data import Domain, report_message
 from oracles.cli.audit import app
 from oracles.errors import ConfigError, NodeError
@@ -29,10 +30,13 @@ from tests.audit.recorder import deployment_of
 from tests.support.anvil import Anvil
 from tests.support.auction import BUYER, GWEI, PPB, RELAYER, Auction, Protocol
 from tests.support.chain import CHAIN_ID
+from tests.support.middleman import Middleman
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from web3 import Web3
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,42 @@ def test_node__read_in_ranges__is_the_same_and_passes(
     archive = tmp_path / "a.qmia-archive"
     write_archive(archive, resumed)
     assert list(Archive(archive).records()) == list(whole.records())
+
+
+def between(market: Auction, change: Callable[[Any], Any]) -> tuple[Middleman, Web3]:
+    """A node whose blocks are changed on the way."""
+    proxy = Middleman(anvil(market).url)
+
+    def hook(method: str, _: list[Any], forward: Callable[[], Any]) -> Any:
+        if not method.startswith("eth_getBlockBy"):
+            return None
+        answer = forward()
+        return {**answer, "result": change(answer["result"])}
+
+    proxy.hook = hook
+    return proxy, connect([proxy.url], patience=0.2)
+
+
+@pytest.mark.parametrize("names", [{"baseFeePerGas": None}, {}])
+def test_node__of_a_network_without_base_fees__is_read(
+    market: Auction, names: dict[str, object]
+) -> None:
+    proxy, web3 = between(
+        market, lambda head: {k: v for k, v in head.items() if k != "baseFeePerGas"} | names
+    )
+    try:
+        assert list(Node(web3, deployment_of(market.protocol), block_tag="latest").records())
+    finally:
+        proxy.close()
+
+
+def test_node__that_gives_no_prevrandao__is_named(market: Auction) -> None:
+    proxy, web3 = between(market, lambda head: {k: v for k, v in head.items() if k != "mixHash"})
+    try:
+        with pytest.raises(NodeError, match="without its prevrandao"):
+            replay(Node(web3, deployment_of(market.protocol), block_tag="latest"))
+    finally:
+        proxy.close()
 
 
 def test_node__that_refuses_wide_ranges__is_asked_for_narrow_ones(

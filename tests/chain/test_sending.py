@@ -18,6 +18,7 @@ from oracles.chain.rpc import connect
 from oracles.chain.signers import LocalSigner
 from oracles.chain.tokens import Erc20
 from oracles.errors import ChainError, Interrupted, NodeError, QmiaError
+from oracles.money import Currency
 from oracles.operator.duty import Kind
 from oracles.operator.journal import Journal
 from oracles.service.duty import Duty
@@ -360,3 +361,19 @@ def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
     while not holds():
         time.sleep(0.01)
+
+
+def test_currency__node_that_fails_or_no_token__is_not_taken_for_one_without_a_symbol(
+    anvil: Anvil, between: Middleman
+) -> None:
+    web3 = sender(anvil, between).web3
+    address = token(sender(anvil, between)).address
+    assert Erc20(web3, address).currency() == Currency("LUSD", 6)
+    with pytest.raises(ChainError, match="there is no token at"):
+        Erc20(web3, "0x" + "11" * 20).currency()
+    between.hook = lambda method, *_: (503, b"") if method == "eth_call" else None
+    with pytest.raises(NodeError, match="503"):
+        Erc20(web3, address).currency()
+    for answer in ({"result": "0x"}, {"error": {"code": 3, "message": "execution reverted"}}):
+        between.hook = lambda method, *_: answer if method == "eth_call" else None  # noqa: B023
+        assert Erc20(web3, address).currency() == Currency(address, 0)
