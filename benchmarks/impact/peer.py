@@ -91,12 +91,13 @@ def kronfluence_ekfac(pool: Pool, parameters: Parameters) -> NDArray[np.float64]
     total = np.zeros(len(pool.providers))
     for seed in parameters.seeds:
         start = make_model(parameters.model, seed)
-        theta = Problem(start, pool, parameters.recipe, seed, 1.0).trainer().run()
+        task = Problem(start, pool, parameters.recipe, seed, 1.0)
+        theta = task.trainer(task.equal).run()
         module = start.module
         for name, parameter in module.named_parameters():
             parameter.data.copy_(start.unflatten(theta)[name])
             parameter.requires_grad_(True)
-        task = LanguageTask()
+        language = LanguageTask()
         # The same sample of sequences for the factors as our own second-order estimators use.
         rng = np.random.default_rng([seed, 1])
         rows = np.sort(rng.choice(len(owner), min(CURVATURE_SAMPLE, len(owner)), replace=False))
@@ -104,8 +105,8 @@ def kronfluence_ekfac(pool: Pool, parameters: Parameters) -> NDArray[np.float64]
         with tempfile.TemporaryDirectory() as folder:
             analyzer = Analyzer(
                 "qmia",
-                prepare_model(module, task),
-                task,
+                prepare_model(module, language),
+                language,
                 cpu=True,
                 output_dir=folder,
                 disable_model_save=True,
