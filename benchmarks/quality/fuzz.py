@@ -4,7 +4,9 @@
 
 Twelve hostile data sets beside an honest one: every Unicode category, noncharacters, surrogates,
 combining marks, directions, controls, private use, and the deepest metadata. The honest set must
-score as it does alone, and every set must have a score. Exit code 1 otherwise.
+score as it does alone, and every set must have a score. Then each parser of a programming language
+reads, in a process of its own, pieces of programs thrown together and nested deeply; none may crash
+or take a minute. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import unicodedata
@@ -26,7 +29,7 @@ from oracles.dataset.pages import Pager
 from oracles.dataset.sketch import Sketcher
 from oracles.errors import QmiaError
 from oracles.operator.settings import Scoring
-from oracles.quality import QualityParameters
+from oracles.quality import QualityParameters, source
 from oracles.quality.damage import well_described
 
 
@@ -95,8 +98,46 @@ def scores(sets: list[list[Document]]) -> tuple[dict[int, Any], dict[str, Any]]:
         return found, dict(assessment.evidence["quality"])
 
 
+PIECES = (
+    *"(){}[]<>;:,.=+-*/%&|^~!?@#$\\'\"`\0\1\n\t ",
+    "/*", "*/", "//", "<<EOF\n", "EOF\n", '"""', "R\"x(", "r#\"", "${", "#{", "=>", "->", "::",
+    "...", "</", "/>", "<!--", "0x", "1e9", "abc", "Größe", "\u4e00", "\U0001f600", "if ",
+    "else ", "for ", "while ", "function ", "class ", "def ", "return ", "let ", "fn ", "struct ",
+    "template<", "contract ", "interface ", "assembly { ", "type ", "import ", "#define ",
+    "#if 1\n", "package ", "case ", "esac\n", "then\n", "done\n", "async ", "yield ", "lambda: ",
+    "pragma solidity ",
+)  # fmt: skip
+
+
+def thrown(language: str, seed: int) -> None:
+    """Hostile programs through one parser, as the score hands them over."""
+    rng = random.Random(seed)
+    for round_ in range(60):
+        size = rng.choice((20, 300, 3000, 30_000))
+        few = rng.sample(PIECES, rng.choice((1, 2, 4, len(PIECES))))
+        body = "".join(rng.choices(few, k=size))
+        if round_ % 3 == 0:
+            body = f"{rng.choice(few) * 20_000}{body}"
+        data = body[: source.LONGEST].encode("utf-8", "replace")
+        source.walk(language, source.as_ascii(data))
+
+
+def parsers(seed: int) -> list[dict[str, Any]]:
+    """How each parser's process ended."""
+    rows = []
+    for language in source.LANGUAGES:
+        command = f"from benchmarks.quality.fuzz import thrown; thrown({language!r}, {seed})"
+        try:
+            ended = subprocess.run([sys.executable, "-c", command], timeout=60, check=False)
+            result = "read all" if ended.returncode == 0 else f"ended by {ended.returncode}"
+        except subprocess.TimeoutExpired:
+            result = "took a minute"
+        rows.append({"parser": language, "result": result})
+    return rows
+
+
 def main() -> int:
-    """Print what every set got."""
+    """Print what every set got, and how every parser ended."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--characters", type=int, default=1_000_000)
@@ -118,8 +159,10 @@ def main() -> int:
         for n, documents in enumerate([*sets, honest])
     ]
     same = found[len(sets)] == alone[0]
-    show(rows, {"honest set scores as alone": same}, to_json=options.json)
-    return 0 if same and len(found) == len(sets) + 1 else 1
+    ended = [f"{row['parser']} {row['result']}" for row in parsers(options.seed)]
+    show(rows, {"honest set scores as alone": same, "parsers": ended}, to_json=options.json)
+    right = all(line.endswith("read all") for line in ended)
+    return 0 if same and right and len(found) == len(sets) + 1 else 1
 
 
 if __name__ == "__main__":

@@ -52,8 +52,13 @@ _ENOUGH = 100
 _UNREAD = Fraction(2, 3)
 #: What a word counts that is in no list, and is a name or has the letters of English.
 _PLAUSIBLE = Fraction(1, 4)
-#: Share of unknown letters above which they are not terms and names of this language.
+#: Share of unknown letters above which they are not terms and names of this language; in a
+#: program, share of its distinct names.
 _ANOTHER = Fraction(25, 100)
+#: Distinct names of a program from which they are judged as a vocabulary.
+_VOCABULARY = 20
+#: A name counts as at most one part in so many of a program's names.
+_OFTEN = 10
 #: Times that an unknown word must occur in a document to be its vocabulary.
 _RECURS = 3
 #: Least part of the usual share of the most frequent words that running text has; below it the text
@@ -112,11 +117,13 @@ def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
     if program is None:
         return _read_prose(text, pairs)
     prose = _read_prose(program.prose, pairs)
-    names = [name for name in program.names if len(name) > 1]
+    names = _telling([name for name in program.names if len(name) > 1])
     errors = dict.fromkeys(KINDS, 0)
     letters = sum(map(len, names))
     errors["unknown_words"] = int(letters * _unknown(names, "en", program=True))
     counts = total([prose.counts, Counts(letters, len(names), errors)])
+    if letters < prose.counts.letters:
+        counts = _lowest(counts, prose.counts)
     return prose._replace(
         language="zxx",
         counts=counts,
@@ -125,8 +132,27 @@ def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
     )
 
 
+def _telling(names: Sequence[str]) -> list[str]:
+    """Names of a program without those that are its frame: said again and again."""
+    most, seen = len(names) // _OFTEN + 1, Counter[str]()
+    kept = []
+    for name in names:
+        seen[name] += 1
+        if seen[name] <= most:
+            kept.append(name)
+    return kept
+
+
+def _lowest(counts: Counts, part: Counts) -> Counts:
+    """Counts of a text with no less lost than in a part of it."""
+    if not part.letters or part.total * counts.letters <= counts.total * part.letters:
+        return counts
+    errors = {kind: n * counts.letters // part.letters for kind, n in part.errors.items()}
+    return Counts(counts.letters, counts.words, errors)
+
+
 def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
-    plain, taken = disguise.undo(text)
+    plain, taken, markup = disguise.undo(text)
     parts = {tongue: disguise.words(part) for tongue, part in languages.divide(plain).items()}
     sizes = {tongue: sum(map(len, found)) for tongue, found in parts.items()}
     letters = sum(sizes.values())
@@ -138,7 +164,8 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
         errors[kind] += lost
         return left - lost
 
-    left = lose("marks", Fraction(letters), Fraction(taken, max(1, letters)))
+    strange = taken + _strange(markup, language)
+    left = lose("marks", Fraction(letters), Fraction(strange) / max(1, letters))
     random = chance.errors(chance.readable(plain), recognised=language != texts.UNKNOWN)
     left = lose("random_characters", left, Fraction(chance.WORD * random, max(1, letters)))
     prose, unordered = list[str](), 0
@@ -163,6 +190,18 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     )
 
 
+def _strange(markup: Sequence[str], language: str) -> Fraction:
+    """Letters in words of markup that neither English nor the text's language has."""
+    english = lexicon("en")
+    lost = Fraction(0)
+    for word in markup:
+        if is_known(word, "en") or (language != texts.UNKNOWN and is_known(word, language)):
+            continue
+        plausible = english is not None and english.plausible(word)
+        lost += len(word) * (_PLAUSIBLE if plausible else 1)
+    return lost
+
+
 def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> Fraction:
     """Share of letters in words that the language does not have, what is usual forgiven."""
     words = lexicon(language)
@@ -179,7 +218,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
         lower = word.casefold()
         if language in ACCENTLESS:
             lower = without_accents(lower)
-        if len(lower) > 1 and not is_known(lower, language):
+        if len(lower) > 1 and not is_known(lower, language) and not _joined(word, language):
             missing[lower] += 1
             abbreviation = shortened and word.isupper() and len(word) <= _SHORT
             if abbreviation or (names and not word.islower()):
@@ -193,9 +232,23 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
             lost += len(word) * (1 if recurs else times)
     everywhere = sum(len(word) * times for word, times in missing.items())
     share = lost / letters
-    if language == "en" and not program:
+    if program:
+        distinct = {word.casefold() for word in found}
+        strange = sum(_PLAUSIBLE if words.plausible(word) else 1 for word in missing)
+        excess = 2 * (Fraction(strange) / len(distinct) - _ANOTHER)
+        if len(distinct) >= _VOCABULARY:
+            return max(excess, share * share / (share + _FORGIVEN))
+    elif language == "en":
         share = max(share, Fraction(everywhere, letters) - _ANOTHER)
     return share * share / (share + _FORGIVEN) if share else share
+
+
+def _joined(word: str, language: str) -> bool:
+    """Whether a word is several that the language has, joined by their capitals."""
+    parts = source.parts_of(word)
+    return len(parts) > 1 and all(
+        len(part) > 1 and is_known(part.casefold(), language) for part in parts
+    )
 
 
 def _split(found: Sequence[str], words: Lexicon, language: str) -> int:

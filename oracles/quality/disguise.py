@@ -7,23 +7,24 @@ away counts as dirt, and the rest is judged as plain words, so no disguise hides
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
 from oracles.passages import decoded
+from oracles.quality import markup, texts
 
-_TAG = re.compile(r"</?[A-Za-z!?][^<>]{0,500}>")
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[\da-fA-F]{1,6}|[A-Za-z]{2,12});")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+#: Addresses, paths and numbers in the hexadecimal system.
 _ADDRESS = re.compile(
     r"(?:https?|ftp)://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}"
-    r"|(?<![\w/])(?:/[\w.+-]+){2,}"
+    r"|(?<![\w/])(?:/[\w.+-]+){2,}|\b(?:0x[\da-fA-F]+|(?=[a-fA-F]*\d)[\da-fA-F]{8,})\b"
 )
 #: Letters with a mark or a digit between them, which no orthography has.
 _SPECK = re.compile(r"[^\W\d_][^\w\s'’ʼ·./&()@:,+=\-‐‑–—־״׳]+[^\W\d_]")
+#: Between words that only their capitals keep apart.
+_JOINED = re.compile(r"(?<=[^\W\d_A-Z]{2})(?=[A-Z][^\W\d_A-Z])")
 _DIGITS_INSIDE = re.compile(r"[^\W\d_]\d+[^\W\d_]")
 _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ufff9-\uffff\ufdd0-\ufdef\ud800-\udfff\ue000-\uf8ff]"
@@ -40,18 +41,7 @@ _SPACES = "\u200b"
 _LONGEST = 200
 
 
-def _ranges(categories: frozenset[str]) -> str:
-    """A character class of all characters of some Unicode categories outside of ASCII."""
-    found = [c for c in range(0x80, 0x20000) if unicodedata.category(chr(c)) in categories]
-    parts, first = [], 0
-    for index, code in enumerate(found):
-        if index + 1 == len(found) or found[index + 1] != code + 1:
-            parts.append(f"\\U{found[first]:08x}-\\U{code:08x}")
-            first = index + 1
-    return "".join(parts)
-
-
-_LETTER = rf"[^\W\d_](?:[^\W\d_]|[{_ranges(frozenset({'Mn', 'Mc'}))}\u200c\u200d])*"
+_LETTER = rf"[^\W\d_](?:[^\W\d_]|[{texts.ranges(frozenset({'Mn', 'Mc'}))}\u200c\u200d])*"
 _LETTERS = re.compile(rf"{_LETTER}(?:['’ʼ]{_LETTER})*")
 
 
@@ -61,10 +51,12 @@ class Plain(NamedTuple):
     Attributes:
         text: Without disguise.
         letters: Letters of words that were tampered with, and characters of marks taken away.
+        markup: Words of its markup that occur there once.
     """
 
     text: str
     letters: int
+    markup: list[str]
 
 
 @lru_cache(1 << 14)
@@ -117,22 +109,19 @@ def undo(text: str) -> Plain:
     """Take the disguise off one normalised text, markup and codes first, then word by word."""
     from ftfy.badness import BADNESS_RE
 
-    taken = 0
-    body = _ADDRESS.sub(" ", text)
-    if "<" in body:
-        taken += sum(len(tag) for tag in _TAG.findall(body))
-        body = _TAG.sub(" ", body)
-    if "&" in body:
-        taken += sum(map(len, _ENTITY.findall(body)))
-        body = html.unescape(body)
+    body, hiding = markup.unescaped(text)
+    body, taken, markup_words = markup.remove(_ADDRESS.sub(" ", body))
+    taken += hiding
     if "%" in body:
         taken += sum(map(len, _PERCENT.findall(body)))
         body = decoded(body)
     if not body.isascii():
         for found in BADNESS_RE.finditer(body):
             taken += 5 * len(found[0])
+    if 3 * len(_JOINED.findall(body)) > body.count(" "):
+        body = _JOINED.sub(" ", body)
     lines = []
-    for line in body.split("\n"):
+    for line in markup.unframed(body).split("\n"):
         words = []
         for token in line.split():
             parts = []
@@ -143,7 +132,7 @@ def undo(text: str) -> Plain:
                 parts.append(plain)
             words.append("".join(parts))
         lines.append(" ".join(words) if _speaks(words) else "")
-    return Plain("\n".join(lines), taken)
+    return Plain("\n".join(lines), taken, markup_words)
 
 
 def _speaks(tokens: list[str]) -> bool:

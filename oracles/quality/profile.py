@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.dataset import Continuation
-from oracles.quality import coherence, order, personal, texts
+from oracles.quality import coherence, markup, order, personal, texts
 from oracles.quality.cleanliness import Counts, read
 from oracles.quality.metadata import inherit, lookup, parse_date, valid_fields
 from oracles.quality.novelty import recency
@@ -41,7 +41,7 @@ class Profile:
 
     Attributes:
         key: SHA-256 of the text and of the metadata; the canonical order of documents.
-        text: Normalised; passages are compared in the second pass.
+        text: Normalised, without the escapes of strings; passages are compared in the second pass.
         language: Detected; `zxx` for program source.
         letters, words, errors: See `cleanliness.Counts`.
         body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
@@ -143,8 +143,9 @@ def _profile(
     described: bool,
 ) -> Profile:
     reading = read(text, pairs)
+    said, _ = markup.unescaped(text)
     key = bytes.fromhex(parameters.sample_key)
-    distinct = set(texts.sentences(text))
+    distinct = set(texts.sentences(said))
     passages = coherence.passages(reading.prose, key)
     errors = dict(reading.counts.errors)
     if passages:
@@ -152,7 +153,7 @@ def _profile(
     alone = all(size >= short(language) for language, size in reading.sizes.items())
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
-        text=text,
+        text=said,
         language=reading.language,
         letters=reading.counts.letters,
         words=reading.counts.words,
@@ -175,7 +176,7 @@ def _profile(
         )
         if described
         else (),
-        personal=personal.count(text),
+        personal=personal.count(said),
         described=described,
     )
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 import importlib
 import re
 import unicodedata
+import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from oracles.quality import texts
+
 #: Packages of the parsers, in the order in which they are tried.
-LANGUAGES = ("python", "javascript", "c", "java", "go", "rust", "cpp", "bash")
+LANGUAGES = (
+    "python", "typescript", "javascript", "c", "java", "go", "rust", "cpp", "solidity", "bash",
+)  # fmt: skip
 _CODE_LINE = re.compile(r"[(){}\[\];=<>]|^\s*(?:#|//|\*)")
 #: Share of lines with a mark of code below which no parser is asked.
 _CANDIDATE = 0.3
@@ -21,7 +26,12 @@ _CANDIDATE = 0.3
 _ACCEPTED = 30
 #: A text of which more letters are prose than this share is prose.
 _PROSE_SHARE = 0.8
-_LONGEST = 300_000
+#: Characters of the longest text that is given to a parser.
+LONGEST = 300_000
+#: Reports of a parser, one in a hundred of its steps, for each kilobyte and besides, after which it
+#: is stopped. Programs take up to 30; marks thrown together can take the cube of their number.
+_STEPS = 100
+_CHUNK = 65_536
 #: Names of a program recur; with more distinct ones than this share a text is words in disguise.
 _DISTINCT, _FEW_NAMES = 0.6, 60
 _STRINGS = frozenset(
@@ -36,9 +46,14 @@ _STRINGS = frozenset(
     }
 )
 _STATEMENTS = ("definition", "declaration", "assignment", "call", "import", "include")
+#: A macro of C before a word, which no parser knows: it stands for nothing, or for an attribute.
+_MACRO = re.compile(rb"(?m)^[ \t]*#.*|(?<!\w)(_*[A-Z][A-Z0-9_]{2,}\b(?=[ \t]+\w))")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
-_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_A-Za-z]+")
+_UPPER, _LOWER = (texts.ranges(frozenset(kinds)) for kinds in ({"Lu", "Lt"}, {"Ll"}))
+_PARTS = re.compile(
+    rf"[A-Z{_UPPER}]?[a-z{_LOWER}]+|[A-Z{_UPPER}]+(?![a-z{_LOWER}])|[^\W\d_A-Za-z{_UPPER}{_LOWER}]+"
+)
 
 
 class Source(NamedTuple):
@@ -53,20 +68,23 @@ def _parser(language: str) -> Any:
     from tree_sitter import Language, Parser
 
     module = importlib.import_module(f"tree_sitter_{language}")
-    return Parser(Language(module.language()))
+    grammar = getattr(module, f"language_{language}", None) or module.language
+    with warnings.catch_warnings():  # some packages still hand over a number, not a capsule
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return Parser(Language(grammar()))
 
 
 def parse(text: str) -> Source | None:
     """The parts of a text that is program source; `None` for every other text."""
     lines = [line for line in text.split("\n") if line.strip()]
     marked = sum(_CODE_LINE.search(line) is not None for line in lines)
-    if len(text) > _LONGEST or marked < _CANDIDATE * len(lines) or not lines:
+    if len(text) > LONGEST or marked < _CANDIDATE * len(lines) or not lines:
         return None
     data = text.encode("utf-8", "replace")
-    ascii_only = data if text.isascii() else _FOREIGN.sub(_stand_in, data.decode()).encode()
-    for language in LANGUAGES:
-        tree = _parser(language).parse(ascii_only)
-        prose, errors, statements = _walk(tree.root_node)
+    asked = as_ascii(data)
+    expanded = _MACRO.sub(lambda found: b" " * len(found[1]) if found[1] else found[0], asked)
+    for language, code_only in [*((name, asked) for name in LANGUAGES), ("cpp", expanded)]:
+        prose, errors, statements = walk(language, code_only)
         if errors * 1000 > _ACCEPTED * len(data) or statements < 2:
             continue
         comments = "\n".join(data[a:b].decode("utf-8", "replace") for a, b in prose)
@@ -74,14 +92,25 @@ def parse(text: str) -> Source | None:
         for first, last in prose:
             code[first:last] = b" " * (last - first)
         names = _LETTERS.findall(code.decode("utf-8", "replace"))
+        parts = [part for name in names for part in parts_of(name)]
         letters = sum(map(len, names))
         spoken = sum(map(len, _LETTERS.findall(comments)))
         if spoken > _PROSE_SHARE * (letters + spoken):
             return None
-        if len(names) >= _FEW_NAMES and len(set(names)) > _DISTINCT * len(names):
+        if len(parts) >= _FEW_NAMES and len(set(names)) > _DISTINCT * len(names):
             return None
-        return Source([part for name in names for part in _PARTS.findall(name)], comments)
+        return Source(parts, comments)
     return None
+
+
+def parts_of(name: str) -> list[str]:
+    """Words of a name that are joined by their capitals."""
+    return _PARTS.findall(name)
+
+
+def as_ascii(data: bytes) -> bytes:
+    """UTF-8 with a stand-in for every character beyond ASCII, byte for byte."""
+    return data if data.isascii() else _FOREIGN.sub(_stand_in, data.decode()).encode()
 
 
 def _stand_in(found: re.Match[str]) -> str:
@@ -98,10 +127,28 @@ def _stand_in(found: re.Match[str]) -> str:
     return same * len(letter.encode())
 
 
-def _walk(root: Any) -> tuple[list[tuple[int, int]], int, int]:
-    """Byte ranges of comments and strings, bytes in errors, and statements that do something."""
+def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
+    """What a parser sees in ASCII text.
+
+    Returns:
+        Byte ranges of comments and strings, bytes in errors, and statements that do something.
+        A text that takes a parser too long is one error.
+    """
     prose, errors, statements = [], 0, 0
-    stack = [root]
+    left = _STEPS + len(data) * _STEPS // 1000
+    parser = _parser(language)
+
+    def stop(_place: int, _error: bool) -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    try:
+        tree = parser.parse(lambda place, _: data[place : place + _CHUNK], progress_callback=stop)
+    except ValueError:  # stopped
+        parser.reset()
+        return [], len(data), 0
+    stack = [tree.root_node]
     while stack:
         node = stack.pop()
         kind = node.type

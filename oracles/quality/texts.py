@@ -119,3 +119,14 @@ def spans(data: bytes) -> list[tuple[int, int, str]]:
 def readable(text: str) -> str:
     """A text without the characters that the detector refuses."""
     return _UNREADABLE.sub(" ", text)
+
+
+def ranges(categories: frozenset[str]) -> str:
+    """A character class of all characters of some Unicode categories outside of ASCII."""
+    found = [c for c in range(0x80, 0x20000) if unicodedata.category(chr(c)) in categories]
+    parts, first = [], 0
+    for index, code in enumerate(found):
+        if index + 1 == len(found) or found[index + 1] != code + 1:
+            parts.append(f"\\U{found[first]:08x}-\\U{code:08x}")
+            first = index + 1
+    return "".join(parts)

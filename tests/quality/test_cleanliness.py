@@ -128,9 +128,9 @@ def test_parse__when_text_is_beyond_ascii__then_no_parser_sees_that(monkeypatch)
     given = []
 
     class Recorder:
-        def parse(self, data):
-            given.append(data)
-            return python.parse(data)
+        def parse(self, read, progress_callback):
+            given.append(read(0, None))
+            return python.parse(read, progress_callback=progress_callback)
 
     python = source._parser("python")
     monkeypatch.setattr(source, "_parser", lambda _: Recorder())
@@ -194,6 +194,17 @@ def test_read__when_text_is_arbitrary__then_counts_are_sane(text):
         "аb",
         "``",
         "/a",
+        "<!-- a",
+        "<script>a<",
+        "<a></b>",
+        "\\a{",
+        "\\a[",
+        '\\n" : ',
+        "$a",
+        "a,b;",
+        "aB",
+        "->",
+        "->\n",
     ],
 )
 def test_read__when_a_pattern_is_repeated_for_long__then_it_ends_soon(unit):
