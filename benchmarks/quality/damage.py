@@ -1,10 +1,11 @@
-"""What damage and disguise do to q and volume: 62 kinds at four levels each.
+"""What damage and disguise do to q and volume: 83 kinds at four levels each.
 
     python -m benchmarks.quality.damage [--json] [--documents 16] [--processes 2]
 
 Held-out passages of five English sources. No kind may raise q by more than 0.012 or volume by more
 than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
 written after the metric was fixed, those with two after sense was read; nothing was tuned by them.
+Those with three were written while forms were made to be judged by what is in them.
 `KNOWN` lists what breaks a bound, with the reason. Exit code 1 if anything else does.
 """
 
@@ -17,8 +18,10 @@ import html
 import random
 import re
 import sys
+import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.quality.common import show, texts
@@ -223,7 +226,7 @@ KINDS: dict[str, tuple[bool, Any]] = {
     "mojibake": (False, whole(mojibake)),
     "base64": (True, whole(lambda s, _: base64.b64encode(s.encode()).decode())),
     "shuffled words": (True, whole(shuffled)),
-    "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
+    "bags of topic words": (True, whole(bag)),
     "Title Case": (False, words(lambda w, _: w.capitalize())),
     "UPPER CASE": (False, words(lambda w, _: w.upper())),
     "rAnDoM case": (False, words(random_case)),
@@ -276,17 +279,72 @@ KINDS: dict[str, tuple[bool, Any]] = {
     "** hidden by line numbers": (True, hidden(lambda x, r: f"{r.randrange(9999)}: {x}")),
     "** hidden by bullets": (True, hidden(lambda x, _: "\n".join(f"* {w}" for w in x.split()))),
     "** hidden by UPPER CASE": (True, hidden(lambda x, _: x.upper())),
+    # Written while forms were made to be judged by what is in them.
+    "*** hidden in YAML": (True, hidden(lambda x, _: f"- text: {x}\n  label: neutral")),
+    "*** hidden in XML": (
+        True, hidden(lambda x, _: f"<record><text>{x}</text><label>neutral</label></record>"),
+    ),
+    "*** hidden in INI": (True, hidden(lambda x, r: f"[entry{r.randrange(99)}]\nvalue = {x}")),
+    "*** hidden in SQL": (
+        True,
+        hidden(
+            lambda x, r: f"INSERT INTO notes (id, body) VALUES ({r.randrange(99)}, '{x}');"  # noqa: S608
+        ),
+    ),
+    "*** hidden in CSV": (True, hidden(lambda x, r: f'{r.randrange(999)},"{x}",open,2021-03-04')),
+    "*** hidden in links of Markdown": (
+        True,
+        hidden(lambda x, _: " ".join(
+            f"[{w}](https://example.org/{n})" for n, w in enumerate(x.split()))),
+    ),
+    "*** hidden in snake_case": (
+        True, hidden(lambda x, _: re.sub(r"\W+", "_", x).strip("_").lower() + "()"),
+    ),
+    "*** hidden in kebab-case": (True, hidden(lambda x, _: "-".join(x.split()))),
+    "*** hidden in names of pairs": (
+        True,
+        hidden(lambda x, _: "\n".join(
+            f"{a.lower()}{b.title()}(this);"
+            for a, b in zip(x.split()[::2], x.split()[1::2], strict=False))),
+    ),
+    "*** hidden in attributes, each twice": (
+        True,
+        hidden(lambda x, _: "\n".join(
+            f"self.{b} = {a}" for a, b in pairwise(re.findall("[a-z]+", x)))),
+    ),
+    "*** hidden in printf": (True, hidden(lambda x, _: f'printf("{x}\\n");')),
+    "*** hidden in short strings": (
+        True,
+        hidden(lambda x, _: "\n".join(
+            f'fprintf(stderr, "{part}");' for part in textwrap.wrap(x, 24))),
+    ),
+    "*** hidden in typed constants": (
+        True, hidden(lambda x, _: f'export const note: string = "{x}";'),
+    ),
+    "*** hidden in BibTeX": (
+        True,
+        hidden(lambda x, r: f"@book{{key{r.randrange(99)},\n  title = {{{x}}},\n  year = 2001\n}}"),
+    ),
+    "*** hidden in reST": (True, hidden(lambda x, _: f".. note:: {x}\n\n   *{x[:9]}*")),
+    "*** hidden in a wiki": (True, hidden(lambda x, _: f"'''{x}''' [[Category:Texts]]")),
+    "*** hidden in items of LaTeX": (True, hidden(lambda x, _: rf"\item {x}")),
+    "*** hidden in comments of HTML": (
+        True, hidden(lambda x, _: f"<p>And so it was.</p><!-- {x} -->"),
+    ),
+    "*** hidden in attributes of HTML": (True, hidden(lambda x, _: f'<p title="{x}">Yes.</p>')),
+    "*** hidden in a chat": (
+        True, hidden(lambda x, r: f"[12:{r.randrange(10, 60)}] <{r.choice(['anna', 'joe'])}> {x}"),
+    ),
+    "*** hidden in a log": (
+        True, hidden(lambda x, r: f"2026-01-01 12:00:{r.randrange(60)} INFO server request: {x}"),
+    ),
 }  # fmt: skip
 
 
 #: Kinds that break a bound, and why that is accepted.
-HIDDEN = "what was unreadable stays so; a tenth more of its words are known where names are"
 KNOWN: dict[str, str] = {
     "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
-    "hidden by an assignment": HIDDEN,
-    "* hidden as camelCase": HIDDEN,
-    "** hidden in JSON": HIDDEN,
-    "** hidden in LaTeX": HIDDEN,
+    "*** hidden in attributes, each twice": "names that recur are a program's vocabulary",
 }
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import base64
+import html
+import json
 import random
 import re
 import sys
@@ -217,6 +219,38 @@ def hyphenated(text: str) -> str:
     return "\n".join(line.strip() for line in lines)
 
 
+def rich(text: str) -> str:
+    """A page with a head, a style, lists, links, pictures, entities and a script."""
+    head = (
+        '<!DOCTYPE html><html lang="en"><head><title>Page</title><meta charset="utf-8">'
+        '<link rel="stylesheet" href="/a.css"><style>p { color: red; margin: 0 }</style></head>'
+        '<body class="main"><nav><ul><li><a href="/">Home</a><li><a href="/news">News</a></ul>'
+        "</nav>"
+    )
+    parts = "".join(
+        f'<h2 id="s{n}">Part {n}</h2><p class="lead">{html.escape(s)}<br>\n<img src="/img/{n}.png" '
+        f'alt="A picture">&nbsp;&mdash; <a href="https://example.org/{n}">read on</a></p>\n'
+        for n, s in enumerate(sentences(text))
+    )
+    script = "<script>var x = document.getElementById('a'); x.style.display = 'none';</script>"
+    return f"{head}{parts}{script}</body></html>"
+
+
+def article(text: str) -> str:
+    """A paper with a preamble, labels, references and a numbered equation after each sentence."""
+    head = "\\documentclass[12pt,a4paper]{article}\n\\usepackage[utf8]{inputenc}\n"
+    body = "\n".join(
+        rf"\subsection{{Part {n}}}\label{{sec:p{n}}}"
+        f"\n{s} "
+        rf"See Section~\ref{{sec:p{n}}} and \textbf{{note}} \cite[p.~3]{{smith{n}}}."
+        "\n\\begin{equation}\n"
+        rf"  E_{{{n}}} = \frac{{mc^2}}{{\sqrt{{1-v^2/c^2}}}} \label{{eq:{n}}}"
+        "\n\\end{equation}"
+        for n, s in enumerate(sentences(text))
+    )
+    return f"{head}\\begin{{document}}\n\\maketitle\n{body}\n\\end{{document}}\n"
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     "subtitles (SubRip)": subtitles,
     "chat with times and names": chat,
@@ -244,6 +278,38 @@ FORMS: dict[str, Callable[[str], str]] = {
     ).replace("--", "—"),
     "accents apart from their letters": lambda t: unicodedata.normalize("NFD", t),
     "HTML page": lambda t: "<html><body>" + "".join(f"<p>{s}</p>\n" for s in sentences(t)),
+    # Written after forms were judged by what is in them.
+    "* HTML with style, links, pictures, a script": rich,
+    "* HTML of 1997": lambda t: "<BODY>\n" + "".join(
+        f"<P>{s}<BR>\n<B>{s.split()[0]}</B>\n" for s in sentences(t)),
+    "* LaTeX with equations": article,
+    "* records of XML": lambda t: '<?xml version="1.0"?>\n<records>\n' + "".join(
+        f'<record id="{n}"><text>{html.escape(s)}</text></record>\n'
+        for n, s in enumerate(sentences(t))) + "</records>",
+    "* JSON, lines escaped": lambda t: json.dumps(
+        {"id": 7, "text": "\n".join(sentences(t))}),
+    "* YAML": lambda t: "\n".join(
+        f"- id: {n}\n  text: {s}\n  label: neutral" for n, s in enumerate(sentences(t))),
+    "* TOML": lambda t: "\n".join(
+        f'[[item]]\nid = {n}\ntext = "{s}"\n' for n, s in enumerate(sentences(t))),
+    "* settings (INI)": lambda t: "\n".join(
+        f"[entry{n}]\ntext = {s}\nstate = open\n" for n, s in enumerate(sentences(t))),
+    "* statements of SQL": lambda t: "\n".join(
+        f"INSERT INTO notes (id, body, state) VALUES ({n}, '{s}', 'open');"  # noqa: S608
+        for n, s in enumerate(sentences(t))),
+    "* CSV": lambda t: "id,text,state\n" + "\n".join(
+        f'{n},"{s}",open' for n, s in enumerate(sentences(t))),
+    "* table of Markdown": lambda t: "| Nr | Text | State |\n|---|---|---|\n" + "\n".join(
+        f"| {n} | {s} | open |" for n, s in enumerate(sentences(t))),
+    "* notes of reST": lambda t: "Title\n=====\n\n" + "\n\n".join(
+        f".. note:: {s}\n   :name: note-{n}" for n, s in enumerate(sentences(t))),
+    "* wiki": lambda t: "== History ==\n" + "\n".join(
+        f"* {s} [[Category:Texts]] ''{s.split()[0]}''" for s in sentences(t)),
+    "* BibTeX": lambda t: "\n".join(
+        f"@book{{key{n},\n  author = {{Smith, John}},\n  title = {{{s}}},\n  year = {{2001}}\n}}"
+        for n, s in enumerate(sentences(t))),
+    "* messages to translate (PO)": lambda t: "\n".join(
+        f'#: src/main.c:{n}\nmsgid "{s}"\nmsgstr ""\n' for n, s in enumerate(sentences(t))),
 }  # fmt: skip
 
 
