@@ -6,15 +6,18 @@ Exit codes: 0 done or passed, 1 a check found something, 2 could not do it (the 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 ROLES: dict[str, str] = {
     "provider": "Sell data: commit, reveal, deliver, claim.",
@@ -33,6 +36,8 @@ ROLES: dict[str, str] = {
     "keygen": "Make a key for any of the roles, as an encrypted file.",
 }
 _INTERRUPTED = 128 + signal.SIGINT
+#: Seconds after which an interruption is tried again.
+_MOMENT = 0.02
 #: Not shown: how a role may be called besides.
 _ALIASES = {"oracle": "operator"}
 
@@ -50,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if getattr(sys, name) is None:  # closed by whoever called us
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 (until the end)
     try:
-        _run(list(sys.argv[1:] if argv is None else argv))
+        with _interruptible():
+            _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         # Who is interrupted while libraries load has seen nothing sent.
         sys.exit(_INTERRUPTED)
@@ -63,6 +69,33 @@ def main(argv: Sequence[str] | None = None) -> None:
         # As of a program that the signal ends. Python would complain once more when it flushes.
         _drop_output()
         sys.exit(128 + signal.SIGPIPE)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C count while modules load, too, where libraries swallow it (`except:`)."""
+    numbers = (signal.SIGINT, signal.SIGALRM)
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, _interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise; while a module loads, a moment later."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _drop_output() -> None:

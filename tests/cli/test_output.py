@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +221,28 @@ def test_main__interrupted_while_libraries_load__is_silent(
         main(["provider", "status"])
     assert end.value.code == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_main__interrupted_in_a_library_that_swallows_it__ends_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "careless.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    import colorsys\n"
+        "except:\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
+
+    def app(**_: object) -> None:
+        importlib.import_module("careless")
+        threading.Event().wait(60)
+        raise AssertionError("nobody interrupted it")
+
+    monkeypatch.setattr("oracles.cli.buyer.app", app)
+    with pytest.raises(SystemExit) as end:
+        main(["buyer", "create"])
+    assert end.value.code == 130
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM))
 
 
 def test_entry__before_main_runs__nothing_of_size_is_imported() -> None:
