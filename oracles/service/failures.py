@@ -50,6 +50,16 @@ def expected(error: BaseException) -> bool:
     return any(isinstance(error, kind) for kind, _ in _TABLE[:-1])
 
 
+def said(error: BaseException) -> str:
+    """An error as people are told of it; SQLite does not say which file it is about."""
+    if isinstance(error, sqlite3.Error):
+        return (
+            f"journal.sqlite in the state folder: {error}; is there room, and does no other program"
+            " hold it?"
+        )
+    return str(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Auction:
     """Key of a failure that concerns an auction, but no single duty."""
@@ -139,7 +149,7 @@ class Failures:
         self._count(error)
         pause = self._backoff.failed(key, self._clock())
         trace = None if expected(error) else error
-        log.warning("failed", what=str(key), error=str(error), retry_seconds=pause, exc_info=trace)
+        log.warning("failed", what=str(key), error=said(error), retry_seconds=pause, exc_info=trace)
 
     def forget(self, auction: AuctionId) -> None:
         """Drop what is known of an auction that is over."""

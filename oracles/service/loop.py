@@ -12,7 +12,7 @@ import structlog
 
 from oracles.errors import ConfigError
 from oracles.service import systemd
-from oracles.service.failures import Backoff, expected, fatal
+from oracles.service.failures import Backoff, expected, fatal, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +50,8 @@ def run(make: Callable[[], Loop]) -> None:
                 raise
             pause = backoff.failed("start", time.monotonic())
             trace = None if expected(error) else error
-            log.warning("waiting", error=str(error), retry_seconds=pause, exc_info=trace)
-            systemd.notify(watchdog=1, status=f"waiting: {error}")
+            log.warning("waiting", error=said(error), retry_seconds=pause, exc_info=trace)
+            systemd.notify(watchdog=1, status=f"waiting: {said(error)}")
             stopping.wait(pause)
         else:
             program.run(stopping)
@@ -127,7 +127,7 @@ class Loop(ABC):
                 try:
                     self.cycle()
                 except Exception as error:
-                    self.problems = [str(error)]
+                    self.problems = [said(error)]
                     raise
         except Exception as error:
             raise ConfigError(f"stopped: {error}; see Errors in the {self._page} page") from error

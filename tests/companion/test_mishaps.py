@@ -198,7 +198,8 @@ def test_disk__full__nothing_is_sent_and_nothing_is_lost(
     with monkeypatch.context() as patched:
         patched.setattr("oracles.service.database.Database.execute", full)
         companion.turn()
-        assert companion.problems == ["database or disk is full"]
+        (problem,) = companion.problems
+    assert problem.startswith("journal.sqlite in the state folder: database or disk is full")
     assert world.counts(auction)["Opened"] == []
     world.rest(companion)
     assert world.counts(auction)["Opened"] == [0]
