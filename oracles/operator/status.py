@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
 from oracles.chain import rpc
+from oracles.chain.auction import State
 from oracles.chain.complete import read_whole
 from oracles.chain.deployment import Deployment
 from oracles.chain.state import load_auction
@@ -19,9 +21,10 @@ from oracles.chain.typed_events import (
 from oracles.errors import ConfigError
 from oracles.money import ETHER
 from oracles.operator.policy import declined
+from oracles.when import moment
 
 if TYPE_CHECKING:
-    from oracles.chain.state import AuctionState
+    from oracles.chain.state import AuctionState, Seat
     from oracles.operator.settings import Settings
 
 
@@ -76,8 +79,7 @@ def status(settings: Settings) -> dict[str, Any]:
 def _auction(auction: AuctionState, address: str, settings: Settings, now: int) -> dict[str, Any]:
     seat = auction.seat(address)
     assert seat is not None  # noqa: S101 - the set was looked up by its members
-    round_, phases = auction.rounds[seat.round - 1], auction.phases
-    deadlines = ((name, when) for name, when in zip(phases._fields[1:], phases[1:], strict=True))
+    round_ = auction.rounds[seat.round - 1]
     return {
         "auction": auction.id,
         "panel": "first" if seat.round == 1 else "appeal",
@@ -90,5 +92,31 @@ def _auction(auction: AuctionState, address: str, settings: Settings, now: int) 
         "stake": ETHER.format(auction.stake if seat.position in round_.stakes else 0),
         "fee_due": ETHER.format(auction.fee_due(seat)),
         "gas_due": ETHER.format(auction.gas_due(address)),
-        "next": next((f"{n} in {w - now} s" for n, w in deadlines if w > now), "over"),
+        "next": next_deadline(auction, seat, now),
     }
+
+
+def next_deadline(auction: AuctionState, seat: Seat, now: int) -> str:
+    """What ends next, of what an operator has to do or wait for. Pure."""
+    phases, window = auction.phases, auction.windows(seat.round)
+    times = [
+        ("commitments end", phases.commit_end),
+        ("samples are opened until", phases.open_end),
+        ("the roll is called until", auction.windows(1).commit),
+        ("scores are committed to until", window.open),
+        ("reports are shown until", window.post),
+        ("scores are posted until", window.end),
+        ("bids are revealed until", phases.reveal_end),
+        ("it is settled until", phases.settle_end),
+        ("missing data are judged until", phases.fetch_end),
+        ("keys are delivered until", phases.deliver_end),
+        ("complaints are judged until", phases.dispute_end),
+    ]
+    if not auction.terms.scoring.samples:
+        del times[1]
+    if auction.state is State.ABORTED:
+        times.clear()
+    if seat.position in auction.rounds[seat.round - 1].stakes:
+        times.append(("the stake is locked until", auction.stakes_free))
+    name, when = min((each for each in times if each[1] > now), default=("", 0), key=itemgetter(1))
+    return f"{name} {moment(when, now)}" if name else "over"

@@ -20,6 +20,7 @@ from oracles.operator.duty import Kind
 from oracles.operator.journal import Report, SignedReport
 from oracles.operator.monitor import missed_because
 from oracles.operator.policy import ServicePolicy, declined, most_gwei
+from oracles.operator.status import next_deadline
 from oracles.operator.turn import AuctionProgress, RoundProgress, Turn
 from oracles.service.chainview import Head
 from oracles.service.duty import Duty
@@ -578,3 +579,25 @@ def test_missed__round__says_what_was_in_the_way(
 ) -> None:
     late = turn(view(), progress, OPEN + 1)
     assert why in missed_because(late, begun=begun)
+
+
+def test_status__at_each_time__names_what_ends_next() -> None:
+    auction, seat = committed(view(), 0), Seat(1, 0)
+    said = {
+        0: "commitments end",
+        OPENS: "samples are opened until",
+        ROLL: "the roll is called until",
+        COMMIT: "scores are committed to until",
+        OPEN: "reports are shown until",
+        POST: "scores are posted until",
+        END: "bids are revealed until",
+        auction.phases.dispute_end: "the stake is locked until",
+        auction.stakes_free: "over",
+    }
+    for now, words in said.items():
+        assert next_deadline(auction, seat, now).startswith(words)
+    auction.state = State.ABORTED
+    assert next_deadline(auction, seat, 0).startswith("the stake is locked until")
+    auction.rounds[0].stakes.clear()
+    assert next_deadline(auction, seat, 0) == "over"
+    assert next_deadline(view(samples=0), seat, OPENS - 1).startswith("commitments end")
