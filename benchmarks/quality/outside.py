@@ -48,6 +48,8 @@ LANGUAGES = (
 #: What misses its bound, and why that is accepted or what it would take.
 KNOWN: dict[str, str] = {
     "* HTML with style, links, pictures, a script": "words of its markup are in no list",
+    "* HTML of 1997": "most of its tags need no partner",
+    "Solidity": "comments of few words make little sense to the reader",
     "clinical shorthand": "abbreviations instead of stop words",
     "chemistry": "names of compounds",
     "Middle English": "its spelling is in no list",

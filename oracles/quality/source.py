@@ -29,7 +29,7 @@ _PROSE_SHARE = 0.8
 #: Characters of the longest text that is given to a parser.
 LONGEST = 300_000
 #: Reports of a parser, one in a hundred of its steps, for each kilobyte and besides, after which it
-#: is stopped. Programs take up to 30; marks thrown together can take the cube of their number.
+#: is stopped. Programs take up to 30; marks in a row can take thousands.
 _STEPS = 100
 _CHUNK = 65_536
 #: Names of a program recur; with more distinct ones than this share a text is words in disguise.
