@@ -327,6 +327,8 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "three identities": lambda world, _: [list(world.honest[k::3]) for k in range(3)],
 }
 
+#: No attack: what all others are held against.
+YARDSTICK = "real new text"
 #: Attacks on the attacker's own text: nothing is added that could be valued by itself.
 WITHOUT_MATERIAL = ("own text five times", "three identities")
 
@@ -471,7 +473,8 @@ def measure(
         One row an attack: share of the attacker's text that was left, its share of all φ̂ and of all
         φ̂ · q as multiples of the honest ones, change of loss on part B against the honest pool with
         its standard error over seeds, and whether the buyer is overcharged: either share is more
-        than 1.1 times the honest one for less than half of what real text lowers the loss by.
+        than 1.1 times the honest one for less than half of what real text lowers the loss by. Real
+        text is the yardstick, and never overcharged.
     """
     part_a, part_b = split(target.evaluation)
     world = target.world()
@@ -497,7 +500,7 @@ def measure(
         return kept / max(1, sum(map(characters, identities))), shares, losses
 
     _, honest_shares, honest_losses = outcome([world.honest])
-    real = ATTACKS["real new text"](world, np.random.default_rng(0))
+    real = ATTACKS[YARDSTICK](world, np.random.default_rng(0))
     half = min(0.0, float((outcome(real)[2] - honest_losses).mean())) / 2
     for name in attacks:
         sense, shares, losses = outcome(ATTACKS[name](world, np.random.default_rng(0)))
@@ -514,5 +517,5 @@ def measure(
             "pay": pay,
             "loss_change": float(change.mean()),
             "loss_error": float(change.std(ddof=1) / np.sqrt(len(change))),
-            "overcharged": bool(raised and change.mean() > half),
+            "overcharged": bool(name != YARDSTICK and raised and change.mean() > half),
         }
