@@ -881,7 +881,9 @@ def test_honest_operators__under_broken_contracts__are_seen_to_lose(
     monkeypatch.setattr(f"{__name__}._DEPLOYED", [])
     with pytest.raises(AssertionError, match="honest member"):
         # The first that loses ends it; a hundred examples were too few for some seeds.
-        _run(max_examples=3000, machine=Watched, phases=[Phase.generate], report_multiple_bugs=False)
+        _run(
+            max_examples=3000, machine=Watched, phases=[Phase.generate], report_multiple_bugs=False
+        )
 
 
 def test_contracts__under_any_calls_in_any_order__do_what_the_model_does() -> None:
