@@ -140,6 +140,8 @@ _METHOD_MISSING: Final = frozenset({-32601, -32004})
 _READERS: Final = frozenset(
     {"web3", "eth_abi", "eth_utils", "eth_typing", "hexbytes", "toolz", "cytoolz"}
 )
+#: What every receipt of a transaction in a block has. Without `status` nobody knows what it did.
+_RECEIPT: Final = {"status": int, "blockNumber": int, "logs": list | tuple}
 #: What every block has.
 _HEAD: Final = {"hash": bytes, "number": int, "timestamp": int}
 _PANICS: Final = {0x01: "assertion failed", 0x11: "arithmetic overflow", 0x12: "division by zero"}
@@ -344,8 +346,11 @@ class _Node:
             raise _UnfitError(f"{self.name} answers {method} with something of another kind")
         self.answered = True
         # Some nodes and proxies leave parts of the envelope out, or add `"error": null`, which
-        # web3.py refuses; the answer has been checked by now.
-        return {"jsonrpc": "2.0", "id": json.loads(request)["id"], "result": answer["result"]}
+        # web3.py refuses; the answer has been checked by now. The same for fields without a value.
+        result = answer["result"]
+        if isinstance(result, dict):
+            result = {name: value for name, value in result.items() if value is not None}
+        return {"jsonrpc": "2.0", "id": json.loads(request)["id"], "result": result}
 
     @contextmanager
     def _whole(self, method: str) -> Iterator[Callable[[requests.Response], bytes]]:
@@ -698,7 +703,14 @@ def receipt(web3: Web3, transaction: HexStr) -> TxReceipt | None:
         if bytes(found["transactionHash"]) != bytes.fromhex(transaction[2:]):
             raise NodeError(f"the node gives the receipt of another transaction than {transaction}")
         # Some nodes give receipts of transactions that are in no block yet.
-        return found if found.get("blockHash") is not None else None
+        if found.get("blockHash") is None:
+            return None
+        if not all(isinstance(found.get(name), kind) for name, kind in _RECEIPT.items()):
+            raise NodeError(
+                f"the node's receipt of {transaction} does not say what became of it; ask another"
+                " node before you send it again"
+            )
+        return found
 
 
 def known(web3: Web3, transaction: HexStr) -> bool:

@@ -134,7 +134,8 @@ def refuse_losses(documents: Iterable[Document], findings: list[Finding]) -> Ite
     losing = [finding for finding in findings if finding.loses_data]
     if losing:
         first = losing[0]
+        count = sum(finding.count for finding in losing)
         raise InputError(
-            f"{sum(finding.count for finding in losing)} findings lose data, first "
+            f"{count} {'findings lose' if count > 1 else 'finding loses'} data, first "
             f"{first.where}: {first.detail}; mend the data, or accept what is lost"
         )

@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -377,3 +378,51 @@ def test_currency__node_that_fails_or_no_token__is_not_taken_for_one_without_a_s
     for answer in ({"result": "0x"}, {"error": {"code": 3, "message": "execution reverted"}}):
         between.hook = lambda method, *_: answer if method == "eth_call" else None  # noqa: B023
         assert Erc20(web3, address).currency() == Currency(address, 0)
+
+
+@pytest.mark.parametrize("name", ["status", "blockNumber", "logs"])
+@pytest.mark.parametrize("absent", [True, False])
+def test_send__receipt_that_does_not_say_what_it_did__is_neither_success_nor_failure(
+    anvil: Anvil,
+    between: Middleman,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    absent: bool,
+) -> None:
+    monkeypatch.setattr(client, "deliver", partial(sending.deliver, timeout=1.0))
+    payer = sender(anvil, between, tmp_path / "pending")
+    coin, to = token(payer), ACCOUNTS[5].address
+    before = coin.balance_of(to)
+
+    def hook(method: str, _: list[Any], forward: Callable[[], Json]) -> Answer:
+        if method != "eth_getTransactionReceipt":
+            return None
+        answer = forward()
+        result = {key: value for key, value in answer["result"].items() if key != name}
+        return {**answer, "result": result if absent else {**result, name: None}}
+
+    between.hook = hook
+    with pytest.raises(ChainError, match="does not say what became of it"):
+        payer.send(coin.transfer(to, 7))
+    between.hook = lambda *_: None
+    with pytest.raises(ChainError, match="transfer of an earlier command went through"):
+        payer.send(coin.transfer(to, 7))
+    assert coin.balance_of(to) - before == 7
+
+
+def test_send__fields_without_a_value__are_taken_for_absent(
+    anvil: Anvil, between: Middleman
+) -> None:
+    payer = sender(anvil, between)
+    coin = token(payer)
+
+    def hook(method: str, _: list[Any], forward: Callable[[], Json]) -> Answer:
+        if method not in ("eth_getTransactionReceipt", "eth_getBlockByNumber"):
+            return None
+        answer = forward()
+        nothing = dict.fromkeys(("logsBloom", "effectiveGasPrice", "type", "totalDifficulty"))
+        return {**answer, "result": answer["result"] and answer["result"] | nothing}
+
+    between.hook = hook
+    assert payer.send(coin.transfer(ACCOUNTS[6].address, 5))["status"] == 1
