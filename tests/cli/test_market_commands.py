@@ -88,7 +88,7 @@ def test_commit__when_reading_loses_data__then_refused_with_the_findings_unless_
     assert "no_text" in shown
     assert "malformed" in shown
     words = (*words, "--text-field", "note")
-    assert "lose data" in shell("provider", *words, code=2)
+    assert "1 finding loses data" in shell("provider", *words, code=2)
     said = shell("provider", *words, "--accept-losses")
     assert "documents: 1" in said
 
