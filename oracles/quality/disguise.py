@@ -41,8 +41,7 @@ _SPACES = "\u200b"
 _LONGEST = 200
 
 
-_LETTER = rf"[^\W\d_](?:[^\W\d_]|[{texts.ranges(frozenset({'Mn', 'Mc'}))}\u200c\u200d])*"
-_LETTERS = re.compile(rf"{_LETTER}(?:['’ʼ]{_LETTER})*")
+_LETTERS = re.compile(rf"{texts.LETTERS}(?:['’ʼ]{texts.LETTERS})*")
 
 
 class Plain(NamedTuple):

@@ -16,6 +16,8 @@ import unicodedata
 from collections import Counter
 from typing import NamedTuple
 
+from oracles.quality import texts
+
 _TAG = re.compile(
     r"<!--(?:[^<-]|-(?!->)|<(?!!--)){0,2000}+-->"
     r"|</?[A-Za-z][\w:.\-]*(?:\s[^<>]{0,500}|/)?>|<[!?][^<>]{0,500}>"
@@ -42,15 +44,15 @@ _QUOTED = re.compile(r"(?<=[^\\\s])[\"']\s*[:,;)}\]]")
 _ACCENT = re.compile(r"\\([\"'`^~=.])\s?\{?([A-Za-z])\}?")
 _ACCENTS = dict(zip("\"'`^~=.", "\u0308\u0301\u0300\u0302\u0303\u0304\u0307", strict=True))
 _FORMULA = re.compile(r"\$\$?[^$]{1,1000}?\$\$?")
-_LETTERS = re.compile(r"[^\W\d_]+")
+_LETTERS = re.compile(texts.LETTERS)
 #: What separates the pieces of a line: anything but words, numbers, and marks inside of these.
-_BETWEEN = re.compile(r"([^\w'’ʼ\- \n][^\w'’ʼ\n]*|\n)")
+_BETWEEN = re.compile(rf"([^\w{texts.SIGNS}'’ʼ\- \n][^\w{texts.SIGNS}'’ʼ\n]*|\n)")
 #: Least times, and least part of all pieces, that a piece recurs that is a frame.
 _TIMES, _PART = 3, 50
 #: Words of a piece that may be a frame alone; what is longer is a sentence that is said again.
 _SHORT = 4
 #: A word with which at least one line in so many begins is a frame.
-_FIRST = re.compile(r"[\W\d_]*([^\W\d_]+)(?![\w'’])")
+_FIRST = re.compile(rf"[\W\d_]*({texts.LETTERS})(?![\w'’])")
 _LINES = 3
 #: Commands from which a text is LaTeX, and braces that do not pair in it, per hundred.
 _COMMANDS, _UNPAIRED = 3, 5

@@ -74,7 +74,8 @@ class Compared:
         lengths = np.array([_letters(passage) for passage, _ in passages], np.int64)
         kept = np.array([not copied for _, copied in passages], bool)
         said = self._said.lately("".join(passage for passage, _ in passages))
-        said = said[np.repeat(kept, lengths)[-len(said) :]]
+        letters = np.repeat(kept, lengths)
+        said = said[letters[len(letters) - len(said) :]]
         fresh = 1 - Fraction(int(said.sum()), max(1, len(said)))
         return int(lengths[kept].sum()) * min(Fraction(1), fresh / (1 - _USUAL))
 

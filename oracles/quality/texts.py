@@ -130,3 +130,10 @@ def ranges(categories: frozenset[str]) -> str:
             parts.append(f"\\U{found[first]:08x}-\\U{code:08x}")
             first = index + 1
     return "".join(parts)
+
+
+#: Signs that belong to the letter before them, which `\w` leaves out: vowels of Indic scripts,
+#: accents, joiners.
+SIGNS = ranges(frozenset({"Mn", "Mc"})) + "\u200c\u200d"
+#: Pattern of letters that stand together.
+LETTERS = rf"[^\W\d_](?:[^\W\d_]|[{SIGNS}])*"

@@ -87,3 +87,8 @@ def test_unescaped__when_text_is_made_of_strings__then_escapes_are_what_they_sta
 def test_parts_of__when_a_name_is_beyond_ascii__then_capitals_part_it():
     assert source.parts_of("größeÄnderung") == ["größe", "Änderung"]
     assert source.parts_of("HTTPServerПриветМир") == ["HTTP", "Server", "Привет", "Мир"]
+
+
+def test_unframed__vowel_signs__belong_to_their_word() -> None:
+    text = "மனிதர்களும் பறவைகளும் மரங்களும் நதிகளும் மலைகளும் ஒன்றாக வாழ்கின்றன"
+    assert markup.unframed(text) == text

@@ -24,3 +24,8 @@ def test_few_words_in_ever_new_order_are_credited_in_part() -> None:
 
 def test_real_text_is_credited_in_full() -> None:
     assert credited([document.text for document in golden.documents()][:10]) > 0.97
+
+
+def test_document_shorter_than_a_run_of_letters_is_new_once() -> None:
+    compared = Compared(None)
+    assert [float(compared.new("A").of_set), float(compared.new("no").of_set)] == [1, 1]
