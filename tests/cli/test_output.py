@@ -231,6 +231,8 @@ def test_main__interrupted_in_a_library_that_swallows_it__ends_all_the_same(
         "except:\n    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    # As a process begins; other tests of this process may have left another handler.
+    left = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM)
 
     def app(**_: object) -> None:
@@ -239,10 +241,13 @@ def test_main__interrupted_in_a_library_that_swallows_it__ends_all_the_same(
         raise AssertionError("nobody interrupted it")
 
     monkeypatch.setattr("oracles.cli.buyer.app", app)
-    with pytest.raises(SystemExit) as end:
-        main(["buyer", "create"])
-    assert end.value.code == 130
-    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM))
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["buyer", "create"])
+        assert end.value.code == 130
+        assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGALRM))
+    finally:
+        signal.signal(signal.SIGINT, left)
 
 
 def test_entry__before_main_runs__nothing_of_size_is_imported() -> None:
