@@ -41,7 +41,7 @@ STOP = ENGLISH[:150]
 IS_STOP = frozenset(STOP)
 HIDDEN, EPOCHS, SCALE = 32, 14, 4.0
 #: Sources of which more is lost, and why that is accepted.
-KNOWN = {"spam": "words against filters, between remains of markup"}
+KNOWN = {"fortunes": "quotations and jokes, many of a line or two"}
 FRAMES = (
     "the {} of the {} was {} when the {} came to the {}",
     "a {} {} is not the {} of {} and {}",
