@@ -53,9 +53,9 @@ def along_path(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
     for share in PATH:
         method = replace(parameters, share=share)
         start = make_model(method.model, 0)
-        task = Problem(start, pool, method.recipe, 0, share)
+        weight = Problem(start, pool, method.recipe, 0, share).weight
         runs = run_seeds(pool, method)
-        total += task.weight(task.equal) * np.mean([run.providers for run in runs], axis=0)
+        total += weight * np.mean([run.providers for run in runs], axis=0)
     return total
 
 

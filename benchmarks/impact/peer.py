@@ -91,13 +91,12 @@ def kronfluence_ekfac(pool: Pool, parameters: Parameters) -> NDArray[np.float64]
     total = np.zeros(len(pool.providers))
     for seed in parameters.seeds:
         start = make_model(parameters.model, seed)
-        task = Problem(start, pool, parameters.recipe, seed, 1.0)
-        theta = task.trainer(task.equal).run()
+        theta = Problem(start, pool, parameters.recipe, seed, 1.0).trainer().run()
         module = start.module
         for name, parameter in module.named_parameters():
             parameter.data.copy_(start.unflatten(theta)[name])
             parameter.requires_grad_(True)
-        language = LanguageTask()
+        task = LanguageTask()
         # The same sample of sequences for the factors as our own second-order estimators use.
         rng = np.random.default_rng([seed, 1])
         rows = np.sort(rng.choice(len(owner), min(CURVATURE_SAMPLE, len(owner)), replace=False))
@@ -105,8 +104,8 @@ def kronfluence_ekfac(pool: Pool, parameters: Parameters) -> NDArray[np.float64]
         with tempfile.TemporaryDirectory() as folder:
             analyzer = Analyzer(
                 "qmia",
-                prepare_model(module, language),
-                language,
+                prepare_model(module, task),
+                task,
                 cpu=True,
                 output_dir=folder,
                 disable_model_save=True,

@@ -58,32 +58,24 @@ class Problem:
     memory: int = 2**30
 
     @property
-    def equal(self) -> NDArray[np.float64]:
-        """The same weight for every provider, [n]."""
-        return np.ones(len(self.pool.providers))
-
-    def weight(self, relative: NDArray[np.float64]) -> float:
-        """Factor by which the submissions hold `share` of the training tokens; no weight exceeds 1.
+    def weight(self) -> float:
+        """Weight of the submissions at which they hold `share` of the training tokens, 1 at most.
 
         The zero of influence depends on it. Compute is fixed, so influence times weight adds up to
         zero over all owners, the seed corpus included: data is worth what it is better than the
         rest. With a fixed weight a large pool would leave next to nothing of the seed corpus to
         compare with, and half of the honest providers would be worth less than nothing.
-
-        Args:
-            relative: weights of the providers against each other, [n].
         """
-        volumes = self.pool.volumes
-        submitted = float(relative @ volumes)
-        public = int(self.pool.training.sizes.sum()) - int(volumes.sum())
-        most = 1 / float(relative.max(initial=0.0) or 1.0)
+        submitted = int(self.pool.volumes.sum())
+        public = int(self.pool.training.sizes.sum()) - submitted
         if self.share >= 1 or submitted == 0:
-            return most
-        return min(most, self.share / (1 - self.share) * public / submitted)
+            return 1.0
+        return min(1.0, self.share / (1 - self.share) * public / submitted)
 
-    def trainer(self, relative: NDArray[np.float64]) -> Trainer:
-        """Training on the seed corpus and on all submissions, which hold `share` by weight."""
-        weights = np.concatenate([np.ones(1), self.weight(relative) * relative])
+    def trainer(self) -> Trainer:
+        """Training on the seed corpus and on all submissions at `weight`."""
+        weights = np.full(len(self.pool.providers) + 1, self.weight)
+        weights[0] = 1.0
         training, recipe = self.pool.training, self.recipe
         return Trainer(self.model, training, recipe, self.seed, weights, keep_zero=True)
 
@@ -186,36 +178,12 @@ def unrolled(problem: Problem) -> Influence:
     Reverse mode through every Adam step (MAGIC, Ilyas & Engstrom 2025): no Hessian is inverted and
     no convergence is assumed. About four times the cost of the training itself.
     """
-    trainer = problem.trainer(problem.equal)
+    trainer = problem.trainer()
     theta, derivative = trainer.adjoint(
         problem.gradients, problem.evaluation_loss, memory=problem.memory
     )
     log = {"evaluation_loss": problem.evaluation_loss(theta), "steps": len(trainer.steps)}
     return _found(problem, -derivative, log, {"theta": theta.cpu().numpy()})
-
-
-def halves(problem: Problem) -> Influence:
-    """The same derivative where half of the providers weigh little, and where the others do.
-
-    What a provider is worth depends on who else is bought: data that stand for one another are
-    worth little while all are there. An auction buys some of them. So each provider is valued once
-    heavy and once light, among others drawn by the seed. The two weights are the nodes of the
-    two-point Gauss-Legendre rule, which integrates the derivative from no weight to the whole.
-    Twice the cost of `unrolled`.
-    """
-    light, heavy = 0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)
-    n = len(problem.pool.providers)
-    first = np.random.default_rng([problem.seed, 4]).permutation(n) < n // 2
-    derivatives, losses = [], []
-    for inside in (first, ~first):
-        trainer = problem.trainer(np.where(inside, heavy, light))
-        theta, derivative = trainer.adjoint(
-            problem.gradients, problem.evaluation_loss, memory=problem.memory
-        )
-        derivatives.append(derivative)
-        losses.append(problem.evaluation_loss(theta))
-    log = {"evaluation_losses": losses, "heavy": np.flatnonzero(first).tolist()}
-    return _found(problem, -np.mean(derivatives, axis=0), log, {})
 
 
 class Curvature:
@@ -266,7 +234,7 @@ class Curvature:
 
 
 def _trained(problem: Problem) -> Tensor:
-    return problem.trainer(problem.equal).run(problem.evaluation_loss)
+    return problem.trainer().run(problem.evaluation_loss)
 
 
 def _along(
@@ -445,7 +413,7 @@ def tracin(problem: Problem, count: int = 5) -> Influence:
     """Gradient products summed over checkpoints, weighted by step sizes (Pruthi et al. 2020)."""
     training = problem.pool.training
     documents = np.zeros((len(problem.targets), len(training.owners)))
-    for rate, theta in problem.trainer(problem.equal).checkpoints(count):
+    for rate, theta in problem.trainer().checkpoints(count):
         for row, direction in zip(documents, problem.gradients(theta), strict=True):
             row += rate * document_derivatives(problem.model, theta, direction, training)
     return _found(problem, documents / float(training.sizes.sum()), {"checkpoints": count}, {})
@@ -578,7 +546,6 @@ def shapley(
 
 ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {
     "unrolled": unrolled,
-    "halves": halves,
     "cg": conjugate_gradient,
     "ekfac": ekfac,
     "hutchinson": hutchinson,

@@ -65,7 +65,7 @@ class Plan:
     seeds: tuple[int, ...] = (100, 101)
     transfer_seeds: tuple[int, ...] = (100,)
     bootstrap: int = 500
-    estimators: tuple[str, ...] = ("unrolled", "halves", "cg", "ekfac", "surrogate")
+    estimators: tuple[str, ...] = ("unrolled", "cg", "ekfac", "surrogate")
     truths: tuple[str, ...] = ("same", "longer", "larger")
     eligibility: bool = True
 

@@ -41,13 +41,11 @@ def test_weight__any_size_of_the_pool__submissions_hold_their_share(pool):
     large = make_pool(SEED_CORPUS, many, EVALUATION, TINY.model)
     for held in (0.0, 0.2, 0.5):
         task = problem(large, held)
+        weighted = task.weight * large.volumes.sum()
         public = large.training.sizes.sum() - large.volumes.sum()
-        for relative in (task.equal, np.linspace(0.2, 0.8, len(large.providers))):
-            weighted = task.weight(relative) * float(relative @ large.volumes)
-            assert weighted / (weighted + public) == pytest.approx(held)
-    for task in (problem(large, 1.0), problem(pool, 0.99)):
-        assert task.weight(task.equal) == 1.0
-        assert task.weight(0.4 * task.equal) == 2.5
+        assert weighted / (weighted + public) == pytest.approx(held)
+    assert problem(large, 1.0).weight == 1.0
+    assert problem(pool, 0.99).weight == 1.0
 
 
 def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
@@ -55,21 +53,10 @@ def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
     double.module.double()
     double.theta = double.theta.double()
     task = replace(problem(pool, 0.3, 0.75), model=double)
-    _, slopes = task.trainer(task.equal).adjoint(task.gradients)
+    _, slopes = task.trainer().adjoint(task.gradients)
     assert slopes.shape == (2, len(pool.training.owners))
-    for row in slopes * np.where(pool.training.owners > 0, task.weight(task.equal), 1.0):
+    for row in slopes * np.where(pool.training.owners > 0, task.weight, 1.0):
         assert abs(row.sum()) < 1e-3 * np.abs(row).sum()
-
-
-def test_halves__two_that_stand_for_one_another__are_worth_more_than_while_both_are_there():
-    """And no less than `unrolled` says is what a stranger to both is worth."""
-    names = ("one", "another", "stranger")
-    texts = [write(71, NORTH, 16), write(72, NORTH, 16), write(73, SOUTH, 16)]
-    twins = make_pool(SEED_CORPUS, dict(zip(names, texts, strict=True)), EVALUATION, TINY.model)
-    task = problem(twins, 0.9)
-    together, apart = (run(task).providers for run in (estimators.unrolled, estimators.halves))
-    assert together[:2].sum() > 0
-    assert apart[:2].sum() > 1.05 * together[:2].sum()
 
 
 def test_gradients__with_disordered_text__are_the_slopes_of_both_losses(pool):
