@@ -343,6 +343,7 @@ KINDS: dict[str, tuple[bool, Any]] = {
 
 #: Kinds that break a bound, and why that is accepted.
 KNOWN: dict[str, str] = {
+    "** columns read across": "whole lines of two texts in turn; each line is text",
     "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
     "*** hidden in attributes, each twice": "names that recur are a program's vocabulary",
 }

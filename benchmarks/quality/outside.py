@@ -65,6 +65,7 @@ KNOWN: dict[str, str] = {
     "order-2 chain, the best twelfth by the score's own reading": "the reader is public",
     "halves of definitions of two words": "each half is real text",
     "sums in words": "true sentences without end",
+    "invented addresses": "names and streets are plausible words",
     "sentences of a small grammar": "a template reads as text",
     "invented patients from templates": "a template reads as text",
     "a stock phrase between public words": "a template reads as text",

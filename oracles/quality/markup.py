@@ -186,8 +186,10 @@ def unframed(text: str) -> str:
     """A text without the pieces of its lines that recur through it, and the marks before them.
 
     What is longer than a few words stays once. The word with which a third of the lines begin is
-    such a piece, too.
+    such a piece, too. A script without spaces has no such words; its text stays as it is.
     """
+    if texts.unspaced(text):  # what looks like a word is a phrase there
+        return text
     parts = _BETWEEN.split(text)
     names = [" ".join(_LETTERS.findall(piece)).casefold() for piece in parts[::2]]
     counts = Counter(name for name in names if len(name) > 1)
