@@ -436,6 +436,12 @@ def test_terms__beyond_the_policy__are_declined_and_cost_nothing(tmp_path: Path)
             network.create(fee_gwei=ETHER // 25 // GWEI),
             network.create(metric_version=keccak(b"a metric that nobody proposed")),
         ]
+
+        def looked_at() -> bool:
+            return {line["auction"] for line in daemon.events("auction seen")} >= set(declined)
+
+        # Before their draws: nobody bids, and then a daemon need not look at them any more.
+        network.until(looked_at, "a look at each", step=False)
         auction, providers = network.auction(1)
         network.await_roll(auction)
         network.score(auction)
