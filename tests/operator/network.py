@@ -512,12 +512,22 @@ class Network:
         found = read_events(self.web3, addresses, self.since, self.web3.eth.block_number)
         return [event for event in found if event.name in names]
 
+    def source(self) -> Node:
+        """All logs up to now, and the state at the end of them.
+
+        Daemons go on sending. While they do, anvil answers for its newest block from the state of
+        the one that it is making, even if asked by hash; so another block is made first.
+        """
+        last = self.web3.eth.block_number
+        self.mine()
+        return Node(self.web3, self.deployment, block_tag=str(last))
+
     def audit(self) -> None:
         """Every log is what the rules say, and the contracts hold what the logs say.
 
         When every auction is over and all is collected, nothing but rounding is left of it.
         """
-        node = Node(self.web3, self.deployment, block_tag="latest")
+        node = self.source()
         state = replay(node)
         check_storage(state, self.web3)
         assert state.findings() == [], state.findings()
@@ -531,7 +541,7 @@ class Network:
 
     def audit_files(self, auction: int) -> None:
         """Samples and evidence of an auction are what the logs say."""
-        state = replay(Node(self.web3, self.deployment, block_tag="latest"))
+        state = replay(self.source())
         view = state.auctions.auctions[auction]
         stores = [self.store, *(DirectoryStore(d.state / "evidence") for d in self.daemons)]
         samples = check_samples(state, view, stores)
