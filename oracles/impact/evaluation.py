@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oracles.errors import InputError
 from oracles.impact import baselines
 from oracles.impact.corpus import split
 from oracles.impact.estimate import (
@@ -265,7 +267,17 @@ def noise_ceiling(true: NDArray[np.float64]) -> float | None:
 
 
 def random_halves(providers: int, count: int) -> list[list[int]]:
-    """Distinct random subsets of half the providers."""
+    """Distinct random subsets of half the providers.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    most = math.comb(providers, providers // 2)
+    if count > most:
+        raise InputError(
+            f"{providers} providers have only {most} halves, not {count}: "
+            "give more submissions, or ask for fewer subsets"
+        )
     rng = np.random.default_rng(7)
     found: dict[tuple[int, ...], None] = {}
     while len(found) < count:
@@ -386,8 +398,8 @@ def evaluate(
     """
     part_a, part_b = split(evaluation)
     pool = make_pool(seed_corpus, submissions, part_a, parameters.model, outcome=part_b)
-    scores = predictors(pool, parameters, plan, cache, extra or {}, progress)
     halves = random_halves(len(pool.providers), plan.subsets)
+    scores = predictors(pool, parameters, plan, cache, extra or {}, progress)
     truths = {}
     for name in plan.truths:
         seeds = plan.seeds if name == "same" else plan.transfer_seeds

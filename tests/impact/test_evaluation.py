@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from oracles.impact import attacks, baselines
+from oracles.errors import InputError
+from oracles.impact import attacks, baselines, evaluation
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.evaluation import (
     EXACT,
@@ -22,6 +23,7 @@ from oracles.impact.evaluation import (
     ranks,
 )
 from oracles.impact.page import page
+from oracles.impact.training import retrain
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, SUBMISSIONS, TINY, write
 
 
@@ -58,6 +60,12 @@ def test_random_halves__count__distinct_and_of_half_size():
     assert len({tuple(half) for half in halves}) == 50
     assert {len(half) for half in halves} == {4}
     assert random_halves(9, 50)[:20] == random_halves(9, 20)
+
+
+def test_random_halves__more_than_there_are__input_error():
+    assert len(random_halves(4, 6)) == 6
+    with pytest.raises(InputError, match="4 providers have only 6 halves"):
+        random_halves(4, 7)
 
 
 def test_truth__second_time__read_from_the_cache(tmp_path):
@@ -162,9 +170,47 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     assert all(name in html for name in names)
 
 
-def attacked(evaluation):
+def test_evaluate__interrupted__goes_on_where_it_stopped(tmp_path, monkeypatch):
+    trained: list[tuple[int, tuple[int, ...]]] = []
+
+    def retrained(model, sequences, recipe, seed, providers, validation):
+        if stop_at is not None and len(trained) == stop_at:
+            raise KeyboardInterrupt
+        trained.append((seed, tuple(providers)))
+        return retrain(model, sequences, recipe, seed, providers, validation)
+
+    monkeypatch.setattr(evaluation, "retrain", retrained)
+    plan = Plan(subsets=3, bootstrap=10, estimators=("gradient",), truths=("same",))
+
+    def run(cache):
+        return evaluate(
+            SEED_CORPUS,
+            SUBMISSIONS,
+            write(20, NORTH, 6),
+            replace(TINY, seeds=(0,)),
+            plan,
+            cache=cache,
+        )
+
+    stop_at: int | None = 7
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped")
+    stop_at = None
+    resumed = run(tmp_path / "stopped")
+    assert len(trained) == len(set(trained))
+    first, trained = trained, []
+    whole = run(tmp_path / "whole")
+    assert sorted(first) == sorted(trained)
+    for result in (resumed, whole):
+        for row in result["rows"]:
+            del row["seconds"]
+        del result["truths"]["same"]["seconds"]
+    assert resumed == whole
+
+
+def attacked(held_out):
     real, domain = write(33, NORTH, 10), write(34, NORTH, 10)
-    return attacks.Target(SEED_CORPUS, SUBMISSIONS, evaluation, "north", "south", real, domain)
+    return attacks.Target(SEED_CORPUS, SUBMISSIONS, held_out, "north", "south", real, domain)
 
 
 def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
