@@ -26,7 +26,7 @@ from oracles.dataset import Document
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: Packages by the client that fetches them; versions are recorded in the result file.
 PACKAGES: dict[str, tuple[str, ...]] = {
@@ -366,6 +366,7 @@ def load(
     evaluation: int,
     spread: float = 2.0,
     names: Sequence[str] = tuple(SOURCES),
+    wanted: Mapping[str, float] = EVALUATION,
 ) -> Corpora:
     """Draw disjoint samples of all sources, in an order fixed by content hashes.
 
@@ -375,7 +376,8 @@ def load(
         seed: characters of the seed corpus.
         evaluation: characters of the evaluation set.
         spread: the largest provider has `spread`² times the characters of the smallest.
-        names: the sources that become providers.
+        names: the sources that become providers; one that is named k times becomes k of them.
+        wanted: share of each source in the evaluation set.
     """
     root = fetch(cache)
     queues: dict[str, list[str]] = {}
@@ -384,7 +386,7 @@ def load(
         queues[name] = sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())
     held_out = [
         replace(document, metadata={"source": name})
-        for name, share in EVALUATION.items()
+        for name, share in wanted.items()
         for document in take(queues[name], share * evaluation)
     ]
     public = [
@@ -396,5 +398,8 @@ def load(
     for index, name in enumerate(sorted(names)):
         # Sizes on a geometric scale, in an order that has nothing to do with names or domains.
         place = index * 5 % len(names) / (len(names) - 1)
-        submissions[name] = take(queues[name], provider * spread ** (2 * place - 1))
+        number = 1 + sum(other.partition(" ")[0] == name for other in submissions)
+        submissions[name if number == 1 else f"{name} {number}"] = take(
+            queues[name], provider * spread ** (2 * place - 1)
+        )
     return Corpora(public, submissions, held_out)

@@ -14,7 +14,7 @@ from oracles.dataset import Document
 from scripts import demo_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 #: Providers of the pool in which sizes vary ten times, and of the one with damaged providers.
@@ -113,6 +113,21 @@ def _sourced(documents: list[Document], source: str) -> list[Document]:
     return [replace(document, metadata={"source": source}) for document in documents]
 
 
+def _damaged(
+    found: corpora.Corpora, damage: Mapping[str, Callable[[str, np.random.Generator], str]]
+) -> corpora.Corpora:
+    """The same with every document of some providers damaged."""
+    rng = np.random.default_rng(0)
+    submissions = {
+        name: [
+            Document(damage[name](document.text, rng) if name in damage else document.text)
+            for document in documents
+        ]
+        for name, documents in found.submissions.items()
+    }
+    return replace(found, submissions=submissions)
+
+
 def sizes(cache: Path) -> corpora.Corpora:
     """Twelve English providers, the largest ten times the smallest."""
     return corpora.load(
@@ -125,15 +140,7 @@ def damaged(cache: Path, times: int = 1) -> corpora.Corpora:
     found = corpora.load(
         cache, provider=6000 * times, seed=20_000, evaluation=HELD_OUT, spread=1.2, names=ENGLISH
     )
-    rng = np.random.default_rng(0)
-    submissions = {
-        name: [
-            Document(DAMAGE[name](document.text, rng) if name in DAMAGE else document.text)
-            for document in documents
-        ]
-        for name, documents in found.submissions.items()
-    }
-    return replace(found, submissions=submissions)
+    return _damaged(found, DAMAGE)
 
 
 def languages(cache: Path, times: int = 1) -> corpora.Corpora:
@@ -166,6 +173,92 @@ def languages(cache: Path, times: int = 1) -> corpora.Corpora:
         for number, language in enumerate(LANGUAGES)
     }
     return corpora.Corpora(seed, submissions, evaluation)
+
+
+def pairs(cache: Path) -> corpora.Corpora:
+    """Two providers from each of six corpora, of which four are wanted."""
+    names = ("debian-handbook", "fortunes", "ham", "perl-doc", "postgresql-doc", "sotu-1790-1899")
+    wanted = {"fortunes": 0.2, "ham": 0.2, "postgresql-doc": 0.3, "sotu-1790-1899": 0.3}
+    return corpora.load(
+        cache,
+        provider=5000,
+        seed=20_000,
+        evaluation=HELD_OUT,
+        spread=1.5,
+        names=names * 2,
+        wanted=wanted,
+    )
+
+
+def crowded(cache: Path) -> corpora.Corpora:
+    """Eighteen small providers, four, three, two or one from each of seven corpora."""
+    counts = {
+        "brown-religion": 3,
+        "debian-policy": 2,
+        "gcide": 4,
+        "icd-10-cm": 1,
+        "perl-doc": 4,
+        "sotu-1790-1899": 3,
+        "spam": 1,
+    }
+    wanted = {
+        "brown-religion": 0.15,
+        "debian-policy": 0.15,
+        "gcide": 0.25,
+        "perl-doc": 0.25,
+        "sotu-1790-1899": 0.2,
+    }
+    return corpora.load(
+        cache,
+        provider=3000,
+        seed=16_000,
+        evaluation=HELD_OUT,
+        spread=1.2,
+        names=[name for name, count in counts.items() for _ in range(count)],
+        wanted=wanted,
+    )
+
+
+def mixed(cache: Path) -> corpora.Corpora:
+    """Twelve other corpora, the largest eight times the smallest, a third of them damaged."""
+    names = (
+        "brown-government",
+        "brown-religion",
+        "debian-handbook",
+        "debian-policy",
+        "fortunes",
+        "gcide",
+        "ham",
+        "icd-10-cm",
+        "perl-doc",
+        "postgresql-doc",
+        "sotu-1790-1899",
+        "spam",
+    )
+    wanted = {
+        "brown-religion": 0.1,
+        "debian-handbook": 0.2,
+        "gcide": 0.2,
+        "ham": 0.15,
+        "postgresql-doc": 0.2,
+        "sotu-1790-1899": 0.15,
+    }
+    found = corpora.load(
+        cache,
+        provider=6000,
+        seed=20_000,
+        evaluation=HELD_OUT,
+        spread=8**0.5,
+        names=names,
+        wanted=wanted,
+    )
+    damage = {
+        "debian-handbook": shuffled,
+        "fortunes": noise,
+        "perl-doc": hyphenated,
+        "spam": random_letters,
+    }
+    return _damaged(found, damage)
 
 
 def small(cache: Path) -> corpora.Corpora:
@@ -201,6 +294,12 @@ POOLS: dict[str, Callable[[Path], corpora.Corpora]] = {
     "sizes": sizes,
     "damaged": damaged,
     "languages": languages,
+}
+#: Pools on which estimators were chosen, before they were measured on the others.
+CHOICE_POOLS: dict[str, Callable[[Path], corpora.Corpora]] = {
+    "pairs": pairs,
+    "crowded": crowded,
+    "mixed": mixed,
 }
 #: Further pools, on which only who is left out is measured.
 ELIGIBILITY_POOLS = {"small": small, **POOLS, "large": large, "demo": demo}
