@@ -12,8 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from oracles.shown import OBEYED, shown
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from rich.console import ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     from oracles.chain.client import Sender
     from oracles.progress import Progress as ProgressCallback
@@ -31,6 +36,14 @@ class PipeClosed(BaseException):
 
 
 class _Console(Console):
+    """A console that obeys no control character of the texts that it shows."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=shown(segment.text))
+
     def on_broken_pipe(self) -> NoReturn:
         raise PipeClosed
 
@@ -58,7 +71,8 @@ def print_json(value: Any) -> None:
     """Print one JSON value to standard output; integers beyond 2^53 must already be strings."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     try:
-        sys.stdout.write(json_format.dumps(value, ensure_ascii=not utf8) + "\n")
+        text = json_format.dumps(value, ensure_ascii=not utf8)
+        sys.stdout.write(OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise PipeClosed from error
@@ -112,7 +126,7 @@ def _plain(value: Any) -> str:
         return "-"
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value)) or "none"
-    return str(value)
+    return shown(str(value))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 from oracles.chain import artifacts
 from oracles.cli import main
 from oracles.cli.explain import _SENTENCES, explain
-from oracles.cli.output import show, show_rows
+from oracles.cli.output import show, show_rows, stderr
 from oracles.errors import Reverted
 from oracles.when import moment, span
 from scripts.build import ROOT
@@ -54,6 +54,30 @@ def test_show__record__plain_words(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show__markup_of_a_stranger__is_text(capsys: pytest.CaptureFixture[str]) -> None:
     show({"symbol": "[red]X[/]"}, json=False)
     assert capsys.readouterr().out == "symbol: [red]X[/]\n"
+
+
+HOSTILE = "a\x1b[2J\x9b31mb\u202egpj.exe\x07"
+SEEN = "a\\x1b[2J\\x9b31mb\\u202egpj.exe"
+
+
+def test_show__what_a_terminal_obeys__is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"symbol": HOSTILE}, json=False)
+    show_rows([{"symbol": HOSTILE}], json=False, empty="")
+    show_rows([], json=False, empty=HOSTILE)
+    stderr.print(f"Interrupted: {HOSTILE}")
+    found = capsys.readouterr()
+    assert found.out.count(SEEN) == 3
+    assert SEEN in found.err
+    assert not set("\x1b\x9b\u202e\x07") & set(found.out + found.err)
+
+
+def test_show__json_of_what_a_terminal_obeys__is_the_same_value(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show({"symbol": HOSTILE}, json=True)
+    written = capsys.readouterr().out
+    assert json.loads(written) == {"symbol": HOSTILE}
+    assert not set("\x1b\x9b\u202e\x07") & set(written)
 
 
 def test_show_rows__json__is_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
