@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from oracles.errors import InputError
 
@@ -26,8 +27,11 @@ def atomic_write(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         private: Only the owner may read it, from the first byte on.
 
     Raises:
-        OSError: The disk refuses; nothing changed.
+        OSError: The disk refuses, or it is a device or pipe, which a file must not replace; nothing
+            changed.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or pipe, not a file")
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     try:
@@ -72,12 +76,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def whole_folder(out: Path, write: Callable[[Path], None]) -> None:
+def open_private(path: Path, mode: str, buffering: int = -1) -> IO[Any]:
+    """Open a file that, if it is new, only its owner may read.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    return open(path, mode, buffering, opener=opener)
+
+
+def whole_folder(out: Path, write: Callable[[Path], None], *, private: bool = False) -> None:
     """Let a folder appear whole or not at all.
 
     Args:
         out: a folder that does not exist yet.
         write: fills a folder beside it, which is then renamed.
+        private: Only the owner may read it, and each file in it.
 
     Raises:
         InputError: it exists, or the disk refuses.
@@ -87,8 +105,10 @@ def whole_folder(out: Path, write: Callable[[Path], None]) -> None:
     beside = out.with_name(out.name + ".unfinished")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
+        beside.mkdir(mode=0o700 if private else 0o777, parents=True)
         write(beside)
+        for path in beside.rglob("*") if private else ():
+            path.chmod(0o700 if path.is_dir() else 0o600)
         beside.rename(out)
         sync_folder(out.parent)
     except OSError as error:

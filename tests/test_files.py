@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oracles.files import atomic_write, write_file
+from oracles.files import atomic_write, whole_folder, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +55,29 @@ def test_write_file__private_over_a_public_file__becomes_private(tmp_path: Path)
     path.chmod(0o644)
     write_file(path, "new", private=True)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_write_file__over_a_device_or_pipe__refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="pipe"):
+        write_file(pipe, "x")
+    assert pipe.is_fifo()
+
+
+def _fill(folder: Path) -> None:
+    (folder / "in").mkdir()
+    (folder / "in" / "file").write_text("x")
+
+
+@pytest.mark.parametrize(("private", "modes"), [(True, (0o700, 0o600)), (False, (0o755, 0o644))])
+def test_whole_folder__mode__private_or_by_the_umask(
+    tmp_path: Path, private: bool, modes: tuple[int, int]
+) -> None:
+    before = os.umask(0o022)
+    try:
+        whole_folder(tmp_path / "out", _fill, private=private)
+    finally:
+        os.umask(before)
+    found = [tmp_path / "out", tmp_path / "out" / "in", tmp_path / "out" / "in" / "file"]
+    assert [path.stat().st_mode & 0o777 for path in found] == [modes[0], modes[0], modes[1]]

@@ -162,15 +162,25 @@ def score_command(
     if evidence is not None:
         import rfc8785
 
-        evidence.write_bytes(rfc8785.dumps(dict(result.evidence)))
+        _write(evidence, rfc8785.dumps(dict(result.evidence)))
     if report is not None:
         from oracles.quality.report import render
 
-        report.write_text(render(path.name, result, reading), encoding="utf-8")
+        _write(report, render(path.name, result, reading))
     if json_:
         print_json(result.to_json() | {"reading": reading})
         return
     _print(path.name, result, reading)
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """Write what holds passages of the data, for its owner alone."""
+    from oracles.files import write_file
+
+    try:
+        write_file(path, content, private=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _print(name: str, result: QualityReport, reading: list[dict[str, Any]]) -> None:

@@ -40,6 +40,15 @@ _FORMATS = {
     "bcp47": "language",
     "source": "source",
 }
+#: What a valid field holds, in words.
+MEANT: Final = {
+    "title": "words, no placeholder",
+    "date": "a day as in 2024-05-31, not in the future",
+    "license": "an SPDX expression, as CC-BY-4.0",
+    "language": "a BCP 47 tag that agrees with the text, as en-GB",
+    "source": "a URL or another absolute URI, as https://host/page",
+    "author": "words, no placeholder",
+}
 #: Fields that a card may state for every document.
 INHERITED = ("license", "language", "source")
 _PLACEHOLDER = re.compile(

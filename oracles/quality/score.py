@@ -28,6 +28,7 @@ from oracles.quality.diversity import (
     folded,
     simpson,
 )
+from oracles.quality.metadata import MEANT
 from oracles.quality.parameters import CODE_VERSION, GRID, QualityParameters, grid_margin, to_grid
 from oracles.quality.profile import Profile, profile
 from oracles.quality.spool import Spool
@@ -430,7 +431,8 @@ def _findings(tally: Mapping[str, Any], grid: Mapping[str, int]) -> Iterator[str
         yield "No document begins in the sample, so its metadata are unknown and left out of q."
     for name, count in tally["valid_fields"].items():
         if count < kept["described"]:
-            yield f"Without a valid {name}: {_documents(kept['described'] - count)}."
+            meant = f" ({MEANT[name]})" if name in MEANT else ""
+            yield f"Without a valid {name}{meant}: {_documents(kept['described'] - count)}."
 
 
 def _documents(count: int) -> str:

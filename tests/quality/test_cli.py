@@ -46,6 +46,8 @@ def test_score__when_asked_for_all_outputs__then_they_agree(small, capsys, tmp_p
     assert "&lt;script&gt;" in html
     assert "http" not in html.split("<body>")[0]
     HTMLParser().feed(html)
+    assert [path.stat().st_mode & 0o77 for path in (page, bundle)] == [0, 0]
+    assert any("a URL" in finding for finding in result["findings"])
 
 
 def test_score__when_passages_are_not_asked_for__then_none_is_in_the_evidence(
