@@ -8,7 +8,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from oracles.dataset.lines import lines
+from oracles.dataset.lines import GAP, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +31,14 @@ class _Rows:
     Attributes:
         delimiter: One character.
         held: Number and text of each line that the current row has.
-        end: Why there are no more lines: the file's end, a row over the limit, or not yet.
+        end: Why there are no more lines: the file's end, a row over the limit, a gap, or not yet.
         quotes: Whether quotes are undone.
     """
 
     def __init__(self, source: Source) -> None:
         self.delimiter = "\t"
         self.held: list[tuple[int, str]] = []
-        self.end: Literal["", "file", "limit"] = ""
+        self.end: Literal["", "file", "limit", "gap"] = ""
         self.quotes = True
         self._limit = source.limits.record_bytes
         self._source = source
@@ -51,6 +51,8 @@ class _Rows:
         for number, text in self._taken():
             if text is None:
                 return None
+            if text == GAP:
+                continue
             if found := _EXCEL.fullmatch(text):
                 self.delimiter = found[1]
                 detail = f"the first line names the delimiter {found[1]!r}; other readers take it"
@@ -100,8 +102,11 @@ class _Rows:
             self.held = []
         size = len(self.held[0][1]) if head else 0
         for number, text in self._taken():
-            if text is None and not self.held:
+            if not text and not self.held:
                 continue
+            if text == GAP:
+                self.end = "gap"
+                return
             size += len(text or "")
             if text is None or size > self._limit:
                 self._again.append((number, text))
@@ -114,6 +119,11 @@ class _Rows:
     def _lost(self, reason: str) -> None:
         """Say which lines a row that does not parse has cost."""
         start, after = self.held[0][0], len(self.held) - 1
+        if self.end == "gap":
+            detail = f"a damaged frame cuts a row; {after + 1} lines are lost with it"
+            self._source.note("corrupt", detail, start, about="gap")
+            self.end = ""
+            return
         if self.end and self.delimiter == "\t" and start > 1:
             # Most programs write tab-separated values without quoting: a quote opens nothing.
             detail = "a quote is never closed: from here on quotes are read as they are"
@@ -134,7 +144,7 @@ class _Rows:
 
     def rest(self) -> int:
         """Pass over the remaining lines; returns their number."""
-        return sum(1 for _ in self._taken())
+        return sum(text != GAP for _, text in self._taken())
 
 
 def _delimited(source: Source, *, tabs: bool) -> Records:

@@ -10,13 +10,15 @@ import yaml
 
 from oracles.dataset.delimited import comma_separated, tab_separated
 from oracles.dataset.document import Document
-from oracles.dataset.lines import is_text, lines
+from oracles.dataset.lines import ahead, is_text, lines
 from oracles.dataset.magic import HEAD, markup_of
 from oracles.dataset.office import pdf, word
 from oracles.dataset.parquet import parquet
+from oracles.dataset.streams import DamagedError
 from oracles.dataset.web import html, warc
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
 
     from oracles.dataset.records import Reader, Source
@@ -110,7 +112,15 @@ def json_values(source: Source) -> Records:
         else:
             held.extend(data)
 
-    while block := source.stream.read(_BLOCK):
+    stream = cast("io.BufferedReader", source.stream)
+    while True:
+        try:
+            if not (block := stream.read1(_BLOCK)):
+                break
+        except DamagedError:  # The record that it cuts is lost; what follows is another one.
+            depth, dropped, string, escaped = 0, 0, False, False
+            held.clear()
+            continue
         place = 0
         while place < len(block):
             inside = depth > 0 or bool(held) or bool(dropped)
@@ -130,10 +140,10 @@ def json_values(source: Source) -> Records:
                     if not depth:
                         yield from finish()
                 elif byte == b"\n":  # no JSON string holds a line end; people's do
-                    ahead = block[place : place + _AHEAD]
-                    if len(ahead) < _AHEAD:
-                        ahead += cast("Any", source.stream).peek(_AHEAD)[:_AHEAD]
-                    string = not _NEXT_RECORD.match(ahead)
+                    following = block[place : place + _AHEAD]
+                    if len(following) < _AHEAD:
+                        following += ahead(source.stream, _AHEAD)
+                    string = not _NEXT_RECORD.match(following)
                     if not string:
                         depth = 0
                         yield from finish()
@@ -211,16 +221,19 @@ def plain_text(source: Source, *, front_matter: bool = False) -> Records:
         detail = f"this looks like {looks}, but its name does not say so: it is read as plain text"
         source.note("ambiguous", detail, about="looks")
     while True:
-        block = rest + source.stream.read(limit - len(rest))
-        full = len(block) == limit and bool(cast("Any", source.stream).peek(1))
+        more, cut = _filled(cast("io.BufferedReader", source.stream), limit - len(rest))
+        block = rest + more
+        full = len(block) == limit and bool(ahead(source.stream, 1))
         block, rest = _cut(block) if full else (block, b"")
+        if cut and not block:
+            continue
         if b"\n\xef\xbb\xbf" in block:
             source.note("ambiguous", "a byte order mark within it; were files joined?", about="bom")
         metadata: dict[str, Any] = {"file": source.name}
-        if full or part:
+        if full or cut or part:
             part += 1
             metadata["part"] = part
-            if part == 1:
+            if part == 1 and full:
                 detail = f"longer than {limit} bytes: cut into several documents at a blank line"
                 source.note("split", detail)
         text = source.decode(block)
@@ -231,13 +244,24 @@ def plain_text(source: Source, *, front_matter: bool = False) -> Records:
                 source.note("metadata", detail, about=name)
             metadata = {**front, **metadata}
         yield Document(text, metadata), None
-        if not full:
+        if not (full or cut):
             return
+
+
+def _filled(stream: io.BufferedReader, size: int) -> tuple[bytes, bool]:
+    """Up to `size` bytes, fewer at the end or before a damaged frame; and whether there is one."""
+    data = bytearray()
+    try:
+        while len(data) < size and (more := stream.read1(size - len(data))):
+            data += more
+    except DamagedError:
+        return bytes(data), True
+    return bytes(data), False
 
 
 def _looks(source: Source) -> str | None:
     """A form of text that its beginning has."""
-    head: bytes = cast("Any", source.stream).peek(_BLOCK)[:_BLOCK]
+    head = ahead(source.stream, _BLOCK)
     if markup := markup_of(head[:HEAD]):
         return markup
     first = head.lstrip()[:1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import unicodedata
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from oracles.dataset.magic import form_of
+from oracles.dataset.streams import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +27,8 @@ _WIDE: Final = {
 _BOM: Final = b"\xef\xbb\xbf"
 #: Characters that are enough to tell that bytes are text in UTF-16 without a mark.
 _ENOUGH: Final = 16
+#: Stands for what a damaged frame took away, and for the lines that it cut: no line is empty.
+GAP: Final = ""
 
 
 def is_text(source: Source, *, records: bool) -> bool:
@@ -33,7 +37,7 @@ def is_text(source: Source, *, records: bool) -> bool:
     Records may hold control characters as data, so there they are a reason only where the bytes
     are no UTF-8 either.
     """
-    head: bytes = cast("Any", source.stream).peek(_SNIFF)[:_SNIFF]
+    head = ahead(source.stream, _SNIFF)
     text = head.decode("utf-8", "replace")
     controls = len(head) - len(head.translate(None, _CONTROL))
     valid = "\ufffd" not in text.rstrip("\ufffd")  # the head may end within a character
@@ -83,18 +87,40 @@ def _wide(head: bytes, *, valid: bool) -> str | None:
     return None
 
 
+def ahead(stream: BinaryIO, size: int) -> bytes:
+    """What comes next, which is not taken: up to `size` bytes, none only at the end.
+
+    Behind a damaged frame it is what comes after that.
+    """
+    while True:
+        with contextlib.suppress(DamagedError):
+            return cast("bytes", cast("Any", stream).peek(size)[:size])
+
+
 def lines(source: Source) -> Iterator[tuple[int, str | None]]:
-    """Lines with their numbers; None for one that is too long, which is said."""
+    """Lines with their numbers; None for one that is too long, which is said; `GAP` for some."""
     limit = source.limits.record_bytes
     readline = _reader_of_lines(source)
-    number = 0
-    while line := readline(limit + 1):
+    number, cut = 0, False
+    while True:
         number += 1
-        if len(line) > limit:
-            source.note("too_large", f"a line is longer than {limit} bytes; split it", number)
-            while line and not line.endswith((b"\n", b"\r")):
-                line = readline(limit)
-            yield number, None
+        try:
+            if not (line := readline(limit + 1)):
+                return
+            if len(line) > limit:
+                source.note("too_large", f"a line is longer than {limit} bytes; split it", number)
+                while line and not line.endswith((b"\n", b"\r")):
+                    line = readline(limit)
+                yield number, None
+                continue
+        except DamagedError as error:
+            cut = error.within
+            yield number, GAP
+            continue
+        if cut:
+            cut = False
+            detail = "a line whose beginning was in a damaged frame"
+            source.note("corrupt", detail, number, about="gap")
             continue
         if line.startswith(_BOM):
             source.note("ambiguous", "a byte order mark within it; were files joined?", number)
@@ -104,7 +130,7 @@ def lines(source: Source) -> Iterator[tuple[int, str | None]]:
 
 def _reader_of_lines(source: Source) -> Callable[[int], bytes]:
     """How to read a line: old Macintosh programs end it with a carriage return alone."""
-    head: bytes = cast("Any", source.stream).peek(_SNIFF)[:_SNIFF]
+    head = ahead(source.stream, _SNIFF)
     if b"\n" in head or b"\r" not in head.removesuffix(b"\r"):
         return source.stream.readline
     source.note(

@@ -95,7 +95,15 @@ class NotReadError(Exception):
 
 
 class DamagedError(Exception):
-    """A frame is damaged, and reading goes on at the next one. Internal: `Frames` counts it."""
+    """A frame is damaged, and reading goes on at the next one. Internal: `Frames` counts it.
+
+    Attributes:
+        within: Whether frames end within lines here, so that what follows may begin within one.
+    """
+
+    def __init__(self, why: str, *, within: bool) -> None:
+        super().__init__(why)
+        self.within = within
 
 
 class _Zlib:
@@ -173,8 +181,8 @@ def _zstd_window(frame: bytes) -> int:
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 #: What a frame begins with: a later one that does not is no frame but something else.
 _FRAME: Final[dict[str, tuple[re.Pattern[bytes], Callable[[], _Decoder]]]] = {
-    ".gz": (re.compile(rb"\x1f\x8b"), gzip_decoder),
-    ".bz2": (re.compile(rb"BZh"), bz2.BZ2Decompressor),
+    ".gz": (re.compile(rb"\x1f\x8b\x08[\0-\x1f]"), gzip_decoder),
+    ".bz2": (re.compile(rb"BZh[1-9](?:1A|\x17r)"), bz2.BZ2Decompressor),
     ".xz": (re.compile(rb"\xfd7zXZ\0"), _xz_decoder),
     ".zst": (re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), zstd_decoder),
 }
@@ -199,13 +207,14 @@ class Frames:
         source: Compressed bytes.
         new_decoder: For one frame.
         frame: What each frame begins with.
-        content: What the content of each frame begins with, where that is known: a damaged frame
-            then costs itself alone.
+        content: What the content of each frame begins with: a damaged frame then costs itself
+            alone. Without it there is no going on behind one.
 
     Attributes:
         trailing: Bytes behind the last frame that belong to none; known at the end. Zeros do not
             count: .xz streams and tapes are padded with them.
         damaged: Frames that were passed over.
+        first: Which one was the first of them, from 1.
         passed: Compressed bytes in which they were.
     """
 
@@ -214,7 +223,7 @@ class Frames:
         source: Readable,
         new_decoder: Callable[[], _Decoder],
         frame: re.Pattern[bytes] | None = None,
-        content: bytes = b"",
+        content: bytes | None = None,
     ) -> None:
         self._source = source
         self._new_decoder = new_decoder
@@ -225,7 +234,9 @@ class Frames:
         self._kept = bytearray()  # those of this frame, as far as they are kept
         self._dropped = 0  # and how many before them are not
         self._tried = self._searched = 0  # places, and bytes without a frame
-        self.trailing = self.damaged = self.passed = 0
+        self._number = 0  # of this frame
+        self._end, self._within = b"", False  # its last byte, and whether one ended within a line
+        self.trailing = self.damaged = self.first = self.passed = 0
 
     def read(self, size: int) -> bytes:
         """Decode at most `size` bytes; nothing at the end.
@@ -238,10 +249,12 @@ class Frames:
         while not self.trailing:
             data, cut = b"", False
             if self._decoder is None or self._decoder.eof:
+                self._within |= self._decoder is not None and self._end not in b"\r\n"
                 data = self._next_frame()
                 if not data or self.trailing:
                     return b""
                 self._decoder = self._new_decoder()
+                self._number += 1
                 self._kept.clear()
                 self._dropped = 0
             elif self._decoder.needs_input:
@@ -256,8 +269,9 @@ class Frames:
                 _check_memory(error, data)
                 if not self._resume():
                     raise
-                raise DamagedError(str(error)) from error
+                raise DamagedError(str(error), within=self._within) from error
             if output:
+                self._end = output[-1:]
                 return output
         return b""
 
@@ -267,7 +281,7 @@ class Frames:
         return data
 
     def _keep(self, data: bytes) -> None:
-        if self._content:
+        if self._content is not None:
             self._kept += data
             over = max(0, len(self._kept) - _KEPT)
             del self._kept[:over]
@@ -281,7 +295,7 @@ class Frames:
             data = data + block if first else (data + block).lstrip(b"\0")
         if not first and data and self._frame and not self._frame.match(data):
             if self._resume(data):
-                raise DamagedError("what follows is no frame")
+                raise DamagedError("what follows is no frame", within=self._within)
             self.trailing = max(len(data), self._searched)
             while block := self._take():
                 self.trailing += len(block)
@@ -293,7 +307,7 @@ class Frames:
         Args:
             data: Compressed bytes from which on to look; by default those of this frame.
         """
-        if self._frame is None or not self._content:
+        if self._frame is None or self._content is None:
             return False
         start, passed = (1, self._dropped) if data is None else (0, 0)
         data = bytes(self._kept) if data is None else data
@@ -308,6 +322,7 @@ class Frames:
                     break
                 if self._begins(data[match.start() : match.start() + _TRIED]):
                     self.damaged += 1
+                    self.first = self.first or self._number
                     self.passed += passed + match.start()
                     self._decoder, self._again = None, data[match.start() :]
                     return True
@@ -321,8 +336,9 @@ class Frames:
 
     def _begins(self, frame: bytes) -> bool:
         """Whether these bytes begin a frame with the content that is expected."""
+        content = cast("bytes", self._content)
         try:
-            return self._new_decoder().decompress(frame, len(self._content)) == self._content
+            return self._new_decoder().decompress(frame, len(content) or CHUNK).startswith(content)
         except _DAMAGE:
             return False
 
@@ -400,13 +416,13 @@ def metered(inner: Readable, budget: Budget) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Metered(inner, budget), CHUNK))
 
 
-def frames(source: Readable, suffix: str, content: bytes = b"") -> Frames:
+def frames(source: Readable, suffix: str, content: bytes | None = None) -> Frames:
     """Decode a compressed stream.
 
     Args:
         source: Compressed bytes.
         suffix: One of `COMPRESSED`.
-        content: What the content of each frame begins with, where that is known.
+        content: What the content of each frame begins with, if a damaged one is to be passed over.
     """
     magic, new_decoder = _FRAME[suffix]
     return Frames(source, new_decoder, magic, content)

@@ -57,6 +57,10 @@ _NAMED: Final = {
 _SKIPPABLE: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 #: What each compressed frame of a form begins with: there, each record is a frame.
 _CONTENT: Final = dict.fromkeys((".warc", ".wet", ".wat"), b"WARC/")
+#: Forms in which nothing behind a damaged frame can be read.
+_OF_ONE_PIECE: Final = {*COMPRESSED, *_SHORT_TAR, *(".zip", ".tar", ".html", ".htm", ".xhtml")} | {
+    *(".parquet", ".pq", ".pdf", ".docx")
+}
 _AFTER_OTHERS: Final = frozenset({"zip", "tar", "PDF"})
 _UNFINISHED: Final = "by its name it is unfinished; fetch or write it to the end, or rename it"
 #: Names of members that are compared with those that follow; bounds memory.
@@ -167,13 +171,14 @@ class Walk:
                 yield from self._tar(stream, name, budget, depth + 1)
             else:
                 form = form[: -len(suffix)] + (".tar" if suffix in _SHORT_TAR else "")
-                content = _CONTENT.get(PurePosixPath(form).suffix.lower(), b"")
+                inner = PurePosixPath(form).suffix.lower()
+                content = None if inner in _OF_ONE_PIECE else _CONTENT.get(inner, b"")
                 decoder = frames(stream, _SHORT_TAR.get(suffix, suffix), content)
                 yield from self._open(metered(decoder, budget), name, form, budget, depth + 1)
                 if decoder.damaged:
                     detail = (
-                        f"damaged frames were passed over, {decoder.passed} compressed bytes;"
-                        " read on at the next record; fetch the file anew"
+                        f"damaged frames were passed over, {decoder.passed} compressed bytes, first"
+                        f" in frame {decoder.first}; read on at the next one; fetch the file anew"
                     )
                     self._log.add("corrupt", name, detail, count=decoder.damaged, about="frames")
                 if decoder.trailing:

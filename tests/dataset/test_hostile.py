@@ -354,3 +354,75 @@ def test_damage__when_a_file_is_random_bytes__then_never_a_crash(tmp_path_factor
     path = tmp_path_factory.mktemp("random") / name
     texts, kinds, _ = read(path, content)
     assert texts or kinds
+
+
+def _checked_zstd(data):
+    return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
+
+
+PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": _checked_zstd}
+
+
+def _text(number):
+    return f"document {number:03} " + hex(0x9E3779B97F4A7C15 ** (number + 20))[-600:]
+
+
+def _row(form, number):
+    text = _text(number)
+    json_ = json.dumps({"text": text}) + "\n"
+    return {".csv": f'"{text}",x\n', ".tsv": f"{text}\tx\n", ".txt": text + "\n"}.get(form, json_)
+
+
+def _members(form, pack, count=4, rows=10):
+    """Compressed members of ten rows each; the names of columns are in the first one."""
+    names = {".csv": "text,n\n", ".tsv": "text\tn\n"}.get(form, "")
+    for member in range(count):
+        lines = [_row(form, member * rows + each) for each in range(rows)]
+        yield bytearray(pack((names * (member == 0) + "".join(lines)).encode()))
+
+
+def _overwrite(member):
+    member[len(member) // 2 : len(member) // 2 + 20] = b"\x55" * 20
+
+
+def _cut(member):
+    del member[len(member) // 2 :]
+
+
+def _behead(member):
+    member[:4] = b"????"
+
+
+@pytest.mark.parametrize("damage", [_overwrite, _cut, _behead])
+@pytest.mark.parametrize("suffix", PACKERS)
+@pytest.mark.parametrize("form", [".jsonl", ".json", ".csv", ".tsv", ".txt"])
+def test_damage__when_a_member_of_packed_text_is_damaged__then_it_costs_itself(
+    tmp_path, form, suffix, damage
+):
+    members = list(_members(form, PACKERS[suffix]))
+    damage(members[1])
+    texts, _, findings = read(tmp_path / f"a{form}{suffix}", b"".join(members))
+    (finding,) = [f for f in findings if f.loses_data]
+    seen = {number for number in range(40) if f"document {number:03} " in "\n".join(texts)}
+    assert seen == {*range(10), *range(20, 40)}
+    assert (finding.kind, finding.count) == ("corrupt", 1)
+    assert f"{len(members[1])} compressed bytes" in finding.detail
+    assert "frame" in finding.detail
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".json", ".csv", ".tsv"])
+def test_damage__when_rows_go_across_members__then_only_those_it_touches_are_lost(tmp_path, form):
+    data = {".csv": b"text,n\n", ".tsv": b"text\tn\n"}.get(form, b"")
+    rows = {}
+    for number in range(40):
+        row = _row(form, number).encode()
+        rows[number] = range(len(data), len(data) + len(row))
+        data += row
+    size = len(data) // 8 + 7
+    members = [bytearray(gzip.compress(data[at : at + size])) for at in range(0, len(data), size)]
+    _behead(members[3])
+    texts, kinds, _ = read(tmp_path / f"a{form}.gz", b"".join(members))
+    untouched = [n for n in rows if rows[n].stop <= 3 * size or rows[n].start >= 4 * size]
+    assert texts == [_text(number) for number in untouched]
+    assert "corrupt" in kinds
+    assert len(untouched) < 40
