@@ -330,9 +330,9 @@ def install_evaluation(file: Path, settings: Scoring) -> tuple[bytes, Path]:
     if settings.evaluations is None:
         raise ConfigError("set scoring.evaluations to a folder for held-out sets")
     digest = evaluation_digest(file)
-    settings.evaluations.mkdir(parents=True, exist_ok=True)
+    settings.evaluations.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = settings.evaluations / f"{digest.hex()}.jsonl"
-    with atomic_write(path) as out:
+    with atomic_write(path, private=True) as out:
         for document in read_documents(file):
             out.write(encode_document(document) + b"\n")
     return digest, path

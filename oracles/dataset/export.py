@@ -88,7 +88,7 @@ FORMATS: Final[dict[str, Callable[[Iterable[Document], BinaryIO], None]]] = {
 def export(
     documents: Iterable[Document], out: str | os.PathLike[str], form: str | None = None
 ) -> int:
-    """Write documents to one file; it appears complete or not at all.
+    """Write documents to one file; it appears complete or not at all, and only to its owner.
 
     If `documents` comes from `unpack` and fails its verification, nothing appears.
 
@@ -109,7 +109,7 @@ def export(
         raise InputError(f"{name or 'no ending'!r} is not a form; use one of {', '.join(FORMATS)}")
     count = [0]
     try:
-        with atomic_write(path) as file:
+        with atomic_write(path, private=True) as file:
             FORMATS[name](_counted(documents, count), file)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

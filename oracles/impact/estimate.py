@@ -227,7 +227,7 @@ def run_seed(
 
 
 def _write(path: Path, influence: Influence) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     arrays = {f"tensor.{name}": value for name, value in influence.tensors.items()}
     arrays["providers"] = influence.providers
     if influence.documents is not None:

@@ -144,7 +144,7 @@ class Truth:
         self._pool, self.parameters = pool, parameters
         self._model = model or partial(make_model, parameters.model)
         self._progress, self._stage, self._total, self._asked = progress, stage, total, 0
-        cache.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
         key = hashlib.sha256(what.encode()).hexdigest()[:16]
         self._path = cache / f"truth-{key}.jsonl"
@@ -349,7 +349,7 @@ def predictors(
     )
     chosen["volume"] = partial(_computed, "volume", lambda: pool.volumes.astype(np.float64))
     results: dict[str, Scores] = {}
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     for number, (name, compute_scores) in enumerate(chosen.items()):
         progress(name, number, len(chosen))
         path = cache / f"scores-{state}-{name.replace(' ', '-')}.json"

@@ -200,7 +200,7 @@ class Buyer:
         view = self.view(auction)
         need_outcome(self._web3, view)
         winners = [index for index in sorted(view.revealed) if wins(view, index)]
-        out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
         fetched = DirectoryStore(out / "ciphertext")
         missing: dict[int, str] = {}
         for done, index in enumerate(winners, 1):
@@ -262,7 +262,7 @@ class Buyer:
         if key_commitment(data_key) != manifest.contents.key_commitment:
             raise IntegrityError("the key that was delivered is not the one that was sold")
         archive = fetched.path(Cid.parse(manifest.archive))
-        with atomic_write(path) as lines:
+        with atomic_write(path, private=True) as lines:
             for document in unpack(archive, data_key, manifest.contents):
                 lines.write(encode_document(document) + b"\n")
 

@@ -19,18 +19,19 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.files import sync_folder, write_all, write_file
+from oracles.files import open_private, sync_folder, write_all, write_file
 from oracles.meter.events import LONGEST, Event, Kind, Prices, period_revenue
 from oracles.meter.tree import Tree, entry_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from io import FileIO
     from pathlib import Path
 
     from eth_typing import ChecksumAddress
@@ -176,10 +177,10 @@ class UsageLog:
         self._clock = clock
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = (folder / "lock").open("w")
+            self._lock = open_private(folder / "lock", "w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Unbuffered: what a full disk refuses must not be tried again by a later flush.
-            self._file = (folder / _EVENTS).open("ab", buffering=0)
+            self._file = cast("FileIO", open_private(folder / _EVENTS, "ab", buffering=0))
             self._tree = Tree(folder / "leaves")
             sync_folder(folder)
         except BlockingIOError as error:

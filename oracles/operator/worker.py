@@ -86,7 +86,7 @@ def fetch(job: Job) -> None:
             found = str(error)
         with lock:
             looked_at[str(ref.index)] = ref.stamp, found
-            write_file(Path(job.result), canonical_json(looked_at))
+            write_file(Path(job.result), canonical_json(looked_at), private=True)
             _tell("fetch", len(looked_at), len(job.wanted))
         return None
 
@@ -154,7 +154,8 @@ def examine(job: Job) -> None:
 
 
 def _judge(job: Job, fault: bool, reason: str) -> None:
-    write_file(Path(job.result), canonical_json({"fault": fault, "reason": reason}))
+    result = canonical_json({"fault": fault, "reason": reason})
+    write_file(Path(job.result), result, private=True)
 
 
 def score(job: Job) -> None:
@@ -224,7 +225,8 @@ def score(job: Job) -> None:
         "assessment": assessment.evidence,
     }
     cid = write_bundle(DirectoryStore(job.evidence), Bundle(content, assessment.tensors))
-    write_file(Path(job.result), canonical_json({"vector": vector.hex(), "evidence": str(cid)}))
+    result = canonical_json({"vector": vector.hex(), "evidence": str(cid)})
+    write_file(Path(job.result), result, private=True)
 
 
 def _plain(score: Score) -> dict[str, Any]:

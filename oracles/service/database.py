@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from oracles.errors import ConfigError, QmiaError
-from oracles.files import sync_folder
+from oracles.files import open_private, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class BusyError(QmiaError):
 
 def _lock(folder: Path) -> IO[str]:
     """Keep other processes out, for as long as the file is open."""
-    file = (folder / "lock").open("w")
+    file = open_private(folder / "lock", "w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -82,6 +82,7 @@ class Database:
             )
 
     def _open(self, path: Path, schema: Iterable[str], identity: Mapping[str, str]) -> None:
+        open_private(path, "ab").close()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")

@@ -264,7 +264,7 @@ def build(
         write_file(folder / "croissant.json", croissant(identity, told))
         _write_sums(folder)
 
-    whole_folder(out, write)
+    whole_folder(out, write, private=True)
     return told
 
 
@@ -339,7 +339,7 @@ def forget(source: TrainingSet, auction: int, index: int, out: Path) -> dict[str
         write_file(folder / "croissant.json", croissant(identity, told))
         _write_sums(folder)
 
-    whole_folder(out, write)
+    whole_folder(out, write, private=True)
     return counted
 
 

@@ -21,6 +21,7 @@ DOCUMENTS = [
 def test_export__when_read_again__then_the_same_documents(tmp_path_factory, form, some):
     path = tmp_path_factory.mktemp("export") / f"out.{form}"
     assert export(some, path) == len(some)
+    assert path.stat().st_mode & 0o77 == 0
     # JSON and Parquet hold any text; a CSV with control characters is taken for binary.
     if form == "csv" and any(ord(c) < 32 for d in some[3:] for c in d.text):
         return

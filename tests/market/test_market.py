@@ -116,6 +116,7 @@ def test_auction__from_commitment_to_revenue__everybody_gets_what_is_due(
     assert got[0].path is not None
     texts = [document.text for document in read_documents(got[0].path)]
     assert texts == [f"cheap says {i}" for i in range(5)]
+    assert [path.stat().st_mode & 0o77 for path in (received, got[0].path)] == [0, 0]
 
     market.jump(phases.dispute_end)
     for provider in providers.values():

@@ -79,6 +79,11 @@ def test_journal__durability__is_full(journal: Journal) -> None:
 
 
 @pytest.mark.usefixtures("journal")
+def test_journal__each_file__only_its_owner_reads(tmp_path: Path) -> None:
+    assert {path.stat().st_mode & 0o77 for path in tmp_path.iterdir()} == {0}
+
+
+@pytest.mark.usefixtures("journal")
 def test_journal__used_twice_at_once__refused(tmp_path: Path) -> None:
     with pytest.raises(BusyError, match="another process"):
         Journal(tmp_path, IDENTITY)

@@ -70,6 +70,7 @@ def test_build__every_row__says_where_it_is_from_in_a_fixed_order(tmp_path: Path
     assert told.rows == told.documents == 9
     assert len(told.shards) > 1
     assert "weight" not in found[0]
+    assert not any(path.stat().st_mode & 0o77 for path in (tmp_path / "set").rglob("*"))
 
 
 def test_build__check_sums__are_those_of_all_files(tmp_path: Path) -> None:
