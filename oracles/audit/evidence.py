@@ -25,8 +25,8 @@ from oracles.dataset import (
 from oracles.dataset.archive import sketch_key
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import ConfigError, InputError, IntegrityError
-from oracles.evidence import Cid, MissingError, StoreError, read, read_bundle
-from oracles.evidence.cid import DAG_PB, RAW
+from oracles.evidence import Cid, MissingError, StoreError, find_bundle, read
+from oracles.evidence.cid import RAW
 from oracles.progress import silent
 from oracles.proof import Proof, check_proof
 from oracles.proof.thresholds import MAX_BYTES as PROOF_BYTES
@@ -218,7 +218,7 @@ def check_bundles(state: Replay, auction: Auction, stores: Sequence[Store]) -> d
     for position, digest in sorted(round_.evidence.items()):
         with checks.at(auction.id, f"evidence of {panel.members[position]}"):
             try:
-                content = _bundle(stores, digest)
+                content = find_bundle(stores, digest)
             except IntegrityError as error:
                 checks.true("evidence.digest", False, "an evidence bundle", error)
                 continue
@@ -234,17 +234,6 @@ def check_bundles(state: Replay, auction: Auction, stores: Sequence[Store]) -> d
     if not found:
         raise ConfigError("no evidence bundle is in any store; name another with --evidence")
     return sound
-
-
-def _bundle(stores: Sequence[Store], digest: bytes) -> dict[str, Any] | None:
-    for store in stores:
-        # The digest does not say how large the file is, and with it the codec.
-        for codec in (RAW, DAG_PB):
-            try:
-                return dict(read_bundle(store, Cid(codec, digest)).content)
-            except MissingError:
-                continue
-    return None
 
 
 def _today(auction: Auction) -> str:

@@ -115,6 +115,7 @@ class Round:
         published: whole vector on chain, by member.
         announced: where a member's vector can be had, by member.
         posted: by mask and chunk, the address of the code that holds the medians.
+        evidence: digest of the evidence bundle that a member signed with its vector, by member.
         complete: mask of the members whose medians count; 0 while there are none.
         stakes: members whose stake is neither burned nor released.
         burned: members whose stake was burned.
@@ -126,6 +127,7 @@ class Round:
     published: dict[int, Submission] = field(default_factory=dict)
     announced: dict[int, str] = field(default_factory=dict)
     posted: dict[int, dict[int, ChecksumAddress]] = field(default_factory=dict)
+    evidence: dict[int, bytes] = field(default_factory=dict)
     complete: int = 0
     stakes: set[int] = field(default_factory=set)
     burned: set[int] = field(default_factory=set)
@@ -393,8 +395,9 @@ class AuctionState:
             case ChallengeResolved():
                 self.resolved, self.moved, self.standing = True, body.moved, body.standing
             case ScoresPosted():
-                posted = self.rounds[body.round - 1].posted
-                posted.setdefault(body.mask, {})[body.chunk] = body.pointer
+                round_ = self.rounds[body.round - 1]
+                round_.posted.setdefault(body.mask, {})[body.chunk] = body.pointer
+                round_.evidence |= {each.member: each.evidence for each in body.submissions}
             case RoundCompleted(round=number, mask=mask):
                 self.rounds[number - 1].complete = mask
                 if number == 1:

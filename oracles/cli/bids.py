@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oracles.cli.options import AuctionId, Session
     from oracles.market.bids import Bids, Done
     from oracles.market.book import BidRecord
+    from oracles.market.evidence import Judgement
     from oracles.market.provider import Committed, Prepared
     from oracles.market.schedule import Step
     from oracles.money import Currency
@@ -209,6 +210,70 @@ def _sentence(step: Step, now: int, auction: AuctionId) -> str:
     if step.stake:
         parts.append(f"or {step.stake} {'are' if ' and ' in step.stake else 'is'} lost")
     return f"{step.why} Next: {' '.join(parts)}"
+
+
+def show_judgements(found: dict[int, list[Judgement]], *, json: bool) -> None:
+    """Print what operators measured of each bid, and what they found."""
+    if json:
+        rows = {
+            str(index): [
+                {
+                    "operator": each.operator,
+                    "evidence": "0x" + each.digest.hex(),
+                    "score": each.score and each.score._asdict(),
+                    "quality": each.quality,
+                    "impact": each.impact,
+                    "problem": each.problem,
+                }
+                for each in row
+            ]
+            for index, row in found.items()
+        }
+        print_json({"bids": rows})
+        return
+    for index, row in found.items():
+        read = [each for each in row if each.score is not None]
+        if read:
+            title = f"Bid {index}; what counts is the median over the operators"
+            stdout.print(table([_measured(each) for each in read], title=title))
+        for each in row:
+            if each.problem:
+                _say(f"Bid {index}, operator {each.operator}: {each.problem}.")
+        for sentence, operators in _findings(read).items():
+            by = "" if len(operators) == len(read) else f" (by {', '.join(operators)})"
+            _say(f"Bid {index}: {sentence}{by}")
+
+
+def _measured(judgement: Judgement) -> dict[str, Any]:
+    """One operator's numbers, between 0 and 1 where they are shares."""
+    score, quality = judgement.score, judgement.quality
+    made: dict[str, Any] = {"operator": judgement.operator}
+    if score is not None:
+        made |= {"q": _share(score.q), "phi": _share(score.phi), "volume": score.volume}
+    names = ("cleanliness", "diversity", "novelty", "metadata", "unique")
+    return made | {name: _share(quality.get(name)) for name in names}
+
+
+def _share(value: Any) -> str | None:
+    """A number of grid steps as a share; None where a stranger wrote no number."""
+    from oracles.mechanism.weights import GRID
+
+    return f"{value / GRID:.4f}" if isinstance(value, int) else None
+
+
+def _findings(judgements: list[Judgement]) -> dict[str, list[str]]:
+    """By finding, the operators that made it."""
+    found: dict[str, list[str]] = {}
+    for each in judgements:
+        sentences = each.quality.get("findings")
+        failed = [each.quality["failed"]] if "failed" in each.quality else []
+        for sentence in [*failed, *(sentences if isinstance(sentences, list) else [])]:
+            found.setdefault(str(sentence), []).append(each.operator)
+    return found
+
+
+def _say(sentence: str) -> None:
+    stdout.print(sentence, soft_wrap=True, highlight=False, markup=False)
 
 
 def show_done(

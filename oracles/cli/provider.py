@@ -18,6 +18,7 @@ from oracles.cli.bids import (
     overview,
     show_commitment,
     show_done,
+    show_judgements,
     show_standings,
     standing_of,
 )
@@ -560,6 +561,51 @@ def status(
             soft_wrap=True,
         )
         raise typer.Exit(1)
+
+
+@app.command()
+def evidence(
+    context: typer.Context,
+    auction: AuctionArgument,
+    stores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--evidence",
+            help="Where operators serve their evidence: https://operator.example, a folder, an"
+            " IPFS node as ipfs:/ip4/…; the store by default.",
+        ),
+    ] = None,
+    index: Annotated[int | None, typer.Option(help="Only this bid.")] = None,
+    book: BookOption = DEFAULT_BOOK,
+    json: JsonOption = False,
+) -> None:
+    """Show why your bids have their scores: what each operator measured and found.
+
+    The files are checked against the digests that the operators signed. No key is needed.
+    """
+    from oracles.errors import ConfigError, InputError
+    from oracles.evidence import open_store
+    from oracles.market.bids import match
+    from oracles.market.book import BidBook
+    from oracles.market.evidence import judgements
+    from oracles.market.view import chain_time
+
+    session: Session = context.obj
+    contract, view = session.deployment().address("DataAuction"), session.auction(auction)
+    records = BidBook(book).records(contract, auction)
+    placed = [each.place.index for each in match(view, records, None).placed]
+    chosen = [each for each in placed if index in (None, each)]
+    if not chosen:
+        raise InputError(f"the bid book {book} has no such bid of auction {auction} on chain")
+    places = [open_store(name) for name in stores] if stores else [session.store()]
+    found = judgements(view, chosen, places, contract, chain_time(session.connect()))
+    if not any(each.score for row in found.values() for each in row):
+        first = next((each.problem for row in found.values() for each in row), "none was published")
+        raise ConfigError(
+            f"no operator's evidence can be read ({first}): ask an operator of auction {auction}"
+            " where it serves its evidence, and name that with --evidence"
+        )
+    show_judgements(found, json=json)
 
 
 def _documents(

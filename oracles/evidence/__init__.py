@@ -4,6 +4,7 @@ from oracles.evidence.bundle import (
     Bundle,
     bundle_parts,
     canonical_json,
+    find_bundle,
     read_bundle,
     write_bundle,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "bytes_cid",
     "canonical_json",
     "file_cid",
+    "find_bundle",
     "is_node",
     "open_store",
     "read",

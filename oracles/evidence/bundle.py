@@ -16,11 +16,11 @@ import safetensors
 import safetensors.numpy
 
 from oracles.errors import InputError, IntegrityError
-from oracles.evidence.cid import PROFILE, Cid
-from oracles.evidence.store import read
+from oracles.evidence.cid import DAG_PB, PROFILE, RAW, Cid
+from oracles.evidence.store import MissingError, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
@@ -100,6 +100,33 @@ def read_bundle(store: Store, cid: Cid) -> Bundle:
         except (KeyError, ValueError, safetensors.SafetensorError) as error:
             raise IntegrityError(f"the tensors of {cid} cannot be read: {error}") from error
     return Bundle(manifest["content"], tensors)
+
+
+def find_bundle(
+    stores: Sequence[Store], digest: bytes, *, tensors: bool = True
+) -> dict[str, Any] | None:
+    """Content of the bundle with a digest, as a report on chain has it; None where it is nowhere.
+
+    Args:
+        stores: asked in turn.
+        digest: of the manifest, 32 bytes.
+        tensors: whether to fetch and check these as well.
+
+    Raises:
+        IntegrityError: as `read_bundle`.
+        StoreError: a store does not answer.
+    """
+    for store in stores:
+        # The digest does not say how large the file is, and with it the codec.
+        for codec in (RAW, DAG_PB):
+            cid = Cid(codec, digest)
+            try:
+                if tensors:
+                    return dict(read_bundle(store, cid).content)
+                return dict(_manifest(store, cid)[0]["content"])
+            except MissingError:
+                continue
+    return None
 
 
 def bundle_parts(store: Store, cid: Cid) -> list[Cid]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eth_account import Account
 
+from oracles.chain.state import load_auction
 from oracles.cli import main
 from oracles.cli.serving import listening
 from oracles.dataset import EncryptionKey
 from oracles.errors import InputError
+from oracles.evidence import Bundle, write_bundle
 from oracles.market.buyer import Buyer
 from oracles.when import local
 from tests.support.market import ETHER, SCORES, UNIT, Market, signer
@@ -233,6 +235,68 @@ def test_life__of_a_winner_and_a_loser__each_is_told_why_and_what_next(
     assert "0.01 ETH" in loser("provider", "claim", auction, *loser.book)
     said = Shell(market, "buyer", capsys)("buyer", "deposit", auction, "0.5 LUSD")
     assert "deposited: 0.5 LUSD" in said
+
+
+def bundle(market: Market, auction: int, name: str, **changes: object) -> bytes:
+    """Publish the evidence of an operator on bid 0; its digest."""
+    contract = market.deployment.auction(market.web3)
+    view = load_auction(market.web3, market.deployment, auction)
+    quality = {"cleanliness": 9_000, "findings": ["Without a valid source.", "\x1b[2J"]}
+    row = {
+        "index": 0,
+        "manifest": view.commitments[0].data_set.manifest.hex(),
+        "score": SCORES[0]._asdict(),
+    }
+    content = {
+        "contract": contract.address.lower(),
+        "auction": str(auction),
+        "round": 1,
+        "operator": signer(name).address.lower(),
+        "data_sets": [row],
+        "assessment": {"quality": {"0": quality}, "impact": None},
+    }
+    return write_bundle(market.store, Bundle(content | changes)).digest
+
+
+def test_evidence__of_a_bid__is_what_each_operator_found_checked_against_the_chain(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    said = shell("provider", "evidence", auction, *shell.book, code=2)
+    assert "no scores" in said
+    assert "look again after" in said
+    market.open(auction, "cheap")
+    evidence = {
+        "a": bundle(market, auction, "a"),
+        "b": bundle(market, auction, "b", operator=signer("a").address.lower()),
+    }
+    market.score(auction, SCORES[:1], evidence)
+    (row,) = shell.json("provider", "evidence", auction, *shell.book)["bids"].values()
+    found = {each["operator"]: each for each in row}
+    good, wrong, missing = (found[signer(name).address] for name in "abc")
+    assert good["score"] == SCORES[0]._asdict()
+    assert good["evidence"] == "0x" + evidence["a"].hex()
+    assert good["quality"]["cleanliness"] == 9_000
+    assert "of another operator" in wrong["problem"]
+    assert "in none of these stores" in missing["problem"]
+    said = shell("provider", "evidence", auction, *shell.book)
+    assert "0.9000" in said
+    assert "Without a valid source." in said
+    assert "\x1b" not in said
+    assert "in none of these stores" in said
+
+
+def test_evidence__served_nowhere__says_whom_to_ask(
+    market: Market, auction: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = Shell(market, "cheap", capsys)
+    shell("provider", *commit(shell, auction, "50 LUSD"))
+    market.open(auction, "cheap")
+    market.score(auction, SCORES[:1])
+    said = shell("provider", "evidence", auction, *shell.book, code=2)
+    assert "ask an operator" in said
+    assert "--evidence" in said
 
 
 def test_status__of_an_auction_that_fails__tells_the_buyer_what_to_do(

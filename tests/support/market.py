@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eth_account import Account
 from eth_utils.crypto import keccak
@@ -30,7 +30,7 @@ from oracles.market.settler import WALK, Settler
 from oracles.market.shares import water_level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from web3 import Web3
@@ -64,6 +64,9 @@ DURATIONS = Durations(
 
 def signer(name: str) -> LocalSigner:
     return LocalSigner(Account.from_key(keccak(text=f"market test {name}")))
+
+
+NO_EVIDENCE: Final[Mapping[str, bytes]] = {}
 
 
 class Market:
@@ -183,10 +186,13 @@ class Market:
             provider = self.provider(name)
             provider.open(provider.bids(auction))
 
-    def score(self, auction: AuctionId, scores: list[Score]) -> None:
+    def score(
+        self, auction: AuctionId, scores: list[Score], evidence: Mapping[str, bytes] = NO_EVIDENCE
+    ) -> None:
         """All three operators call the roll, commit, sign and post one vector, which is accepted.
 
-        An index is on the roll where its score says that it is present.
+        An index is on the roll where its score says that it is present. Operators name evidence by
+        these digests.
         """
         consumer = self.deployment.address("DataAuction")
         auctions = self.deployment.auction(self.web3)
@@ -207,14 +213,15 @@ class Market:
         for name in self.keys:
             who, salt = signer(name), keccak(text=name)
             member = self.members.index(who.address)
+            digest = evidence.get(name, keccak(b"evidence"))
             message = report_message(
-                self.oracle.domain, consumer, auction, 1, version, root, keccak(b"evidence")
+                self.oracle.domain, consumer, auction, 1, version, root, digest
             )
             commitment = packing.vector_commitment(typed_digest(message), who.address, salt)
             call = self.oracle.commit_vector(consumer, auction, member, commitment)
             self.sender(name).send(call)
             signature = who.sign_typed(message)
-            submissions.append(Submission(member, salt, keccak(b"evidence"), signature, vector))
+            submissions.append(Submission(member, salt, digest, signature, vector))
         self.jump(windows.open)
         self.sender("a").send(self.oracle.post_scores(consumer, auction, 0, submissions))
         self.jump(windows.end)
