@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from hexbytes import HexBytes
 
 from oracles.chain.keystore import read_keystore
 from oracles.errors import ChainError, ConfigError
+from oracles.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +35,13 @@ _LARGEST_NUMBER: Final = 2**53 - 1
 _NO_SUCH_METHOD: Final = -32601
 #: Longest part of a signer's own words that is shown.
 _LONGEST_WORDS: Final = 200
-#: EIP-1193: a person said no.
-_REJECTED: Final = 4001
+#: A person said no: EIP-1193's code and WalletConnect's, or in words (Clef has no code for it).
+_REJECTED: Final = (4001, 5000)
+_REJECTED_WORDS: Final = re.compile(r"\b(denied|rejected|declined)\b", re.IGNORECASE)
 #: Seconds; a person may have to press a button.
 _TIMEOUT: Final = 120
+#: Longest answer that is read, bytes.
+_LONGEST_ANSWER: Final = 1 << 20
 
 
 class Signer(Protocol):
@@ -118,8 +123,17 @@ class RemoteSigner:
             self._address = to_checksum_address(address)
         except ValueError as error:
             raise ConfigError(f"{address!r} is not the address of a signer's key") from error
+        try:
+            parts = urlsplit(url)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigError(f"the address of the remote signer is none: {error}") from error
+        if parts.scheme not in ("http", "https") or not host:
+            raise ConfigError(
+                "the address of the remote signer must begin with http:// or https://"
+            )
         self._url = url
-        self._where = f"the remote signer at {urlsplit(url).hostname}"
+        self._where = f"the remote signer at {host}"
 
     @property
     def address(self) -> ChecksumAddress:
@@ -133,14 +147,14 @@ class RemoteSigner:
             ChainError: the signer does not answer, refuses, or signed something else.
         """
         request = {
-            name: hex(value) if isinstance(value, int) else value
+            name: hex(value) if isinstance(value, int) else _for_json(value)
             for name, value in transaction.items()
         } | {"from": self._address}
         answer = self._first(
             [("eth_signTransaction", [request]), ("account_signTransaction", [request])]
         )
         if isinstance(answer, dict):
-            forms = ("raw", "rawTransaction", "signedTransaction")
+            forms = ("raw", "rawTransaction", "signedTransaction", "serialized")
             answer = next((answer[name] for name in forms if name in answer), answer)
         raw = self._bytes(answer)
         try:
@@ -158,6 +172,10 @@ class RemoteSigner:
         for name, value in {"to": b"", **transaction}.items():
             if name != "from" and _plain(signed.get(name)) != _plain(value):
                 raise ChainError(f"{self._where} signed another transaction: its {name} differs")
+        if (high := int(cast("Any", signed["s"]))) > _ORDER // 2:  # no node takes it (EIP-2)
+            parity = 1 - int(cast("Any", signed["v"]))
+            signed |= {"s": _ORDER - high, "v": parity}
+            return bytes(TypedTransaction.from_dict(signed).encode())
         return raw
 
     def sign_typed(self, message: dict[str, Any]) -> bytes:
@@ -200,64 +218,91 @@ class RemoteSigner:
             code, words = problem
             if refusal is None or code != _NO_SUCH_METHOD:
                 refusal = ChainError(f"{self._where} refuses {method}: {words}")
-            if code == _REJECTED:
+            if code in _REJECTED or _REJECTED_WORDS.search(words):
                 break
         raise refusal or ChainError(f"{self._where} was asked nothing")
 
     def _ask(self, method: str, params: list[Any]) -> tuple[tuple[Any, str] | None, Any]:
         """The problem as code and words, or None; and the result."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        status, content = self._post(
+            {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        )
         try:
-            reply = httpx.post(self._url, json=body, timeout=_TIMEOUT)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ChainError(
-                f"{self._where} does not answer ({type(error).__name__}): is it running?"
-            ) from error
-        try:
-            answer = reply.json()
-        except ValueError:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
             answer = None
         # Some signers send their error with a status above 400: its words are better than a number.
         if not isinstance(answer, dict) or not answer.keys() & {"error", "result"}:
-            if reply.is_success:
+            if 200 <= status < 300:
                 raise ChainError(f"{self._where} does not answer as JSON-RPC does")
-            words = " ".join(reply.text[:_LONGEST_WORDS].split())
+            words = " ".join(content.decode("utf-8", "replace")[:_LONGEST_WORDS].split())
             said = f": {words}" if words and not words.startswith("<") else ""
-            raise ChainError(f"{self._where} answers HTTP {reply.status_code}{said}")
-        match answer.get("error"):
-            case None:
-                return None, answer.get("result")
+            raise ChainError(f"{self._where} answers HTTP {status}{said}")
+        if not (problem := answer.get("error")) and "result" in answer:
+            return None, answer["result"]  # Some write an empty error beside it.
+        code, words = None, str(problem)
+        match problem:
             case {"code": code, "message": str(words), "data": str(more)} if more:
-                return (code, f"{words}: {more}"[:_LONGEST_WORDS]), None
-            case {"code": code, "message": str(words)}:
-                return (code, words), None
-            case {"message": str(words)}:
-                return (None, words), None
-            case problem:
-                return (None, str(problem)), None
+                words = f"{words}: {more}"
+            case {"message": str(words), **others}:
+                code = others.get("code")
+        return (code, words[:_LONGEST_WORDS]), None
+
+    def _post(self, body: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and content of the answer.
+
+        Raises:
+            ChainError: there is none, or none that ends in time.
+        """
+        sockets, content = Sockets(), bytearray()
+        with sockets.cut_after(_TIMEOUT) as cut:
+            try:
+                with (
+                    httpx.Client(
+                        timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
+                    ) as client,
+                    client.stream(
+                        "POST", self._url, json=body, extensions={"trace": sockets.follow}
+                    ) as reply,
+                ):
+                    for part in reply.iter_raw():
+                        content += part
+                        if len(content) > _LONGEST_ANSWER:
+                            raise ChainError(f"{self._where} answers more than any signature is")
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                if not cut.is_set():
+                    raise ChainError(
+                        f"{self._where} does not answer ({type(error).__name__}): is it running?"
+                    ) from error
+            if cut.is_set():
+                raise ChainError(f"{self._where} does not answer within {_TIMEOUT} s")
+        return reply.status_code, bytes(content)
 
     def _bytes(self, answer: Any) -> bytes:
         match answer:
             case {"signature": str(text)} | str(text):
                 answer = text.strip()
-            case {"r": str(r), "s": str(s), "v": v}:
+            case {"r": r, "s": s, "v": v} | {"r": r, "s": s, "yParity": v}:
                 answer = _in_one(r, s, v)
+            case {"type": "Buffer", "data": list(data)}:  # as JavaScript writes bytes
+                answer = data
         try:
-            return bytes(HexBytes(answer))
+            return bytes(answer) if isinstance(answer, list) else bytes(HexBytes(answer))
         except (TypeError, ValueError) as error:
             shown = repr(answer)[:_LONGEST_WORDS]
             raise ChainError(f"{self._where} answered {shown} instead of bytes") from error
 
 
-def _in_one(r: str, s: str, v: Any) -> Any:
+def _in_one(r: Any, s: Any, v: Any) -> Any:
     """The parts of a signature as bytes; unchanged where they are none."""
     try:
-        numbers = [int(r, 16), int(s, 16), int(v, 0) if isinstance(v, str) else int(v)]
+        numbers = [int(each, 16) if isinstance(each, str) else int(each) for each in (r, s)]
+        numbers.append(int(v, 0) if isinstance(v, str) else int(v))
         return b"".join(each.to_bytes(32, "big") for each in numbers[:2]) + numbers[2].to_bytes(
             max(1, (numbers[2].bit_length() + 7) // 8), "big"
         )
     except (TypeError, ValueError, OverflowError):
-        return [r, s, v]
+        return {"r": r, "s": s, "v": v}
 
 
 def normalize_signature(signature: bytes, source: str) -> bytes:

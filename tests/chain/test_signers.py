@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracles.chain import signers
 from oracles.chain.signers import LocalSigner, RemoteSigner, normalize_signature
 from oracles.errors import ChainError, ConfigError
+from tests.support.dripping import dripping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,9 +126,26 @@ def test_typed__signature_in_another_wrapping__is_taken(signer: _Signer) -> None
         {"signature": right.hex()},
         {**parts, "v": right[64]},
         {**parts, "v": hex(right[64] - 27)},
+        # viem's and ethers' objects, a Buffer of Node as JSON, and an ABI-encoded (r, s, v).
+        {**parts, "yParity": hex(right[64] - 27)},
+        {
+            "r": int.from_bytes(right[:32], "big"),
+            "s": int.from_bytes(right[32:64], "big"),
+            "v": right[64],
+        },
+        {"type": "Buffer", "data": list(right)},
+        "0x" + (right[:64] + bytes(31) + right[64:]).hex(),
+        "0X" + right.hex().upper(),
     ):
         signer.answer = lambda *_, answer=answer: result(answer)
         assert signer.remote.sign_typed(MESSAGE) == right
+
+
+@pytest.mark.parametrize("empty", [None, False, "", {}])
+def test_typed__an_empty_error_beside_the_result__is_none(signer: _Signer, empty: Any) -> None:
+    right = LOCAL.sign_typed(MESSAGE)
+    signer.answer = lambda *_: (200, {"id": 1, "result": "0x" + right.hex(), "error": empty})
+    assert signer.remote.sign_typed(MESSAGE) == right
 
 
 @given(
@@ -174,6 +195,13 @@ def test_signature__what_is_none__is_refused(bad: bytes) -> None:
             (200, {"error": {"code": -32000, "message": "no", "data": "policy 7 forbids it"}}),
             "no: policy 7 forbids it",
         ),
+        ((200, b'{"result": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "JSON-RPC"),
+        ((200, b'{"result": "' + b"0" * (2 << 20) + b'"}'), "more than any signature"),
+        (error(-32000, "x" * 100_000), "x{190}"),
+        ((200, {"error": {"code": 1, "message": {"why": "y" * 9_000}}}), "y{100}"),
+        ((200, {"result": "0x" + LOCAL.sign_typed(MESSAGE).hex(), "error": {"code": 1}}), "code"),
+        (result({"r": "0x1", "s": "0x2", "v": "0x"}), "instead of bytes"),
+        (result("0x" + (LOCAL.sign_typed(MESSAGE) + b"\0").hex()), "another key"),
     ],
 )
 def test_typed__a_hostile_or_broken_answer__is_an_error_in_its_own_words(
@@ -183,13 +211,27 @@ def test_typed__a_hostile_or_broken_answer__is_an_error_in_its_own_words(
     with pytest.raises(ChainError, match=words) as caught:
         signer.remote.sign_typed(MESSAGE)
     assert "secret" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
-def test_typed__a_person_who_said_no__is_not_asked_again(signer: _Signer) -> None:
-    signer.answer = lambda *_: error(4001, "rejected")
-    with pytest.raises(ChainError, match="rejected"):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(4001, "no"), (5000, "no"), (-32000, "Request denied"), (-32603, "User rejected the request")],
+)
+def test_typed__a_person_who_said_no__is_not_asked_again(
+    signer: _Signer, code: int, words: str
+) -> None:
+    # EIP-1193, WalletConnect's error codes, Clef's `ErrRequestDenied`, wallets of phones.
+    signer.answer = lambda *_: error(code, words)
+    with pytest.raises(ChainError, match=words):
         signer.remote.sign_typed(MESSAGE)
     assert len(signer.asked) == 1
+
+
+def test_signer__that_trickles__is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signers, "_TIMEOUT", 0.3)
+    with dripping() as url, pytest.raises(ChainError, match="does not answer within"):
+        RemoteSigner(url, LOCAL.address).sign_typed(MESSAGE)
 
 
 def test_signer__that_does_not_answer__is_named_without_its_secrets(signer: _Signer) -> None:
@@ -210,6 +252,27 @@ def test_transaction__raw_or_in_an_object__is_taken(
         result(wrap("0x" + raw.hex())) if asked == method else error(-32601, "unknown")
     )
     assert signer.remote.sign_transaction(TRANSACTION) == bytes(raw)
+
+
+def test_transaction__with_bytes_for_its_data__is_asked_for_as_json(signer: _Signer) -> None:
+    raw = Account.sign_transaction(TRANSACTION, b"\x22" * 32).raw_transaction
+    signer.answer = lambda _, params: (
+        result("0x" + raw.hex()) if params[0]["data"] == "0x1234" else error(-32602, "Invalid")
+    )
+    assert signer.remote.sign_transaction({**TRANSACTION, "data": HexBytes("0x1234")}) == bytes(raw)
+
+
+def test_transaction__with_a_signature_of_the_upper_half__becomes_one_that_nodes_take(
+    signer: _Signer,
+) -> None:
+    # Key stores in hardware do not know of EIP-2: s is in the upper half of the time.
+    raw = bytes(Account.sign_transaction(TRANSACTION, b"\x22" * 32).raw_transaction)
+    fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    fields |= {"s": ORDER - fields["s"], "v": 1 - fields["v"]}
+    high = TypedTransaction.from_dict(fields).encode()
+    assert high != raw
+    signer.answer = lambda *_: result("0x" + high.hex())
+    assert signer.remote.sign_transaction(TRANSACTION) == raw
 
 
 @pytest.mark.parametrize(
@@ -248,3 +311,12 @@ def test_transaction__of_another_key_or_kind__is_refused(signer: _Signer) -> Non
 def test_address__that_is_none__is_refused_before_anything_is_asked() -> None:
     with pytest.raises(ConfigError, match="is not the address"):
         RemoteSigner("http://127.0.0.1:9", "0x12")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:8550", "http://", "ftp://x", "file:///key", "http://[::1", "http://x:99999"],
+)
+def test_url__that_is_none__is_refused_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(ConfigError, match="address of the remote signer"):
+        RemoteSigner(url, LOCAL.address)
