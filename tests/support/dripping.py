@@ -37,7 +37,8 @@ def dripping(headers: int = 0) -> Iterator[str]:
             except OSError:
                 return  # Nobody listens any more.
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: Any) -> None:
             pass
