@@ -57,8 +57,7 @@ KNOWN: dict[str, str] = {
     "JavaScript": "one file of packed data",
     "tam": "words joined in more ways than lists have",
     "urd": "words joined in more ways than lists have",
-    "public text, each word as the German one of its rank": "no reader outside of English",
-    "bag of words, fin": "no reader outside of English",
+    "public text, each word as the Hebrew one of its rank": "a language without a table",
     "order-2 chain, fra": "no reader outside of English",
     "order-2 chain, swh": "no reader outside of English",
     "order-2 chain, kor": "no reader outside of English",
@@ -709,6 +708,20 @@ def tricks(plain: list[str], public: list[str], rng: random.Random) -> Iterator[
         [drafts[n] for n in best],
         False,
     )
+
+    # What a thief adds who has read the code of version 8.
+    rng = random.Random(2)
+    for name, code in (("French", "fr"), ("Hebrew", "he")):
+        listed = wordfreq.top_n_list(code, 8000)
+        ranks = dict(zip(wordfreq.top_n_list("en", 8000), listed, strict=False))
+        yield (
+            f"public text, each word as the {name} one of its rank",
+            [
+                " ".join(ranks.get(w.strip(".,").lower(), rng.choice(listed)) for w in b.split())
+                for b in public[: len(plain)]
+            ],
+            False,
+        )
 
     def others(name: str, change: Callable[[str], str]) -> Any:
         return name, [change(b) for b in plain], True

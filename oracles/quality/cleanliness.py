@@ -2,9 +2,9 @@
 
 Six general measurements, each a number of lost letters, one after the other: what a disguise or
 litter took (`disguise`), characters by chance (`chance`), language that nobody recognises, words
-that the language does not have, words in no order (`order`), and words that make no sense together
-(`coherence`), which is read of drawn passages and therefore added in `score`. Each takes its share
-of what the ones before it left, so no text loses more than all of it.
+that the language does not have, words in no order (`order`, `neighbours`), and words that make no
+sense together (`coherence`), which is read of drawn passages and therefore added in `score`. Each
+takes its share of what the ones before it left, so no text loses more than all of it.
 
 Paper §7.3 and Appendix C: cleanliness is 1 − min(1, k · rate); the default k is 1, because the rate
 is already the share that is lost. With the paper's k = 50 one unknown word in fifty gives 0
@@ -23,7 +23,16 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from oracles.quality import chance, coherence, disguise, languages, order, source, texts
+from oracles.quality import (
+    chance,
+    coherence,
+    disguise,
+    languages,
+    neighbours,
+    order,
+    source,
+    texts,
+)
 from oracles.quality.lexicon import ACCENTLESS, Lexicon, is_known, lexicon, without_accents
 
 if TYPE_CHECKING:
@@ -272,9 +281,10 @@ def _disorder(lower: Sequence[str], language: str, pairs: NDArray[np.uint8]) -> 
         return apart
     share = Fraction(sum(word in words.stop for word in lower), len(lower))
     listed = max(Fraction(0), 1 - share / (_LEAST_STOP * words.stop_share))
+    known = [is_known(word, language) for word in lower]
     if language != "en":
-        return max(listed, apart)
-    return max(listed, order.disorder(lower, [is_known(word, "en") for word in lower], pairs))
+        return max(listed, apart, neighbours.stray(lower, known, language))
+    return max(listed, order.disorder(lower, known, pairs))
 
 
 def total(counts: Sequence[Counts]) -> Counts:

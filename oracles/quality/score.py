@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.progress import silent
-from oracles.quality import coherence, embed, novelty, references, source, texts, web
+from oracles.quality import coherence, embed, neighbours, novelty, references, source, texts, web
 from oracles.quality.cleanliness import KINDS, Counts, cleanliness
 from oracles.quality.diversity import (
     entropy,
@@ -130,6 +130,7 @@ def metric_facts(parameters: QualityParameters, reference: Reference) -> dict[st
         "parameters": {k: v for k, v in parameters.to_json().items() if k != "examples"},
         "reference": reference.digest,
         "probe": coherence.PROBE_SHA256,
+        "neighbours": neighbours.TABLES_SHA256,
         "tokenizer": embed.TOKENIZER_SHA256,
         "weights": embed.WEIGHTS_SHA256,
     }
