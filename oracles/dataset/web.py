@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from email.message import Message
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -68,7 +69,40 @@ _AS_BROWSERS_DO: Final = {
     "utf-16-be": "utf-8",
 }
 _PAGE_BEGINS: Final = re.compile(r"<html[\s>]", re.IGNORECASE)
-_COMMENTS: Final = re.compile(r"<!--.*?-->|<(script|style|textarea|iframe)\b.*?</\1", re.I | re.S)
+_TAG: Final = re.compile(
+    r"<(/?)([a-z][a-z0-9]*)(?:\s((?:[^<>\"']|\"[^\"]*\"|'[^']*')*))?", re.IGNORECASE
+)
+_ATTRIBUTE: Final = re.compile(r"[^\s=\"'/>]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]*))?")
+#: Elements that reopen by themselves after the end of a block (HTML standard, 13.2.4.3).
+_FORMATTING: Final = frozenset(
+    {
+        "b",
+        "big",
+        "code",
+        "em",
+        "font",
+        "i",
+        "s",
+        "small",
+        "strike",
+        "strong",
+        "tt",
+        "u",
+    }
+)
+#: Elements that have no end tag, whose end tag may be left out, that end the one before, or hold text alone.
+_UNNESTED: Final = re.compile(
+    "a|area|base|body|br|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|nobr|optgroup|option"
+    "|p|param|rp|rt|script|source|style|tbody|td|textarea|tfoot|th|thead|title|tr|track|wbr"
+)
+#: What building the tree of a page may cost, in steps of about 10 ns, and a step's weights.
+_MOST_STEPS: Final = 1_000_000_000
+_STEPS_A_FORMAT: Final = 60
+#: Pages too short to cost much.
+_SHORT_PAGE: Final = 1 << 15
+_COMMENTS: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|textarea|iframe)\b.*?(?:</\1|\Z)", re.I | re.S
+)
 #: Elements that hold no text that a reader of the page sees.
 _UNSEEN: Final = frozenset(
     {"head", "script", "style", "template", "noscript", "svg", "object", "-comment"}
@@ -155,6 +189,10 @@ def _page(
     if len(_PAGE_BEGINS.findall(_COMMENTS.sub("", markup))) > 1:
         detail = "several pages are joined in it; they are read as one"
         source.note("ambiguous", detail, line, about="pages")
+    if len(markup) > _SHORT_PAGE and _steps(markup) > _MOST_STEPS:
+        detail = "its elements are nested as no page is; take the text out by another program"
+        source.note("too_deep", detail, line)
+        return None
     tree = LexborHTMLParser(markup)
     metadata: dict[str, Any] = {}
     title = tree.css_first("title")
@@ -164,6 +202,43 @@ def _page(
     if language and language.strip():
         metadata["language"] = language.strip()
     return (_text(tree.body) if tree.body is not None else ""), metadata
+
+
+def _steps(markup: str) -> int:
+    """About how many steps building the tree takes: more than a page's length where it nests.
+
+    For each tag the elements that are open are searched, those for formatting are opened anew in
+    each block, and an attribute is compared with those before it. A page that is made for it keeps
+    a parser busy for days.
+    """
+    steps = depth = attributes = 0
+    opened: Counter[str] = Counter()
+    formats: list[tuple[str, str]] = []  # three of a kind at most are opened anew
+    alike: Counter[tuple[str, str]] = Counter()
+    for closing, given, inner in _TAG.findall(markup):
+        name = given.lower()
+        steps += depth + _STEPS_A_FORMAT * len(formats)
+        if len(inner) > _SHORT_PAGE // 8:
+            steps += len(_ATTRIBUTE.findall(inner)) ** 2
+        if name in ("html", "body") and inner:  # They are added to those of the first one.
+            attributes += inner.count("=") + 1
+            steps += attributes
+        if _UNNESTED.fullmatch(name):
+            continue
+        if not closing:
+            opened[name] += 1
+            depth += 1
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+        if name not in _FORMATTING:
+            continue
+        if not closing and alike[name, inner] < 3:
+            alike[name, inner] += 1
+            formats.append((name, inner))
+        elif closing and formats and formats[-1][0] == name:
+            alike[formats.pop()] -= 1
+    return steps
 
 
 def _decoded(data: bytes, charset: str | None, source: Source, line: int | None) -> str | None:

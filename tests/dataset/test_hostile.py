@@ -426,3 +426,43 @@ def test_damage__when_rows_go_across_members__then_only_those_it_touches_are_los
     assert texts == [_text(number) for number in untouched]
     assert "corrupt" in kinds
     assert len(untouched) < 40
+
+
+DEEP = "nested as no page is"
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("<div>" * 200_000, "too_deep"),
+        ("<ul><li>x" * 100_000, "too_deep"),
+        ("".join(f"<font color={n}><p>x" for n in range(20_000)), "too_deep"),
+        ("<p " + " ".join(f"a{n}=1" for n in range(50_000)) + ">x", "too_deep"),
+        ("".join(f"<body a{n}=1>x" for n in range(50_000)), "too_deep"),
+        ("<script " * 500_000, "empty"),
+        ("<!--" * 500_000, "empty"),
+    ],
+    ids=["deep", "lists", "formats", "attributes", "bodies", "scripts", "comments"],
+)
+def test_html__when_made_to_keep_a_parser_busy__then_said_at_once(tmp_path, page, kind):
+    # Read without a bound, each of them takes from minutes to days.
+    _, kinds, findings = read(tmp_path / "a.html", page.encode())
+    assert kinds == {kind, "empty"}
+    assert kind == "empty" or DEEP in findings[0].detail
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a name=x>word " * 100_000,
+        "<p>word <td>word <li>word " * 50_000,
+        "<font color=red><b>word " * 3 + "<p>word</p>" * 100_000,
+        "<div class='a b'><span><i>word</i></span></div>" * 50_000,
+        "<div>" * 2_000 + "word " * 200_000,
+    ],
+    ids=["anchors", "cells", "formats", "spans", "deep"],
+)
+def test_html__when_long_and_sloppy__then_read(tmp_path, page):
+    texts, kinds, _ = read(tmp_path / "a.html", page.encode())
+    assert not kinds
+    assert texts[0].count("word") >= 50_000
