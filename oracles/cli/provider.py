@@ -112,6 +112,13 @@ def commit(
             " would show the operators more than this share of it.",
         ),
     ] = 0.2,
+    other_book: Annotated[
+        bool,
+        typer.Option(
+            "--other-book",
+            help="Bid although your key has bids in this auction that this book does not know.",
+        ),
+    ] = False,
     text_field: Annotated[
         str | None, typer.Option("--text-field", help="Field or column that is the text.")
     ] = None,
@@ -155,7 +162,7 @@ def commit(
 
     session: Session = context.obj
     provider = _provider(
-        context, book, Limits(ETHER.parse(max_bond), duration(min_window), max_exposed)
+        context, book, Limits(ETHER.parse(max_bond), duration(min_window), max_exposed, other_book)
     )
     view = session.auction(auction)
     units = None if cost is None else session.currency(view.terms.token).parse(cost)

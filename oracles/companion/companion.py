@@ -465,4 +465,5 @@ def _bids(view: AuctionState, held: Mapping[bytes, Holding]) -> list[Bid]:
         Bid(view, each.index, held[each.sealed_bid])
         for each in view.commitments
         if each.sealed_bid in held
+        and same_address(each.owner, held[each.sealed_bid].share.owner)  # a seal can be copied
     ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from oracles.chain.auction import AuctionContract
     from oracles.chain.client import Sender
     from oracles.chain.exchange import ExchangeContract
-    from oracles.chain.state import AuctionState
+    from oracles.chain.state import AuctionState, Commitment
     from oracles.market.book import BidBook, BidRecord
 
 
@@ -107,35 +107,45 @@ class Matched:
 
 
 def match(view: AuctionState, records: Sequence[BidRecord], owner: str | None) -> Matched:
-    """Match records with commitments by sealed bid. Pure.
+    """Match records with commitments by sealed bid and owner. Pure.
+
+    Anybody can commit to a seal that is on chain, in its own name: that is nobody's bid. The owner
+    may have committed to one several times.
 
     Args:
         view: the auction.
         records: of this auction.
         owner: whose bids the book should know; None if that is not known.
     """
-    by_seal = {commitment.sealed_bid: commitment for commitment in view.commitments}
+    sealed: dict[tuple[bytes, str], list[Commitment]] = {}
+    for commitment in view.commitments:
+        sealed.setdefault(_key(commitment), []).append(commitment)
     found = sorted(
         (
             replace(record, index=commitment.index, payer=commitment.payer)
             for record in records
-            if (commitment := by_seal.get(record.sealed_bid))
+            for commitment in sealed.get(_key(record), ())
         ),
         key=lambda record: record.place.index,
     )
-    known = {record.sealed_bid for record in records}
+    known = {_key(record) for record in records}
     return Matched(
         tuple(r for r in found if not view.commitments[r.place.index].withdrawn),
         tuple(r for r in found if view.commitments[r.place.index].withdrawn),
-        tuple(record for record in records if record.sealed_bid not in by_seal),
+        tuple(record for record in records if _key(record) not in sealed),
         tuple(
             sorted(
                 commitment.index
                 for commitment in view.remaining()
-                if commitment.owner == owner and commitment.sealed_bid not in known
+                if commitment.owner == owner and _key(commitment) not in known
             )
         ),
     )
+
+
+def _key(bid: BidRecord | Commitment) -> tuple[bytes, str]:
+    """What is one provider's, whoever copies the seal."""
+    return bid.sealed_bid, bid.owner.lower()
 
 
 class Bids:
@@ -164,9 +174,16 @@ class Bids:
         self.view = view
         records = book.records(contract.address, view.id, sender.address)
         self._matched = match(view, records, sender.address)
-        for record in (*self._matched.placed, *self._matched.withdrawn):
-            if record not in records:
+        found = (*self._matched.placed, *self._matched.withdrawn)
+        noted = {record.sealed_bid for record in found if record in records}
+        for record in found:
+            if record.sealed_bid not in noted:
                 book.save(record)
+
+    @property
+    def unknown(self) -> tuple[int, ...]:
+        """Indices of the owner's bids that the book does not know."""
+        return self._matched.unknown
 
     @property
     def placed(self) -> tuple[BidRecord, ...]:

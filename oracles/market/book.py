@@ -7,7 +7,9 @@ One JSON file a record, readable by its owner only.
 
 from __future__ import annotations
 
+import fcntl
 import json
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,7 @@ from oracles.chain.terms import DataSet
 from oracles.dataset import key_commitment
 from oracles.errors import ChainError, ConfigError
 from oracles.evidence import Cid
-from oracles.files import write_file
+from oracles.files import open_private, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +106,30 @@ class BidBook:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands from committing with this book, so that nothing is paid twice.
+
+        Raises:
+            ConfigError: one does so now, or the disk refuses.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = open_private(self.root / ".lock", "ab")
+        except OSError as error:
+            raise ConfigError(f"cannot write the bid book {self.root}: {error}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"another command commits with the bid book {self.root}: wait until it has"
+                    " ended, then repeat this one"
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     def save(self, record: BidRecord) -> Path:
         """Write a record, durably; the same sealed bid replaces its earlier record.

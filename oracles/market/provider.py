@@ -30,7 +30,7 @@ from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import ChainError, InputError
 from oracles.evidence import Cid, read
 from oracles.market import view as chain_view
-from oracles.market.bids import Bids
+from oracles.market.bids import Bids, match
 from oracles.market.book import BidBook, BidRecord
 from oracles.market.schedule import check_open, check_windows
 from oracles.money import ETHER
@@ -62,6 +62,7 @@ class Limits:
         window: shortest time in which it must act (open, reveal, deliver), seconds.
         exposed: largest share of its data that operators may see, this auction's sample and those
             of earlier ones together.
+        unknown: whether it bids although its key has bids on chain that its book does not know.
 
     Example:
         >>> import qmia
@@ -73,6 +74,7 @@ class Limits:
     bond: int = 10**17
     window: int = HOUR
     exposed: float = 0.2
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class Provider:
         owner = self._sender.address
         binding = Binding(self._contract.chain_id, self._contract.address, auction, owner)
         with tempfile.TemporaryDirectory() as folder:
+            self._check_book(view)
             packed = pack(source, Path(folder) / "archive", findings=findings, facts=facts)
             contents = packed.contents
             exposed = self._exposed(view, contents.content_digest, contents.size)
@@ -240,6 +243,18 @@ class Provider:
         proof = prove(facts.facts, keys, thresholds, progress=progress)
         return str(self._store.put(proof.encode()))
 
+    def _check_book(self, view: AuctionState) -> None:
+        """Refuse to bid with a book that was lost or is an old copy: that would pay twice."""
+        owner = self._sender.address
+        records = self._book.records(self._contract.address, view.id, owner)
+        unknown = match(view, records, owner).unknown
+        if unknown and not self._limits.unknown:
+            raise InputError(
+                f"the chain has bids {list(unknown)} of {owner} in auction {view.id} that the book"
+                f" {self._book.root} does not know: restore your latest copy of the book, or their"
+                " bonds are lost. If they are in another book, say --other-book"
+            )
+
     def _check_terms(self, view: AuctionState, bond: int, agreement: Path | None) -> None:
         """Refuse what this provider does not accept."""
         if bond > self._limits.bond:
@@ -285,19 +300,25 @@ class Provider:
 
         Raises:
             ChainError: the contract refuses.
+            ConfigError: another command commits with this book.
         """
         record = prepared.record
-        self._book.save(record)
-        for placed in self.bids(record.auction).placed:
-            if placed.sealed_bid == record.sealed_bid:
-                return Committed(placed, None)
-        call = self._contract.commit(
-            record.auction, record.sealed_bid, record.data_set, record.agreement
-        )
-        receipt = self._sender.send(call, value=prepared.bond + prepared.entry_fee)
-        committed = receipt_event(receipt, typed_events.Committed)
-        placed = self._book.place(record, committed.index)
-        return Committed(placed, bytes(receipt["transactionHash"]))
+        with self._book.alone():
+            view = load_auction(self._sender.web3, self._deployment, record.auction)
+            records = self._book.records(record.contract, record.auction, record.owner)
+            # Another command may have made one for the same data meanwhile.
+            record = _earlier(view, records, record.content_digest, record.cost) or record
+            self._book.save(record)
+            for placed in self.bids(record.auction).placed:
+                if placed.sealed_bid == record.sealed_bid:
+                    return Committed(placed, None)
+            call = self._contract.commit(
+                record.auction, record.sealed_bid, record.data_set, record.agreement
+            )
+            receipt = self._sender.send(call, value=prepared.bond + prepared.entry_fee)
+            committed = receipt_event(receipt, typed_events.Committed)
+            placed = self._book.place(record, committed.index)
+            return Committed(placed, bytes(receipt["transactionHash"]))
 
     def sign_commitment(self, prepared: Prepared, relayer: str, deadline: int) -> bytes:
         """Sign a commitment that one relayer may pay for; the secrets are on disk first.
@@ -363,18 +384,15 @@ def _earlier(
     Raises:
         InputError: the same data are on chain with another cost.
     """
-    seals = {each.sealed_bid: each for each in view.commitments}
-    same = [
-        record
-        for record in records
-        if record.content_digest == content_digest
-        and not (record.sealed_bid in seals and seals[record.sealed_bid].withdrawn)
-    ]
+    same = [record for record in records if record.content_digest == content_digest]
+    matched = match(view, same, None)
+    places = {record.sealed_bid: record.place for record in matched.placed}
+    same = [record for record in same if record.sealed_bid in places or record in matched.unsent]
     for record in same:
         if record.cost == cost:
             return record
     for record in same:
-        if placed := seals.get(record.sealed_bid):
+        if placed := places.get(record.sealed_bid):
             raise InputError(
                 f"bid {placed.index} offers these very data in auction {view.id} already, at"
                 " another cost. A copy is worth nothing beside the first, and costs a second entry"

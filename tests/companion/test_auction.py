@@ -13,7 +13,7 @@ from oracles.market.provider import publish_opening
 from oracles.market.schedule import next_step
 from oracles.market.share import Share, read_share, sign_delivery, sign_opening, write_share
 from oracles.market.view import draw, member_keys
-from tests.support.market import COSTS, UNIT, signer
+from tests.support.market import BOND, COSTS, ENTRY_FEE, SCORES, UNIT, signer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +116,25 @@ def test_companion__starts_anew_in_every_phase__does_the_same(world: World) -> N
         "Claimed": [0, 1],
     }
     assert world.reverted("cheap", "fair") == []
+
+
+def test_companion__a_stranger_copies_the_seal__serves_its_own_bid_alone(world: World) -> None:
+    auction = world.create()
+    world.commit(auction, "cheap")
+    market, record = world.market, next(world.book("cheap").all())
+    contract = market.deployment.auction(market.web3)
+    copy = contract.commit(auction, record.sealed_bid, record.data_set, record.agreement)
+    market.sender("thief").send(copy, value=BOND + ENTRY_FEE)
+    companion = world.companion("cheap")
+    world.whole(auction, companion, scores=[SCORES[0], SCORES[1]._replace(present=False)])
+    companion.close()
+    assert world.counts(auction) == {
+        "Opened": [0],
+        "Revealed": [0],
+        "Delivered": [0],
+        "Claimed": [0],
+    }
+    assert world.reverted("cheap") == []
 
 
 def test_auction__without_scores__is_aborted_and_the_bond_comes_back(world: World) -> None:

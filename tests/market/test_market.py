@@ -23,7 +23,7 @@ from oracles.dataset import (
     read_documents,
     wrap_delivery,
 )
-from oracles.errors import ChainError, InputError, IntegrityError
+from oracles.errors import ChainError, ConfigError, InputError, IntegrityError
 from oracles.evidence import Cid, DirectoryStore, read
 from oracles.market.book import BidBook
 from oracles.market.buyer import Buyer
@@ -165,6 +165,71 @@ def test_book__index_lost_after_commitment__found_again_in_the_logs(
     book.save(replace(record, index=None))  # as if killed before the receipt came
     assert provider.bids(auction).placed == (record,)
     assert book.records(record.contract, auction) == [record]
+
+
+def test_match__a_stranger_copies_the_seal__the_bid_stays_where_its_owner_has_it(
+    market: Market, buyer: Buyer, key: EncryptionKey
+) -> None:
+    auction = buyer.create(market.terms(), key)
+    provider, contract = market.provider("cheap"), market.deployment.auction(market.web3)
+    prepared = provider.prepare(auction, market.data("cheap"), COSTS["cheap"])
+    record = prepared.record
+    copy = contract.commit(auction, record.sealed_bid, record.data_set, record.agreement)
+    # Before it, out of the pool of waiting transactions; and after it, out of the logs.
+    market.sender("thief").send(copy, value=BOND + ENTRY_FEE)
+    assert provider.commit(prepared).record.index == 1
+    market.sender("thief").send(copy, value=BOND + ENTRY_FEE)
+    assert provider.commit(prepared).transaction is None  # Paid for, whatever others commit to.
+    assert [each.index for each in provider.bids(auction).placed] == [1]
+    market.open(auction, "cheap")
+    assert len(market.commitments(auction)[1].opening or b"") == 32
+    market.score(auction, [SCORES[0]._replace(present=False), *SCORES[:2]])
+    market.jump(contract.phases(auction)[1].reveal_start)
+    assert [done.index for done in provider.bids(auction).reveal()] == [1]
+
+
+def test_match__one_seal_committed_to_twice__both_bids_are_known(
+    market: Market, buyer: Buyer, key: EncryptionKey
+) -> None:
+    auction = buyer.create(market.terms(), key)
+    commit(market, auction, "cheap")
+    provider, contract = market.provider("cheap"), market.deployment.auction(market.web3)
+    (record,) = provider.bids(auction).placed
+    again = contract.commit(auction, record.sealed_bid, record.data_set, record.agreement)
+    market.sender("cheap").send(again, value=BOND + ENTRY_FEE)
+    assert [each.index for each in provider.bids(auction).placed] == [0, 1]
+
+
+def test_commit__with_a_book_that_was_lost_or_is_an_old_copy__pays_nothing(
+    market: Market, buyer: Buyer, key: EncryptionKey
+) -> None:
+    auction = buyer.create(market.terms(), key)
+    commit(market, auction, "cheap")
+    book = market.folder / "cheap" / "bids"
+    book.rename(market.folder / "cheap" / "elsewhere")
+    with pytest.raises(InputError, match=r"has bids \[0\] of .* does not know: restore"):
+        market.provider("cheap").prepare(auction, market.data("cheap"), COSTS["cheap"])
+    assert not book.exists()
+    other = market.provider("cheap", unknown=True)
+    data = market.data("fair")
+    assert other.commit(other.prepare(auction, data, COSTS["cheap"])).record.index == 1
+
+
+def test_commit__two_commands_at_once__pay_once(
+    market: Market, buyer: Buyer, key: EncryptionKey
+) -> None:
+    auction = buyer.create(market.terms(), key)
+    one, other = market.provider("cheap"), market.provider("cheap")
+    prepared = [
+        each.prepare(auction, market.data("cheap"), COSTS["cheap"]) for each in (one, other)
+    ]
+    book = BidBook(market.folder / "cheap" / "bids")
+    with book.alone(), pytest.raises(ConfigError, match="another command commits"):
+        one.commit(prepared[0])
+    first = one.commit(prepared[0])
+    second = other.commit(prepared[1])
+    assert (second.record.sealed_bid, second.transaction) == (first.record.sealed_bid, None)
+    assert len(market.commitments(auction)) == 1
 
 
 def test_withdraw__before_the_deadline__bond_comes_back_when_commitments_end(

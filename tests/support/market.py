@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from web3 import Web3
 
+    from oracles.chain.state import Commitment
     from oracles.chain.terms import AuctionId
     from tests.support.anvil import Anvil
 
@@ -173,6 +174,10 @@ class Market:
         factory, sender = self.deployment.dst_factory(self.web3), self.sender("buyer")
         sender.send(factory.create(auction, view.terms.dst))
         sender.send(Dst(self.web3, factory.token_of(auction)).verify(level, WALK))
+
+    def commitments(self, auction: AuctionId) -> list[Commitment]:
+        """What was committed to, in order."""
+        return load_auction(self.web3, self.deployment, auction).commitments
 
     def jump(self, timestamp: int) -> None:
         # Anvil's blocks start where the test chain's clock is; the node keeps its own from here on.
