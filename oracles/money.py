@@ -14,6 +14,8 @@ from typing import Final
 from oracles.errors import InputError
 
 _AMOUNT: Final = re.compile(r"(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[\w$.+-]+)?", re.ASCII)
+#: Where a point stands between thousands this is a thousand times as much.
+_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}\.\d\d0", re.ASCII)
 _SYMBOL: Final = re.compile(r"[\w$.+-]{1,16}", re.ASCII)
 
 
@@ -38,7 +40,8 @@ class Currency:
         decimals: `450 USDC`, `0.01 ether`, `5 gwei`, `1_000 units`.
 
         Raises:
-            InputError: no amount, negative, in another currency, or finer than the currency.
+            InputError: no amount, negative, in another currency, or finer than the currency; or
+                `1.500`, which is a thousand times as much in half of the world.
 
         >>> Currency("USDC", 6).parse("450.5 USDC")
         450500000
@@ -49,6 +52,9 @@ class Currency:
         number, unit = found["number"].replace("_", ""), found["unit"]
         if unit is None and "." in number:
             raise InputError(f"{text!r} names no unit; write {number} {self.symbol}")
+        if _THOUSANDS.fullmatch(number):
+            whole, decimals = number.replace(".", ""), number.rstrip("0").rstrip(".")
+            raise InputError(f"{text!r} can be read in two ways; write {whole} or {decimals}")
         units = Fraction(number) * Fraction(10) ** self._decimals(unit)
         if units.denominator != 1:
             raise InputError(f"{text!r} is finer than the smallest unit: {self._smallest()}")

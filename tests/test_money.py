@@ -51,6 +51,14 @@ def test_parse__number_with_a_comma_or_an_exponent__is_not_taken_for_a_currency(
     assert Currency("1INCH", 18).parse("2 1inch") == 2 * 10**18
 
 
+@pytest.mark.parametrize("text", ["1.500 USDC", "450.000 USDC", "20.000usdc"])
+def test_parse__a_point_that_may_stand_between_thousands__is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"in two ways; write (1500 or 1\.5|450000 or 450|20000)"):
+        DOLLAR.parse(text)
+    assert DOLLAR.parse("0.500 USDC") == 500_000
+    assert DOLLAR.parse("1.2500 USDC") == 1_250_000
+
+
 @given(currencies, st.integers(0, 2**128))
 def test_format__read_back__is_the_same_amount(currency: Currency, amount: int) -> None:
     assert currency.parse(currency.format(amount).replace(",", "")) == amount

@@ -90,10 +90,10 @@ _FORMATTING: Final = frozenset(
         "u",
     }
 )
-#: Elements that have no end tag, whose end tag may be left out, that end the one before, or hold text alone.
+#: Elements without an end tag, or that may lack it, that end the one before, or hold text alone.
 _UNNESTED: Final = re.compile(
-    "a|area|base|body|br|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|nobr|optgroup|option"
-    "|p|param|rp|rt|script|source|style|tbody|td|textarea|tfoot|th|thead|title|tr|track|wbr"
+    "a|area|base|body|br|col|colgroup|dd|dt|embed|head|hr|html|img|input|li|link|meta|nobr|optgroup"
+    "|option|p|param|rp|rt|script|source|style|tbody|td|textarea|tfoot|th|thead|title|tr|track|wbr"
 )
 #: What building the tree of a page may cost, in steps of about 10 ns, and a step's weights.
 _MOST_STEPS: Final = 1_000_000_000
