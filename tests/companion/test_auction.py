@@ -126,6 +126,9 @@ def test_companion__a_stranger_copies_the_seal__serves_its_own_bid_alone(world: 
     copy = contract.commit(auction, record.sealed_bid, record.data_set, record.agreement)
     market.sender("thief").send(copy, value=BOND + ENTRY_FEE)
     companion = world.companion("cheap")
+    world.jump(world.phases(auction).open_start)
+    world.rest(companion)
+    assert [*companion.problems, *companion.undone] == []
     world.whole(auction, companion, scores=[SCORES[0], SCORES[1]._replace(present=False)])
     companion.close()
     assert world.counts(auction) == {
