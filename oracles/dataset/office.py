@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import docx
 import pypdf
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.opc.exceptions import OpcError
 from docx.oxml.parser import parse_xml
 from lxml.etree import Entity, LxmlError
@@ -226,11 +227,19 @@ def word(source: Source) -> Records:
             if main and _STRICT in archive.open(main[0]).read(_HEAD):
                 raise NotReadError("of the form called strict; save it as the usual .docx")
         document = docx.Document(io.BytesIO(data))
-        title = (document.core_properties.title or "").strip()
+        title = _title(document)
         metadata = {"file": source.name, **({"title": title} if title else {})}
         yield from _documents(source, _blocks(document, source), metadata)
     except (OpcError, LxmlError, KeyError, AttributeError) as error:
         raise OfficeError(f"the Word file cannot be read: {error}") from error
+
+
+def _title(document: Any) -> str:
+    """The title; none where the file has none, though the library makes one up."""
+    package = document.part.package
+    if not any(each.reltype == RELATIONSHIP_TYPE.CORE_PROPERTIES for each in package.rels.values()):
+        return ""
+    return (document.core_properties.title or "").strip()
 
 
 def _blocks(document: Any, source: Source) -> Iterator[str]:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -365,3 +366,18 @@ def test_word__a_bomb__is_stopped(tmp_path: Path) -> None:
         archive.writestr("word/document.xml", b" " * (1 << 25))
     _, findings = read(tmp_path / "a.docx", out.getvalue())
     assert [f.kind for f in findings] == ["bomb"]
+
+
+def test_word__without_properties__has_no_title_made_up_for_it(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(word_file(["x"]))) as whole,
+        zipfile.ZipFile(out, "w") as without,
+    ):
+        for name in set(whole.namelist()) - {"docProps/core.xml"}:
+            content = whole.read(name)
+            if name == "_rels/.rels":
+                content = re.sub(rb"<Relationship [^>]*core-properties[^>]*>", b"", content)
+            without.writestr(name, content)
+    documents, _ = read(tmp_path / "a.docx", out.getvalue())
+    assert documents == [Document("x", {"file": "a.docx"})]
