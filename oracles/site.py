@@ -174,9 +174,10 @@ class _Node:
         try:
             asked: Any = json.loads(body)
             methods = [each["method"] for each in (asked if isinstance(asked, list) else [asked])]
-        except (ValueError, LookupError, TypeError):
+            refused = [method for method in methods if method not in QUESTIONS]
+        except (ValueError, LookupError, TypeError, RecursionError):
             return PlainTextResponse("this is no JSON-RPC request", 400)
-        if refused := [method for method in methods if method not in QUESTIONS]:
+        if refused:
             return PlainTextResponse(f"{str(refused[0])[:80]} is not answered here", 403)
         try:
             answer = await self._client.post(self._rpc, json=asked)

@@ -85,6 +85,8 @@ def test_site__gives_the_page_its_deployment_and_nothing_else(folder: Path) -> N
         ([{"method": "eth_chainId"}, {"method": "eth_sign"}], 403, "eth_sign"),
         (b"{", 400, "no JSON-RPC"),
         ({"params": []}, 400, "no JSON-RPC"),
+        ({"method": []}, 400, "no JSON-RPC"),
+        pytest.param(b"[" * 100_000, 400, "no JSON-RPC", id="deep"),
         pytest.param(b" " * (1 << 21), 413, "too long", id="long"),
         ({"method": "eth_chainId", "params": []}, 502, "does not answer"),
     ],

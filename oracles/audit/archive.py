@@ -204,7 +204,7 @@ class Archive:
     def _decode(self, line: bytes) -> Any:
         try:
             return json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise IntegrityError(f"{self.path} is damaged or no archive: {error}") from error
 
 

@@ -173,7 +173,7 @@ class Deployment:
                 f"cannot read the deployment file {path} ({error.strerror or error}): name the"
                 " right one, or ask for it whoever deployed the contracts"
             ) from error
-        except (ValueError, ConfigError) as error:
+        except (ValueError, RecursionError, ConfigError) as error:
             raise ConfigError(f"{path} is no deployment file: {error}") from error
 
 

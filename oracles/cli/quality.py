@@ -77,7 +77,7 @@ def _parameters(path: Path | None, today: str | None, **overrides: Any) -> Quali
     if path is not None:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot read the parameters {path}: {error}") from error
     if today is not None:
         fields["today"] = today

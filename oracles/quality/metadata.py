@@ -255,7 +255,7 @@ def read_card(path: Path) -> dict[str, str]:
 
     try:
         loaded = mlcroissant.Dataset(jsonld=json.loads(path.read_text(encoding="utf-8"))).metadata
-    except (OSError, ValueError, TypeError, mlcroissant.ValidationError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, mlcroissant.ValidationError) as error:
         raise InputError(f"{path.name} is not a valid Croissant file: {error}") from error
     found = {
         "license": _first(loaded.license),

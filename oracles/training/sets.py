@@ -172,7 +172,7 @@ class TrainingSet:
             self.identity: dict[str, Any] = json.loads((folder / _IDENTITY).read_text("utf-8"))
             if self.identity["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {self.identity['schema']!r}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{folder} is no training set: {error}") from error
 
     @property

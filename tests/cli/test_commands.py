@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from backports import zstd
 
 from oracles.cli import ROLES, main
 from tests.support.commands import commands, group
@@ -117,3 +118,30 @@ def test_command__with_nothing_it_could_work_on__one_sentence_and_exit_code_two(
     assert not out
     assert "Traceback" not in err
     assert err.strip()
+
+
+DEEP = b'{"a":' * 100_000 + b"}" * 100_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit", "replay", "FILE"),
+        ("buyer", "--deployment", "FILE", "status", "1"),
+        ("quality", "score", "DATA", "--card", "FILE"),
+        ("quality", "score", "DATA", "--parameters", "FILE"),
+        ("buyer", "forget", "1", "0", "--set", "FOLDER"),
+    ],
+    ids=["archive", "deployment", "card", "parameters", "training-set"],
+)
+def test_file_of_somebody_else__nested_without_end__is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    file, data = tmp_path / "qmia.json", tmp_path / "data.txt"
+    file.write_bytes(zstd.compress(DEEP) if words[0] == "audit" else DEEP)
+    data.write_text("some words")
+    named = {"FILE": str(file), "DATA": str(data), "FOLDER": str(tmp_path)}
+    with pytest.raises(SystemExit) as end:
+        main([named.get(word, word) for word in words])
+    assert end.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
