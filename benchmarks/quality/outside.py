@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import dataclasses
 import html
 import json
 import random
@@ -31,7 +32,9 @@ from benchmarks.quality.common import Scorer, foreign, show, texts, translations
 from benchmarks.quality.fairness import pieces
 from benchmarks.quality.manipulation import Chain
 from oracles.quality import coherence
+from oracles.quality.embed import cache_directory
 from oracles.quality.parameters import GRID
+from oracles.quality.sources import SOURCES, passages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +68,13 @@ KNOWN: dict[str, str] = {
     "halves of definitions of two words": "each half is real text",
     "sums in words": "true sentences without end",
     "invented addresses": "names and streets are plausible words",
+    "order-2 chain over much text, fra": "no reader outside of English",
+    "order-2 chain in documents of five words": "each is a run of real text",
+    "order-2 chain in documents of eleven words": "each is a run or two of real text",
+    "medical terms and order-2 chain, 30 words in turn": "the real half makes up for the other",
+    "halves of two public sentences": "each half is real text",
+    "words with the definitions of others": "each half is real text",
+    "kinds of things, from a template": "a template reads as text",
     "sentences of a small grammar": "a template reads as text",
     "invented patients from templates": "a template reads as text",
     "a stock phrase between public words": "a template reads as text",
@@ -510,6 +520,17 @@ def records(rng: random.Random) -> str:
     )
 
 
+def as_much(bodies: list[str], plain: list[str]) -> list[str]:
+    """As many letters of what is added as of what it is added to."""
+    if len(bodies) == len(plain):
+        return [body[: len(text)] for body, text in zip(bodies, plain, strict=True)]
+    found, room = list[str](), sum(map(len, plain))
+    while room > 0 and len(found) < len(bodies):
+        found.append(bodies[len(found)][:room])
+        room -= len(found[-1])
+    return found
+
+
 def tricks(plain: list[str], public: list[str], rng: random.Random) -> Iterator[Any]:
     """Name, documents, and whether they are a copy of another's set (else they are added)."""
     english = wordfreq.top_n_list("en", 20_000)[300:]
@@ -723,6 +744,61 @@ def tricks(plain: list[str], public: list[str], rng: random.Random) -> Iterator[
             False,
         )
 
+    handbook = dataclasses.replace(
+        next(source for source in SOURCES if source.name == "handbook"), languages=("fr-FR",)
+    )
+    much = passages(handbook, cache_directory() / "sources")
+    terms = [word for text in foreign("hpo")[:80] for word in text.split()]
+    rare = [w for w in wordfreq.top_n_list("en", 20_000)[3000:9000] if w.isalpha()]
+    chain, french = Chain(public), Chain(much)
+    c, number = rng.choice, rng.randrange
+
+    def in_turn(length: int) -> str:
+        found: list[str] = []
+        while len(found) < 240:
+            start = number(len(terms) - length)
+            found += terms[start : start + length] + chain(length, rng).split()
+        return " ".join(found)
+
+    def half_sentences() -> str:
+        found: list[str] = []
+        while len(found) < 240:
+            first, last = (c(sentences(c(public))).split() for _ in range(2))
+            found += first[: len(first) // 2] + last[len(last) // 2 :]
+        return " ".join(found)
+
+    yield "order-2 chain over much text, fra", many(lambda: french(240, rng)), False
+    for size, name in ((5, "five"), (11, "eleven"), (30, "thirty")):
+        yield (
+            f"order-2 chain in documents of {name} words",
+            [chain(size, rng) for _ in range(60 * len(plain))],
+            False,
+        )
+    yield "medical terms and order-2 chain, 30 words in turn", many(lambda: in_turn(30)), False
+    yield "halves of two public sentences", many(half_sentences), False
+    yield (
+        "words with the definitions of others",
+        lines(lambda: f"{c(rare)}: {c(glosses)[0]}.", 20),
+        False,
+    )
+    yield (
+        "kinds of things, from a template",
+        lines(lambda: f"A {c(rare)} is a kind of {c(rare)} that has {c(rare)}."),
+        False,
+    )
+    yield (
+        "questions about words",
+        lines(
+            lambda: (
+                f"What is the meaning of the word {c(rare)}? "
+                f"Who said {c(rare)} and {c(rare)} first?"
+            ),
+            20,
+        ),
+        False,
+    )
+    yield "a cast of names", lines(lambda: f"{c(names)} {c(names)} as {c(names)}", 60), False
+
     def others(name: str, change: Callable[[str], str]) -> Any:
         return name, [change(b) for b in plain], True
 
@@ -821,8 +897,7 @@ def main() -> int:
             if copied:
                 row("another's", name, judged(bodies, plain))
             else:
-                again = [b[: len(p)] for b, p in zip(bodies, plain, strict=False)]
-                row("added", name, judged(plain + again))
+                row("added", name, judged(plain + as_much(bodies, plain)))
     show(
         rows,
         {"tried": f"{len(rows)}", "known": known, "broken": broken},

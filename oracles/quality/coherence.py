@@ -42,7 +42,7 @@ WINDOWS: Final = 2
 #: Passages that are read of a document at most, and never more than half of several.
 PASSAGES: Final = 4
 #: Fewer words are not read.
-LEAST: Final = 12
+LEAST: Final = 3
 #: Languages that the encoder reads; comments in program source, and what was recognised as no
 #: language, may be English.
 LANGUAGES: Final = frozenset({"en", "zxx", texts.UNKNOWN})
@@ -50,12 +50,32 @@ LANGUAGES: Final = frozenset({"en", "zxx", texts.UNKNOWN})
 MAX_PIECES: Final = 160
 #: Steps of the grid in one unit of log odds.
 STEPS: Final = 4
-#: Log odds, in steps, from which a passage makes sense, and down to which it makes none.
-_SENSE, _NONSENSE = -1, -20
-#: Word pieces for which these hold. With fewer the mean varies more, by one standard deviation of
-#: real text, in steps, times (√(pieces / fewer) - 1); so much is forgiven.
-_PIECES, _DEVIATION = 250, 12
 PROBE_SHA256 = "d491733c1b806f76c2e8967aaf6e71e5c39b8ceb6bc49ffa7c2155634e34f876"
+
+
+class Bounds(NamedTuple):
+    """When a text makes sense.
+
+    Attributes:
+        sense: log odds, in steps, from which nothing is lost.
+        nonsense: log odds down to which everything is.
+        pieces: word pieces for which these hold.
+        deviation: of real text with so many. With fewer the mean varies more, by this times
+            (√(pieces / fewer) - 1); so much is forgiven.
+    """
+
+    sense: int
+    nonsense: int
+    pieces: int
+    deviation: int
+
+
+#: A passage, by itself.
+PASSAGE: Final = Bounds(sense=-1, nonsense=-20, pieces=250, deviation=12)
+#: Documents of fewer than `SHORT` word pieces, read one by one and judged together: words with few
+#: neighbours read as neither sense nor nonsense, but the mean over many documents is all the surer.
+SHORT: Final = 128
+TOGETHER: Final = Bounds(sense=4, nonsense=-2, pieces=1000, deviation=5)
 
 
 class Grade(NamedTuple):
@@ -89,19 +109,21 @@ def _windows(words: list[str]) -> tuple[str, ...]:
     return tuple(" ".join(words[a:b]) for a, b in pairwise(bounds))
 
 
-def senseless(grades: Sequence[Grade]) -> Fraction:
-    """Share of a passage, in [0, 1], that makes no sense: 0 for running text.
+def senseless(grades: Sequence[Grade], bounds: Bounds = PASSAGE) -> Fraction:
+    """Share of a text, in [0, 1], that makes no sense: 0 for running text.
 
     Args:
         grades: Of its windows.
+        bounds: What is sense and what is none.
     """
     pieces = sum(grade.pieces for grade in grades)
     if not pieces:
         return Fraction(0)
     mean = Fraction(sum(grade.steps * grade.pieces for grade in grades), pieces)
-    spread = max(0, isqrt(10**6 * _PIECES // pieces) - 1000)
-    mean += Fraction(_DEVIATION * spread, 1000)
-    return min(Fraction(1), max(Fraction(0), (_SENSE - mean) / (_SENSE - _NONSENSE)))
+    spread = max(0, isqrt(10**6 * bounds.pieces // pieces) - 1000)
+    mean += Fraction(bounds.deviation * spread, 1000)
+    share = (bounds.sense - mean) / (bounds.sense - bounds.nonsense)
+    return min(Fraction(1), max(Fraction(0), share))
 
 
 class Probe(NamedTuple):

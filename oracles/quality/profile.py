@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: A longer text is profiled in consecutive parts of this many characters, to bound memory.
 MAX_CHARACTERS = 1_000_000
 _EXCERPT = 200
+#: The loss by order counts by so many times the share that makes no sense.
+_AGREED = 4
 
 
 def short(language: str) -> int:
@@ -49,6 +51,8 @@ class Profile:
         sample: Sentences drawn for embedding.
         passages: Passages drawn for reading, as windows of words; see `coherence`. Where there are
             any, they tell whether the words are in order, and no loss by order is counted here.
+        unordered: Letters that would be lost by order, where there are passages: they count if
+            reading finds a loss as well.
         prose: Letters of what they are drawn from: not the names in program source, nor languages
             that cannot be read.
         recency: Millionths.
@@ -67,6 +71,7 @@ class Profile:
     sentences: int
     sample: tuple[str, ...]
     passages: tuple[tuple[str, ...], ...]
+    unordered: int
     prose: int
     recency: int
     valid: tuple[str, ...]
@@ -94,9 +99,15 @@ class Profile:
         return replace(self, errors=errors)
 
     def without_sense(self, share: Fraction) -> Profile:
-        """The same when a share of its prose makes no sense."""
+        """The same when a share of its prose makes no sense.
+
+        Where some is lost by that and more by order, two measurements agree, and the larger counts.
+        """
         left = Fraction((self.letters - self.counts.total) * self.prose, max(1, self.letters))
-        return replace(self, errors={**self.errors, "senseless": int(left * share)})
+        lost = max(
+            left * share, min(left, Fraction(self.unordered)) * min(Fraction(1), _AGREED * share)
+        )
+        return replace(self, errors={**self.errors, "senseless": int(lost)})
 
     def to_json(self) -> str:
         """All but the key."""
@@ -162,6 +173,7 @@ def _profile(
         sentences=len(distinct),
         sample=tuple(texts.sample(distinct, parameters.sentences_per_document, key)),
         passages=passages,
+        unordered=reading.unordered if passages else 0,
         prose=sum(map(len, reading.prose.split())),
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days

@@ -37,8 +37,8 @@ _MAX_WEIGHT: Final = 1280
 _SUMMED: Final = ("letters", "words", "sentences")
 #: Share of new letters from which a document counts as kept.
 _KEPT: Final = Fraction(1, 2)
-#: Word pieces from which a document's passages are judged alone, and of a group of shorter ones.
-_ALONE, _TOGETHER = 48, 250
+#: Word pieces from which a document is judged alone.
+_ALONE: Final = 48
 #: Steps of a bar in the histogram of grades.
 _GRADES: Final = 8
 _SAMPLED: Final = ("documents", "letters", "duplication", "recency", "repeated_sentences")
@@ -152,15 +152,16 @@ class Tallier:
     def _senseless(self, sample: Sequence[Profile]) -> tuple[dict[bytes, Fraction], list[int]]:
         """Share of each document that makes no sense, and a histogram of all grades.
 
-        Documents with a few words each tell little alone; they are judged together.
+        Documents of a few words tell little alone; they are judged together as well.
         """
         documents: dict[bytes, Fraction] = {}
         histogram = [0] * 10
         together: list[tuple[bytes, list[coherence.Grade]]] = []
 
         def judge() -> None:
-            share = coherence.senseless([grade for _, grades in together for grade in grades])
-            documents.update((key, share) for key, _ in together)
+            grades = [grade for _, grades in together for grade in grades]
+            share = coherence.senseless(grades, coherence.TOGETHER)
+            documents.update((key, max(share, documents.get(key, share))) for key, _ in together)
             together.clear()
 
         for item in sample:
@@ -172,9 +173,10 @@ class Tallier:
                 shares = zip(sizes, map(coherence.senseless, passages), strict=True)
                 whole = sum((n * share for n, share in shares), Fraction(0))
                 documents[item.key] = whole / sum(sizes)
-            elif sizes:
+            if 0 < sum(sizes) < coherence.SHORT:
                 together.append((item.key, passages[0]))
-                if sum(grade.pieces for _, grades in together for grade in grades) >= _TOGETHER:
+                read = sum(grade.pieces for _, grades in together for grade in grades)
+                if read >= coherence.TOGETHER.pieces:
                     judge()
         judge()
         return documents, histogram

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import random
+import re
 from fractions import Fraction
 
 import pytest
@@ -11,6 +13,8 @@ from oracles.dataset import Document
 from oracles.quality import coherence, order, score
 from oracles.quality.cleanliness import read
 from oracles.quality.coherence import Grade, passages, senseless
+from oracles.quality.parameters import QualityParameters
+from oracles.quality.profile import profile
 from oracles.quality.references import default
 from tests.quality.conftest import GOOD_METADATA
 
@@ -63,6 +67,21 @@ def test_score__when_half_of_the_documents_make_no_sense__then_half_is_lost_in_a
         assert len(told) >= 8
 
 
+@pytest.mark.parametrize(
+    ("unordered", "share", "lost"),
+    [(0, Fraction(1, 8), Fraction(1, 8)), (1, Fraction(0), 0), (1, Fraction(1, 8), Fraction(1, 2)),
+     (1, Fraction(1, 4), 1), (Fraction(1, 10), Fraction(1, 4), Fraction(1, 4))],
+)  # fmt: skip
+def test_without_sense__when_words_are_in_no_order_either__then_the_larger_counts(
+    unordered, share, lost, speeches
+):
+    document = Document(speeches[0], GOOD_METADATA)
+    (one,) = profile(document, QualityParameters(), default().pairs)
+    usable = one.letters - one.counts.total
+    found = dataclasses.replace(one, unordered=int(unordered * usable)).without_sense(share)
+    assert found.errors["senseless"] == pytest.approx(float(lost * usable), abs=1)
+
+
 def test_score__when_documents_are_short__then_they_are_judged_together(speeches, embedder):
     rng = random.Random(3)
     words = [word for text in speeches for word in text.split()]
@@ -83,7 +102,7 @@ def test_passages__when_drawn__then_bounded_and_the_key_decides():
 def test_passages__when_the_encoder_cannot_read__then_there_are_none():
     german = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. " * 4
     assert passages(read(german, default().pairs).prose, b"") == ()
-    assert passages("too few words", b"") == ()
+    assert passages("two words", b"") == ()
 
 
 @given(st.lists(st.tuples(st.integers(-80, 80), st.integers(1, 160)), min_size=1, max_size=4))
@@ -97,6 +116,18 @@ def test_senseless__when_few_words_were_read__then_they_must_be_worse():
     assert senseless([Grade(-12, 250)]) > Fraction(1, 2)
     assert senseless([Grade(-12, 40)]) == 0
     assert senseless([]) == 0
+
+
+def test_score__when_documents_are_short__then_nonsense_is_told_from_their_mean(speeches, embedder):
+    """A few words without neighbours tell little; many documents of a few words do."""
+    rng = random.Random(3)
+    sentences = [s for t in speeches for s in re.split(r"(?<=[.;]) ", t) if 3 < len(s.split()) < 60]
+    words = " ".join(runs(speeches, 4, rng) for _ in speeches).split()
+    filler = [" ".join(words[i : i + 11]) for i in range(0, len(words), 11)]
+    honest = score([Document(t, GOOD_METADATA) for t in sentences], embedder=embedder)
+    made_up = score([Document(t, GOOD_METADATA) for t in filler], embedder=embedder)
+    assert honest.cleanliness > 9700
+    assert made_up.cleanliness < 4000
 
 
 def test_scattered__when_pairs_recur__then_in_order_and_shuffled_not(golden_documents):
