@@ -76,6 +76,25 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def write_new(path: Path, content: str) -> None:
+    """Write a file that does not exist yet, and that only its owner may read: a key.
+
+    Raises:
+        FileExistsError: it exists.
+        OSError: The disk refuses; there is no file.
+    """
+    with open_private(path, "xb") as file:
+        try:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            path.unlink()  # Half a key would only be in the way of the next try.
+            with contextlib.suppress(OSError):
+                file.close()
+            raise
+
+
 def open_private(path: Path, mode: str, buffering: int = -1) -> IO[Any]:
     """Open a file that, if it is new, only its owner may read.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from oracles.files import atomic_write, whole_folder, write_file
+from oracles.files import atomic_write, whole_folder, write_file, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,3 +82,22 @@ def test_whole_folder__mode__private_or_by_the_umask(
         os.umask(before)
     found = [tmp_path / "out", tmp_path / "out" / "in", tmp_path / "out" / "in" / "file"]
     assert [path.stat().st_mode & 0o777 for path in found] == [modes[0], modes[0], modes[1]]
+
+
+def test_write_new__disk_refuses_or_file_exists__leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "key"
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            write_new(path, "secret")
+    assert not path.exists()
+    write_new(path, "secret")
+    with pytest.raises(FileExistsError):
+        write_new(path, "other")
+    assert path.read_text() == "secret"
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -8,7 +8,6 @@ as another key without a word.
 from __future__ import annotations
 
 import json
-import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from eth_account import Account
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from oracles.errors import ConfigError, reason
+from oracles.files import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,15 +117,7 @@ def write_keystore(path: Path, secret: bytes, passphrase: str) -> None:
     content = json.dumps(encrypted)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(content + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            path.unlink()  # Half a key would only be in the way of the next try.
-            raise
+        write_new(path, content + "\n")
     except OSError as error:
         raise ConfigError(f"cannot write the keystore {path}: {error.strerror}") from error
 

@@ -5,7 +5,6 @@ Options of the chain (--rpc, --keystore, …) stand before the command.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ import typer
 from oracles.cli.options import AuctionArgument, AuctionId, RegistryOption, Session, open_session
 from oracles.cli.output import JsonOption, bars, print_json, show, show_rows, stdout, table
 from oracles.errors import ChainError, InputError
+from oracles.files import write_new
 from oracles.market.standing import highest_cost
 from oracles.money import DST, ETHER
 from oracles.when import moment
@@ -40,11 +40,11 @@ def keygen(key_file: KeyOption = DEFAULT_KEY, json: JsonOption = False) -> None:
 
     key = EncryptionKey.generate()
     try:
-        descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new(key_file, key.secret.hex() + "\n")
+    except FileExistsError as error:
+        raise InputError(f"{key_file} exists, and a key is never overwritten") from error
     except OSError as error:
-        raise InputError(f"cannot write {key_file}: {error}; a key is never overwritten") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.secret.hex() + "\n")
+        raise InputError(f"cannot write {key_file}: {error.strerror or error}") from error
     show({"key_file": str(key_file), "public": "0x" + key.public.hex()}, json=json)
 
 
