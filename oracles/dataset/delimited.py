@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Records = Iterator[tuple[Any, int | None]]
 
 _NO_VALUE: Final = r"\N"
+#: What databases write in tab-separated values for a tab and a line end.
+_ESCAPED: Final = re.compile(r"\\[tn]")
 _DELIMITERS: Final = ",\t;|"
 _QUOTED: Final = re.compile('"(?:[^"]|"")*"')
 #: Excel's word to itself in front of a file.
@@ -189,6 +191,11 @@ def _delimited(source: Source, *, tabs: bool) -> Records:
         elif len(texts) > 1 and not tabs and whole(texts):
             detail = "each line of a quoted field could be a row: is a quote too much there?"
             source.note("ambiguous", detail, start, about="lines")
+        if tabs and any(_ESCAPED.search(text) for text in texts):
+            detail = (
+                r"a field has \t or \n, which databases write for tabs and line ends; it is kept"
+            )
+            source.note("ambiguous", detail, start, about="escapes")
         row = _fitted(source, row, header, start)
         if row is not None:
             yield fields(row), start

@@ -608,6 +608,10 @@ def _http(block: bytes, source: Source, number: int) -> tuple[str, str, bytes] |
             detail = f"an answer says {name} twice; the first value is taken"
             source.note("ambiguous", detail, number, about=name)
     data = stream.read()
+    length = (head.get_header("content-length") or "").strip()
+    if length.isascii() and length.isdecimal() and len(length) < 20 and len(data) < int(length):
+        detail = "a body is shorter than its server said: was the connection lost?"
+        source.note("ambiguous", detail, number, about="length")
     if (head.get_header("transfer-encoding") or "").strip().lower() == "chunked":
         chunks = _CHUNK.match(data)
         if chunks is None and data:  # Many programs unpack the body and keep the header.

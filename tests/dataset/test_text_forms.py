@@ -324,3 +324,11 @@ def test_text_form__something_odd_at_its_ends_and_within__is_read_or_said(
     middle = len(honest) // 2
     for data in (odd + honest, honest + odd, honest[:middle] + odd + honest[middle:], odd):
         check(tmp_path / name, data)
+
+
+def test_tsv__escapes_of_databases__are_kept_and_said(tmp_path):
+    documents, findings = read(tmp_path / "a.tsv", b"text\tn\none\\ttwo\\nthree\t1\nplain\t2\n")
+    assert [document.text for document in documents] == ["one\\ttwo\\nthree", "plain"]
+    assert [(finding.kind, finding.where) for finding in findings] == [("ambiguous", "a.tsv:2")]
+    _, findings = read(tmp_path / "a.csv", b"text,n\none\\ttwo,1\n")
+    assert not findings

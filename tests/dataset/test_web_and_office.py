@@ -162,6 +162,16 @@ def test_warc__an_answer_that_is_an_error__is_no_page(tmp_path: Path) -> None:
     assert "404" in findings[0].detail
 
 
+def test_warc__a_body_shorter_than_its_server_said__is_read_and_said(tmp_path: Path) -> None:
+    for length, kinds in ((99, ["ambiguous"]), (4, []), (2, [])):
+        data = warc_file(
+            ("response", "text/html", b"page"), status=f"200 OK\r\nContent-Length: {length}"
+        )
+        documents, findings = read(tmp_path / "a.warc", data)
+        assert [document.text for document in documents] == ["page"]
+        assert [finding.kind for finding in findings] == kinds
+
+
 PAGES = [f"page {number}, and what it says: {'word ' * number}" for number in range(5)]
 
 
