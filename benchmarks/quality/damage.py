@@ -1,11 +1,12 @@
-"""What damage and disguise do to q and volume: 83 kinds at four levels each.
+"""What damage and disguise do to q and volume: 93 kinds at four levels each.
 
     python -m benchmarks.quality.damage [--json] [--documents 16] [--processes 2]
 
 Held-out passages of five English sources. No kind may raise q by more than 0.012 or volume by more
 than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
 written after the metric was fixed, those with two after sense was read; nothing was tuned by them.
-Those with three were written while forms were made to be judged by what is in them.
+Those with three were written while forms were made to be judged by what is in them, those with four
+after what makes a word unknown no longer took away its sense as well.
 `KNOWN` lists what breaks a bound, with the reason. Exit code 1 if anything else does.
 """
 
@@ -338,6 +339,34 @@ KINDS: dict[str, tuple[bool, Any]] = {
     "*** hidden in a log": (
         True, hidden(lambda x, r: f"2026-01-01 12:00:{r.randrange(60)} INFO server request: {x}"),
     ),
+    # Written after words that are unknown and words without sense were lost once.
+    "**** hidden in subtitles of the web": (
+        True, hidden(lambda x, r: f"00:{r.randrange(60):02d}.000 --> 00:59.900\n<v Anna>{x}"),
+    ),
+    "**** hidden in RTF": (True, hidden(lambda x, _: rf"\pard\sa200\f0\fs24 {x}\par")),
+    "**** hidden in requests of troff": (True, hidden(lambda x, _: f".TP\n.B \\-a\n{x}")),
+    "**** hidden in templates of a wiki": (
+        True, hidden(lambda x, r: f"{x}<ref>{{{{cite web|url=http://x.org/{r.randrange(99)}}}}}</ref>"),
+    ),
+    "**** hidden in lines of JSON": (
+        True, hidden(lambda x, _: f'{{"turns": [{{"from": "human", "value": "{x}"}}]}}'),
+    ),
+    "**** hidden in AsciiDoc": (True, hidden(lambda x, r: f"[[p{r.randrange(99)}]]\n\nNOTE: {x}")),
+    "**** hidden in columns of tags": (
+        True, hidden(lambda x, _: "\n".join(f"{w}\tNOUN\t_" for w in x.split())),
+    ),
+    "**** hidden in arguments, each twice": (
+        True,
+        hidden(lambda x, _: "run("
+               + ", ".join(f"{a}={b}" for a, b in pairwise(re.findall("[a-z]+", x))) + ")"),
+    ),
+    "**** hidden in an enumeration": (
+        True, hidden(lambda x, _: "  " + "_".join(re.findall("[A-Za-z]+", x)).upper() + ","),
+    ),
+    "**** hidden in docstrings": (
+        True,
+        hidden(lambda x, r: f'def part{r.randrange(99)}(items):\n    """{x}"""\n    return items'),
+    ),
 }  # fmt: skip
 
 
@@ -345,7 +374,6 @@ KINDS: dict[str, tuple[bool, Any]] = {
 KNOWN: dict[str, str] = {
     "** columns read across": "whole lines of two texts in turn; each line is text",
     "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
-    "*** hidden in attributes, each twice": "names that recur are a program's vocabulary",
 }
 
 

@@ -50,8 +50,6 @@ LANGUAGES = (
 
 #: What misses its bound, and why that is accepted or what it would take.
 KNOWN: dict[str, str] = {
-    "* HTML with style, links, pictures, a script": "words of its markup are in no list",
-    "* HTML of 1997": "most of its tags need no partner",
     "Solidity": "comments of few words make little sense to the reader",
     "clinical shorthand": "abbreviations instead of stop words",
     "chemistry": "names of compounds",
@@ -317,6 +315,44 @@ FORMS: dict[str, Callable[[str], str]] = {
         for n, s in enumerate(sentences(t))),
     "* messages to translate (PO)": lambda t: "\n".join(
         f'#: src/main.c:{n}\nmsgid "{s}"\nmsgstr ""\n' for n, s in enumerate(sentences(t))),
+    # Written after texts were compared without their form.
+    "** subtitles of the web (WebVTT)": lambda t: "WEBVTT\n\n" + "\n\n".join(
+        f"00:{n // 60:02d}:{n % 60:02d}.000 --> 00:{n // 60:02d}:{n % 60:02d}.900\n<v Anna>{line}"
+        for n, line in enumerate(textwrap.wrap(t, 60))),
+    "** wiki with references and templates": lambda t: "{{Infobox|name=Notes}}\n" + "\n".join(
+        f"=== Part {n} ===\n{s}<ref>{{{{cite web|url=http://example.org/{n}|title=Source}}}}</ref>"
+        for n, s in enumerate(sentences(t))),
+    "** RTF": lambda t: "{\\rtf1\\ansi{\\fonttbl{\\f0 Times;}}\n" + "\n".join(
+        rf"\pard\sa200\f0\fs24 {s}\par" for s in sentences(t)) + "\n}",
+    "** manual page (troff)": lambda t: ".TH NOTES 1\n.SH DESCRIPTION\n" + "\n".join(
+        f".TP\n.B \\-{'abcdefgh'[n % 8]}\n{s}" for n, s in enumerate(sentences(t))),
+    "** outline (Org)": lambda t: "#+TITLE: Notes\n" + "\n".join(
+        f"** TODO Item {n}\n   SCHEDULED: <2021-05-{1 + n % 28:02d} Mon>\n   {s}"
+        for n, s in enumerate(sentences(t))),
+    "** JSON, nested": lambda t: json.dumps({"items": [
+        {"id": n, "author": {"name": "Anna", "role": "editor"}, "body": {"text": s}}
+        for n, s in enumerate(sentences(t))]}, indent=2),
+    "** conversations, a line of JSON each": lambda t: "\n".join(
+        json.dumps({"turns": [{"from": "human", "value": s}, {"from": "model", "value": "Yes."}]})
+        for s in sentences(t)),
+    "** cards (vCard)": lambda t: "\n".join(
+        f"BEGIN:VCARD\nVERSION:3.0\nN:Smith;John;;;\nNOTE:{s}\nEND:VCARD" for s in sentences(t)),
+    "** folder of mail": lambda t: "\n".join(
+        f"From: Anna <anna@example.org>\nTo: joe@example.org\nSubject: Notes {n}\n"
+        f"Message-ID: <{n}.77@example.org>\n\n{s}\n" for n, s in enumerate(sentences(t))),
+    "** DocBook": lambda t: "<article>" + "\n".join(
+        f'<title>Part {n}</title><para role="x">{html.escape(s)} <xref linkend="p{n}"/></para>'
+        for n, s in enumerate(sentences(t))) + "</article>",
+    "** AsciiDoc": lambda t: "= Notes\n:toc: left\n\n" + "\n\n".join(
+        f"[[p{n}]]\n== Part {n}\n\nNOTE: {s}" for n, s in enumerate(sentences(t))),
+    "** Turtle": lambda t: "@prefix ex: <http://example.org/> .\n" + "\n".join(
+        f'ex:n{n} rdfs:comment "{s}"@en .' for n, s in enumerate(sentences(t))),
+    "** docstrings": lambda t: "\n\n".join(
+        f'def part{n}(items):\n    """{s}"""\n    return items'
+        for n, s in enumerate(sentences(t))),
+    "** words in backticks": lambda t: " ".join(f"`{word}`" for word in t.split()),
+    "** words in an enumeration of C": lambda t: "enum Notes {\n" + ",\n".join(
+        "_".join(re.findall("[A-Za-z]+", s)).upper() for s in sentences(t)) + "\n};",
 }  # fmt: skip
 
 

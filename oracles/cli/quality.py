@@ -134,8 +134,10 @@ def score_command(
     from oracles.engine import open_map
     from oracles.passages import Passages
     from oracles.quality import score
+    from oracles.quality.cleanliness import without_form
     from oracles.quality.embed import Embedder
     from oracles.quality.metadata import read_card
+    from oracles.quality.texts import normalise
 
     settings = _parameters(parameters, today, examples="show" if show else "hash")
     corpus = _reference(reference)
@@ -143,7 +145,7 @@ def score_command(
     index = Passages()
     for previous in earlier or []:
         for document in read_documents(previous, findings=[], text_field=text_field):
-            index.keep(document.text)
+            index.keep(without_form(normalise(document.text)))
     with _progress(path.name) as tell, open_map(processes, cluster=cluster) as mapper:
         result = score(
             read_documents(path, findings=findings, text_field=text_field),

@@ -13,7 +13,8 @@ is already the share that is lost. With the paper's k = 50 one unknown word in f
 A word is unknown if neither the frequency list nor a dictionary has it. Vocabulary recurs and
 looks like its language, damage does neither: a word that recurs counts once, one that is plausible
 a quarter of that (nothing outside of English, where no list holds every inflection), any other one
-each time, and a share that specialist text reaches is forgiven softly.
+each time, and a share that specialist text reaches is forgiven softly. A capital makes a name as
+far as the small words of the text are known.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from oracles.quality import (
     coherence,
     disguise,
     languages,
+    markup,
     neighbours,
     order,
     source,
@@ -52,6 +54,8 @@ KINDS: Final = (
 
 #: Share of unknown letters of which half is forgiven: names of things, terms, dialect.
 _FORGIVEN = Fraction(7, 100)
+#: Share of unknown letters that spoil half of a text, because the words between them say little.
+_SPOILT = Fraction(30, 100)
 #: Share of capitalised words up to which a capital says that a word is a name.
 _NAMES_SHARE = Fraction(30, 100)
 #: Letters of an abbreviation, and share of words in capitals up to which they say that it is one.
@@ -64,8 +68,9 @@ _PLAUSIBLE = Fraction(1, 4)
 #: Share of unknown letters above which they are not terms and names of this language; in a
 #: program, share of its distinct names.
 _ANOTHER = Fraction(25, 100)
-#: Distinct names of a program from which they are judged as a vocabulary.
-_VOCABULARY = 20
+#: Distinct names of a program from which they are judged as a vocabulary, and how many times the
+#: part above that share is lost of it.
+_VOCABULARY, _STRANGE = 20, 6
 #: A name counts as at most one part in so many of a program's names.
 _OFTEN = 10
 #: Times that an unknown word must occur in a document to be its vocabulary.
@@ -101,6 +106,7 @@ class Reading(NamedTuple):
     Attributes:
         language: The one with the most letters, as detected; `zxx` for program source.
         counts: Letters and losses, but for what makes no sense.
+        plain: The text without its form; program source as it is, but for the escapes of strings.
         body: Its plain words, a line for each language.
         sizes: Words in each language.
         prose: Words in languages that `coherence` reads, without the names in program source.
@@ -109,10 +115,17 @@ class Reading(NamedTuple):
 
     language: str
     counts: Counts
+    plain: str
     body: str
     sizes: Mapping[str, int]
     prose: str
     unordered: int
+
+
+def without_form(text: str) -> str:
+    """What of a normalised text is compared with others; see `Reading.plain`."""
+    program = source.parse(text) is not None
+    return markup.unescaped(text)[0] if program else disguise.undo(text).text
 
 
 def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
@@ -136,6 +149,7 @@ def read(text: str, pairs: NDArray[np.uint8]) -> Reading:
     return prose._replace(
         language="zxx",
         counts=counts,
+        plain=markup.unescaped(text)[0],
         body=" ".join([prose.body, *names]),
         sizes={"zxx": counts.words},
     )
@@ -161,7 +175,7 @@ def _lowest(counts: Counts, part: Counts) -> Counts:
 
 
 def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
-    plain, taken, markup = disguise.undo(text)
+    plain, taken, marking = disguise.undo(text)
     parts = {tongue: disguise.words(part) for tongue, part in languages.divide(plain).items()}
     sizes = {tongue: sum(map(len, found)) for tongue, found in parts.items()}
     letters = sum(sizes.values())
@@ -173,7 +187,7 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
         errors[kind] += lost
         return left - lost
 
-    strange = taken + _strange(markup, language)
+    strange = taken + _strange(marking, language)
     left = lose("marks", Fraction(letters), Fraction(strange) / max(1, letters))
     random = chance.errors(chance.readable(plain), recognised=language != texts.UNKNOWN)
     left = lose("random_characters", left, Fraction(chance.WORD * random, max(1, letters)))
@@ -192,6 +206,7 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     return Reading(
         language,
         counts,
+        plain,
         "\n".join(" ".join(found) for found in parts.values()),
         {tongue: len(found) for tongue, found in parts.items()},
         " ".join(prose),
@@ -199,11 +214,11 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     )
 
 
-def _strange(markup: Sequence[str], language: str) -> Fraction:
+def _strange(marking: Sequence[str], language: str) -> Fraction:
     """Letters in words of markup that neither English nor the text's language has."""
     english = lexicon("en")
     lost = Fraction(0)
-    for word in markup:
+    for word in marking:
         if is_known(word, "en") or (language != texts.UNKNOWN and is_known(word, language)):
             continue
         plausible = english is not None and english.plausible(word)
@@ -222,20 +237,27 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     names = capitals <= _NAMES_SHARE * len(found)
     shortened = sum(word.isupper() for word in found) <= _SHOUTED * len(found)
     letters, missing, perhaps_names = 0, Counter[str](), set[str]()
+    small = strange_small = 0
     for word in found:
         letters += len(word)
         lower = word.casefold()
+        small += len(word) * word.islower()
         if language in ACCENTLESS:
             lower = without_accents(lower)
         if len(lower) > 1 and not is_known(lower, language) and not _joined(word, language):
             missing[lower] += 1
+            strange_small += len(word) * word.islower()
             abbreviation = shortened and word.isupper() and len(word) <= _SHORT
             if abbreviation or (names and not word.islower()):
                 perhaps_names.add(lower)
     lost = Fraction(_split(found, words, language))
+    plausible = _PLAUSIBLE if language == "en" else Fraction(0)
+    name = max(plausible, min(Fraction(1), Fraction(2 * strange_small, max(1, small))))
     for word, times in missing.items():
-        if word in perhaps_names or words.plausible(word):
-            lost += len(word) * (_PLAUSIBLE if language == "en" else 0)
+        if words.plausible(word):
+            lost += len(word) * plausible
+        elif word in perhaps_names:
+            lost += len(word) * name
         else:
             recurs = times >= (2 if program else _RECURS)
             lost += len(word) * (1 if recurs else times)
@@ -244,12 +266,16 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     if program:
         distinct = {word.casefold() for word in found}
         strange = sum(_PLAUSIBLE if words.plausible(word) else 1 for word in missing)
-        excess = 2 * (Fraction(strange) / len(distinct) - _ANOTHER)
-        if len(distinct) >= _VOCABULARY:
-            return max(excess, share * share / (share + _FORGIVEN))
-    elif language == "en":
+        excess = _STRANGE * (Fraction(strange) / len(distinct) - _ANOTHER)
+        return max(_lost(share), excess if len(distinct) >= _VOCABULARY else Fraction(0))
+    if language == "en":
         share = max(share, Fraction(everywhere, letters) - _ANOTHER)
-    return share * share / (share + _FORGIVEN) if share else share
+    return max(_lost(share), share**3 / (share**3 + _SPOILT**3))
+
+
+def _lost(share: Fraction) -> Fraction:
+    """Share of words that are lost where a share is unknown, what is usual forgiven."""
+    return share * share / (share + _FORGIVEN)
 
 
 def _joined(word: str, language: str) -> bool:

@@ -18,7 +18,7 @@ from oracles.quality import markup, texts
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 #: Addresses, paths and numbers in the hexadecimal system.
 _ADDRESS = re.compile(
-    r"(?:https?|ftp)://\S+|www\.\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w.-]{1,253}"
+    rf"{texts.URL}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w.-]{{1,253}}"
     r"|(?<![\w/])(?:/[\w.+-]+){2,}|\b(?:0x[\da-fA-F]+|(?=[a-fA-F]*\d)[\da-fA-F]{8,})\b"
 )
 #: Letters with a mark or a digit between them, which no orthography has.
@@ -131,7 +131,7 @@ def undo(text: str) -> Plain:
                 parts.append(plain)
             words.append("".join(parts))
         lines.append(" ".join(words) if _speaks(words) else "")
-    return Plain("\n".join(lines), taken, markup_words)
+    return Plain(texts.without_echoes("\n".join(lines)), taken, markup_words)
 
 
 def _speaks(tokens: list[str]) -> bool:

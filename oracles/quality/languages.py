@@ -26,9 +26,10 @@ _ALONE = 97
 _LEAST_LETTERS, _LEAST_SHARE = 60, Fraction(3, 100)
 #: Share of a sentence's letters that a language must know if it may be in one without a list.
 _FOREIGN = Fraction(25, 100)
-#: Share of the letters of a text in no recognised language that English must know to be its own:
-#: notes of a few abbreviated words.
-_ENGLISH = Fraction(75, 100)
+#: Share of the letters in longer words of a text in no recognised language that English must know
+#: if it is English, in notes or broken: of 241 languages that the detector does not know, four have
+#: more (the short words of most languages are some English words, too).
+_ENGLISH, _LONGER = Fraction(15, 100), 5
 #: Characters that the detector reads at once.
 _BLOCK = 20_000
 #: Characters of a sentence that is cut at its commas.
@@ -47,8 +48,6 @@ def divide(plain: str) -> dict[str, str]:
         language, percent = texts.detect(plain.casefold())
     if language == texts.UNKNOWN and romanised.recognised(disguise.words(plain.casefold())):
         return {romanised.HINDI: plain}
-    if language == texts.UNKNOWN and _mostly_english(plain):
-        return {"en": plain}
     if percent >= _ALONE:
         return {language: plain}
     sentences = [
@@ -77,11 +76,13 @@ def divide(plain: str) -> dict[str, str]:
         if kept == candidates:
             return parts
         candidates = kept
+    if language == texts.UNKNOWN and _english(plain):
+        language = "en"
     return {language: plain}
 
 
-def _mostly_english(plain: str) -> bool:
-    words = [word.casefold() for word in disguise.words(plain) if len(word) > 1]
+def _english(plain: str) -> bool:
+    words = [word.casefold() for word in disguise.words(plain) if len(word) >= _LONGER]
     known = sum(len(word) for word in words if is_known(word, "en"))
     return known > 0 and known >= _ENGLISH * sum(map(len, words))
 

@@ -14,9 +14,12 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from oracles.quality import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _TAG = re.compile(
     r"<!--(?:[^<-]|-(?!->)|<(?!!--)){0,2000}+-->"
@@ -26,7 +29,8 @@ _SCRIPT = re.compile(
     r"<(script|style)\b[^<>]{0,500}>((?:[^<]+|<(?!/?\1\b))*+)</\1\s*>", re.IGNORECASE
 )
 _NAME = re.compile(r"</?([^\s<>/]+)")
-_BARE = re.compile(r"<[A-Za-z][\w:.\-]*>")
+#: A tag that says nothing but words, as a name in angle brackets does.
+_BARE = re.compile(r"<[A-Za-z][\w:.\-]*(?: [\w.\-]+)*>")
 #: Elements of HTML that have no end tag, and that need none.
 _ALONE = re.compile(
     "area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr"
@@ -51,6 +55,11 @@ _BETWEEN = re.compile(rf"([^\w{texts.SIGNS}'’ʼ\- \n][^\w{texts.SIGNS}'’ʼ\n
 _TIMES, _PART = 3, 50
 #: Words of a piece that may be a frame alone; what is longer is a sentence that is said again.
 _SHORT = 4
+#: Where at least one in so many of the words between frames stands alone, marks part every word.
+#: There a word is a frame if it is one in so many of all pieces; no language has such a word.
+_SINGLE, _COLUMN = 3, 6
+#: Letters of a piece that is a repetition if it is among so many letters before it.
+_TELLING, _BEFORE = 4, 400
 #: A word with which at least one line in so many begins is a frame.
 _FIRST = re.compile(rf"[\W\d_]*({texts.LETTERS})(?![\w'’])")
 _LINES = 3
@@ -113,7 +122,11 @@ def _without_tags(text: str, markup: list[str]) -> tuple[str, bool, int]:
         place not in paired and not _ALONE.fullmatch(name) and _BARE.fullmatch(tag) is not None
         for place, (tag, name) in enumerate(zip(tags, names, strict=True))
     ]
-    accepted = 2 * len(paired) >= len(tags) - sum(bare) and bool(paired)
+    needing = sum(
+        tag[1] not in "!?" and not tag.endswith("/>") and not _ALONE.fullmatch(name)
+        for tag, name in zip(tags, names, strict=True)
+    )
+    accepted = 2 * len(paired) >= needing - sum(bare) and bool(paired)
     taken, parts, end = 0, list[str](), 0
     for place, found in enumerate(_TAG.finditer(text)):
         tag = found[0]
@@ -182,11 +195,23 @@ def _without_commands(text: str, markup: list[str]) -> str:
     return text.translate({ord("{"): " ", ord("}"): " ", ord("~"): " "})
 
 
+def _repeats(names: Sequence[str]) -> set[int]:
+    """Places of the short pieces that only repeat letters which were said right before."""
+    said, found = "", set[int]()
+    for place, name in enumerate(names):
+        letters = name.replace(" ", "")
+        if len(letters) >= _TELLING and name.count(" ") < _SHORT and letters in said:
+            found.add(place)
+        said = (said + letters)[-_BEFORE:]
+    return found
+
+
 def unframed(text: str) -> str:
     """A text without the pieces of its lines that recur through it, and the marks before them.
 
     What is longer than a few words stays once. The word with which a third of the lines begin is
-    such a piece, too. A script without spaces has no such words; its text stays as it is.
+    such a piece, too, and so are short pieces that repeat what was said right before: titles,
+    anchors. A script without spaces has no such words; its text stays as it is.
     """
     if texts.unspaced(text):  # what looks like a word is a phrase there
         return text
@@ -195,10 +220,19 @@ def unframed(text: str) -> str:
     counts = Counter(name for name in names if len(name) > 1)
     least = max(_TIMES, sum(counts.values()) // _PART)
     frames = {name for name, times in counts.items() if times >= least}
-    if frames:
+    values = [name.count(" ") + 1 for name in names if len(name) > 1 and name not in frames]
+    repeats = set[int]()
+    if _SINGLE * values.count(1) >= sum(values):
+        often = sum(counts.values()) // _COLUMN
+        frames = {name for name in frames if " " in name or counts[name] >= often}
+    elif len(found := _repeats(names)) >= least:
+        repeats = found
+    if frames or repeats:
         seen, kept = set[str](), list[str]()
-        for name, mark, piece in zip(names, ["", *parts[1::2]], parts[::2], strict=True):
-            if name in frames and (name in seen or name.count(" ") < _SHORT):
+        for place, (name, mark, piece) in enumerate(
+            zip(names, ["", *parts[1::2]], parts[::2], strict=True)
+        ):
+            if place in repeats or (name in frames and (name in seen or name.count(" ") < _SHORT)):
                 kept.append("\n" if "\n" in mark else " ")
             else:
                 kept += [mark, piece]

@@ -43,7 +43,9 @@ class Profile:
 
     Attributes:
         key: SHA-256 of the text and of the metadata; the canonical order of documents.
-        text: Normalised, without the escapes of strings; passages are compared in the second pass.
+        text: Without its form, see `cleanliness.Reading.plain`; passages are compared in the second
+            pass.
+        excerpt: Its first characters with their form, for evidence that shows examples.
         language: Detected; `zxx` for program source.
         letters, words, errors: See `cleanliness.Counts`.
         body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
@@ -63,6 +65,7 @@ class Profile:
 
     key: bytes
     text: str
+    excerpt: str
     language: str
     letters: int
     words: int
@@ -83,11 +86,6 @@ class Profile:
         """The errors as the cleanliness metric takes them."""
         return Counts(self.letters, self.words, self.errors)
 
-    @property
-    def excerpt(self) -> str:
-        """First characters, for evidence that shows examples."""
-        return " ".join(self.text[: 2 * _EXCERPT].split())[:_EXCERPT]
-
     def lowered(self, group: Counts) -> Profile:
         """The same with the losses of the group that it was read in, where those are higher."""
         if group.total * self.letters <= self.counts.total * group.letters:
@@ -102,12 +100,18 @@ class Profile:
         """The same when a share of its prose makes no sense.
 
         Where some is lost by that and more by order, two measurements agree, and the larger counts.
+        What is lost for words that nobody knows makes no sense for the same reason, so only what is
+        beyond it is lost as well.
         """
-        left = Fraction((self.letters - self.counts.total) * self.prose, max(1, self.letters))
-        lost = max(
-            left * share, min(left, Fraction(self.unordered)) * min(Fraction(1), _AGREED * share)
+        part = Fraction(self.prose, max(1, self.letters))
+        left = (self.letters - self.counts.total) * part
+        read = self.letters - self.errors["marks"] - self.errors["random_characters"]
+        told = self.errors["unread"] + self.errors["unknown_words"]
+        beyond = max(Fraction(0), read * share - told) * part
+        agreed = min(Fraction(1), _AGREED * share) * self.unordered
+        return replace(
+            self, errors={**self.errors, "senseless": int(min(left, max(beyond, agreed)))}
         )
-        return replace(self, errors={**self.errors, "senseless": int(lost)})
 
     def to_json(self) -> str:
         """All but the key."""
@@ -154,9 +158,8 @@ def _profile(
     described: bool,
 ) -> Profile:
     reading = read(text, pairs)
-    said, _ = markup.unescaped(text)
     key = bytes.fromhex(parameters.sample_key)
-    distinct = set(texts.sentences(said))
+    distinct = set(texts.sentences(reading.plain))
     passages = coherence.passages(reading.prose, key)
     errors = dict(reading.counts.errors)
     if passages:
@@ -164,7 +167,8 @@ def _profile(
     alone = all(size >= short(language) for language, size in reading.sizes.items())
     return Profile(
         key=texts.digest(text) + _metadata_digest(metadata),
-        text=said,
+        text=reading.plain,
+        excerpt=" ".join(text[: 2 * _EXCERPT].split())[:_EXCERPT],
         language=reading.language,
         letters=reading.counts.letters,
         words=reading.counts.words,
@@ -188,7 +192,7 @@ def _profile(
         )
         if described
         else (),
-        personal=personal.count(said),
+        personal=personal.count(markup.unescaped(text)[0]),
         described=described,
     )
 

@@ -47,6 +47,7 @@ class Compared:
     """What of each document was in none before it: by passages, lines and sentences.
 
     Lines are compared without digits: page headers, log lines and forms recur with other numbers.
+    Words that are said again within a few words count once where many are.
 
     Args:
         earlier: Passages of the sets that were committed before; this set's are added.
@@ -82,7 +83,7 @@ class Compared:
     def _unknown_pieces(self, text: str) -> list[str]:
         self._letters = _letters(text)
         fresh = []
-        said_once = _STUTTER.sub(r"\1", text)
+        said_once = texts.without_echoes(_STUTTER.sub(r"\1", text))
         for line in (piece for row in said_once.split("\n") for piece in _SENTENCE.split(row)):
             letters = "".join(filter(str.isalpha, line)).casefold()
             if len(letters) >= _LINE:

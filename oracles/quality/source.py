@@ -1,7 +1,7 @@
 """Program source is what a parser of some programming language accepts, and nothing else.
 
 Comments and strings inside it are prose and judged as such, so text does not become code by a mark
-before each line.
+before each line. Addresses are not shown to the parsers: two slashes in them begin no comment.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ _STATEMENTS = ("definition", "declaration", "assignment", "call", "import", "inc
 #: A macro of C before a word, which no parser knows: it stands for nothing, or for an attribute.
 _MACRO = re.compile(rb"(?m)^[ \t]*#.*|(?<!\w)(_*[A-Z][A-Z0-9_]{2,}\b(?=[ \t]+\w))")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_URL = re.compile(texts.URL)
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _UPPER, _LOWER = (texts.ranges(frozenset(kinds)) for kinds in ({"Lu", "Lt"}, {"Ll"}))
 _PARTS = re.compile(
@@ -81,14 +82,16 @@ def parse(text: str) -> Source | None:
     if len(text) > LONGEST or marked < _CANDIDATE * len(lines) or not lines:
         return None
     data = text.encode("utf-8", "replace")
-    asked = as_ascii(data)
+    unaddressed = _URL.sub(lambda found: " " * len(found[0].encode("utf-8", "replace")), text)
+    stated = unaddressed.encode("utf-8", "replace")
+    asked = as_ascii(stated)
     expanded = _MACRO.sub(lambda found: b" " * len(found[1]) if found[1] else found[0], asked)
     for language, code_only in [*((name, asked) for name in LANGUAGES), ("cpp", expanded)]:
         prose, errors, statements = walk(language, code_only)
         if errors * 1000 > _ACCEPTED * len(data) or statements < 2:
             continue
         comments = "\n".join(data[a:b].decode("utf-8", "replace") for a, b in prose)
-        code = bytearray(data)
+        code = bytearray(stated)
         for first, last in prose:
             code[first:last] = b" " * (last - first)
         names = _LETTERS.findall(code.decode("utf-8", "replace"))

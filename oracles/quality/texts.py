@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ UNKNOWN = "und"
 _MOSTLY, _STRONG = 70, 600
 
 WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?![\w])")
+#: Pattern of an address of the web.
+URL = r"(?:(?:https?|ftp)://|www\.)[^\s<>\"'{}|\\^`]+"
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔])|\n\s*\n")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _UNREADABLE = re.compile(
@@ -137,3 +140,28 @@ def ranges(categories: frozenset[str]) -> str:
 SIGNS = ranges(frozenset({"Mn", "Mc"})) + "\u200c\u200d"
 #: Pattern of letters that stand together.
 LETTERS = rf"[^\W\d_](?:[^\W\d_]|[{SIGNS}])*"
+_WORDS = re.compile(LETTERS)
+#: A word that is among so many words before it is an echo. Of words with so many letters hardly one
+#: in a hundred is; where more than one in so many is, everything is said at least twice.
+_BEFORE, _LONG, _ECHOES = 4, 4, 12
+
+
+def without_echoes(text: str) -> str:
+    """A text that says its words once, as a program does not that gives and uses its names.
+
+    A text with few echoes stays as it is.
+    """
+    lately = deque[str](maxlen=_BEFORE)
+    count = echoes = 0
+
+    def once(found: re.Match[str]) -> str:
+        nonlocal count, echoes
+        word = found[0].casefold()
+        echo = word in lately
+        lately.append(word)
+        count += 1
+        echoes += echo and len(word) >= _LONG
+        return "" if echo and len(word) > 1 else found[0]
+
+    said_once = _WORDS.sub(once, text)
+    return said_once if _ECHOES * echoes > count else text

@@ -13,6 +13,7 @@ from oracles.dataset import Document
 from oracles.quality import coherence, order, score
 from oracles.quality.cleanliness import read
 from oracles.quality.coherence import Grade, passages, senseless
+from oracles.quality.damage import noise
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.profile import profile
 from oracles.quality.references import default
@@ -139,3 +140,18 @@ def test_scattered__when_pairs_recur__then_in_order_and_shuffled_not(golden_docu
     assert order.scattered(words) < 0.1
     assert order.scattered(rng.sample(words, len(words))) > 0.35
     assert order.scattered(words[: order.ALONE - 1]) == 0
+
+
+def test_without_sense__when_words_are_unknown_as_well__then_only_what_is_beyond_them_is_lost(
+    speeches,
+):
+    def left(text, senseless_share):
+        (item,) = profile(Document(text, {}), QualityParameters(), default().pairs)
+        counts = item.without_sense(senseless_share).counts
+        return 1 - counts.total / counts.letters
+
+    broken = noise(speeches[0], 0.1, random.Random(1))
+    assert 0.2 < left(broken, Fraction(0)) < 0.6
+    assert left(broken, Fraction(1, 5)) == left(broken, Fraction(0))
+    assert left(broken, Fraction(9, 10)) < 0.12
+    assert left(speeches[0], Fraction(1, 2)) == pytest.approx(0.5, abs=0.02)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
 from oracles.quality import languages, texts
 from oracles.quality.cleanliness import cleanliness, read
+from oracles.quality.damage import noise
 from oracles.quality.metadata import valid_fields
 from oracles.quality.parameters import QualityParameters
 from oracles.quality.references import default
+from tests.quality.test_markup import PROSE
 
 SENTENCES = {
     "en": (
@@ -120,3 +123,9 @@ def test_notes_of_abbreviated_words_are_english() -> None:
         "0300. No LOC. HS I+II+0, chest clear, abdo SNT. Bloods: FBC, U&E, LFT, INR, paracetamol."
     )
     assert set(languages.divide(note)) == {"en"}
+
+
+def test_divide__when_english_is_broken_past_recognition__then_it_is_english_still():
+    broken = re.sub(r"\b\w{1,3}\b", "", noise(PROSE, 0.22, random.Random(3)))
+    assert texts.language(broken) == texts.UNKNOWN
+    assert set(languages.divide(broken)) == {"en"}

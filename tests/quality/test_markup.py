@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from oracles.quality import markup, source, texts
+from oracles.quality import disguise, markup, source, texts
 from oracles.quality.cleanliness import read
 from oracles.quality.damage import noise
 from oracles.quality.references import default
@@ -32,6 +32,12 @@ FORMS = {
     "LaTeX": lambda s: f"\\item \\emph{{{s}}}\\label{{sec:7}}",
     "BibTeX": lambda s: f"@book{{key7,\n  title = {{{s}}},\n  year = {{2001}}\n}}",
     "chat": lambda s: f"[12:07] <anna> {s}",
+    "subtitles of the web": lambda s: f"00:07.000 --> 00:09.000 align:start\n<v Anna>{s}",
+    "links": lambda s: f'<a href="https://example.org/7">{s}</a>',
+    "words in backticks": lambda s: " ".join(f"`{word}`" for word in s.split()),
+    "words in cells": lambda s: "| " + " | ".join(s.split()) + " |",
+    "words in links": lambda s: " ".join(f"[{word}](https://example.org/7)" for word in s.split()),
+    "Title Case": str.title,
 }
 
 
@@ -63,6 +69,39 @@ def test_remove__when_names_stand_in_angle_brackets__then_they_are_words():
 def test_remove__when_tags_do_not_pair__then_they_are_dirt():
     assert markup.remove("The words </b>of<br/> a text.").taken == len("</b><br/>")
     assert markup.remove("<b>The words</b> of<br/> a text.").taken == 0
+
+
+def test_remove__when_most_tags_need_no_partner__then_they_are_markup():
+    page = "<BODY>\n" + "".join(f"<P><B>No.</B> {sentence}<BR>\n" for sentence in SENTENCES)
+    assert markup.remove(page).taken == 0
+
+
+def test_unframed__when_every_word_stands_alone__then_only_columns_are_frames():
+    words = PROSE.split()
+    assert disguise.words(markup.unframed("\n".join(f"* {word}" for word in words))) == (
+        disguise.words(PROSE)
+    )
+    tagged = markup.unframed("\n".join(f"{word}\tNOUN\t_" for word in words))
+    assert "NOUN" not in tagged
+    assert tagged.count("the") == sum("the" in word for word in words)
+
+
+def test_undo__when_an_address_stands_in_a_tag__then_it_ends_with_it():
+    plain = disguise.undo('<p><a href="https://example.org/7">Read</a> on.</p>')
+    assert plain.letters == 0
+    assert plain.text.split() == ["Read", "on."]
+
+
+def test_read__when_few_lines_are_capitalised__then_broken_words_are_no_names():
+    broken = [noise(sentence, 0.2, random.Random(n)) for n, sentence in enumerate(SENTENCES)]
+    capitals = [broken[0].title(), *broken[1:]]
+    assert clean(" ".join(capitals)) < clean(" ".join(broken)) + 0.01
+
+
+def test_parse__when_addresses_stand_between_words__then_they_begin_no_comments():
+    words = ("utf8_to_latin", "koi_to_utf8", "latin_to_koi", "big5_to_utf8", "johab_to_utf8")
+    lines = [" ".join(f"[{w}](https://example.org/{n})" for w in words) for n in range(40)]
+    assert source.parse("\n\n".join(lines)) is None
 
 
 def test_remove__when_words_hide_in_markup__then_they_are_kept_for_judging():
