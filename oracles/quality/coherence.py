@@ -59,23 +59,23 @@ class Bounds(NamedTuple):
     Attributes:
         sense: log odds, in steps, from which nothing is lost.
         nonsense: log odds down to which everything is.
-        pieces: word pieces for which these hold.
-        deviation: of real text with so many. With fewer the mean varies more, by this times
-            (√(pieces / fewer) - 1); so much is forgiven.
     """
 
     sense: int
     nonsense: int
-    pieces: int
-    deviation: int
 
 
 #: A passage, by itself.
-PASSAGE: Final = Bounds(sense=-1, nonsense=-20, pieces=250, deviation=12)
-#: Documents of fewer than `SHORT` word pieces, read one by one and judged together: words with few
-#: neighbours read as neither sense nor nonsense, but the mean over many documents is all the surer.
+PASSAGE: Final = Bounds(sense=-1, nonsense=-20)
+#: Word pieces for which these hold. With fewer the mean varies more, by one standard deviation of
+#: real text, in steps, times (√(pieces / fewer) - 1); so much is forgiven.
+_PIECES, _DEVIATION = 250, 12
+#: Documents of fewer than `SHORT` word pieces, read one by one and judged together from `MANY` on:
+#: words with few neighbours read as neither sense nor nonsense, but the mean over many documents is
+#: all the surer.
 SHORT: Final = 128
-TOGETHER: Final = Bounds(sense=4, nonsense=-2, pieces=1000, deviation=5)
+MANY: Final = 1000
+TOGETHER: Final = Bounds(sense=4, nonsense=-2)
 
 
 class Grade(NamedTuple):
@@ -120,8 +120,8 @@ def senseless(grades: Sequence[Grade], bounds: Bounds = PASSAGE) -> Fraction:
     if not pieces:
         return Fraction(0)
     mean = Fraction(sum(grade.steps * grade.pieces for grade in grades), pieces)
-    spread = max(0, isqrt(10**6 * bounds.pieces // pieces) - 1000)
-    mean += Fraction(bounds.deviation * spread, 1000)
+    spread = max(0, isqrt(10**6 * _PIECES // pieces) - 1000)
+    mean += Fraction(_DEVIATION * spread, 1000)
     share = (bounds.sense - mean) / (bounds.sense - bounds.nonsense)
     return min(Fraction(1), max(Fraction(0), share))
 

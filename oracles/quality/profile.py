@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 #: A longer text is profiled in consecutive parts of this many characters, to bound memory.
 MAX_CHARACTERS = 1_000_000
 _EXCERPT = 200
-#: The loss by order counts by so many times the share that makes no sense.
-_AGREED = 4
 
 
 def short(language: str) -> int:
@@ -53,8 +51,6 @@ class Profile:
         sample: Sentences drawn for embedding.
         passages: Passages drawn for reading, as windows of words; see `coherence`. Where there are
             any, they tell whether the words are in order, and no loss by order is counted here.
-        unordered: Letters that would be lost by order, where there are passages: they count if
-            reading finds a loss as well.
         prose: Letters of what they are drawn from: not the names in program source, nor languages
             that cannot be read.
         recency: Millionths.
@@ -74,7 +70,6 @@ class Profile:
     sentences: int
     sample: tuple[str, ...]
     passages: tuple[tuple[str, ...], ...]
-    unordered: int
     prose: int
     recency: int
     valid: tuple[str, ...]
@@ -99,7 +94,6 @@ class Profile:
     def without_sense(self, share: Fraction) -> Profile:
         """The same when a share of its prose makes no sense.
 
-        Where some is lost by that and more by order, two measurements agree, and the larger counts.
         What is lost for words that nobody knows makes no sense for the same reason, so only what is
         beyond it is lost as well.
         """
@@ -108,10 +102,7 @@ class Profile:
         read = self.letters - self.errors["marks"] - self.errors["random_characters"]
         told = self.errors["unread"] + self.errors["unknown_words"]
         beyond = max(Fraction(0), read * share - told) * part
-        agreed = min(Fraction(1), _AGREED * share) * self.unordered
-        return replace(
-            self, errors={**self.errors, "senseless": int(min(left, max(beyond, agreed)))}
-        )
+        return replace(self, errors={**self.errors, "senseless": int(min(left, beyond))})
 
     def to_json(self) -> str:
         """All but the key."""
@@ -177,7 +168,6 @@ def _profile(
         sentences=len(distinct),
         sample=tuple(texts.sample(distinct, parameters.sentences_per_document, key)),
         passages=passages,
-        unordered=reading.unordered if passages else 0,
         prose=sum(map(len, reading.prose.split())),
         recency=recency(
             parse_date(lookup(metadata, "date")), parameters.today, parameters.date_range_days

@@ -160,7 +160,9 @@ class Tallier:
 
         def judge() -> None:
             grades = [grade for _, grades in together for grade in grades]
-            share = coherence.senseless(grades, coherence.TOGETHER)
+            enough = sum(grade.pieces for grade in grades) >= coherence.MANY
+            bounds = coherence.TOGETHER if enough else coherence.PASSAGE
+            share = coherence.senseless(grades, bounds)
             documents.update((key, max(share, documents.get(key, share))) for key, _ in together)
             together.clear()
 
@@ -176,7 +178,7 @@ class Tallier:
             if 0 < sum(sizes) < coherence.SHORT:
                 together.append((item.key, passages[0]))
                 read = sum(grade.pieces for _, grades in together for grade in grades)
-                if read >= coherence.TOGETHER.pieces:
+                if read >= coherence.MANY:
                     judge()
         judge()
         return documents, histogram

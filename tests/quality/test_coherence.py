@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 from fractions import Fraction
@@ -66,21 +65,6 @@ def test_score__when_half_of_the_documents_make_no_sense__then_half_is_lost_in_a
         assert mixed.volume < 1.25 * honest.volume
         told = mixed.evidence["tally"]["coherence"]["documents"]
         assert len(told) >= 8
-
-
-@pytest.mark.parametrize(
-    ("unordered", "share", "lost"),
-    [(0, Fraction(1, 8), Fraction(1, 8)), (1, Fraction(0), 0), (1, Fraction(1, 8), Fraction(1, 2)),
-     (1, Fraction(1, 4), 1), (Fraction(1, 10), Fraction(1, 4), Fraction(1, 4))],
-)  # fmt: skip
-def test_without_sense__when_words_are_in_no_order_either__then_the_larger_counts(
-    unordered, share, lost, speeches
-):
-    document = Document(speeches[0], GOOD_METADATA)
-    (one,) = profile(document, QualityParameters(), default().pairs)
-    usable = one.letters - one.counts.total
-    found = dataclasses.replace(one, unordered=int(unordered * usable)).without_sense(share)
-    assert found.errors["senseless"] == pytest.approx(float(lost * usable), abs=1)
 
 
 def test_score__when_documents_are_short__then_they_are_judged_together(speeches, embedder):
