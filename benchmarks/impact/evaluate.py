@@ -1,5 +1,7 @@
 """Measure φ̂ against retraining on three pools: `python -m benchmarks.impact.evaluate`.
 
+With `--choice` on three others, on which estimators are chosen: less is measured there.
+
 Fetches the corpora on first use; every retraining and score is kept, so that a run goes on where
 the last one stopped. Prints the tables, or JSON with `--json`. With `--docs` it also writes them
 into `docs/`.
@@ -11,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +21,11 @@ import numpy as np
 
 from benchmarks.docs import markdown, publish
 from benchmarks.impact import peer
-from benchmarks.impact.pools import POOLS
+from benchmarks.impact.pools import CHOICE_POOLS, POOLS
 from oracles.impact import Parameters
 from oracles.impact import page as pages
-from oracles.impact.estimate import make_model, run_seeds
-from oracles.impact.estimators import ESTIMATORS, Problem
+from oracles.impact.estimate import make_model
+from oracles.impact.estimators import ESTIMATORS, Problem, aumann_shapley
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
 
 if TYPE_CHECKING:
@@ -32,9 +34,7 @@ if TYPE_CHECKING:
     from oracles.impact.corpus import Pool
 
 #: `surrogate` is left out: it retrains 48 times for each seed.
-COMPARED = ("unrolled", "cg", "ekfac")
-#: Shares of the training tokens at which `along_path` takes influence.
-PATH = (0.1, 0.5)
+COMPARED = ("unrolled", "aumann-shapley", "cg", "ekfac")
 
 
 def note(stage: str, done: int, total: int | None) -> None:
@@ -42,21 +42,16 @@ def note(stage: str, done: int, total: int | None) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {stage} {done} of {total}\n")
 
 
-def along_path(pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
-    """Influence where the submissions hold little and where they hold half of the tokens, [n].
-
-    Leave-one-out pays nothing to two providers of which one can stand for the other. On the way
-    from no submissions to all of them, as Aumann and Shapley integrate, each counts before the
-    other one is there. These are two points of that way, on a logarithmic scale of the weight.
-    """
-    total = np.zeros(len(pool.providers))
-    for share in PATH:
-        method = replace(parameters, share=share)
-        start = make_model(method.model, 0)
-        weight = Problem(start, pool, method.recipe, 0, share).weight
-        runs = run_seeds(pool, method)
-        total += weight * np.mean([run.providers for run in runs], axis=0)
-    return total
+def along_path(points: int, pool: Pool, parameters: Parameters) -> NDArray[np.float64]:
+    """`aumann-shapley` with another number of points than the library's, [n]."""
+    problems = [
+        Problem(
+            make_model(parameters.model, seed), pool, parameters.recipe, seed, 1.0, parameters.order
+        )
+        for seed in parameters.seeds
+    ]
+    found = np.array([aumann_shapley(problem, points).providers for problem in problems])
+    return np.asarray(found.mean(0))
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -83,21 +78,24 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "qmia")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
-    parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
-    parser.add_argument("--truths", nargs="+", choices=TRUTHS, default=list(TRUTHS))
+    parser.add_argument("--choice", action="store_true", help="pools for choosing an estimator")
+    parser.add_argument("--pools", nargs="+", choices={**POOLS, **CHOICE_POOLS})
+    parser.add_argument("--truths", nargs="+", choices=TRUTHS)
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=COMPARED)
-    parser.add_argument("--subsets", type=int, default=16, help="random halves")
+    parser.add_argument("--points", nargs="*", type=int, default=[], help="of aumann-shapley")
+    parser.add_argument("--subsets", type=int, help="random halves")
     options = parser.parse_args()
     peer.install(options.cache)
     plan = Plan(
-        subsets=options.subsets,
-        truths=tuple(options.truths),
+        subsets=options.subsets or (20 if options.choice else 16),
+        seeds=(100,) if options.choice else (100, 101),
+        truths=tuple(options.truths or (["same"] if options.choice else TRUTHS)),
         estimators=tuple(options.estimators),
         eligibility=False,  # `eligibility.py` measures it, on more pools
     )
     result: dict[str, Any] = {"pools": {}}
-    for name in options.pools:
-        drawn = POOLS[name](options.cache / "corpora")
+    for name in options.pools or (CHOICE_POOLS if options.choice else POOLS):
+        drawn = {**POOLS, **CHOICE_POOLS}[name](options.cache / "corpora")
         result["pools"][name] = evaluate(
             drawn.seed,
             drawn.submissions,
@@ -107,13 +105,16 @@ def main() -> None:
             cache=options.cache / "impact",
             extra={
                 "kronfluence EK-FAC": peer.kronfluence_ekfac,
-                "unrolled at two shares": along_path,
+                **{
+                    f"aumann-shapley, {points} points": partial(along_path, points)
+                    for points in options.points
+                },
             },
             progress=note,
         )
     text = tables(result)
     if options.docs:
-        publish("retraining", text)
+        publish("choice" if options.choice else "retraining", text)
     sys.stdout.write((json.dumps(result) if options.json else text) + "\n")
 
 

@@ -98,6 +98,8 @@ TRUTHS: dict[str, Callable[[Parameters], Parameters]] = {
 }
 
 
+#: Estimators that are measured as an auction uses them.
+UNROLLED = ("unrolled", "aumann-shapley")
 #: The predictor that is leave-one-out itself, on part A: what no estimate of it can better.
 EXACT = "retraining without each"
 
@@ -335,7 +337,7 @@ def predictors(
     for name in plan.estimators:
         # The others are published for the loss itself, at a model trained on everything.
         method = replace(parameters, estimator=name)
-        if name != "unrolled":
+        if name not in UNROLLED:
             method = replace(method, share=1.0, order=0.0)
         chosen[name] = partial(_estimated, pool, method)
     for name, compute in extra.items():

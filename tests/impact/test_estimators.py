@@ -59,6 +59,38 @@ def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
         assert abs(row.sum()) < 1e-3 * np.abs(row).sum()
 
 
+def test_path__any_number_of_points__covers_the_weights_from_none_to_full(pool):
+    for points, off in ((2, 0.1), (6, 1e-4)):
+        path = problem(pool).path(points)
+        assert sum(length for _, length in path) == pytest.approx(1.0, abs=off)
+        weights = [point.weight for point, _ in path]
+        assert len(weights) == points
+        assert 0 < weights[0] < weights[-1] < 1
+
+
+def test_aumann_shapley__no_order__adds_up_to_the_gain_between_the_ends_of_the_path(pool):
+    task = problem(pool)
+    none, everything = (
+        end.evaluation_loss(end.trainer().run(end.evaluation_loss))
+        for end in (replace(task, share=share) for share in (0.0, 1.0))
+    )
+    found = estimators.aumann_shapley(task)
+    assert found.providers.sum() == pytest.approx(none - everything, rel=0.02)
+    north, south, small = found.providers
+    assert north > small > south
+
+
+def test_aumann_shapley__two_identities__together_worth_as_much_as_one(pool):
+    north = SUBMISSIONS["north"]
+    split = {"a": north[::2], "b": north[1::2]} | {
+        name: documents for name, documents in SUBMISSIONS.items() if name != "north"
+    }
+    other = make_pool(SEED_CORPUS, split, EVALUATION, TINY.model)
+    one, two = (estimators.aumann_shapley(problem(each)).providers for each in (pool, other))
+    assert two[0] + two[1] == pytest.approx(one[0], rel=0.05)
+    assert two[2:] == pytest.approx(one[1:], rel=0.05, abs=0.05 * one[0])
+
+
 def test_gradients__with_disordered_text__are_the_slopes_of_both_losses(pool):
     double = make_model(TINY.model, 0)
     double.module.double()
