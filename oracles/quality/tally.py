@@ -157,14 +157,19 @@ class Tallier:
         documents: dict[bytes, Fraction] = {}
         histogram = [0] * 10
         together: list[tuple[bytes, list[coherence.Grade]]] = []
+        last: list[coherence.Grade] = []
+
+        def many(grades: Sequence[coherence.Grade]) -> bool:
+            return sum(grade.pieces for grade in grades) >= coherence.MANY
 
         def judge() -> None:
             grades = [grade for _, grades in together for grade in grades]
-            enough = sum(grade.pieces for grade in grades) >= coherence.MANY
-            bounds = coherence.TOGETHER if enough else coherence.PASSAGE
+            grades += [] if many(grades) else last  # what is left over, with the last of enough
+            bounds = coherence.TOGETHER if many(grades) else coherence.PASSAGE
             share = coherence.senseless(grades, bounds)
             documents.update((key, max(share, documents.get(key, share))) for key, _ in together)
             together.clear()
+            last[:] = grades
 
         for item in sample:
             passages = [self._spool.grades(passage) for passage in item.passages]
@@ -177,8 +182,7 @@ class Tallier:
                 documents[item.key] = whole / sum(sizes)
             if 0 < sum(sizes) < coherence.SHORT:
                 together.append((item.key, passages[0]))
-                read = sum(grade.pieces for _, grades in together for grade in grades)
-                if read >= coherence.MANY:
+                if many([grade for _, grades in together for grade in grades]):
                     judge()
         judge()
         return documents, histogram
