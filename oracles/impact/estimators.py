@@ -214,8 +214,8 @@ def aumann_shapley(problem: Problem, points: int = 2) -> Influence:
     """What `unrolled` finds, integrated over the weight of all submissions from 0 to 1.
 
     The value of a game of many small players (Aumann & Shapley 1974). Up to the error of the
-    quadrature, all influences add up to what the submissions together lower the loss by, so that
-    providers who can stand for one another share what either is worth. It knows documents and no
+    quadrature, all influences add up to the loss between the ends of the path, so that providers
+    who can stand for one another share what either is worth. It knows documents and no
     owners, so that nobody gains by splitting a data set. The problem's `share` is not used.
 
     Args:
