@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -84,6 +85,19 @@ def test_unframed__when_every_word_stands_alone__then_only_columns_are_frames():
     tagged = markup.unframed("\n".join(f"{word}\tNOUN\t_" for word in words))
     assert "NOUN" not in tagged
     assert tagged.count("the") == sum("the" in word for word in words)
+
+
+def test_unframed__when_titles_repeat_what_was_said__then_they_are_frames():
+    noted = "\n".join(f".. note:: {sentence}\n\n   *{sentence[:9]}*" for sentence in SENTENCES)
+    assert disguise.words(markup.unframed(noted)) == disguise.words(PROSE)
+
+
+def test_without_echoes__when_names_are_given_and_used__then_each_is_said_once():
+    words = re.findall("[a-z]{2,}", PROSE)
+    given = "\n".join(f"self.{b} = {a}" for a, b in pairwise(words))
+    left = disguise.words(texts.without_echoes(markup.unframed(given)))
+    assert len(words) - 2 <= len(left) <= len(words) + 2
+    assert texts.without_echoes(PROSE) == PROSE
 
 
 def test_undo__when_an_address_stands_in_a_tag__then_it_ends_with_it():
