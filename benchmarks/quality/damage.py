@@ -374,6 +374,9 @@ KINDS: dict[str, tuple[bool, Any]] = {
 KNOWN: dict[str, str] = {
     "** columns read across": "whole lines of two texts in turn; each line is text",
     "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
+    "*** hidden in attributes, each twice": "a table of codes, one of the texts, reads cleaner so",
+    "**** hidden in templates of a wiki": "a table of codes, one of the texts, reads as a program",
+    "**** hidden in docstrings": "a table of codes, one of the texts, reads as a program",
 }
 
 
