@@ -267,7 +267,8 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
         distinct = {word.casefold() for word in found}
         strange = sum(_PLAUSIBLE if words.plausible(word) else 1 for word in missing)
         excess = _STRANGE * (Fraction(strange) / len(distinct) - _ANOTHER)
-        return max(_lost(share), excess if len(distinct) >= _VOCABULARY else Fraction(0))
+        excess = min(Fraction(1), excess) if len(distinct) >= _VOCABULARY else Fraction(0)
+        return max(_lost(share), excess)
     if language == "en":
         share = max(share, Fraction(everywhere, letters) - _ANOTHER)
     return max(_lost(share), share**3 / (share**3 + _SPOILT**3))

@@ -61,6 +61,14 @@ def test_read__when_broken_words_are_joined_to_names__then_they_are_words():
     assert clean("\n".join(calls)) < clean("\n".join(broken)) + 0.03
 
 
+def test_read__when_no_name_of_a_program_is_known__then_no_more_than_all_is_lost():
+    rng = random.Random(1)
+    names = ["".join(rng.choices("bcdfghjklmnpqrstvwxz", k=7)) for _ in range(40)]
+    program = "\n".join(f"{name} = {name}({name})" for name in names)
+    assert source.parse(program) is not None
+    assert clean(program) == 0
+
+
 def test_remove__when_names_stand_in_angle_brackets__then_they_are_words():
     found = markup.remove("<anna> Good morning.\n<joe> Good morning to you.\n")
     assert found.taken == 0
