@@ -96,15 +96,15 @@ def passages(prose: str, key: bytes) -> tuple[tuple[str, ...], ...]:
     if len(words) < LEAST:
         return ()
     size = WINDOW * WINDOWS
-    # What is left over at the end belongs to the last passage's windows.
+    # What is left over at the end belongs to the last passage: no word may escape the draw.
     starts = range(0, max(1, len(words) - size // 2), size)
-    found = {" ".join(words[a : a + size]) for a in starts}
+    found = {" ".join(words[a:b]) for a, b in zip(starts, [*starts[1:], None], strict=True)}
     drawn = texts.sample(found, max(1, min(PASSAGES, len(found) // 2)), key)
     return tuple(_windows(passage.split()) for passage in drawn)
 
 
 def _windows(words: list[str]) -> tuple[str, ...]:
-    count = max(1, round(len(words) / WINDOW))
+    count = -(-len(words) // WINDOW)
     bounds = [len(words) * i // count for i in range(count + 1)]
     return tuple(" ".join(words[a:b]) for a, b in pairwise(bounds))
 

@@ -79,9 +79,16 @@ def test_passages__when_drawn__then_bounded_and_the_key_decides():
     text = " ".join(f"word{i}" for i in range(5000))
     found = passages(text, b"key")
     assert len(found) == coherence.PASSAGES
-    assert all(len(passage) == coherence.WINDOWS for passage in found)
+    assert all(len(passage) <= coherence.WINDOWS + 1 for passage in found)
     assert all(len(w.split()) <= coherence.WINDOW for passage in found for w in passage)
     assert found == passages(text, b"key") != passages(text, b"other")
+
+
+@pytest.mark.parametrize("count", [coherence.LEAST, 95, 96, 191, 192, 200, 287, 288])
+def test_passages__of_a_text_of_one_passage__then_every_word_is_read(count):
+    words = [f"word{i}" for i in range(count)]
+    (found,) = passages(" ".join(words), b"")
+    assert " ".join(found).split() == words
 
 
 def test_passages__when_the_encoder_cannot_read__then_there_are_none():
