@@ -71,11 +71,11 @@ INTERRUPTED = 130
 #: Seconds in which a command that was interrupted must have ended, on any machine.
 ENOUGH = 60
 #: Schedules in all, and those of the fast tests.
-SEEDS = 230
+SEEDS = 240
 FAST = range(0, 30, 3)
 #: Schedules of Ctrl-C, and those of the fast tests.
-INTERRUPTS = 116
-FAST_INTERRUPTS = (6, 18, 24)
+INTERRUPTS = 120
+FAST_INTERRUPTS = (6, 19, 25)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ CASES = [
     Case(3, "cheap", ("provider", "open", "1"), "open"),
     Case(4, "cheap", ("provider", "reveal", "1"), "reveal"),
     Case(5, "cheap", ("provider", "status", "1")),
+    Case(5, "cheap", ("provider", "evidence", "1")),
     Case(5, "buyer", ("buyer", "settle", "1"), "settle"),
     Case(6, "buyer", ("buyer", "receive", "1")),
     Case(7, "cheap", ("provider", "deliver", "1"), "deliver"),
