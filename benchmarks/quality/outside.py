@@ -57,7 +57,6 @@ KNOWN: dict[str, str] = {
     "sheet music (ABC)": "no language",
     "JavaScript": "one file of packed data",
     "tam": "words joined in more ways than lists have",
-    "urd": "words joined in more ways than lists have",
     "public text, each word as the Hebrew one of its rank": "a language without a table",
     "order-2 chain, fra": "no reader outside of English",
     "order-2 chain, swh": "no reader outside of English",
@@ -73,12 +72,10 @@ KNOWN: dict[str, str] = {
     "halves of two public sentences": "each half is real text",
     "words with the definitions of others": "each half is real text",
     "kinds of things, from a template": "a template reads as text",
+    "questions about words": "a template reads as text",
     "sentences of a small grammar": "a template reads as text",
     "invented patients from templates": "a template reads as text",
-    "a stock phrase between public words": "a template reads as text",
     "its sentences between public ones": "the public half is real text",
-    "plural and tense changed": "every word is another one; cleanliness halves",
-    "words of five letters and more misspelled": "cleanliness falls by a third",
 }
 
 SHORTHAND = (
