@@ -31,7 +31,9 @@ LONGEST = 300_000
 #: Reports of a parser, one in a hundred of its steps, for each kilobyte and besides, after which it
 #: is stopped. Programs take up to 30; marks in a row can take thousands.
 _STEPS = 100
-_CHUNK = 65_536
+#: Times that a parser may read a text, in chunks of so many bytes. Programs are read up to 14
+#: times; a scanner that looks ahead to the end at every mark would read it thousands of times.
+_READS, _CHUNK = 64, 1024
 #: Names of a program recur; with more distinct ones than this share a text is words in disguise.
 _DISTINCT, _FEW_NAMES = 0.6, 60
 _STRINGS = frozenset(
@@ -138,18 +140,25 @@ def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
         A text that takes a parser too long is one error.
     """
     prose, errors, statements = [], 0, 0
-    left = _STEPS + len(data) * _STEPS // 1000
+    left, unread = _STEPS + len(data) * _STEPS // 1000, _READS * (len(data) + _CHUNK)
     parser = _parser(language)
+
+    def read(place: int, _point: object) -> bytes:
+        nonlocal unread
+        unread -= _CHUNK
+        return data[place : place + _CHUNK] if unread >= 0 else b""
 
     def stop(_place: int, _error: bool) -> bool:
         nonlocal left
         left -= 1
-        return left < 0
+        return left < 0 or unread < 0
 
     try:
-        tree = parser.parse(lambda place, _: data[place : place + _CHUNK], progress_callback=stop)
+        tree = parser.parse(read, progress_callback=stop)
     except ValueError:  # stopped
         parser.reset()
+        return [], len(data), 0
+    if unread < 0:
         return [], len(data), 0
     stack = [tree.root_node]
     while stack:

@@ -153,3 +153,30 @@ def test_parts_of__when_a_name_is_beyond_ascii__then_capitals_part_it():
 def test_unframed__vowel_signs__belong_to_their_word() -> None:
     text = "மனிதர்களும் பறவைகளும் மரங்களும் நதிகளும் மலைகளும் ஒன்றாக வாழ்கின்றன"
     assert markup.unframed(text) == text
+
+
+def test_walk__when_a_parser_looks_ahead_at_every_mark__then_it_reads_a_text_so_often_only(
+    monkeypatch,
+):
+    given, parser = [], source._parser("bash")
+
+    class Watched:
+        reset = parser.reset
+
+        def parse(self, read, **options):
+            def watched(*place):
+                given.append(len(read(*place)))
+                return read(*place)
+
+            return parser.parse(watched, **options)
+
+    monkeypatch.setattr(source, "_parser", lambda _: Watched())
+    marks = b"[a](" * 4_000
+    assert source.walk("bash", marks) == ([], len(marks), 0)
+    assert sum(given) < 64 * 17_100  # it would be 5,000 times the text
+
+
+def test_walk__of_a_long_program__then_all_of_it_is_read():
+    line = b'for name in one two; do\n  echo "$name" | sort > "$HOME/list"\ndone\n'
+    strings, errors, _ = source.walk("bash", line * 800)
+    assert (len(strings), errors) == (1600, 0)
