@@ -306,7 +306,8 @@ def test_download__hostile_answer__is_cut_off(
     serve: Any, answer: Callable[..., None], complaint: str
 ) -> None:
     with pytest.raises(InputError, match=complaint):
-        download(serve(answer), 100_000, 0.5)
+        # Short patience for what drips only: a busy machine may take its time for the others.
+        download(serve(answer), 100_000, 0.5 if "longer" in complaint else 60)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://x/", "nonsense", "http://[::1]:1/"])
