@@ -57,7 +57,7 @@ def providers() -> list[DemoProvider]:
         DemoProvider("newspaper", "news", 120, press),
         DemoProvider("publisher", "fiction", 150, _records(_brown("kln"), "Brown", "fiction")),
         DemoProvider("university", "science", 140, _records(_brown("j"), "Brown", "science")),
-        DemoProvider("institute", "statistics", 110, _records(_scipy(), "SciPy", "statistics")),
+        DemoProvider("institute", "statistics", 60, _records(_scipy(), "SciPy", "statistics")),
         DemoProvider("law-firm", "licences", 70, _records(_spdx(), "SPDX", "law")),
         DemoProvider("software", "manuals", 80, _records(_python(), "Python", "software")),
         DemoProvider("foundry", "contracts", 90, _records(_solidity(), "OpenZeppelin", "code")),
