@@ -15,19 +15,17 @@ a quarter, so that machines agree; sums are exact from there on.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from fractions import Fraction
 from functools import lru_cache
-from importlib import resources
 from itertools import pairwise
 from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from oracles.errors import IntegrityError
 from oracles.quality import embed, texts
+from oracles.quality.packaged import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,10 +148,8 @@ def load_probe() -> Probe:
     """
     from safetensors.numpy import load
 
-    data = (resources.files("oracles.quality") / "data" / "coherence.safetensors").read_bytes()
-    if hashlib.sha256(data).hexdigest() != PROBE_SHA256:
-        raise IntegrityError("data/coherence.safetensors is not the pinned file; reinstall qmia")
-    parts = {name: value.astype(np.float64) for name, value in load(data).items()}
+    data = load(pinned("coherence.safetensors", PROBE_SHA256))
+    parts = {name: value.astype(np.float64) for name, value in data.items()}
     return Probe(parts["hidden"], parts["hidden_bias"], parts["out"], float(parts["out_bias"][0]))
 
 

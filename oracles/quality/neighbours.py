@@ -13,18 +13,16 @@ by one keep the order of their source, and words drawn from few recur in pairs b
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from fractions import Fraction
 from functools import lru_cache
-from importlib import resources
 from math import isqrt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from oracles.errors import IntegrityError
 from oracles.quality.lexicon import lexicon
+from oracles.quality.packaged import pinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,10 +93,7 @@ def tables() -> Mapping[str, NDArray[np.int8]]:
     """
     from safetensors.numpy import load
 
-    data = (resources.files("oracles.quality") / "data" / "neighbours.safetensors").read_bytes()
-    if hashlib.sha256(data).hexdigest() != TABLES_SHA256:
-        raise IntegrityError("data/neighbours.safetensors is not the pinned file; reinstall qmia")
-    return load(data)
+    return load(pinned("neighbours.safetensors", TABLES_SHA256))
 
 
 def gain(
