@@ -175,7 +175,7 @@ def show_standings(
     bids: list[tuple[dict[str, Any], Step]], now: int, currency: Currency, auction: AuctionId
 ) -> None:
     """Print what became of the bids of one auction, and the next step of each."""
-    from oracles.mechanism.weights import GRID, WAD
+    from oracles.mechanism.weights import WAD
 
     if not bids:
         stdout.print("The chain has no bid of this book.")
@@ -188,7 +188,7 @@ def show_standings(
         if name in ("cost", "reward"):
             return currency.format(int(row[name]))
         if name in ("q", "phi"):
-            return f"{row[name] / GRID:.4f}"
+            return _share(row[name])
         return f"{int(row[name]) / WAD:.6f}" if name == "weight" else row[name]
 
     stdout.print(table([{name: value(row, name) for name in shown} for row, _ in bids]))
