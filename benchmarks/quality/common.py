@@ -15,7 +15,6 @@ from oracles.quality.cleanliness import without_form
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder, cache_directory
 from oracles.quality.sources import SOURCES, Source, fetch, from_html, passages
-from oracles.quality.texts import normalise
 
 if TYPE_CHECKING:
     from oracles.quality import QualityReport
@@ -63,7 +62,7 @@ class Scorer:
         """The score of texts behind those of an earlier provider, if any."""
         seen = Passages()
         for body in earlier or []:
-            seen.keep(without_form(normalise(body)))
+            seen.keep(without_form(body))
         documents = [
             Document(d.text, {**d.metadata, "title": f"Part {n} of the collection"})
             for n, d in enumerate(well_described(bodies, self._today))

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from oracles.cli.output import JsonOption, bars, print_json, stderr, stdout
+from oracles.cli.output import JsonOption, bars, print_json, stderr, stdout, write_output
 from oracles.dataset import (
     Binding,
     Document,
@@ -38,7 +38,6 @@ from oracles.dataset import (
 from oracles.dataset.manifest import MAX_BYTES
 from oracles.errors import InputError, IntegrityError
 from oracles.evidence import bytes_cid, file_cid
-from oracles.files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,13 +96,6 @@ def _new_key_file(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise InputError(f"{path} exists; a key is never overwritten, move it away") from error
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_file(path, content)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -243,7 +235,7 @@ def pack_(
     finally:
         os.close(handle)
     manifest = Manifest(binding, str(file_cid(out)), packed.contents)
-    _write(manifest_path, manifest.encode())
+    write_output(manifest_path, manifest.encode())
     result = {
         "archive": str(out),
         "documents": packed.documents,
@@ -368,7 +360,7 @@ def prove_(
     try:
         with bars() as progress:
             proof = prove(facts, keys, limits, keep=keep, progress=progress)
-        _write(path, proof.encode())
+        write_output(path, proof.encode())
     except KeyboardInterrupt:
         if keep.exists():
             stderr.print(f"Interrupted. What is proved is in {keep}; the same command goes on.")

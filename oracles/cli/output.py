@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from oracles.errors import InputError
+from oracles.files import write_file
 from oracles.shown import OBEYED, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -127,6 +130,23 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value)) or "none"
     return shown(str(value))
+
+
+def write_output(path: Path, content: str | bytes, *, private: bool = False) -> None:
+    """Write a file that a command was asked for, whole or not at all.
+
+    Args:
+        path: Of the file.
+        content: Text is written as UTF-8.
+        private: Only the owner may read it, since it holds passages of the data.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        write_file(path, content, private=private)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -12,7 +12,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from oracles.cli.output import ClusterOption, JsonOption, print_json, stderr, stdout
+from oracles.cli.output import (
+    ClusterOption,
+    JsonOption,
+    print_json,
+    stderr,
+    stdout,
+    write_output,
+)
 from oracles.errors import InputError
 
 if TYPE_CHECKING:
@@ -137,7 +144,6 @@ def score_command(
     from oracles.quality.cleanliness import without_form
     from oracles.quality.embed import Embedder
     from oracles.quality.metadata import read_card
-    from oracles.quality.texts import normalise
 
     settings = _parameters(parameters, today, examples="show" if show else "hash")
     corpus = _reference(reference)
@@ -145,7 +151,7 @@ def score_command(
     index = Passages()
     for previous in earlier or []:
         for document in read_documents(previous, findings=[], text_field=text_field):
-            index.keep(without_form(normalise(document.text)))
+            index.keep(without_form(document.text))
     with _progress(path.name) as tell, open_map(processes, cluster=cluster) as mapper:
         result = score(
             read_documents(path, findings=findings, text_field=text_field),
@@ -164,25 +170,15 @@ def score_command(
     if evidence is not None:
         import rfc8785
 
-        _write(evidence, rfc8785.dumps(dict(result.evidence)))
+        write_output(evidence, rfc8785.dumps(dict(result.evidence)), private=True)
     if report is not None:
         from oracles.quality.report import render
 
-        _write(report, render(path.name, result, reading))
+        write_output(report, render(path.name, result, reading), private=True)
     if json_:
         print_json(result.to_json() | {"reading": reading})
         return
     _print(path.name, result, reading)
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    """Write what holds passages of the data, for its owner alone."""
-    from oracles.files import write_file
-
-    try:
-        write_file(path, content, private=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _print(name: str, result: QualityReport, reading: list[dict[str, Any]]) -> None:

@@ -123,7 +123,8 @@ class Reading(NamedTuple):
 
 
 def without_form(text: str) -> str:
-    """What of a normalised text is compared with others; see `Reading.plain`."""
+    """What of a text is compared with others; see `Reading.plain`."""
+    text = texts.normalise(text)
     program = source.parse(text) is not None
     return markup.unescaped(text)[0] if program else disguise.undo(text).text
 
