@@ -177,7 +177,7 @@ def measure() -> list[dict[str, Any]]:
             for words in runs:
                 known = [is_known(word, language) for word in words]
                 better, _ = neighbours.gain(words, known, language, neighbours.tables()[language])
-                lost = float(neighbours.stray(words, known, language))
+                lost = float(neighbours.stray(words, known, language) or 0)
                 found[kind].append((float(better), lost, language))
 
         for kind, documented in documents(language):

@@ -75,6 +75,8 @@ _VOCABULARY, _STRANGE = 20, 6
 _OFTEN = 10
 #: Times that an unknown word must occur in a document to be its vocabulary.
 _RECURS = 3
+#: Letters of a word up to which it is told from two only if it is one of the most frequent.
+_TELLING = 3
 #: Least part of the usual share of the most frequent words that running text has; below it the text
 #: is a list of words.
 _LEAST_STOP = Fraction(25, 100)
@@ -109,7 +111,8 @@ class Reading(NamedTuple):
         plain: The text without its form; program source as it is, but for the escapes of strings.
         body: Its plain words, a line for each language.
         sizes: Words in each language.
-        prose: Words in languages that `coherence` reads, without the names in program source.
+        prose: Words in languages that `coherence` reads, in their lines, without the names in
+            program source.
         unordered: Letters among the losses that this prose lost for being in no order.
     """
 
@@ -176,8 +179,9 @@ def _lowest(counts: Counts, part: Counts) -> Counts:
 
 
 def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
-    plain, taken, marking = disguise.undo(text)
-    parts = {tongue: disguise.words(part) for tongue, part in languages.divide(plain).items()}
+    plain, taken, marking, parted = disguise.undo(text)
+    divided = languages.divide(plain)
+    parts = {tongue: disguise.words(part) for tongue, part in divided.items()}
     sizes = {tongue: sum(map(len, found)) for tongue, found in parts.items()}
     letters = sum(sizes.values())
     language = max(sizes, key=lambda tongue: sizes[tongue])
@@ -188,8 +192,9 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
         errors[kind] += lost
         return left - lost
 
-    strange = taken + _strange(marking, language)
-    left = lose("marks", Fraction(letters), Fraction(strange) / max(1, letters))
+    strange = _lost(_strange(marking, language) / max(1, letters))
+    tampered = Fraction(taken + _speckled(parted, language), max(1, letters))
+    left = lose("marks", Fraction(letters), tampered + strange)
     random = chance.errors(chance.readable(plain), recognised=language != texts.UNKNOWN)
     left = lose("random_characters", left, Fraction(chance.WORD * random, max(1, letters)))
     prose, unordered = list[str](), 0
@@ -201,7 +206,7 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
         before = errors["word_order"]
         lose("word_order", rest, _disorder([w.casefold() for w in found], tongue, pairs))
         if tongue in coherence.LANGUAGES:
-            prose += found
+            prose += (" ".join(disguise.words(line)) for line in divided[tongue].split("\n"))
             unordered += errors["word_order"] - before
     counts = Counts(letters, sum(map(len, parts.values())), errors)
     return Reading(
@@ -210,7 +215,7 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
         plain,
         "\n".join(" ".join(found) for found in parts.values()),
         {tongue: len(found) for tongue, found in parts.items()},
-        " ".join(prose),
+        "\n".join(filter(None, prose)),
         unordered,
     )
 
@@ -220,11 +225,25 @@ def _strange(marking: Sequence[str], language: str) -> Fraction:
     english = lexicon("en")
     lost = Fraction(0)
     for word in marking:
-        if is_known(word, "en") or (language != texts.UNKNOWN and is_known(word, language)):
+        own = without_accents(word) if language in ACCENTLESS else word
+        if is_known(word, "en") or (language != texts.UNKNOWN and is_known(own, language)):
             continue
         plausible = english is not None and english.plausible(word)
         lost += len(word) * (_PLAUSIBLE if plausible else 1)
     return lost
+
+
+def _speckled(parted: Sequence[str], language: str) -> int:
+    """Letters of words with specks inside: those that are a word once the marks are gone."""
+    tongues = {"en"} if language == texts.UNKNOWN else {"en", language}
+    return sum(len(word) for word in parted if any(_whole(word, tongue) for tongue in tongues))
+
+
+def _whole(word: str, language: str) -> bool:
+    lower, words = word.casefold(), lexicon(language)
+    if words is None:
+        return True
+    return is_known(lower, language) if len(lower) > _TELLING else lower in words.stop
 
 
 def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> Fraction:
@@ -310,9 +329,11 @@ def _disorder(lower: Sequence[str], language: str, pairs: NDArray[np.uint8]) -> 
     share = Fraction(sum(word in words.stop for word in lower), len(lower))
     listed = max(Fraction(0), 1 - share / (_LEAST_STOP * words.stop_share))
     known = [is_known(word, language) for word in lower]
-    if language != "en":
-        return max(listed, apart, neighbours.stray(lower, known, language))
-    return max(listed, order.disorder(lower, known, pairs))
+    if language == "en":
+        return max(listed, order.disorder(lower, known, pairs))
+    # A table tells order from chance in text of which no pair of words recurs, as in sayings.
+    stray = neighbours.stray(lower, known, language)
+    return max(listed, apart if stray is None else stray)
 
 
 def total(counts: Sequence[Counts]) -> Counts:

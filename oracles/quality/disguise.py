@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from oracles.passages import decoded
@@ -21,11 +22,15 @@ _ADDRESS = re.compile(
     rf"{texts.URL}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w.-]{{1,253}}"
     r"|(?<![\w/])(?:/[\w.+-]+){2,}|\b(?:0x[\da-fA-F]+|(?=[a-fA-F]*\d)[\da-fA-F]{8,})\b"
 )
-#: Letters with a mark or a digit between them, which no orthography has.
-_SPECK = re.compile(r"[^\W\d_][^\w\s'’ʼ·./&()@:,+=\-‐‑–—־״׳]+[^\W\d_]")
+_LETTER = rf"[^\W\d_{texts.UNSPACED}]"
+#: Letters with a mark or a digit between them. No orthography has them that puts spaces between
+#: words, but data and programs have marks between words.
+_SPECK = re.compile(rf"{_LETTER}[^\w\s'’ʼ·./&()@:,+=\-‐‑–—־״׳]+{_LETTER}")
 #: Between words that only their capitals keep apart.
 _JOINED = re.compile(r"(?<=[^\W\d_A-Z]{2})(?=[A-Z][^\W\d_A-Z])")
-_DIGITS_INSIDE = re.compile(r"[^\W\d_]\d+[^\W\d_]")
+_DIGITS_INSIDE = re.compile(rf"{_LETTER}\d+{_LETTER}")
+#: A formula or a short name in which digits stand before capitals: H2O, I18N.
+_FORMULA = re.compile(r"\W*(?=\w{2,6}\W*$)[A-Z](?:[A-Za-z]|\d(?=[A-Z\d]|\W*$))*\W*")
 _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\ufff9-\uffff\ufdd0-\ufdef\ud800-\udfff\ue000-\uf8ff]"
 )
@@ -41,7 +46,12 @@ _SPACES = "\u200b"
 _LONGEST = 200
 
 
+#: Letters of old books, and of typeset ones, which stand for those of the alphabet as they should.
+_TYPESET = frozenset("\u017f\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06")
+
+
 _LETTERS = re.compile(rf"{texts.LETTERS}(?:['’ʼ]{texts.LETTERS})*")
+_RUN = re.compile(texts.LETTERS)
 
 
 class Plain(NamedTuple):
@@ -51,11 +61,14 @@ class Plain(NamedTuple):
         text: Without disguise.
         letters: Letters of words that were tampered with, and characters of marks taken away.
         markup: Words of its markup that occur there once.
+        parted: Letters of tokens with marks between them, joined: words with specks, or several
+            words that marks keep apart.
     """
 
     text: str
     letters: int
     markup: list[str]
+    parted: list[str]
 
 
 @lru_cache(1 << 14)
@@ -67,24 +80,33 @@ def _kind(character: str) -> str:
     if category[0] == "L":
         name = unicodedata.name(character, "")
         folded = unicodedata.normalize("NFKC", character)
-        if folded != character and folded.isascii():
+        if folded != character and folded.isascii() and character not in _TYPESET:
             return "form"
         return next((script for script in _SCRIPTS if name.startswith(script)), "letter")
     return "mark" if category == "Mn" else ""
 
 
+def _scripts(letters: str) -> set[str]:
+    """The alphabets with letters that look alike to which some letters belong."""
+    found = {_kind(letter) for letter in letters if not letter.isascii()} & set(_SCRIPTS)
+    return found | {"LATIN"} if any(c.isascii() and c.isalpha() for c in letters) else found
+
+
 @lru_cache(1 << 16)
-def _word(token: str) -> tuple[str, bool]:
-    """A token as it reads, and whether it was tampered with."""
+def _word(token: str, unspaced: bool) -> tuple[str, bool]:
+    """A token as it reads, and whether it was tampered with.
+
+    Args:
+        token: Without white space.
+        unspaced: Whether it stands in a text without spaces between words, which sets Latin letters
+            in its own width.
+    """
     if token.isascii():
-        return token, bool(_SPECK.search(token) or _DIGITS_INSIDE.search(token))
+        return token, _mixed(token)
     kinds = [_kind(character) for character in token]
-    present = set(kinds) & set(_SCRIPTS)
-    ascii_letters = any(c.isascii() and c.isalpha() for c in token)
-    if ascii_letters:
-        present.add("LATIN")
-    latin = present <= {"LATIN"} and ("LATIN" in present)
-    odd = "form" in kinds or len(present) > 1
+    present = _scripts(token)
+    latin = present == {"LATIN"}
+    odd = "form" in kinds and not unspaced
     plain = token
     if "invisible" in kinds:
         needed = "" if present else _JOINERS + _SPACES
@@ -96,12 +118,33 @@ def _word(token: str) -> tuple[str, bool]:
         odd = True
     plain = unicodedata.normalize("NFKC", plain)
     if len(present) > 1:
-        plain = plain.translate(_LOOKALIKE)
+        odd = odd or any(len(_scripts(run)) > 1 for run in _RUN.findall(plain))
+        plain = _RUN.sub(_in_one_script, plain)
     if latin and "mark" in kinds:
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return plain.replace(_SPACES, " "), odd or bool(
-        present and (_SPECK.search(plain) or _DIGITS_INSIDE.search(plain))
+    return plain.replace(_SPACES, " "), odd or bool(present and _mixed(plain))
+
+
+def _mixed(token: str) -> bool:
+    """Whether digits stand between letters as in no formula or short name, or marks between all."""
+    if _DIGITS_INSIDE.search(token) and not _FORMULA.fullmatch(token):
+        return True
+    return _SPECK.search(token) is not None and 2 * len(_RUN.findall(token)) > sum(
+        map(str.isalpha, token)
     )
+
+
+def _parted(token: str) -> list[str]:
+    """The letters around each mark in a token, and all of its letters."""
+    if not _SPECK.search(token):
+        return []
+    runs = _RUN.findall(token)
+    return [*(a + b for a, b in pairwise(runs)), *(["".join(runs)] if len(runs) > 2 else [])]
+
+
+def _in_one_script(run: re.Match[str]) -> str:
+    """Letters that stand together, those of another alphabet as the ones that they look like."""
+    return run[0].translate(_LOOKALIKE) if len(_scripts(run[0])) > 1 else run[0]
 
 
 def undo(text: str) -> Plain:
@@ -119,19 +162,22 @@ def undo(text: str) -> Plain:
             taken += 5 * len(found[0])
     if 3 * len(_JOINED.findall(body)) > body.count(" "):
         body = _JOINED.sub(" ", body)
-    lines = []
+    unspaced = texts.unspaced(body)
+    lines, parted = list[str](), list[str]()
     for line in markup.unframed(body).split("\n"):
         words = []
         for token in line.split():
             parts = []
             for start in range(0, len(token), _LONGEST):
-                plain, odd = _word(token[start : start + _LONGEST])
+                plain, odd = _word(token[start : start + _LONGEST], unspaced)
                 if odd or _BROKEN.search(plain):
                     taken += max(1, sum(map(str.isalpha, plain)))
+                else:
+                    parted += _parted(plain)
                 parts.append(plain)
             words.append("".join(parts))
         lines.append(" ".join(words) if _speaks(words) else "")
-    return Plain(texts.without_echoes("\n".join(lines)), taken, markup_words)
+    return Plain(texts.without_echoes("\n".join(lines)), taken, markup_words, parted)
 
 
 def _speaks(tokens: list[str]) -> bool:

@@ -29,6 +29,8 @@ _SCRIPT = re.compile(
     r"<(script|style)\b[^<>]{0,500}>((?:[^<]+|<(?!/?\1\b))*+)</\1\s*>", re.IGNORECASE
 )
 _NAME = re.compile(r"</?([^\s<>/]+)")
+#: The value of an attribute, and several words.
+_VALUE, _SEVERAL = re.compile(r"=\s*(\"[^\"]*\"|'[^']*')"), re.compile(r"\w\s+\w")
 #: A tag that says nothing but words, as a name in angle brackets does.
 _BARE = re.compile(r"<[A-Za-z][\w:.\-]*(?: [\w.\-]+)*>")
 #: Elements of HTML that have no end tag, and that need none.
@@ -134,16 +136,18 @@ def _without_tags(text: str, markup: list[str]) -> tuple[str, bool, int]:
         end = found.end()
         if bare[place]:
             parts.append(f"{tag[1:-1]}: ")
-        elif accepted and (
-            place in paired
-            or _ALONE.fullmatch(names[place])
-            or tag[1] in "!?"
-            or tag.endswith("/>")
-        ):
-            markup.append(tag)
+        elif accepted:  # a page that was cut has tags whose partner is on another one
+            markup += _said(tag)
         else:
             taken += len(tag)
     return "".join([*parts, text[end:]]), accepted, taken
+
+
+def _said(tag: str) -> list[str]:
+    """What of a tag may be text: a comment, and values of several words; names are none."""
+    if tag[1] in "!?":
+        return [tag.partition(" ")[2]]
+    return [value for value in _VALUE.findall(tag) if _SEVERAL.search(value)]
 
 
 def _moved(text: str, markup: list[str]) -> str:

@@ -123,19 +123,23 @@ def gain(
     return (near - chance) / UNIT, pairs
 
 
-def stray(words: Sequence[str], known: Sequence[bool], language: str) -> Fraction:
+def stray(words: Sequence[str], known: Sequence[bool], language: str) -> Fraction | None:
     """Share of a text, in [0, 1], whose words do not stand as those of its language do.
 
     Args:
-        words: Case folded. With fewer than `LEAST` pairs of known words nothing is said.
+        words: Case folded.
         known: Which of them the language has; the others are counted as errors elsewhere.
-        language: One without a table is not judged.
+        language: Of the text.
+
+    Returns:
+        `None` where nothing can be said: of a language without a table, and of fewer than `LEAST`
+        pairs of known words.
     """
     table = tables().get(language)
     if table is None or len(words) <= LEAST:
-        return Fraction(0)
+        return None
     better, pairs = gain(words, known, language, table)
     if pairs < LEAST:
-        return Fraction(0)
+        return None
     better += _DEVIATION * Fraction(1000, isqrt(10**6 * pairs))
     return min(Fraction(1), max(Fraction(0), (_RUNNING - better) / (_RUNNING - _LOOSE)))

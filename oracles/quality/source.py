@@ -52,6 +52,9 @@ _STATEMENTS = ("definition", "declaration", "assignment", "call", "import", "inc
 _MACRO = re.compile(rb"(?m)^[ \t]*#.*|(?<!\w)(_*[A-Z][A-Z0-9_]{2,}\b(?=[ \t]+\w))")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _URL = re.compile(texts.URL)
+#: The end of an element: outside of strings and comments only two of the languages have one (JSX).
+_END_TAG = re.compile(r"</[A-Za-z][\w:.-]*\s*>")
+_WITH_TAGS = frozenset({"javascript", "typescript"})
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 _UPPER, _LOWER = (texts.ranges(frozenset(kinds)) for kinds in ({"Lu", "Lt"}, {"Ll"}))
 _PARTS = re.compile(
@@ -96,7 +99,10 @@ def parse(text: str) -> Source | None:
         code = bytearray(stated)
         for first, last in prose:
             code[first:last] = b" " * (last - first)
-        names = _LETTERS.findall(code.decode("utf-8", "replace"))
+        stripped = code.decode("utf-8", "replace")
+        if language not in _WITH_TAGS and _END_TAG.search(stripped):
+            continue
+        names = _LETTERS.findall(stripped)
         parts = [part for name in names for part in parts_of(name)]
         letters = sum(map(len, names))
         spoken = sum(map(len, _LETTERS.findall(comments)))
@@ -136,7 +142,8 @@ def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
     """What a parser sees in ASCII text.
 
     Returns:
-        Byte ranges of comments and strings, bytes in errors, and statements that do something.
+        Byte ranges of comments and strings in their order, bytes in errors, and statements that do
+        something.
         A text that takes a parser too long is one error.
     """
     prose, errors, statements = [], 0, 0
@@ -171,4 +178,4 @@ def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
         else:
             statements += any(part in kind for part in _STATEMENTS)
             stack.extend(node.children)
-    return prose, errors, statements
+    return sorted(prose), errors, statements

@@ -18,7 +18,7 @@ from oracles.quality.profile import short
 from oracles.quality.repeats import Compared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -126,12 +126,10 @@ class Tallier:
             sample: the drawn documents.
             new: letters of each that are new.
         """
-        spool, parameters = self._spool, self._parameters
-        missing = spool.ungraded(w for item in sample for passage in item.passages for w in passage)
-        for start in range(0, len(missing), _BATCH):
-            chunk = missing[start : start + _BATCH]
-            spool.store_grades(chunk, coherence.reader()(chunk))
-            self._progress("read passages", start + len(chunk), len(missing))
+        parameters = self._parameters
+        passages = [passage for item in sample for passage in item.passages]
+        self._read(window for passage in passages for window in passage)
+        self._read(line for passage in passages for line in self._lines(passage))
         shares, histogram = self._senseless(sample)
         told: dict[str, int] = {}
         sums: Counter[str] = Counter(dict.fromkeys(("letters", "lost", "usable", "usable_left"), 0))
@@ -148,6 +146,26 @@ class Tallier:
             if lost:
                 lowered[item.key] = result
         return _Sense(lowered, told, histogram, sums)
+
+    def _read(self, windows: Iterable[str]) -> None:
+        """Grade those windows that were not read yet."""
+        missing = self._spool.ungraded(windows)
+        for start in range(0, len(missing), _BATCH):
+            chunk = missing[start : start + _BATCH]
+            self._spool.store_grades(chunk, coherence.reader()(chunk))
+            self._progress("read passages", start + len(chunk), len(missing))
+
+    def _lines(self, passage: Sequence[str]) -> tuple[str, ...]:
+        """The lines of a passage that is in doubt as one text."""
+        doubtful = coherence.mean(self._spool.grades(passage)) < coherence.TOGETHER.sense
+        return coherence.lines(passage) if doubtful else ()
+
+    def _share(self, passage: Sequence[str]) -> Fraction:
+        """Share of a passage that makes no sense, neither as one text nor line by line."""
+        share = coherence.senseless(self._spool.grades(passage))
+        if share and (lines := self._lines(passage)):
+            share = min(share, coherence.senseless(self._spool.grades(lines), coherence.LINES))
+        return share
 
     def _senseless(self, sample: Sequence[Profile]) -> tuple[dict[bytes, Fraction], list[int]]:
         """Share of each document that makes no sense, and a histogram of all grades.
@@ -177,11 +195,13 @@ class Tallier:
                 histogram[max(0, min(9, 5 + grade.steps // _GRADES))] += 1
             sizes = [sum(grade.pieces for grade in grades) for grades in passages]
             if sum(sizes) >= _ALONE:
-                shares = zip(sizes, map(coherence.senseless, passages), strict=True)
+                shares = zip(sizes, map(self._share, item.passages), strict=True)
                 whole = sum((n * share for n, share in shares), Fraction(0))
                 documents[item.key] = whole / sum(sizes)
             if 0 < sum(sizes) < coherence.SHORT:
-                together.append((item.key, passages[0]))
+                lines = self._spool.grades(self._lines(item.passages[0]))
+                best = max(passages[0], lines, key=coherence.mean) if lines else passages[0]
+                together.append((item.key, best))
                 if many([grade for _, grades in together for grade in grades]):
                     judge()
         judge()

@@ -238,3 +238,58 @@ def test_coincidences__when_counted_by_hand__then_they_agree():
     # abcd three times: six ordered pairs. bcda, cdab, dabc and so on occur once; no 12-gram recurs.
     assert found == 6
     assert by_chance == Fraction(4 * 6 + 4 * 0, 16 * 15) ** 4 * 13 * 12
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "resource|null",
+        "Symfony\\Component",
+        "name;city;price",
+        "H2O",
+        "NH4Cl",
+        "\ufb01nal",
+        "Eſſay",
+    ],
+)
+def test_undo__when_marks_or_digits_are_no_disguise__then_nothing_is_lost(token):
+    assert counted(f"{PROSE} {token}").errors["marks"] == 0
+
+
+@pytest.mark.parametrize("token", ["mem|bers", "coun~cil|members", "m|e|m|b|e|r|s", "W1nt3r"])
+def test_undo__when_marks_or_digits_break_a_word__then_it_is_lost(token):
+    assert counted(f"{PROSE} {token}").errors["marks"] > 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Подключите USB-накопитель и откройте файл PDF/Word на своём компьютере.",
+        "この章では、Debianの概略を紹介します。第3章はＮＨＫの番組とLinux、そしてその歴史について説明しています。",
+    ],
+)
+def test_undo__when_alphabets_meet_between_words__then_nothing_is_lost(text):
+    found = counted(text)
+    assert found.letters > 30
+    assert found.errors["marks"] == 0
+
+
+def test_undo__when_a_letter_inside_a_word_is_of_another_alphabet__then_it_is_lost():
+    assert counted(f"{PROSE} PDF-файл").errors["marks"] == 0
+    assert counted(f"{PROSE} PDF-фaйл").errors["marks"] > 3
+
+
+def test_read__when_words_of_a_page_head_are_unknown__then_as_much_is_forgiven_as_in_text():
+    head = '<html><head><meta name="generator" content="DocBook XSL Stylesheets Vsnapshot"></head>'
+    page = f"{head}<body><p>{PROSE}</p><p>{SCOTS}</p></body></html>"
+    plain = f"{PROSE}\n{SCOTS}"
+    assert counted(page).errors["marks"] < counted(page).letters / 50
+    assert clean(page) > clean(plain) - 0.02
+
+
+def test_read__when_no_pair_of_words_recurs__then_a_table_decides(monkeypatch, golden_documents):
+    """Sayings say nothing twice; their own pairs do not tell them from words in no order."""
+    monkeypatch.setattr(order, "scattered", lambda _: Fraction(1))
+    found = {d.metadata.get("language"): d.text for d in golden_documents}
+    assert counted(found["de"]).errors["word_order"] == 0
+    assert counted(found["sw"]).errors["word_order"] > 0

@@ -146,3 +146,30 @@ def test_without_sense__when_words_are_unknown_as_well__then_only_what_is_beyond
     assert left(broken, Fraction(1, 5)) == left(broken, Fraction(0))
     assert left(broken, Fraction(9, 10)) < 0.12
     assert left(speeches[0], Fraction(1, 2)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_score__when_lines_have_nothing_to_do_with_each_other__then_each_is_read_alone(
+    speeches, embedder
+):
+    """Titles, comments, entries make no sense as one text; words in no order make none at all."""
+    rng = random.Random(5)
+    together = [runs(speeches, 6, rng).split() for _ in speeches]
+    shuffled = [rng.sample(words, len(words)) for words in together]
+
+    def cleanliness(texts, sep):
+        lines = [sep.join(" ".join(w[i : i + 6]) for i in range(0, len(w), 6)) for w in texts]
+        return score([Document(t, GOOD_METADATA) for t in lines], embedder=embedder).cleanliness
+
+    assert cleanliness(together, " ") < 6000
+    assert cleanliness(together, "\n") > 9500
+    assert cleanliness(shuffled, "\n") < 4000
+
+
+def test_lines__of_a_passage__then_its_words_in_lines_of_four_and_more():
+    text = "one\ntwo three\nfour five six\nseven eight nine ten eleven\nend"
+    (passage,) = passages(text, b"")
+    assert coherence.lines(passage) == (
+        "one two three four five six",
+        "seven eight nine ten eleven end",
+    )
+    assert coherence.lines(("one line of words",)) == ()

@@ -180,3 +180,36 @@ def test_walk__of_a_long_program__then_all_of_it_is_read():
     line = b'for name in one two; do\n  echo "$name" | sort > "$HOME/list"\ndone\n'
     strings, errors, _ = source.walk("bash", line * 800)
     assert (len(strings), errors) == (1600, 0)
+
+
+def test_walk__then_comments_and_strings_are_in_their_order():
+    program = b'int a = 1; // one\n// two\nint b = f("three"); // four\n'
+    found, _, _ = source.walk("c", program)
+    assert found == sorted(found)
+    assert len(found) == 4
+
+
+def page(body):
+    head = '<html>\n<head>\n<meta charset="UTF-8">\n<title>Notes</title>\n</head>\n<body>\n'
+    return head + "\n".join(
+        f'<div class="section"><h2 id="s{n}">{n}. Notes</h2>\n<p>{part}</p></div>'
+        for n, part in enumerate(body)
+    )
+
+
+def test_parse__when_a_parser_takes_the_tags_of_a_page__then_it_is_no_program():
+    words = ["すべての人間は生まれながらにして自由である", "理性と良心とを授けられている"]
+    japanese = page([" ".join(words * 3)] * 8)
+    asked = source.as_ascii(japanese.encode())
+    _, errors, statements = source.walk("bash", asked)
+    assert statements > 1
+    assert errors * 1000 <= 30 * len(asked)
+    assert source.parse(japanese) is None
+    component = "import React from 'react';\nexport const Note = (p) => <p>{p.text}</p>;\n" * 2
+    assert source.parse(component) is not None
+
+
+def test_remove__when_a_page_is_cut__then_its_open_tags_are_no_dirt():
+    cut = page(SENTENCES)[: -len("</p></div>")]
+    assert markup.remove(cut).taken == 0
+    assert "section" not in markup.remove(cut).words
