@@ -233,16 +233,28 @@ def _strange(marking: Sequence[str], language: str) -> Fraction:
     return lost
 
 
-def _speckled(parted: Sequence[str], language: str) -> int:
-    """Letters of words with specks inside: those that are a word once the marks are gone."""
+def _speckled(parted: Sequence[Sequence[str]], language: str) -> int:
+    """Letters of words with specks inside, which are words once the specks are gone.
+
+    In a language without a list of words any marks between letters are specks, but between words of
+    English.
+    """
     tongues = {"en"} if language == texts.UNKNOWN else {"en", language}
-    return sum(len(word) for word in parted if any(_whole(word, tongue) for tongue in tongues))
+    listed = all(lexicon(tongue) is not None for tongue in tongues)
+    lost = 0
+    for runs in parted:
+        joined = ["".join(runs), *(a + b for a, b in pairwise(runs))]
+        if any(_whole(word, tongue) for word in joined for tongue in tongues) or not (
+            listed or all(is_known(run.casefold(), "en") for run in runs)
+        ):
+            lost += sum(map(len, runs))
+    return lost
 
 
 def _whole(word: str, language: str) -> bool:
     lower, words = word.casefold(), lexicon(language)
     if words is None:
-        return True
+        return False
     return is_known(lower, language) if len(lower) > _TELLING else lower in words.stop
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
 
 from oracles.passages import decoded
@@ -61,14 +60,14 @@ class Plain(NamedTuple):
         text: Without disguise.
         letters: Letters of words that were tampered with, and characters of marks taken away.
         markup: Words of its markup that occur there once.
-        parted: Letters of tokens with marks between them, joined: words with specks, or several
-            words that marks keep apart.
+        parted: Of each token with marks between its letters the letters that stand together: a word
+            with specks, or several words that marks keep apart.
     """
 
     text: str
     letters: int
     markup: list[str]
-    parted: list[str]
+    parted: list[list[str]]
 
 
 @lru_cache(1 << 14)
@@ -134,14 +133,6 @@ def _mixed(token: str) -> bool:
     )
 
 
-def _parted(token: str) -> list[str]:
-    """The letters around each mark in a token, and all of its letters."""
-    if not _SPECK.search(token):
-        return []
-    runs = _RUN.findall(token)
-    return [*(a + b for a, b in pairwise(runs)), *(["".join(runs)] if len(runs) > 2 else [])]
-
-
 def _in_one_script(run: re.Match[str]) -> str:
     """Letters that stand together, those of another alphabet as the ones that they look like."""
     return run[0].translate(_LOOKALIKE) if len(_scripts(run[0])) > 1 else run[0]
@@ -163,7 +154,7 @@ def undo(text: str) -> Plain:
     if 3 * len(_JOINED.findall(body)) > body.count(" "):
         body = _JOINED.sub(" ", body)
     unspaced = texts.unspaced(body)
-    lines, parted = list[str](), list[str]()
+    lines, parted = list[str](), list[list[str]]()
     for line in markup.unframed(body).split("\n"):
         words = []
         for token in line.split():
@@ -172,8 +163,8 @@ def undo(text: str) -> Plain:
                 plain, odd = _word(token[start : start + _LONGEST], unspaced)
                 if odd or _BROKEN.search(plain):
                     taken += max(1, sum(map(str.isalpha, plain)))
-                else:
-                    parted += _parted(plain)
+                elif _SPECK.search(plain) and _scripts(plain):
+                    parted.append(_RUN.findall(plain))
                 parts.append(plain)
             words.append("".join(parts))
         lines.append(" ".join(words) if _speaks(words) else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from fractions import Fraction
@@ -33,6 +34,12 @@ _BRITISH = (
     ("isation", "ization"), ("ise", "ize"), ("ising", "izing"), ("yse", "yze"), ("our", "or"),
     ("tre", "ter"), ("ll", "l"), ("ae", "e"), ("oe", "e"), ("ogue", "og"), ("ence", "ense"),
 )  # fmt: skip
+#: Before 1700 u and v were one letter, and i and j; the place in the word decided which form stood.
+_OLD = (
+    (re.compile("^v(?=[^aeiou])"), "u"),
+    (re.compile("(?<=[aeiloru])u(?=[aeioy])"), "v"),
+    (re.compile("^i(?=[aeou])"), "j"),
+)
 
 
 class Lexicon(NamedTuple):
@@ -129,6 +136,11 @@ def is_known(word: str, language: str) -> bool:
     if not stem.isascii():
         return False  # the dictionary has no such word
     spell = _speller().spell
+    old = stem
+    for letter, other in _OLD:
+        old = letter.sub(other, old)
+    if old in words.known:
+        return True
     spellings = [stem]
     for british, american in _BRITISH:
         spellings += [word.replace(british, american) for word in spellings if british in word]

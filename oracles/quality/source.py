@@ -47,6 +47,8 @@ _STRINGS = frozenset(
         "template_string",
     }
 )
+#: Directives of C whose argument may be anything; whatever else a number sign begins is none.
+_DIRECTIVE = re.compile(rb"#\s*(?:error|ident|line|pragma|undef|warning)\b")
 _STATEMENTS = ("definition", "declaration", "assignment", "call", "import", "include")
 #: A macro of C before a word, which no parser knows: it stands for nothing, or for an attribute.
 _MACRO = re.compile(rb"(?m)^[ \t]*#.*|(?<!\w)(_*[A-Z][A-Z0-9_]{2,}\b(?=[ \t]+\w))")
@@ -171,10 +173,12 @@ def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
     while stack:
         node = stack.pop()
         kind = node.type
-        if kind == "ERROR" or node.is_missing:
-            errors += max(1, node.end_byte - node.start_byte)
+        start, end = node.start_byte, node.end_byte
+        unknown = kind == "preproc_call" and not _DIRECTIVE.match(data, start)
+        if kind == "ERROR" or node.is_missing or unknown:
+            errors += max(1, end - start)
         elif "comment" in kind or kind in _STRINGS:
-            prose.append((node.start_byte, node.end_byte))
+            prose.append((start, end))
         else:
             statements += any(part in kind for part in _STATEMENTS)
             stack.extend(node.children)

@@ -154,6 +154,12 @@ def test_read__when_text_is_program_source__then_names_are_vocabulary():
     assert clean(body * 3) > 0.8
 
 
+@pytest.mark.parametrize("word", ["haue", "vpon", "iudge", "euery"])
+def test_is_known__when_one_letter_stood_for_two__then_old_spelling_is_known(word):
+    assert is_known(word, "en")
+    assert not is_known(word.replace("u", "w").replace("v", "w").replace("i", "w"), "en")
+
+
 def test_is_known__when_only_the_dictionary_has_a_word__then_it_is_known():
     assert is_known("committee's", "en")
     assert is_known("anaesthetised", "en")
@@ -265,6 +271,7 @@ def test_undo__when_marks_or_digits_break_a_word__then_it_is_lost(token):
     "text",
     [
         "Подключите USB-накопитель и откройте файл PDF/Word на своём компьютере.",
+        "የሰው፡ልጅ፡ሁሉ፡ሲወለድ፡ነጻና፡በክብርና፡በመብትም፡እኩልነት፡ያለው፡ነው።",
         "この章では、Debianの概略を紹介します。第3章はＮＨＫの番組とLinux、そしてその歴史について説明しています。",
     ],
 )

@@ -209,6 +209,14 @@ def test_parse__when_a_parser_takes_the_tags_of_a_page__then_it_is_no_program():
     assert source.parse(component) is not None
 
 
+def test_parse__when_a_text_begins_with_a_number_sign__then_that_is_no_directive():
+    text = "#budget (2024) " + PROSE.replace(",", ";") * 2 + " #bridge #school (1) #market"
+    _, errors, _ = source.walk("c", text.encode())
+    assert errors > len(text) / 2
+    assert source.parse(text) is None
+    assert source.walk("c", b'#pragma once\n#error "Too old"\nint a;\n')[1] == 0
+
+
 def test_remove__when_a_page_is_cut__then_its_open_tags_are_no_dirt():
     cut = page(SENTENCES)[: -len("</p></div>")]
     assert markup.remove(cut).taken == 0
