@@ -79,15 +79,17 @@ def estimate(
     ],
     seed_corpus: SeedOption,
     evaluation: EvaluationOption,
-    estimator: Annotated[str, typer.Option(help="unrolled, cg, ekfac, …")] = "unrolled",
+    estimator: Annotated[str, typer.Option(help="aumann-shapley, unrolled, cg, ekfac, …")] = (
+        "aumann-shapley"
+    ),
     seeds: Annotated[int, typer.Option(min=1, help="Runs that are averaged.")] = 2,
     share: Annotated[
         float,
         typer.Option(
             min=0,
             max=1,
-            help="Share of the training tokens that are there already: 1"
-            " is leave-one-out, 0 add-one.",
+            help="Where influence is taken, from no submissions (0, add-one)"
+            " to all of them (1, leave-one-out); aumann-shapley goes the whole way.",
         ),
     ] = 0.5,
     order: Annotated[

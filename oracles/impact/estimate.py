@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Part of the metric version: raise it with every change of the code that may change a number.
 #: The golden values in the tests show such a change.
-CODE_VERSION = 5
+CODE_VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ class Parameters:
         model: a model trained from scratch, or a pretrained one.
         recipe: how it is trained.
         seeds: runs that are averaged; each draws initial weights, data order and probes.
-        share: of the training tokens that the submissions hold, by weight, where influence is
-            taken: 1 is leave-one-out at a model that has seen everything, 0 is add-one at the base
-            model. The default is half way between the two, whatever the size of the pool.
+        share: where influence is taken, on the way from no submissions (0, add-one at the base
+            model) to all of them (1, leave-one-out at a model that has seen everything): their part
+            of the training tokens, as a share of the part that they hold at full weight. The
+            default estimator goes the whole way and does not use it.
         order: part of the gain on the evaluation set with its words in another order that is taken
             off: by about so much words alone lower the loss on text, for each nat by which they
             lower it on their like. Words in no order are worth nothing then; 0 pays for them in
@@ -94,7 +95,7 @@ class Parameters:
         rescaling: "zero" (anchored) or "minmax" (the paper's).
     """
 
-    estimator: str = "unrolled"
+    estimator: str = "aumann-shapley"
     model: Architecture | Pretrained = field(default_factory=Architecture)
     recipe: Recipe = field(default_factory=Recipe)
     seeds: tuple[int, ...] = (0, 1)

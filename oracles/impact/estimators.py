@@ -10,6 +10,7 @@ not means, so that volume counts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
 #: Sequences on which curvature is measured.
 CURVATURE_SAMPLE = 128
+#: Gauss-Legendre quadrature on [0, 1] by the number of its points: each with its weight. Written
+#: out, so that machines agree to the last bit.
+QUADRATURE: dict[int, tuple[tuple[float, float], ...]] = {
+    1: ((0.5, 1.0),),
+    2: ((0.5 - math.sqrt(1 / 12), 0.5), (0.5 + math.sqrt(1 / 12), 0.5)),
+    3: ((0.5 - math.sqrt(0.15), 5 / 18), (0.5, 8 / 18), (0.5 + math.sqrt(0.15), 5 / 18)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ class Problem:
         pool: documents of the auction.
         recipe: how models are trained.
         seed: order of the data and random probes.
-        share: of the training tokens that the submissions hold, by weight, where influence is
-            taken: 1 is leave-one-out at a model that has seen everything at full weight, 0 is
-            add-one at the base model (seed corpus only).
+        share: where influence is taken, on the way from no submissions (0, add-one at the base
+            model) to all of them at full weight (1, leave-one-out): their part of the training
+            tokens, by weight, as a share of the part that they hold in full.
         order: part of the gain on disordered text that is taken off, see `Parameters`.
         memory: bytes that stored training states may take.
     """
@@ -58,42 +66,40 @@ class Problem:
     memory: int = 2**30
 
     @property
+    def held(self) -> float:
+        """Part of the training tokens that the submissions hold at full weight."""
+        return int(self.pool.volumes.sum()) / int(self.pool.training.sizes.sum())
+
+    @property
     def weight(self) -> float:
-        """Weight of the submissions at which they hold `share` of the training tokens, 1 at most.
+        """Weight of the submissions at which they hold `share` of what they hold in full.
 
         The zero of influence depends on it. Compute is fixed, so influence times weight adds up to
         zero over all owners, the seed corpus included: data is worth what it is better than the
         rest. With a fixed weight a large pool would leave next to nothing of the seed corpus to
         compare with, and half of the honest providers would be worth less than nothing.
         """
-        submitted = int(self.pool.volumes.sum())
-        public = int(self.pool.training.sizes.sum()) - submitted
-        if self.share >= 1 or submitted == 0:
-            return 1.0
-        return min(1.0, self.share / (1 - self.share) * public / submitted)
+        return self.share * (1 - self.held) / (1 - self.share * self.held)
 
     def path(self, points: int) -> list[tuple[Problem, float]]:
         """This problem on the way from no submissions to all of them, to integrate along it.
 
-        Gauss-Legendre quadrature by the share of the training tokens that the submissions hold. In
-        it the loss falls more evenly than in their weight, most of which adds little.
+        Quadrature by `share`: in it the loss falls more evenly than in the weight of the
+        submissions, most of which adds little.
 
         Args:
-            points: at which the integrand is taken.
+            points: at which the integrand is taken, 1 to 3.
 
         Returns:
             The problem at each point, and the length of weight for which it stands.
         """
-        submitted = int(self.pool.volumes.sum())
-        full = submitted / int(self.pool.training.sizes.sum())
-        nodes, parts = np.polynomial.legendre.leggauss(points)  # type: ignore[no-untyped-call]
-        shares = full * (nodes + 1) / 2
-        # The weight at share s is s / (1 − s) · (1 − full) / full; this is its slope.
-        slopes = (1 - full) / full / (1 - shares) ** 2 if submitted else np.ones(points)
-        lengths = full / 2 * parts * slopes
         return [
-            (replace(self, share=float(share)), float(length))
-            for share, length in zip(shares, lengths, strict=True)
+            # The slope of the weight by the share, times the length of share.
+            (
+                replace(self, share=share),
+                length * (1 - self.held) / (1 - share * self.held) ** 2,
+            )
+            for share, length in QUADRATURE[points]
         ]
 
     def trainer(self) -> Trainer:
@@ -210,7 +216,7 @@ def unrolled(problem: Problem) -> Influence:
     return _found(problem, -derivative, log, {"theta": theta.cpu().numpy()})
 
 
-def aumann_shapley(problem: Problem, points: int = 2) -> Influence:
+def aumann_shapley(problem: Problem, points: int = 3) -> Influence:
     """What `unrolled` finds, integrated over the weight of all submissions from 0 to 1.
 
     The value of a game of many small players (Aumann & Shapley 1974). Up to the error of the
@@ -220,17 +226,20 @@ def aumann_shapley(problem: Problem, points: int = 2) -> Influence:
 
     Args:
         problem: what is solved.
-        points: of the path; each costs as much as `unrolled`.
+        points: of the path, 1 to 3; each costs as much as `unrolled`.
     """
     documents = np.zeros((len(problem.targets), len(problem.pool.training.owners)))
     losses: list[float] = []
+    trained: list[NDArray[Any]] = []
     for point, length in problem.path(points):
         theta, derivative = point.trainer().adjoint(
             point.gradients, point.evaluation_loss, memory=problem.memory
         )
         documents -= length * derivative
         losses.append(point.evaluation_loss(theta))
-    return _found(problem, documents, {"evaluation_losses": losses}, {})
+        trained.append(theta.cpu().numpy())
+    log = {"evaluation_losses": losses}
+    return _found(problem, documents, log, {"theta": np.stack(trained)})
 
 
 class Curvature:
@@ -599,8 +608,8 @@ def shapley(
 
 
 ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {
-    "unrolled": unrolled,
     "aumann-shapley": aumann_shapley,
+    "unrolled": unrolled,
     "cg": conjugate_gradient,
     "ekfac": ekfac,
     "hutchinson": hutchinson,

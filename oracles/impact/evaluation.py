@@ -67,7 +67,7 @@ class Plan:
     seeds: tuple[int, ...] = (100, 101)
     transfer_seeds: tuple[int, ...] = (100,)
     bootstrap: int = 500
-    estimators: tuple[str, ...] = ("unrolled", "cg", "ekfac", "surrogate")
+    estimators: tuple[str, ...] = ("aumann-shapley", "unrolled", "cg", "ekfac", "surrogate")
     truths: tuple[str, ...] = ("same", "longer", "larger")
     eligibility: bool = True
 
@@ -99,7 +99,7 @@ TRUTHS: dict[str, Callable[[Parameters], Parameters]] = {
 
 
 #: Estimators that are measured as an auction uses them.
-UNROLLED = ("unrolled", "aumann-shapley")
+UNROLLED = ("aumann-shapley", "unrolled")
 #: The predictor that is leave-one-out itself, on part A: what no estimate of it can better.
 EXACT = "retraining without each"
 
@@ -405,7 +405,7 @@ def evaluate(
     truths = {}
     for name in plan.truths:
         seeds = plan.seeds if name == "same" else plan.transfer_seeds
-        with_alone = name == "same" and plan.eligibility and "unrolled" in scores
+        with_alone = name == "same" and plan.eligibility and parameters.estimator in scores
         n = len(pool.providers)
         truth = Truth(
             pool,
@@ -421,7 +421,7 @@ def evaluate(
         scores[EXACT] = Scores(same.exact, seconds=same.seconds)
     eligible = []
     if same is not None and same.alone is not None:
-        eligible = eligibility(scores["unrolled"], same.alone, same.last)
+        eligible = eligibility(scores[parameters.estimator], same.alone, same.last)
     return {
         "providers": {
             name: {

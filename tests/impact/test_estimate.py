@@ -144,7 +144,7 @@ def test_estimate__many_honest_providers__also_the_small_one_is_paid():
     assert all(provider.phi > 0 for provider in found)
     assert found[0].tokens < 0.3 * found[1].tokens
     # Where everything has full weight there is next to nothing left to be better than.
-    whole = replace(TINY, share=1.0, order=0.85)
+    whole = replace(TINY, estimator="unrolled", share=1.0, order=0.85)
     crowded = estimate(SEED_CORPUS, honest, EVALUATION, whole).providers
     assert sum(provider.phi == 0 for provider in crowded) >= 3
 

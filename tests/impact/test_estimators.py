@@ -38,14 +38,14 @@ def test_estimator__two_dialects__wanted_one_is_worth_more(pool, name, share):
 
 def test_weight__any_size_of_the_pool__submissions_hold_their_share(pool):
     many = {f"{name} {k}": write(60 + k, NORTH, 12) for k in range(6) for name in ("a", "b")}
-    large = make_pool(SEED_CORPUS, many, EVALUATION, TINY.model)
-    for held in (0.0, 0.2, 0.5):
-        task = problem(large, held)
-        weighted = task.weight * large.volumes.sum()
-        public = large.training.sizes.sum() - large.volumes.sum()
-        assert weighted / (weighted + public) == pytest.approx(held)
-    assert problem(large, 1.0).weight == 1.0
-    assert problem(pool, 0.99).weight == 1.0
+    for each in (pool, make_pool(SEED_CORPUS, many, EVALUATION, TINY.model)):
+        submitted = each.volumes.sum()
+        public = each.training.sizes.sum() - submitted
+        for share in (0.0, 0.2, 0.5, 0.9):
+            weighted = problem(each, share).weight * submitted
+            in_full = submitted / (submitted + public)
+            assert weighted / (weighted + public) == pytest.approx(share * in_full)
+        assert problem(each, 1.0).weight == 1.0
 
 
 def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
@@ -59,13 +59,19 @@ def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
         assert abs(row.sum()) < 1e-3 * np.abs(row).sum()
 
 
+def test_quadrature__polynomials_of_twice_as_many_terms__are_integrated_exactly():
+    for points, rule in estimators.QUADRATURE.items():
+        for power in range(2 * points):
+            assert sum(part * at**power for at, part in rule) == pytest.approx(1 / (power + 1))
+
+
 def test_path__any_number_of_points__covers_the_weights_from_none_to_full(pool):
-    for points, off in ((2, 0.1), (6, 1e-4)):
+    for points, off in ((1, 0.5), (2, 0.1), (3, 0.02)):
         path = problem(pool).path(points)
         assert sum(length for _, length in path) == pytest.approx(1.0, abs=off)
         weights = [point.weight for point, _ in path]
         assert len(weights) == points
-        assert 0 < weights[0] < weights[-1] < 1
+        assert 0 < weights[0] <= weights[-1] < 1
 
 
 def test_aumann_shapley__no_order__adds_up_to_the_gain_between_the_ends_of_the_path(pool):
@@ -139,7 +145,7 @@ def test_unrolled__bag_of_the_wanted_words__is_paid_only_if_order_does_not_count
         "text without its longer words",
     ],
 )
-def test_unrolled__padding__is_worth_less_than_a_tenth_of_text(attack):
+def test_aumann_shapley__padding__is_worth_less_than_a_fifth_of_text(attack):
     world = attacks.World(
         grammatical(30, 10),
         grammatical(34, 10),
@@ -156,8 +162,8 @@ def test_unrolled__padding__is_worth_less_than_a_tenth_of_text(attack):
         TINY.model,
         deduplicate=False,
     )
-    text, padding = estimators.unrolled(problem(pool, 0.5, 0.85)).providers
-    assert padding < 0.1 * text
+    text, padding = estimators.aumann_shapley(problem(pool, order=0.85)).providers
+    assert padding < 0.2 * text
 
 
 def test_part_of_words__worse_on_disordered_text__earns_nothing(pool):

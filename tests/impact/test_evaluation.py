@@ -146,7 +146,7 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
             submissions,
             write(20, NORTH, 12),
             replace(TINY, seeds=(0,)),
-            Plan(subsets=24, bootstrap=50, estimators=("unrolled", "ekfac")),
+            Plan(subsets=24, bootstrap=50, estimators=("aumann-shapley", "ekfac")),
             cache=tmp_path,
             extra={"constant": lambda pool, _: np.ones(len(pool.providers))},
             progress=lambda stage, _, __: stages.add(stage),
@@ -155,12 +155,12 @@ def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     result = run()
     assert run() == result
     rows = {row["predictor"]: row for row in result["rows"]}
-    variants = ("unrolled", "unrolled, words paid in full")
+    variants = ("aumann-shapley", "aumann-shapley, words paid in full")
     names = {*variants, "ekfac", "constant", "perplexity", "volume", EXACT}
     assert rows.keys() == names
     for name in ("same", "longer", "larger"):
         assert rows["constant"]["truths"][name]["lds"][0] == 0
-        assert rows["unrolled"]["truths"][name]["lds"][0] > 0.7
+        assert rows["aumann-shapley"]["truths"][name]["lds"][0] > 0.7
         assert f"retraining, {name}" in stages
     assert rows[EXACT]["truths"]["same"]["leave_one_out"][0] > 0.9
     assert result["truths"]["larger"]["parameters"] > 5 * result["truths"]["same"]["parameters"]
