@@ -522,7 +522,7 @@ def ablation(problem: Problem) -> Influence:
     return Influence(np.array(gains), None, {"retrainings": utility.evaluations}, {})
 
 
-def surrogate(problem: Problem, pairs: int = 24) -> Influence:
+def surrogate(problem: Problem, pairs: int = 12) -> Influence:
     """Shapley values by regression on retrainings, with half of the providers and with the others.
 
     In the difference V(S) − V(rest) all that two providers do together cancels, so that what is

@@ -31,7 +31,7 @@ from oracles.impact.estimate import (
     run_seeds,
 )
 from oracles.impact.report import standard_errors
-from oracles.impact.training import mean_loss, retrain
+from oracles.impact.training import TRAINING_VERSION, mean_loss, retrain
 from oracles.progress import silent
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Truth:
         self._model = model or partial(make_model, parameters.model)
         self._progress, self._stage, self._total, self._asked = progress, stage, total, 0
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        what = repr((CODE_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
+        what = repr((TRAINING_VERSION, parameters.model, parameters.recipe, pool_digest(pool)))
         key = hashlib.sha256(what.encode()).hexdigest()[:16]
         self._path = cache / f"truth-{key}.jsonl"
         self._known: dict[tuple[int, tuple[int, ...]], tuple[float, float]] = {}

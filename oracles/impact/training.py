@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from oracles.impact.corpus import Sequences
     from oracles.impact.model import LanguageModel
 
+#: Part of the name of kept retrainings: raise it with every change that may change a trained model.
+TRAINING_VERSION = 5
 #: Sequences that one pass holds in memory; a larger batch is summed over several passes.
 CHUNK = 64
 
