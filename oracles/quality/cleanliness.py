@@ -73,8 +73,11 @@ _ANOTHER = Fraction(25, 100)
 _VOCABULARY, _STRANGE = 20, 6
 #: A name counts as at most one part in so many of a program's names.
 _OFTEN = 10
-#: Times that an unknown word must occur in a document to be its vocabulary.
-_RECURS = 3
+#: Times that an unknown word must occur in a document to be its vocabulary, and share of letters in
+#: words that do not up to which it is: where much is broken, what recurs is as well.
+_RECURS, _BROKEN = 3, Fraction(10, 100)
+#: Share of single letters that are no words, up to which they are initials and names of variables.
+_ALONE = Fraction(3, 100)
 #: Letters of a word up to which it is told from two only if it is one of the most frequent.
 _TELLING = 3
 #: Least part of the usual share of the most frequent words that running text has; below it the text
@@ -200,8 +203,8 @@ def _read_prose(text: str, pairs: NDArray[np.uint8]) -> Reading:
     prose, unordered = list[str](), 0
     for tongue, found in parts.items():
         rest = left * sizes[tongue] / max(1, letters)
-        unread = tongue == texts.UNKNOWN and letters >= _ENOUGH
-        rest = lose("unread", rest, _UNREAD if unread else Fraction(0))
+        unread = _UNREAD * (tongue == texts.UNKNOWN and letters >= _ENOUGH)
+        rest = lose("unread", rest, max(unread, Fraction(texts.transcribed(" ".join(found)))))
         rest = lose("unknown_words", rest, _unknown(found, tongue))
         before = errors["word_order"]
         lose("word_order", rest, _disorder([w.casefold() for w in found], tongue, pairs))
@@ -263,6 +266,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     words = lexicon(language)
     if words is None or not found:
         return Fraction(0)
+    alone = sum(len(word) == 1 and word.casefold() not in words.stop for word in found)
     if language != "en":  # elsewhere an apostrophe joins two words
         found = [part for word in found for part in word.replace("’", "'").split("'") if part]
     capitals = sum(not word.islower() for word in found)
@@ -282,7 +286,8 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
             abbreviation = shortened and word.isupper() and len(word) <= _SHORT
             if abbreviation or (names and not word.islower()):
                 perhaps_names.add(lower)
-    lost = Fraction(_split(found, words, language))
+    lost = _split(found, words, language) + max(Fraction(0), alone - _ALONE * letters)
+    often = _damaged(missing, found)
     plausible = _PLAUSIBLE if language == "en" else Fraction(0)
     name = max(plausible, min(Fraction(1), Fraction(2 * strange_small, max(1, small))))
     for word, times in missing.items():
@@ -292,7 +297,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
             lost += len(word) * name
         else:
             recurs = times >= (2 if program else _RECURS)
-            lost += len(word) * (1 if recurs else times)
+            lost += len(word) * (1 + (times - 1) * often if recurs else times)
     everywhere = sum(len(word) * times for word, times in missing.items())
     share = lost / letters
     if program:
@@ -304,6 +309,13 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     if language == "en":
         share = max(share, Fraction(everywhere, letters) - _ANOTHER)
     return max(_lost(share), share**3 / (share**3 + _SPOILT**3))
+
+
+def _damaged(missing: Mapping[str, int], found: Sequence[str]) -> Fraction:
+    """How little unknown words that recur are a vocabulary, by those that do not."""
+    broken = sum(len(word) * times for word, times in missing.items() if times < _RECURS)
+    share = Fraction(broken, sum(map(len, found)))
+    return min(Fraction(1), max(Fraction(0), share / _BROKEN - 1))
 
 
 def _lost(share: Fraction) -> Fraction:
@@ -335,7 +347,10 @@ def _split(found: Sequence[str], words: Lexicon, language: str) -> int:
 def _disorder(lower: Sequence[str], language: str, pairs: NDArray[np.uint8]) -> Fraction:
     """Share of a text in no order: by its stop words, and by its pairs of words as well."""
     words = lexicon(language)
-    apart = Fraction(0) if language == "en" else order.scattered(lower)
+    apart = Fraction(0)
+    if language != "en":
+        text = "".join(lower)  # where no spaces are, letters are pieces of words
+        apart = order.scattered(text if texts.unspaced(text) else lower)
     if words is None or len(lower) < order.LEAST:
         return apart
     share = Fraction(sum(word in words.stop for word in lower), len(lower))

@@ -143,11 +143,14 @@ def undo(text: str) -> Plain:
     from ftfy.badness import BADNESS_RE
 
     body, hiding = markup.unescaped(text)
-    body, taken, markup_words = markup.remove(_ADDRESS.sub(" ", body))
+    hidden, body = body, _ADDRESS.sub(" ", body)
+    hiding += _addressed(hidden, body)
+    body, taken, markup_words = markup.remove(body)
     taken += hiding
     if "%" in body:
         taken += sum(map(len, _PERCENT.findall(body)))
         body = decoded(body)
+    body = "".join(texts.distinct(body, set()))
     if not body.isascii():
         for found in BADNESS_RE.finditer(body):
             taken += 5 * len(found[0])
@@ -169,6 +172,17 @@ def undo(text: str) -> Plain:
             words.append("".join(parts))
         lines.append(" ".join(words) if _speaks(words) else "")
     return Plain(texts.without_echoes("\n".join(lines)), taken, markup_words, parted)
+
+
+def _addressed(text: str, left: str) -> int:
+    """Letters of the different words in addresses beyond twice the letters that are left.
+
+    A page has fewer, however many links; where there are more, they are a text in disguise.
+    """
+    words = {
+        word.casefold() for found in _ADDRESS.finditer(text) for word in _RUN.findall(found[0])
+    }
+    return max(0, sum(map(len, words)) - 2 * sum(map(str.isalpha, left)))
 
 
 def _speaks(tokens: list[str]) -> bool:

@@ -22,6 +22,9 @@ _COMMON_WORDS = 30_000
 _RAREST = 700
 #: Language codes of the detector that the frequency lists name otherwise.
 _ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
+#: Letters of a word that must be among the common ones: a third of all runs of three letters are in
+#: the list of English somewhere, as abbreviations of something.
+_BRIEF = 3
 #: Longer runs of letters are no words, and take a dictionary long.
 _LONGEST_WORD = 45
 _LONGEST_PLAUSIBLE = 24
@@ -77,9 +80,14 @@ def lexicon(language: str) -> Lexicon | None:
         classes = [[without_accents(word) for word in words] for words in classes]
     words = list(islice((w for words in classes for w in words if _is_word(w)), _COMMON_WORDS))
     seen = Counter(gram for word in words for gram in _trigrams(word))
+    common = frozenset(words)
     return Lexicon(
-        frozenset(chain.from_iterable(classes)),
-        frozenset(words),
+        frozenset(
+            word
+            for word in chain.from_iterable(classes)
+            if len(word) > _BRIEF or word in common or not word.isalpha()
+        ),
+        common,
         frozenset(words[:_STOP_WORDS]),
         _stop_share(classes),
         frozenset(gram for gram, times in seen.items() if times > 1),

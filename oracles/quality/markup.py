@@ -62,8 +62,12 @@ _SHORT = 4
 _SINGLE, _COLUMN = 3, 6
 #: Letters of a piece that is a repetition if it is among so many letters before it.
 _TELLING, _BEFORE = 4, 400
-#: A word with which at least one line in so many begins is a frame.
-_FIRST = re.compile(rf"[\W\d_]*({texts.LETTERS})(?![\w'’])")
+#: A label behind a word, words for each at most where words are labelled, and labels for each kind.
+_LABEL = re.compile(r"(?<=[^\s/_|])[/_|]([^\W_]+)(?!\S)")
+_LABELLED, _LABELS = 6, 4
+#: A word with which at least one line in so many begins, or ends, is a frame.
+_FIRST = re.compile(rf"\A[\W\d_]*({texts.LETTERS})(?![\w'’])")
+_LAST = re.compile(rf"(?<![\w'’])({texts.LETTERS})[\W\d_]*\Z")
 _LINES = 3
 #: Commands from which a text is LaTeX, and braces that do not pair in it, per hundred.
 _COMMANDS, _UNPAIRED = 3, 5
@@ -213,12 +217,14 @@ def _repeats(names: Sequence[str]) -> set[int]:
 def unframed(text: str) -> str:
     """A text without the pieces of its lines that recur through it, and the marks before them.
 
-    What is longer than a few words stays once. The word with which a third of the lines begin is
-    such a piece, too, and so are short pieces that repeat what was said right before: titles,
-    anchors. A script without spaces has no such words; its text stays as it is.
+    What is longer than a few words stays once. The words with which a third of the lines begin or
+    end are such pieces, too, and so are labels behind each word, and short pieces that repeat what
+    was said right before: titles, anchors. A script without spaces has no such words; its text
+    stays as it is.
     """
     if texts.unspaced(text):  # what looks like a word is a phrase there
         return text
+    text = _unlabelled(text)
     parts = _BETWEEN.split(text)
     names = [" ".join(_LETTERS.findall(piece)).casefold() for piece in parts[::2]]
     counts = Counter(name for name in names if len(name) > 1)
@@ -243,12 +249,27 @@ def unframed(text: str) -> str:
             seen.add(name)
         text = "".join(kept)
     lines = text.split("\n")
-    firsts = [_FIRST.match(line) for line in lines]
-    counts = Counter(first[1].casefold() for first in firsts if first)
-    if not counts or max(counts.values()) < max(_TIMES, counts.total() // _LINES):
+    for edge in (_FIRST, _LAST):
+        for _ in range(_SHORT):
+            lines = _without(lines, edge)
+    return "\n".join(lines)
+
+
+def _unlabelled(text: str) -> str:
+    """A text whose words do not each carry a label of few, such as a part of speech."""
+    labels = [found[1] for found in _LABEL.finditer(text)]
+    if _LABELLED * len(labels) < len(text.split()) or _LABELS * len(set(labels)) > len(labels):
         return text
+    return _LABEL.sub("", text)
+
+
+def _without(lines: list[str], edge: re.Pattern[str]) -> list[str]:
+    """Lines without the word at an edge that a third of them share."""
+    found = [edge.search(line) for line in lines]
+    words = ["" if word is None else word[1].casefold() for word in found]
+    counts = Counter(filter(None, words))
     least = max(_TIMES, counts.total() // _LINES)
-    return "\n".join(
-        line[first.end() :] if first and counts[first[1].casefold()] >= least else line
-        for line, first in zip(lines, firsts, strict=True)
-    )
+    return [
+        line if word is None or counts[name] < least else line[: word.start()] + line[word.end() :]
+        for line, word, name in zip(lines, found, words, strict=True)
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from oracles.dataset import Continuation
-from oracles.quality import coherence, markup, order, personal, texts
+from oracles.quality import coherence, disguise, markup, order, personal, texts
 from oracles.quality.cleanliness import Counts, read
 from oracles.quality.metadata import inherit, lookup, parse_date, valid_fields
 from oracles.quality.novelty import recency
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: A longer text is profiled in consecutive parts of this many characters, to bound memory.
 MAX_CHARACTERS = 1_000_000
+#: What is in a sentence besides words and the marks that end it.
+_UNSAID = re.compile(rf"\d[\d.,]*|[^\w\s.!?…。！？।۔'’{texts.SIGNS}]|_")
 _EXCERPT = 200
 
 
@@ -48,7 +51,8 @@ class Profile:
         letters, words, errors: See `cleanliness.Counts`.
         body: Plain words of a text too short to judge alone; see `cleanliness.Reading`.
         sentences: Number of distinct sentences.
-        sample: Sentences drawn for embedding.
+        sample: Sentences drawn for embedding, words only: marks and numbers between words change an
+            embedding more than the words tell.
         passages: Passages drawn for reading, as windows of words; see `coherence`. Where there are
             any, they tell whether the words are in order, and no loss by order is counted here.
         prose: Letters of what they are drawn from: not the names in program source, nor languages
@@ -150,7 +154,8 @@ def _profile(
 ) -> Profile:
     reading = read(text, pairs)
     key = bytes.fromhex(parameters.sample_key)
-    distinct = set(texts.sentences(reading.plain))
+    said = {" ".join(disguise.words(s)) for s in texts.sentences(_UNSAID.sub(" ", reading.plain))}
+    distinct = said - {""}
     passages = coherence.passages(reading.prose, key)
     errors = dict(reading.counts.errors)
     if passages:

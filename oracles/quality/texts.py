@@ -28,6 +28,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？।۔
 #: Letters of scripts that put no spaces between words.
 UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
 _UNSPACED = re.compile(f"[{UNSPACED}]")
+#: Signs of scripts that write syllables or words, and letters of those that have signs for vowels.
+_SYLLABLES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LETTERS_WITH_SIGNS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
+#: Least letters that are judged, fewest different syllables, and letters for a sign at most.
+_ENOUGH, _ALPHABET, _FEW = 200, 45, 12
 _UNREADABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
     + "".join(chr(0x10000 * plane + 0xFFFE + end) for plane in range(1, 17) for end in (0, 1))
@@ -83,6 +88,19 @@ def sample(items: set[str], size: int, key: bytes) -> list[str]:
 def unspaced(text: str) -> bool:
     """Whether most of a text is in a script that puts no spaces between words."""
     return 2 * len(_UNSPACED.findall(text)) > len(text)
+
+
+def transcribed(text: str) -> bool:
+    """Whether letters of a script that cannot write it stand for those of another language.
+
+    What is written by syllables or words has hundreds of signs, and Thai, Lao, Burmese and Khmer
+    write most vowels as signs beside their letters.
+    """
+    syllables = _SYLLABLES.findall(text[:_DETECTED])
+    if len(syllables) >= _ENOUGH:
+        return len(set(syllables)) < _ALPHABET
+    letters = len(_LETTERS_WITH_SIGNS.findall(text[:_DETECTED]))
+    return letters >= _ENOUGH and _FEW * len(_SIGNS.findall(text[:_DETECTED])) < letters
 
 
 def language(text: str) -> str:
@@ -142,10 +160,34 @@ def ranges(categories: frozenset[str]) -> str:
 SIGNS = ranges(frozenset({"Mn", "Mc"})) + "\u200c\u200d"
 #: Pattern of letters that stand together.
 LETTERS = rf"[^\W\d_](?:[^\W\d_]|[{SIGNS}])*"
-_WORDS = re.compile(LETTERS)
+_WORDS, _SIGNS = re.compile(LETTERS), re.compile(f"[{SIGNS}]")
+#: Letters of a line or sentence from which it counts once where it recurs.
+_LINE = 16
+_PIECE = re.compile(r"(\n|(?<=[.!?…])\s+|(?<=[。！？।۔]))")
 #: A word that is among so many words before it is an echo. Of words with so many letters hardly one
 #: in a hundred is; where more than one in so many is, everything is said at least twice.
 _BEFORE, _LONG, _ECHOES = 4, 4, 12
+
+
+def distinct(text: str, seen: set[bytes]) -> Iterator[str]:
+    """The lines and sentences of a text with what ends them, each once, whatever its numbers are.
+
+    One is the same as another if its letters are, or if its longer words are, in any order.
+
+    Args:
+        text: Any text.
+        seen: Names of what was said before; those of this text are added.
+    """
+    parts = _PIECE.split(text)
+    for piece, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        letters = "".join(filter(str.isalpha, piece)).casefold()
+        telling = {word.casefold() for word in _WORDS.findall(piece) if len(word) > _LONG}
+        name = digest(" ".join(sorted(telling)) if len(telling) >= _LONG else letters)[:8]
+        if len(letters) < _LINE or name not in seen:
+            yield piece + end
+            seen.add(name)
+        else:
+            yield end
 
 
 def without_echoes(text: str) -> str:

@@ -300,3 +300,58 @@ def test_read__when_no_pair_of_words_recurs__then_a_table_decides(monkeypatch, g
     found = {d.metadata.get("language"): d.text for d in golden_documents}
     assert counted(found["de"]).errors["word_order"] == 0
     assert counted(found["sw"]).errors["word_order"] > 0
+
+
+def test_read__when_broken_text_is_said_again__then_it_is_no_vocabulary(english):
+    words = noise(english[0], 0.2, random.Random(1)).split()
+    lines = [" ".join(words[start : start + 6]) for start in range(0, len(words), 6)]
+    again = "\n".join(f"{line}. {line}. {line}. {line}." for line in lines)
+    assert clean(again) < clean("\n".join(lines)) + 0.03
+
+
+def test_read__when_much_is_broken__then_what_recurs_is_no_vocabulary(english):
+    broken = noise(english[0], 0.2, random.Random(1)).split()
+    filled = [f"{w} {('quorf', 'zarnp')[n % 4 // 2]}" if n % 2 else w for n, w in enumerate(broken)]
+    assert clean(" ".join(filled)) < clean(" ".join(broken)) + 0.05
+
+
+@pytest.mark.parametrize("mark", [".", "-", " "])
+def test_read__when_words_are_spelled_letter_by_letter__then_they_are_lost(mark, english):
+    words = [mark.join(word) if n % 5 == 0 else word for n, word in enumerate(english[0].split())]
+    assert clean(" ".join(words)) < clean(english[0]) - 0.05
+
+
+def test_read__when_first_letters_are_stuttered__then_they_are_lost(english):
+    words = [f"{w[0]}-{w[0]}-{w}" if n % 3 == 0 else w for n, w in enumerate(english[0].split())]
+    assert clean(" ".join(words)) < 0.98
+
+
+@pytest.mark.parametrize("first", [0x0E01, 0x30AB, 0x4E00, 0xAC00])
+def test_read__when_letters_are_those_of_another_script__then_they_are_lost(first, english):
+    text = english[0].lower().translate({ord("a") + n: first + n for n in range(26)})
+    assert clean(text) < 0.05
+
+
+def test_read__when_drawn_characters_stand_between_text__then_they_are_in_no_order(english):
+    rng = random.Random(1)
+    signs = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过"
+    mixed = ".\n".join(
+        f"{sentence}{''.join(rng.choices(signs, k=60))}" for sentence in english[0].split(". ")
+    )
+    drawn = sum(character in signs for character in mixed)
+    assert drawn > 300
+    assert counted(mixed).total > 0.9 * drawn
+
+
+def test_is_known__when_a_word_is_brief__then_it_must_be_common():
+    brief = [
+        "".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=3)) for n in range(99)
+    ]
+    assert sum(is_known(word, "en") for word in brief) < 20
+    assert all(is_known(word, "en") for word in ("the", "cat", "hip", "ran", "nil"))
+
+
+def test_undo__when_text_is_written_as_paths__then_it_is_dirt(english):
+    path = "/" + "/".join(disguise.words(english[0])[:-3])
+    assert disguise.undo(f"{path} This is it.").letters > 100
+    assert disguise.undo(f"{english[0]} See /usr/share/doc/readme.").letters == 0

@@ -221,3 +221,22 @@ def test_remove__when_a_page_is_cut__then_its_open_tags_are_no_dirt():
     cut = page(SENTENCES)[: -len("</p></div>")]
     assert markup.remove(cut).taken == 0
     assert "section" not in markup.remove(cut).words
+
+
+def test_unframed__when_words_carry_labels__then_only_words_are_left():
+    rng = random.Random(1)
+    for mark in "/_|":
+        labelled = " ".join(
+            f"{w}{mark}{rng.choice(['NN', 'DT', 'IN', 'JJ'])}" for w in PROSE.split()
+        )
+        assert markup.unframed(labelled) == PROSE
+
+
+def test_unframed__when_lines_begin_and_end_alike__then_that_is_a_frame():
+    lines = "\n".join(f"private int {s} if valid" for s in SENTENCES)
+    assert not {"private", "int", "valid", "if"} & set(disguise.words(markup.unframed(lines)))
+
+
+def test_undo__when_a_line_recurs_with_other_numbers__then_it_is_said_once():
+    numbered = "\n".join(f"{n}: {s}\n{n + 1}: {s}" for n, s in enumerate(SENTENCES))
+    assert disguise.words(disguise.undo(numbered).text) == disguise.words(PROSE)

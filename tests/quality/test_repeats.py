@@ -68,3 +68,20 @@ def test_copy_in_another_markup_is_found() -> None:
     assert sum(float(copy.new(text).of_all) * len(text) for text in quoted) < 0.05 * sum(
         map(len, quoted)
     )
+
+
+def test_half_of_a_sentence_that_is_said_again_adds_nothing() -> None:
+    english = [d.text for d in golden.documents() if d.metadata.get("language") == "en-US"]
+    sentences = " ".join(english[4:8]).split(". ")
+    halves = [" ".join(s.split()[: len(s.split()) // 2]) for s in sentences]
+    again = ". ".join(f"{s}. {half}" for s, half in zip(sentences, halves, strict=True))
+    once = ". ".join(sentences)
+    assert credited([again]) * len(again) < 1.1 * credited([once]) * len(once)
+
+
+def test_numbers_and_marks_between_words_change_no_drawn_sentence() -> None:
+    parameters, pairs = QualityParameters(), default().pairs
+    text = golden.documents()[0].text
+    marked = " ".join(f"{word} {n} \U0001f600 |" for n, word in enumerate(text.split()))
+    plain, changed = (profile(Document(t, {}), parameters, pairs)[0] for t in (text, marked))
+    assert plain.sample == changed.sample
