@@ -1,4 +1,4 @@
-"""What damage and disguise do to q and volume: 93 kinds at four levels each.
+"""What damage and disguise do to q and volume: 129 kinds at four levels each.
 
     python -m benchmarks.quality.damage [--json] [--documents 16] [--processes 2]
 
@@ -6,7 +6,8 @@ Held-out passages of five English sources. No kind may raise q by more than 0.01
 than 6 %, and one that leaves nothing readable must lower q by 0.1. Kinds marked with a star were
 written after the metric was fixed, those with two after sense was read; nothing was tuned by them.
 Those with three were written while forms were made to be judged by what is in them, those with four
-after what makes a word unknown no longer took away its sense as well.
+after what makes a word unknown no longer took away its sense as well. Those with five are of 290
+kinds that were written to attack the metric: all that broke a bound, and some that did not.
 `KNOWN` lists what breaks a bound, with the reason. Exit code 1 if anything else does.
 """
 
@@ -43,6 +44,18 @@ TRANSLITERATED = str.maketrans(
 )
 LEET = str.maketrans("aeiost", "431057")
 BOLD = {ord(c): chr(0x1D41A + i) for i, c in enumerate("abcdefghijklmnopqrstuvwxyz")}
+RUSSIAN_KEYS = str.maketrans("qwertyuiopasdfghjklzxcvbnm", "йцукенгшщзфывапролдячсмить")
+NEXT_KEY = str.maketrans("qwertyuiopasdfghjklzxcvbnm", "wertyuiop[sdfghjkl;xcvbnm,")
+SPELLING = {
+    name[0]: name
+    for name in (
+        "alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett",
+        "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango",
+        "uniform", "victor", "whiskey", "xray", "yankee", "zulu",
+    )
+}  # fmt: skip
+GERMAN = ("der", "die", "das", "und", "nicht", "wir", "haben", "durch", "Menschen", "Regierung")
+CHINESE = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会"
 WIDE = {c: chr(c + 0xFEE0) for c in range(0x21, 0x7F)}
 
 Text = "Callable[[str, float, random.Random], str]"
@@ -201,6 +214,53 @@ def broken_lines(text: str, level: float, rng: random.Random) -> str:
     return words(lambda w, _: f"{w[: len(w) // 2]}-\n{w[len(w) // 2 :]}" if len(w) > 5 else w)(
         text, level, rng
     )
+
+
+def wrapped(text: str) -> list[str]:
+    """A text in narrow lines."""
+    return [line for row in text.split("\n") for line in textwrap.wrap(row, 60)]
+
+
+def interleaved(text: str, level: float, _: random.Random) -> str:
+    """Lines of one part of a text between those of another."""
+    lines = wrapped(text)
+    size = int(len(lines) * level) // 2
+    first = zip(lines[:size], lines[size : 2 * size], strict=True)
+    return "\n".join([line for pair in first for line in pair] + lines[2 * size :])
+
+
+def numbered_twice(text: str, level: float, rng: random.Random) -> str:
+    """Lines that are said twice, each with its number."""
+    return "\n".join(
+        f"{n}: {line}\n{n + 1}: {line}" if rng.random() < level else line
+        for n, line in enumerate(wrapped(text))
+    )
+
+
+def sliding(text: str, _: random.Random) -> str:
+    """Six words of a text, then six that begin two words on, and so forth."""
+    found = text.split()
+    return " ".join(" ".join(found[n : n + 6]) for n in range(0, max(1, len(found) - 5), 2))
+
+
+def boxed(text: str, _: random.Random) -> str:
+    """A table that is drawn of lines, five words a row."""
+    found = text.split()
+    rule = "├" + "┼".join(["─" * 14] * 5) + "┤"
+    rows = [found[n : n + 5] for n in range(0, len(found), 5)]
+    return "\n".join("│ " + " │ ".join(f"{w:<12}" for w in row) + f" │\n{rule}" for row in rows)
+
+
+def in_letters_from(first: int) -> Any:
+    """Hidden in the letters of another script."""
+    letters = {ord("a") + n: first + n for n in range(26)}
+    return hidden(lambda x, _: x.lower().translate(letters))
+
+
+def paired(text: str) -> list[tuple[str, str]]:
+    """The words of a text, two by two."""
+    found = re.findall("[A-Za-z]+", text)
+    return list(zip(found[::2], found[1::2], strict=False))
 
 
 KINDS: dict[str, tuple[bool, Any]] = {
@@ -367,6 +427,81 @@ KINDS: dict[str, tuple[bool, Any]] = {
         True,
         hidden(lambda x, r: f'def part{r.randrange(99)}(items):\n    """{x}"""\n    return items'),
     ),
+    # Written to attack the metric.
+    "***** letters with full stops": (True, words(lambda w, _: ".".join(w))),
+    "***** first letters stuttered": (True, words(lambda w, _: f"{w[:1]}-{w[:1]}-{w}")),
+    "***** words cut to three letters": (True, words(lambda w, _: w[:3])),
+    "***** spelling alphabet": (
+        True, words(lambda w, _: " ".join(SPELLING.get(c, c) for c in w.lower())),
+    ),
+    "***** keys of a Russian keyboard": (True, whole(lambda s, _: s.translate(RUSSIAN_KEYS))),
+    "***** the next key": (True, words(lambda w, _: w.translate(NEXT_KEY))),
+    "***** characters that cannot be shown": (
+        True, words(lambda w, r: "".join("\ufffd" if r.random() < 0.25 else c for c in w)),
+    ),
+    "***** UTF-16 read as Latin-1": (
+        False, whole(lambda s, _: s.encode("utf-16-le").decode("latin-1")),
+    ),
+    "***** quoted-printable": (
+        False, words(lambda w, _: "".join(f"={byte:02X}" for byte in w.encode())),
+    ),
+    "***** numbers between words": (False, words(lambda w, r: f"{w} {r.randrange(1000)}")),
+    "***** numbers in superscript": (False, words(lambda w, r: w + r.choice("¹²³⁴⁵"))),
+    "***** notes in brackets": (False, words(lambda w, r: f"{w}[{r.randrange(100)}]")),
+    "***** bars behind words": (False, words(lambda w, _: f"{w} |")),
+    "***** words with parts of speech": (
+        False, words(lambda w, r: f"{w}_{r.choice(['NN', 'DT', 'IN', 'VBD', 'JJ', 'PRP'])}"),
+    ),
+    "***** a table drawn of lines": (False, whole(boxed)),
+    "***** written as paths": (False, whole(lambda s, _: "/" + "/".join(re.findall(r"\w+", s)))),
+    "***** lines interleaved": (False, interleaved),
+    "***** lines twice, numbered": (False, numbered_twice),
+    "***** sentences and their halves": (
+        False, whole(lambda s, _: f"{s} {' '.join(s.split()[: len(s.split()) // 2])}."),
+    ),
+    "***** sentences before and after a change": (
+        False, whole(lambda s, _: f"\n- {s}\n+ {s.replace(' the ', ' a ')}\n"),
+    ),
+    "***** sliding windows": (False, whole(sliding)),
+    "***** German words between": (True, words(lambda w, r: f"{w} {r.choice(GERMAN)}")),
+    "***** hidden in Thai letters": (True, in_letters_from(0x0E01)),
+    "***** hidden in kana": (True, in_letters_from(0x30AB)),
+    "***** hidden in Chinese signs": (True, in_letters_from(0x4E00)),
+    "***** hidden between Chinese": (
+        True, hidden(lambda x, r: f"{x} {''.join(r.choices(CHINESE, k=len(x) // 3))}"),
+    ),
+    "***** hidden between German": (
+        True,
+        hidden(lambda x, r: " ".join(
+            f"{w} {r.choice(GERMAN)}" if n % 3 == 0 else w for n, w in enumerate(x.split()))),
+    ),
+    "***** hidden by repetition": (True, hidden(lambda x, _: " ".join([x] * 4))),
+    "***** hidden in words said thrice": (
+        True, hidden(lambda x, _: " ".join(f"{w} {w} {w}" for w in x.split())),
+    ),
+    "***** hidden in Ruby": (True, hidden(lambda x, _: f"puts '{x}' if item.valid?")),
+    "***** hidden in Lua": (
+        True, hidden(lambda x, r: f"local t = {{ text = [[{x}]], n = {r.randrange(99)} }}"),
+    ),
+    "***** hidden in an environment": (
+        True,
+        hidden(lambda x, r: "\n".join(
+            f"export {a.upper()}_{b.upper()}={r.randrange(99)}" for a, b in paired(x))),
+    ),
+    "***** hidden in fields of Java": (
+        True,
+        hidden(lambda x, _: "\n".join(
+            f"private int {w.lower()} = {n};" for n, w in enumerate(re.findall("[A-Za-z]+", x)))),
+    ),
+    "***** hidden in rules of make": (
+        True,
+        hidden(lambda x, _: "\n".join(
+            f"{a.lower()}.o: {b.lower()}.c\n\t$(CC) -c {b.lower()}.c" for a, b in paired(x))),
+    ),
+    "***** hidden in Fortran": (
+        True, hidden(lambda x, _: f"      WRITE(*,*) '{x}'\nC     {x[:9]}"),
+    ),
+    "***** hidden in keys of JSON": (True, hidden(lambda x, r: f'{{"{x}": {r.randrange(9)}}}')),
 }  # fmt: skip
 
 

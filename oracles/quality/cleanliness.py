@@ -78,6 +78,9 @@ _OFTEN = 10
 _RECURS, _BROKEN = 3, Fraction(10, 100)
 #: Share of single letters that are no words, up to which they are initials and names of variables.
 _ALONE = Fraction(3, 100)
+#: Letters of a longer word, and part of the letters of an English text that is in such words at
+#: least (usually half is); below it words were cut.
+_LONGER, _LEAST_LONGER = 5, Fraction(10, 100)
 #: Letters of a word up to which it is told from two only if it is one of the most frequent.
 _TELLING = 3
 #: Least part of the usual share of the most frequent words that running text has; below it the text
@@ -307,8 +310,16 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
         excess = min(Fraction(1), excess) if len(distinct) >= _VOCABULARY else Fraction(0)
         return max(_lost(share), excess)
     if language == "en":
-        share = max(share, Fraction(everywhere, letters) - _ANOTHER)
+        share = max(share, Fraction(everywhere, letters) - _ANOTHER, _cut(found))
     return max(_lost(share), share**3 / (share**3 + _SPOILT**3))
+
+
+def _cut(found: Sequence[str]) -> Fraction:
+    """Share of an English text that is lost because it has too few longer words."""
+    if len(found) < order.LEAST:
+        return Fraction(0)
+    longer = sum(len(word) for word in found if len(word) >= _LONGER)
+    return max(Fraction(0), 1 - Fraction(longer, sum(map(len, found))) / _LEAST_LONGER)
 
 
 def _damaged(missing: Mapping[str, int], found: Sequence[str]) -> Fraction:

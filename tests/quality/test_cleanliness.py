@@ -326,6 +326,12 @@ def test_read__when_first_letters_are_stuttered__then_they_are_lost(english):
     assert clean(" ".join(words)) < 0.98
 
 
+@pytest.mark.parametrize("length", [3, 4])
+def test_read__when_words_are_cut__then_they_are_lost(length, english):
+    text = english[0]
+    assert clean(" ".join(word[:length] for word in text.split())) < 0.3
+
+
 @pytest.mark.parametrize("first", [0x0E01, 0x30AB, 0x4E00, 0xAC00])
 def test_read__when_letters_are_those_of_another_script__then_they_are_lost(first, english):
     text = english[0].lower().translate({ord("a") + n: first + n for n in range(26)})
