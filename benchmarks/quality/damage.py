@@ -508,9 +508,18 @@ KINDS: dict[str, tuple[bool, Any]] = {
 #: Kinds that break a bound, and why that is accepted.
 KNOWN: dict[str, str] = {
     "bags of topic words": "few words, each said often, read as lists of codes do (ICD-10)",
-    "**** hidden in templates of a wiki": "a table of codes, one of the texts, reads as a program",
-    "each sentence twice": "its short pieces are taken for frames, so a copy differs a little",
-    "** emoji between words": "other passages are drawn; beyond that noise by a thousandth",
+    "***** spelling alphabet": "real words; at 5 % they count before they recur",
+    "***** sliding windows": "a third of each window is new",
+    "***** German words between": "frequent words of German are in the list of English",
+    "***** hidden between German": "real words dilute broken ones, which spoil each other",
+    "***** hidden in Thai letters": "too few letters in one language at 5 % to tell",
+    "***** hidden in kana": "too few letters in one language at 5 % to tell",
+    "***** hidden in Chinese signs": "too few letters in one language at 5 % to tell",
+    "***** hidden by repetition": "what ends without a full stop is not told from its copy",
+    "***** hidden in words said thrice": "its frequent words dilute the broken ones",
+    "***** hidden in Lua": "a table of codes, one of the texts, is told from its frame in part",
+    "***** hidden in rules of make": "each word is said twice, and some are words of the list",
+    "***** hidden in Fortran": "the first words of a sentence are said again",
 }
 
 

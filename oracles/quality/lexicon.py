@@ -22,8 +22,8 @@ _COMMON_WORDS = 30_000
 _RAREST = 700
 #: Language codes of the detector that the frequency lists name otherwise.
 _ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
-#: Letters of a word that must be among the common ones: a third of all runs of three letters are in
-#: the list of English somewhere, as abbreviations of something.
+#: ASCII letters of a word that must be among the common ones: a third of all runs of three are
+#: somewhere in the list of English, as abbreviations of something.
 _BRIEF = 3
 #: Longer runs of letters are no words, and take a dictionary long.
 _LONGEST_WORD = 45
@@ -85,7 +85,7 @@ def lexicon(language: str) -> Lexicon | None:
         frozenset(
             word
             for word in chain.from_iterable(classes)
-            if len(word) > _BRIEF or word in common or not word.isalpha()
+            if len(word) > _BRIEF or word in common or not word.isascii()
         ),
         common,
         frozenset(words[:_STOP_WORDS]),
