@@ -22,6 +22,8 @@ _COMMON_WORDS = 30_000
 _RAREST = 700
 #: Language codes of the detector that the frequency lists name otherwise.
 _ALIAS = {"no": "nb", "iw": "he", "tl": "fil"}
+#: Between letters of Indian and Arabic words; some print it where lists do not.
+_JOINER = re.compile("[\u200c\u200d]")
 #: ASCII letters of a word that must be among the common ones: a third of all runs of three are
 #: somewhere in the list of English, as abbreviations of something.
 _BRIEF = 3
@@ -134,7 +136,7 @@ def is_known(word: str, language: str) -> bool:
     if words is None:
         return True
     if language != "en":
-        return word in words.known
+        return word in words.known or _JOINER.sub("", word) in words.known
     if len(word) > _LONGEST_WORD:
         return False
     word = word.replace("’", "'")

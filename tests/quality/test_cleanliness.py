@@ -349,6 +349,12 @@ def test_read__when_drawn_characters_stand_between_text__then_they_are_in_no_ord
     assert counted(mixed).total > 0.9 * drawn
 
 
+def test_is_known__when_a_joiner_stands_in_a_word__then_it_is_the_word_without():
+    assert is_known("এই", "bn")
+    assert is_known("এ\u200cই", "bn")
+    assert not is_known("এ\u200cইইই", "bn")
+
+
 def test_is_known__when_a_word_is_brief__then_it_must_be_common():
     brief = [
         "".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=3)) for n in range(99)
