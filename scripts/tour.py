@@ -141,7 +141,7 @@ def threshold_proof(tour: Tour) -> dict[str, Any]:
     tour.qmia("dataset", "pack", source, "-o", archive, *words, "--provider", who, "--facts")
     key = ["--key-file", f"{archive}.key"]
     proof, manifest = f"{archive}.proof", ["--manifest", f"{archive}.json"]
-    claim = ["--min-tokens", 9_000, "--min-clean", "0.9"]
+    claim = ["--min-tokens", 5_000, "--min-clean", "0.9"]
     tour.qmia("dataset", "prove", archive, *key, *claim)
     accepted = tour.qmia("dataset", "check-proof", proof, *manifest, *claim)
     more = ["--min-tokens", 1_000_000]
@@ -162,7 +162,7 @@ def threshold_proof(tour: Tour) -> dict[str, Any]:
         "gas": posted["gas"],
         "passed": untrue and known and unknown,
         "says": [
-            f"{PROVER} proved 9,000 usable tokens and 90 % clean letters: accepted.",
+            f"{PROVER} proved 5,000 usable tokens and 90 % clean letters: accepted.",
             "The same proof for 1,000,000 tokens: refused. No proof of them can be made.",
             f"The contract accepts the proof, too, for {posted['gas']:,} gas.",
             *(
