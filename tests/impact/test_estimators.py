@@ -133,19 +133,19 @@ def test_unrolled__bag_of_the_wanted_words__is_paid_only_if_order_does_not_count
         assert (words > 0.1 * text) == (order == 0)
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "random characters",
-        "noise in a fifth of the letters",
-        "boilerplate",
-        "bag of words",
-        "word salad in title case",
-        "Mad-Libs",
-        "text without its longer words",
-    ],
+PADDING = (
+    "random characters",
+    "noise in a fifth of the letters",
+    "boilerplate",
+    "bag of words",
+    "word salad in title case",
+    "Mad-Libs",
+    "text without its longer words",
 )
-def test_aumann_shapley__padding__is_worth_less_than_a_fifth_of_text(attack):
+
+
+def padded_pool(attack: str):
+    """Text in one provider, what an attack adds to it in another."""
     world = attacks.World(
         grammatical(30, 10),
         grammatical(34, 10),
@@ -155,14 +155,26 @@ def test_aumann_shapley__padding__is_worth_less_than_a_fifth_of_text(attack):
         grammatical(20, 6),
     )
     padded = attacks.ATTACKS[attack](world, np.random.default_rng(0))[0]
-    pool = make_pool(
+    return make_pool(
         world.seed,
         {"text": world.honest, "padding": padded[len(world.honest) :]},
         world.held_out,
         TINY.model,
         deduplicate=False,
     )
-    text, padding = estimators.aumann_shapley(problem(pool, order=0.85)).providers
+
+
+@pytest.mark.parametrize("attack", PADDING)
+def test_unrolled__padding__is_worth_less_than_a_tenth_of_text(attack):
+    pool = padded_pool(attack)
+    half_of_the_tokens = 0.5 / problem(pool).held
+    text, padding = estimators.unrolled(problem(pool, half_of_the_tokens, 0.85)).providers
+    assert padding < 0.1 * text
+
+
+@pytest.mark.parametrize("attack", PADDING)
+def test_aumann_shapley__padding__is_worth_less_than_a_fifth_of_text(attack):
+    text, padding = estimators.aumann_shapley(problem(padded_pool(attack), order=0.85)).providers
     assert padding < 0.2 * text
 
 
