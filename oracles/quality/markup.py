@@ -251,7 +251,9 @@ def unframed(text: str) -> str:
     lines = text.split("\n")
     for edge in (_FIRST, _LAST):
         for _ in range(_SHORT):
-            lines = _without(lines, edge)
+            before, lines = lines, _without(lines, edge)
+            if lines == before:
+                break
     return "\n".join(lines)
 
 
