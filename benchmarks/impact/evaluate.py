@@ -25,7 +25,7 @@ from benchmarks.impact.pools import CHOICE_POOLS, POOLS
 from oracles.impact import Parameters
 from oracles.impact import page as pages
 from oracles.impact.estimate import make_model
-from oracles.impact.estimators import ESTIMATORS, Problem, aumann_shapley
+from oracles.impact.estimators import ESTIMATORS, QUADRATURE, Problem, aumann_shapley
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--pools", nargs="+", choices={**POOLS, **CHOICE_POOLS})
     parser.add_argument("--truths", nargs="+", choices=TRUTHS)
     parser.add_argument("--estimators", nargs="+", choices=ESTIMATORS, default=COMPARED)
-    parser.add_argument("--points", nargs="*", type=int, default=[], help="of aumann-shapley")
+    parser.add_argument(
+        "--points", nargs="*", type=int, choices=QUADRATURE, default=[], help="of aumann-shapley"
+    )
     parser.add_argument("--subsets", type=int, help="random halves")
     options = parser.parse_args()
     peer.install(options.cache)
