@@ -21,6 +21,7 @@ from benchmarks.impact.evaluate import note
 from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.attacks import ATTACKS, Target, measure, prices
+from oracles.impact.estimators import ESTIMATORS
 from oracles.quality import QualityParameters, score
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder
@@ -93,7 +94,7 @@ def priced(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     """Rows and table of what each material is worth."""
     found = prices(
         auction(options.cache),
-        Parameters(),
+        Parameters(estimator=options.estimator),
         options.cache,
         attacks=options.attacks,
         read=reader(),
@@ -130,7 +131,7 @@ def retrained(options: argparse.Namespace) -> tuple[list[dict[str, Any]], str]:
     found = []
     for row in measure(
         auction(options.cache),
-        Parameters(),
+        Parameters(estimator=options.estimator),
         options.cache,
         attacks=options.attacks,
         read=reader(),
@@ -168,6 +169,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/impact.md")
+    parser.add_argument("--estimator", choices=ESTIMATORS, default=Parameters().estimator)
     parser.add_argument("--attacks", nargs="+", choices=ATTACKS, default=list(ATTACKS))
     options = parser.parse_args()
     found, text = (retrained if options.retrain else priced)(options)
