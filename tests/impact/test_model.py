@@ -95,7 +95,8 @@ def test_pretrained__chosen_layers_or_adapters__adjoint_is_exact(directory, rank
 
 def test_estimate__pretrained_model__phi_for_every_provider(directory):
     choice = Pretrained(directory, context=16, rank=2)
-    parameters = Parameters(model=choice, recipe=Recipe(learning_rate=1e-2))
+    # One training a seed: what is tested is the model, not the path.
+    parameters = Parameters("unrolled", choice, Recipe(learning_rate=1e-2))
     report = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, parameters)
     assert report.phi().keys() == SUBMISSIONS.keys()
     assert "directory" not in report.evidence["parameters"]["model"]
@@ -125,6 +126,7 @@ def test_gpt2__its_transposed_layers_and_adapters__phi_by_the_command(tmp_path, 
     corpora = ["--seed-corpus", str(tmp_path / "seed.jsonl")]
     corpora += ["--evaluation", str(tmp_path / "evaluation.jsonl"), "--seeds", "1"]
     model = ["--model", str(tmp_path / "gpt2"), "--rank", "2", "--json"]
+    model += ["--estimator", "unrolled"]
     for options, complaint in (
         (["--context", "16"], None),
         ([], "choose a context of 32"),
