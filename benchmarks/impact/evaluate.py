@@ -25,8 +25,9 @@ from benchmarks.impact.pools import CHOICE_POOLS, POOLS
 from oracles.impact import Parameters
 from oracles.impact import page as pages
 from oracles.impact.estimate import make_model
-from oracles.impact.estimators import ESTIMATORS, QUADRATURE, Problem, aumann_shapley
+from oracles.impact.estimators import ESTIMATORS, aumann_shapley
 from oracles.impact.evaluation import TRUTHS, Plan, evaluate
+from oracles.impact.problem import QUADRATURE, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

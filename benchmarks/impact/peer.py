@@ -17,7 +17,8 @@ import torch
 
 from oracles.errors import InputError
 from oracles.impact.estimate import Parameters, make_model
-from oracles.impact.estimators import CURVATURE_SAMPLE, Problem
+from oracles.impact.estimators import CURVATURE_SAMPLE
+from oracles.impact.problem import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ from oracles.errors import InputError
 from oracles.files import write_file
 from oracles.impact import estimators
 from oracles.impact.corpus import Pages, Pool, build_pool
-from oracles.impact.estimators import Influence, Problem
 from oracles.impact.model import GPT, LanguageModel, load_causal_lm
+from oracles.impact.problem import Influence, Problem
 from oracles.impact.report import ImpactReport, Rescaling, summarise
 from oracles.impact.training import Recipe
 from oracles.progress import silent

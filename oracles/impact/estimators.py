@@ -10,8 +10,6 @@ not means, so that volume counts.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,141 +17,20 @@ import torch
 from torch import Tensor, nn
 
 from oracles.errors import InputError
-from oracles.impact.training import Recipe, Trainer, mean_gradient, mean_loss, retrain
+from oracles.impact.problem import Influence, Problem
+from oracles.impact.retraining import ablation, shapley, surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from oracles.impact.corpus import Pool, Sequences
+    from oracles.impact.corpus import Sequences
     from oracles.impact.model import LanguageModel
 
 
 #: Sequences on which curvature is measured.
 CURVATURE_SAMPLE = 128
-#: Gauss-Legendre quadrature on [0, 1] by the number of its points: each with its weight. Written
-#: out, so that machines agree to the last bit.
-QUADRATURE: dict[int, tuple[tuple[float, float], ...]] = {
-    1: ((0.5, 1.0),),
-    2: ((0.5 - math.sqrt(1 / 12), 0.5), (0.5 + math.sqrt(1 / 12), 0.5)),
-    3: ((0.5 - math.sqrt(0.15), 5 / 18), (0.5, 8 / 18), (0.5 + math.sqrt(0.15), 5 / 18)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One model and one pool, under one seed.
-
-    Attributes:
-        model: start of the training.
-        pool: documents of the auction.
-        recipe: how models are trained.
-        seed: order of the data and random probes.
-        share: where influence is taken, on the way from no submissions (0, add-one at the base
-            model) to all of them at full weight (1, leave-one-out): their part of the training
-            tokens, by weight, as a share of the part that they hold in full.
-        order: part of the gain on disordered text that is taken off, see `Parameters`.
-        memory: bytes that stored training states may take.
-    """
-
-    model: LanguageModel
-    pool: Pool
-    recipe: Recipe
-    seed: int
-    share: float
-    order: float = 0.0
-    memory: int = 2**30
-
-    @property
-    def held(self) -> float:
-        """Part of the training tokens that the submissions hold at full weight."""
-        return int(self.pool.volumes.sum()) / int(self.pool.training.sizes.sum())
-
-    @property
-    def weight(self) -> float:
-        """Weight of the submissions at which they hold `share` of what they hold in full.
-
-        The zero of influence depends on it. Compute is fixed, so influence times weight adds up to
-        zero over all owners, the seed corpus included: data is worth what it is better than the
-        rest. With a fixed weight a large pool would leave next to nothing of the seed corpus to
-        compare with, and half of the honest providers would be worth less than nothing.
-        """
-        return self.share * (1 - self.held) / (1 - self.share * self.held)
-
-    def path(self, points: int) -> list[tuple[Problem, float]]:
-        """This problem on the way from no submissions to all of them, to integrate along it.
-
-        Quadrature by `share`: in it the loss falls more evenly than in the weight of the
-        submissions, most of which adds little.
-
-        Args:
-            points: at which the integrand is taken, 1 to 3.
-
-        Returns:
-            The problem at each point, and the length of weight for which it stands.
-        """
-        return [
-            # The slope of the weight by the share, times the length of share.
-            (
-                replace(self, share=share),
-                length * (1 - self.held) / (1 - share * self.held) ** 2,
-            )
-            for share, length in QUADRATURE[points]
-        ]
-
-    def trainer(self) -> Trainer:
-        """Training on the seed corpus and on all submissions at `weight`."""
-        weights = np.full(len(self.pool.providers) + 1, self.weight)
-        weights[0] = 1.0
-        training, recipe = self.pool.training, self.recipe
-        return Trainer(self.model, training, recipe, self.seed, weights, keep_zero=True)
-
-    @property
-    def targets(self) -> tuple[Sequences, ...]:
-        """Texts on which a gain counts: the evaluation set and, with `order`, its words alone."""
-        return (self.pool.evaluation, self.pool.disordered)[: 1 + bool(self.order)]
-
-    def gradients(self, theta: Tensor) -> Tensor:
-        """Gradient of the mean loss on each of the `targets`, [K, P]."""
-        return torch.stack([mean_gradient(self.model, theta, target) for target in self.targets])
-
-    def losses(self, theta: Tensor) -> NDArray[np.float64]:
-        """Mean loss on each of the `targets`, nats per token, [K]."""
-        return np.array([mean_loss(self.model, theta, target)[0] for target in self.targets])
-
-    def evaluation_loss(self, theta: Tensor) -> float:
-        """Mean evaluation loss in nats per token; it decides when a training stops."""
-        return mean_loss(self.model, theta, self.pool.evaluation)[0]
-
-    def part_of_words(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Factor by which each provider's gain on disordered text is taken off, [n].
-
-        Words alone lower the loss on both texts, however they are dressed; only text lowers the
-        first by more. A loss on disordered text is not rewarded: a gain is never paid twice.
-
-        Args:
-            gains: of each provider on each of the `targets`, [K, n].
-        """
-        return self.order * (gains[-1] > 0) if self.order else np.zeros(gains.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Influence:
-    """What one run of an estimator found.
-
-    Attributes:
-        providers: [n] gain in mean evaluation loss, nats per token.
-        documents: [D] the same by training document (0 for the seed corpus), if the estimator has
-            it; sums to `providers`.
-        log: JSON-compatible intermediate values.
-        tensors: intermediate tensors, for the evidence bundle.
-    """
-
-    providers: NDArray[np.float64]
-    documents: NDArray[np.float64] | None
-    log: dict[str, Any]
-    tensors: dict[str, NDArray[Any]]
 
 
 def document_derivatives(
@@ -473,138 +350,6 @@ def tracin(problem: Problem, count: int = 5) -> Influence:
         for row, direction in zip(documents, problem.gradients(theta), strict=True):
             row += rate * document_derivatives(problem.model, theta, direction, training)
     return _found(problem, documents / float(training.sizes.sum()), {"checkpoints": count}, {})
-
-
-class Utility:
-    """V(S): gain over the base model by training from scratch on S.
-
-    With `Problem.order` that part of the gain on disordered text is taken off.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._losses: dict[frozenset[int], float] = {}
-
-    def __call__(self, providers: frozenset[int]) -> float:
-        """V(S) for provider indices S; each is computed once."""
-        return self._loss(frozenset()) - self._loss(providers)
-
-    def _loss(self, providers: frozenset[int]) -> float:
-        if providers not in self._losses:
-            problem = self._problem
-            validation = problem.pool.evaluation
-            theta = retrain(
-                problem.model,
-                problem.pool.training,
-                problem.recipe,
-                problem.seed,
-                sorted(providers),
-                validation,
-            )
-            text, *disordered = problem.losses(theta)
-            self._losses[providers] = float(text - problem.order * sum(disordered))
-        return self._losses[providers]
-
-    @property
-    def evaluations(self) -> int:
-        """Trainings done so far."""
-        return len(self._losses)
-
-
-def ablation(problem: Problem) -> Influence:
-    """Retrain without each provider (share > 0), or with it alone."""
-    utility = Utility(problem)
-    everyone = frozenset(range(len(problem.pool.providers)))
-    if problem.share > 0:
-        gains = [utility(everyone) - utility(everyone - {k}) for k in sorted(everyone)]
-    else:
-        gains = [utility(frozenset({k})) for k in sorted(everyone)]
-    return Influence(np.array(gains), None, {"retrainings": utility.evaluations}, {})
-
-
-def surrogate(problem: Problem, pairs: int = 12) -> Influence:
-    """Shapley values by regression on retrainings, with half of the providers and with the others.
-
-    In the difference V(S) − V(rest) all that two providers do together cancels, so that what is
-    left is nearly a sum over providers (paired sampling, Covert & Lee 2021). Everyone against
-    nobody is the first pair: values add up to about the whole gain. The ridge penalty is chosen by
-    leave-one-out error.
-
-    Args:
-        problem: what is solved; its `share` is not used.
-        pairs: of opposite sets of providers, each of which costs two retrainings.
-    """
-    n = len(problem.pool.providers)
-    utility = Utility(problem)
-    rng = np.random.default_rng([problem.seed, 3])
-    signs = np.ones((pairs, n))
-    for row in signs[1:]:
-        row[rng.permutation(n)[: n // 2]] = -1
-    differences = np.array(
-        [
-            utility(frozenset(np.flatnonzero(row > 0).tolist()))
-            - utility(frozenset(np.flatnonzero(row < 0).tolist()))
-            for row in signs
-        ]
-    )
-    fits: list[tuple[float, NDArray[np.float64]]] = []
-    for penalty in 10.0 ** np.arange(-2.0, 3.5, 0.5):
-        inverse = np.linalg.inv(signs @ signs.T + penalty * np.eye(pairs))
-        dual = inverse @ differences
-        fits.append((float(np.square(dual / np.diag(inverse)).mean()), signs.T @ dual))
-    error, values = min(fits, key=lambda fit: fit[0])
-    scale = float(np.square(differences).mean())
-    log = {
-        "retrainings": utility.evaluations,
-        "leave_one_out_r2": 1 - error / scale if scale else 0.0,
-    }
-    return Influence(values, None, log, {})
-
-
-def shapley(
-    problem: Problem,
-    tolerance: float = 0.05,
-    least: int = 4,
-    most: int = 64,
-    truncation: float = 0.01,
-) -> Influence:
-    """Monte-Carlo Shapley value over provider permutations (Ghorbani & Zou 2019).
-
-    A permutation and its reverse are used together. Within one, providers after the point where
-    V is within `truncation` of V(all) get 0. Stops when every standard error is below `tolerance`
-    times the largest value, or after `most` permutations.
-    """
-    n = len(problem.pool.providers)
-    utility = Utility(problem)
-    full = utility(frozenset(range(n)))
-    rng = np.random.default_rng([problem.seed, 2])
-    pairs: list[NDArray[np.float64]] = []
-    error = np.full(n, np.inf)
-    while 2 * len(pairs) < most:
-        forward = rng.permutation(n)
-        both = np.zeros(n)
-        for order in (forward, forward[::-1]):
-            chosen: frozenset[int] = frozenset()
-            value = 0.0
-            for provider in order.tolist():
-                if abs(full - value) <= truncation * abs(full):
-                    break
-                chosen |= {provider}
-                after = utility(chosen)
-                both[provider] += (after - value) / 2
-                value = after
-        pairs.append(both)
-        if 2 * len(pairs) >= least and len(pairs) > 1:
-            error = np.std(pairs, axis=0, ddof=1) / np.sqrt(len(pairs))
-            if error.max() <= tolerance * np.abs(np.mean(pairs, axis=0)).max():
-                break
-    log = {
-        "permutations": 2 * len(pairs),
-        "retrainings": utility.evaluations,
-        "standard_errors": [float(e) for e in error],
-        "value_of_all": full,
-    }
-    return Influence(np.mean(pairs, axis=0), None, log, {"permutation_pairs": np.array(pairs)})
 
 
 ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from oracles.impact.corpus import Pool
-    from oracles.impact.estimators import Influence
+    from oracles.impact.problem import Influence
 
 #: φ̂ is an integer number of these steps: 10,000 is 1.
 GRID = 10_000

@@ -16,7 +16,7 @@ from oracles.engine import open_map
 from oracles.errors import InputError
 from oracles.impact import Pages, Parameters, estimate
 from oracles.impact.estimate import describe, make_pool, run_seeds
-from oracles.impact.estimators import Problem
+from oracles.impact.problem import Problem
 from oracles.impact.training import mean_gradient
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SUBMISSIONS, TINY, write
 

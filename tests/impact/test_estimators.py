@@ -10,7 +10,8 @@ from oracles.dataset import Document
 from oracles.errors import InputError
 from oracles.impact import attacks, estimators
 from oracles.impact.estimate import make_model, make_pool
-from oracles.impact.estimators import Curvature, Problem
+from oracles.impact.estimators import Curvature
+from oracles.impact.problem import Problem
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, SUBMISSIONS, TINY, write
 
 
