@@ -11,7 +11,8 @@ from oracles.errors import InputError
 from oracles.impact import attacks, estimators
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.estimators import Curvature
-from oracles.impact.problem import Problem
+from oracles.impact.problem import QUADRATURE, Problem
+from oracles.impact.retraining import Utility
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, SUBMISSIONS, TINY, write
 
 
@@ -61,7 +62,7 @@ def test_unrolled__fixed_compute__influence_times_weight_adds_up_to_zero(pool):
 
 
 def test_quadrature__polynomials_of_twice_as_many_terms__are_integrated_exactly():
-    for points, rule in estimators.QUADRATURE.items():
+    for points, rule in QUADRATURE.items():
         for power in range(2 * points):
             assert sum(part * at**power for at, part in rule) == pytest.approx(1 / (power + 1))
 
@@ -198,7 +199,7 @@ def test_shapley__loose_tolerance__stops_at_the_least_number(pool):
 
 
 def test_ablation__leave_one_out__is_the_difference_of_two_trainings(pool):
-    utility = estimators.Utility(problem(pool))
+    utility = Utility(problem(pool))
     everyone = frozenset({0, 1, 2})
     found = estimators.ablation(problem(pool))
     assert found.providers[1] == utility(everyone) - utility(everyone - {1})
