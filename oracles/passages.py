@@ -23,6 +23,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -54,6 +55,8 @@ LEAST_PAIRS = 8
 EDGES, BONES = 8, 4
 OUTLINES_SEEN, LEAST_OUTLINES = 0.3, 8
 _VOWELS = "aeiouаеиоуыэюяієαεηιουω"
+#: By code point, up to one that is none.
+_IS_VOWEL = np.array([chr(code) in _VOWELS for code in range(ord(max(_VOWELS)) + 2)])
 
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNSPACED = (
@@ -136,21 +139,20 @@ def fold(text: str) -> Letters:
     lengths = np.array([len(letters) for letters in folded], np.int64)
     table = np.array([ord(letter) for letters in folded for letter in letters], np.uint64)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    places = np.repeat(np.arange(len(characters)), lengths[which])
-    offset = np.arange(len(places)) - np.repeat(
-        np.cumsum(lengths[which]) - lengths[which], lengths[which]
-    )
-    codes = table[starts[which[places]] + offset] if len(places) else table[:0]
+    each = lengths[which]
+    places = np.repeat(np.arange(len(characters)), each)
+    which_letter = np.arange(len(places)) + np.repeat(starts[which] - np.cumsum(each) + each, each)
+    codes = table[which_letter]
     # Words are what stands between white space; one that has letters loses its digits.
     space = np.array([chr(code).isspace() for code in distinct], bool)[which]
     word = np.cumsum(space)[places] if len(places) else places
-    digits = [ord(letter) for letter in set("".join(folded)) if letter.isdecimal()]
-    digit = np.isin(codes, np.array(digits, np.uint64))
+    decimal = np.array([letter.isdecimal() for letters in folded for letter in letters], bool)
+    digit = decimal[which_letter]
     has_letter = np.bincount(word, ~digit, minlength=1) > 0
     keep = ~(digit & has_letter[word]) if len(places) else np.zeros(0, bool)
     codes, places, word = codes[keep], places[keep], word[keep]
     unspaced = np.zeros(len(codes), bool)
-    for first, last in _UNSPACED:
+    for first, last in _UNSPACED if codes.max(initial=0) >= _UNSPACED[0][0] else ():
         unspaced |= (codes >= first) & (codes <= last)
     new = np.ones(len(codes), bool)
     new[1:] = (word[1:] != word[:-1]) | unspaced[1:] | (unspaced[:-1] & ~unspaced[1:])
@@ -209,12 +211,19 @@ def _bones(codes: NDArray[np.uint64], words: NDArray[np.int64]) -> NDArray[np.ui
     numbers = np.repeat(np.arange(len(words), dtype=np.uint64), lengths)
     distinct = np.unique((numbers << np.uint64(32)) | codes)
     word, letters = (distinct >> np.uint64(32)).astype(np.int64), distinct & np.uint64(0xFFFFFFFF)
-    vowel = np.isin(letters, np.array([ord(letter) for letter in _VOWELS], np.uint64))
+    vowel = _IS_VOWEL[np.minimum(letters, len(_IS_VOWEL) - 1).astype(np.int64)]
     only_vowels = np.bincount(word, ~vowel, minlength=len(words)) == 0
     kept = ~vowel | only_vowels[word]
-    bones = np.zeros(len(words), np.uint64)
-    np.add.at(bones, word[kept], mixed(letters[kept]))
-    return mixed(bones)
+    starts = np.searchsorted(word, np.arange(len(words)))
+    return mixed(np.add.reduceat(np.where(kept, mixed(letters), 0), starts))
+
+
+def _cut(
+    hashes: NDArray[np.uint64], places: NDArray[np.int64], bounds: NDArray[np.int64]
+) -> list[list[int]]:
+    """The hashes between each two bounds, by the places, in order, at which they start."""
+    listed = hashes.tolist()
+    return [listed[a:b] for a, b in pairwise(np.searchsorted(places, bounds).tolist())]
 
 
 class Passages:
@@ -243,22 +252,18 @@ class Passages:
         runs = letters.runs().tolist()
         pairs, at = letters.pairs()
         order = np.argsort(at, kind="stable")
-        pair_list, pair_places = pairs[order].tolist(), at[order]
-        outlines = [(hashes.tolist(), places) for hashes, places in letters.outlines()]
         total = len(letters.codes)
+        bounds = np.append(np.arange(0, total, PASSAGE), total)
+        pairs_of = _cut(pairs[order], at[order], bounds)
+        shapes_of = [_cut(hashes, places, bounds) for hashes, places in letters.outlines()]
         place_of = letters.places.tolist()
-        words_before = np.searchsorted(letters.words, np.arange(0, total, PASSAGE)).tolist()
-        for number, first in enumerate(range(0, total, PASSAGE)):
-            after = min(first + PASSAGE, total)
+        words_before = np.searchsorted(letters.words, bounds).tolist()
+        for number, (first, after) in enumerate(pairwise(bounds.tolist())):
             # The last runs of a text belong to the passage in which they start.
             own = runs[first:after] or runs[-1:]
-            low, high = np.searchsorted(pair_places, [first, after])
-            mine = pair_list[low:high]
+            mine = pairs_of[number]
             block = self._blocks + words_before[number] // BLOCK
-            shapes = [
-                hashes[slice(*np.searchsorted(places, [first, after]))]
-                for hashes, places in outlines
-            ]
+            shapes = [passages[number] for passages in shapes_of]
             copied = (
                 self._seen_runs(own)
                 or self._seen_pairs(mine, block)
@@ -280,25 +285,21 @@ class Passages:
         return "".join(passage for passage, copied in self.judge(text) if not copied)
 
     def _seen_runs(self, own: list[int]) -> bool:
-        seen = sum(value in self._runs for value in own)
+        seen = sum(map(self._runs.__contains__, own))
         return seen > RUNS_SEEN * len(own) or seen == len(own)
 
     def _seen_outlines(self, own: list[int]) -> bool:
-        seen = sum(value in self._outlines for value in own)
+        seen = sum(map(self._outlines.__contains__, own))
         return len(own) >= LEAST_OUTLINES and seen > OUTLINES_SEEN * len(own)
 
     def _seen_pairs(self, own: list[int], block: int) -> bool:
         """Whether one earlier block holds enough of the telling pairs, not counting its own."""
-        found: Counter[int] = Counter()
-        telling = 0
-        for pair in own:
-            known = self._pairs.get(pair, ())
-            if len(known) <= COMMON:
-                telling += 1
-                found.update(known)
+        known = (self._pairs.get(pair, ()) for pair in own)
+        telling = [blocks for blocks in known if len(blocks) <= COMMON]
+        found = Counter(chain.from_iterable(telling))
         found.pop(block, None)
-        if telling < LEAST_PAIRS or not found:
+        if len(telling) < LEAST_PAIRS or not found:
             return False
         # A copy may lie across the border of two blocks.
         best = max(count + found.get(other + 1, 0) for other, count in found.items())
-        return best > PAIRS_SEEN * telling
+        return best > PAIRS_SEEN * len(telling)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ _USUAL = {8: Fraction(30, 100), 16: Fraction(6, 100)}
 _LATELY = 8000
 _MULTIPLIER = np.uint64(6364136223846793005)
 #: Up to eight words that are said again at once, any number of times.
-_STUTTER = re.compile(r"(?<!\S)((?:\S+\s+){0,7}?\S+)(?:\s+\1(?!\S))+", re.IGNORECASE)
+_STUTTER = re.compile(r"(?<!\S)((?:\S++\s++){0,7}?\S++)(?:\s++\1(?!\S))+", re.IGNORECASE)
 
 
 class Share(NamedTuple):
@@ -72,10 +73,10 @@ class Compared:
         passages = list(self._own.judge(unit))
         lengths = np.array([_letters(passage) for passage, _ in passages], np.int64)
         kept = np.array([not copied for _, copied in passages], bool)
-        letters, text = np.repeat(kept, lengths), "".join(passage for passage, _ in passages)
+        letters, codes = np.repeat(kept, lengths), _codes("".join(p for p, _ in passages))
         share = Fraction(1)
         for length, usual in _USUAL.items():
-            said = self._said[length].lately(text)
+            said = self._said[length].lately(codes)
             said = said[letters[len(letters) - len(said) :]]
             fresh = 1 - Fraction(int(said.sum()), max(1, len(said)))
             share = min(share, fresh / (1 - usual))
@@ -97,29 +98,43 @@ class Said:
     def __init__(self, length: int) -> None:
         self._length = length
         self._codes = np.zeros(0, np.uint64)
+        # Where each run was said last: those that were not said lately are forgotten together.
+        self._older: dict[int, int] = {}
+        self._newer: dict[int, int] = {}
+        self._count = self._since = 0
 
-    def lately(self, text: str) -> NDArray[np.bool_]:
+    def lately(self, new: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Of the letters of a text, which end a run that was said lately.
 
         The first letters of all are left out, which end none.
+
+        Args:
+            new: Code points of the letters (n,).
         """
-        new = _codes(text)
         codes = np.concatenate([self._codes, new])
-        self._codes = codes[-(_LATELY + self._length - 1) :]
+        self._codes = codes[max(0, len(codes) - self._length + 1) :]
         hashes = np.zeros(max(0, len(codes) - self._length + 1), np.uint64)
         for offset in range(self._length):
             hashes = hashes * _MULTIPLIER + codes[offset : offset + len(hashes)]
+        if self._count - self._since >= _LATELY:
+            self._older, self._newer, self._since = self._newer, {}, self._count
+        runs, places = hashes.tolist(), self._count + np.arange(len(hashes))
+        older = map(self._older.get, runs, repeat(-_LATELY - 1))
+        last = np.fromiter(map(self._newer.get, runs, older), np.int64, len(runs))
         order = np.argsort(hashes, kind="stable")
-        same = hashes[order[1:]] == hashes[order[:-1]]
-        said = np.zeros(len(hashes), bool)
-        said[order[1:]] = same & (order[1:] - order[:-1] <= _LATELY)
-        return said[max(0, len(said) - len(new)) :]
+        again = hashes[order[1:]] == hashes[order[:-1]]
+        last[order[1:][again]] = places[order[:-1][again]]
+        self._newer.update(zip(runs, places.tolist(), strict=True))
+        self._count += len(runs)
+        return places - last <= _LATELY
 
 
 def _codes(text: str) -> NDArray[np.uint64]:
     """Code points of the letters of a text, one for each."""
     letters = "".join(filter(str.isalpha, text))
-    small = "".join(map(_small, letters))
+    small = letters.casefold()
+    if len(small) > len(letters):
+        small = "".join(map(_small, letters))
     return np.frombuffer(small.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections import deque
+from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def ranges(categories: frozenset[str]) -> str:
 #: accents, joiners.
 SIGNS = ranges(frozenset({"Mn", "Mc"})) + "\u200c\u200d"
 #: Pattern of letters that stand together.
-LETTERS = rf"[^\W\d_](?:[^\W\d_]|[{SIGNS}])*"
+LETTERS = rf"[^\W\d_]+(?:[{SIGNS}][^\W\d_]*)*"
 _WORDS, _SIGNS = re.compile(LETTERS), re.compile(f"[{SIGNS}]")
 #: Letters of a line or sentence from which it counts once where it recurs.
 _LINE = 16
@@ -195,17 +195,12 @@ def without_echoes(text: str) -> str:
 
     A text with few echoes stays as it is.
     """
-    lately = deque[str](maxlen=_BEFORE)
-    count = echoes = 0
-
-    def once(found: re.Match[str]) -> str:
-        nonlocal count, echoes
-        word = found[0].casefold()
-        echo = word in lately
-        lately.append(word)
-        count += 1
-        echoes += echo and len(word) >= _LONG
-        return "" if echo and len(word) > 1 else found[0]
-
-    said_once = _WORDS.sub(once, text)
-    return said_once if _ECHOES * echoes > count else text
+    words = [word.casefold() for word in _WORDS.findall(text)]
+    before = [[None] * n + words for n in range(1, _BEFORE + 1)]
+    echoes = [word in lately for word, *lately in zip(words, *before, strict=False)]
+    if _ECHOES * sum(len(w) >= _LONG for w in compress(words, echoes)) <= len(words):
+        return text
+    echo = iter(echoes)
+    return _WORDS.sub(
+        lambda found: "" if next(echo) and len(found[0].casefold()) > 1 else found[0], text
+    )
