@@ -10,7 +10,7 @@ import importlib
 import re
 import unicodedata
 import warnings
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from oracles.quality import texts
@@ -93,7 +93,8 @@ def parse(text: str) -> Source | None:
     stated = unaddressed.encode("utf-8", "replace")
     asked = as_ascii(stated)
     expanded = _MACRO.sub(lambda found: b" " * len(found[1]) if found[1] else found[0], asked)
-    for language, code_only in [*((name, asked) for name in LANGUAGES), ("cpp", expanded)]:
+    read = [(name, asked) for name in LANGUAGES] + [("cpp", expanded)] * (expanded != asked)
+    for language, code_only in read:
         prose, errors, statements = walk(language, code_only)
         if errors * 1000 > _ACCEPTED * len(data) or statements < 2:
             continue
@@ -140,6 +141,11 @@ def _stand_in(found: re.Match[str]) -> str:
     return same * len(letter.encode())
 
 
+@cache
+def _is_statement(kind: str) -> bool:
+    return any(part in kind for part in _STATEMENTS)
+
+
 def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
     """What a parser sees in ASCII text.
 
@@ -180,6 +186,6 @@ def walk(language: str, data: bytes) -> tuple[list[tuple[int, int]], int, int]:
         elif "comment" in kind or kind in _STRINGS:
             prose.append((start, end))
         else:
-            statements += any(part in kind for part in _STATEMENTS)
+            statements += _is_statement(kind)
             stack.extend(node.children)
     return sorted(prose), errors, statements
