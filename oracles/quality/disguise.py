@@ -92,14 +92,21 @@ def _scripts(letters: str) -> set[str]:
 
 
 @lru_cache(1 << 16)
-def _word(token: str, unspaced: bool) -> tuple[str, bool]:
-    """A token as it reads, and whether it was tampered with.
+def _word(token: str, unspaced: bool) -> tuple[str, bool, bool]:
+    """A token as it reads, whether it is broken or was tampered with, and whether it has specks.
 
     Args:
         token: Without white space.
         unspaced: Whether it stands in a text without spaces between words, which sets Latin letters
             in its own width.
     """
+    plain, odd = _undone(token, unspaced)
+    specked = _SPECK.search(plain) is not None and bool(_scripts(plain))
+    return plain, odd or _BROKEN.search(plain) is not None, specked
+
+
+def _undone(token: str, unspaced: bool) -> tuple[str, bool]:
+    """A token as it reads, and whether it was tampered with."""
     if token.isascii():
         return token, _mixed(token)
     kinds = [_kind(character) for character in token]
@@ -143,8 +150,14 @@ def undo(text: str) -> Plain:
     from ftfy.badness import BADNESS_RE
 
     body, hiding = markup.unescaped(text)
-    hidden, body = body, _ADDRESS.sub(" ", body)
-    hiding += _addressed(hidden, body)
+    addresses = list[str]()
+
+    def gone(found: re.Match[str]) -> str:
+        addresses.append(found[0])
+        return " "
+
+    body = _ADDRESS.sub(gone, body)
+    hiding += _addressed(addresses, body)
     body, taken, markup_words = markup.remove(body)
     taken += hiding
     if "%" in body:
@@ -163,10 +176,10 @@ def undo(text: str) -> Plain:
         for token in line.split():
             parts = []
             for start in range(0, len(token), _LONGEST):
-                plain, odd = _word(token[start : start + _LONGEST], unspaced)
-                if odd or _BROKEN.search(plain):
+                plain, odd, specked = _word(token[start : start + _LONGEST], unspaced)
+                if odd:
                     taken += max(1, sum(map(str.isalpha, plain)))
-                elif _SPECK.search(plain) and _scripts(plain):
+                elif specked:
                     parted.append(_RUN.findall(plain))
                 parts.append(plain)
             words.append("".join(parts))
@@ -174,14 +187,14 @@ def undo(text: str) -> Plain:
     return Plain(texts.without_echoes("\n".join(lines)), taken, markup_words, parted)
 
 
-def _addressed(text: str, left: str) -> int:
+def _addressed(addresses: list[str], left: str) -> int:
     """Letters of the different words in addresses beyond twice the letters that are left.
 
     A page has fewer, however many links; where there are more, they are a text in disguise.
     """
-    words = {
-        word.casefold() for found in _ADDRESS.finditer(text) for word in _RUN.findall(found[0])
-    }
+    if not addresses:
+        return 0
+    words = {word.casefold() for address in addresses for word in _RUN.findall(address)}
     return max(0, sum(map(len, words)) - 2 * sum(map(str.isalpha, left)))
 
 
