@@ -129,8 +129,9 @@ class Tallier:
         parameters = self._parameters
         passages = [passage for item in sample for passage in item.passages]
         self._read(window for passage in passages for window in passage)
-        self._read(line for passage in passages for line in self._lines(passage))
-        shares, histogram = self._senseless(sample)
+        lines = {passage: self._lines(passage) for passage in passages}
+        self._read(line for passage in passages for line in lines[passage])
+        shares, histogram = self._senseless(sample, lines)
         told: dict[str, int] = {}
         sums: Counter[str] = Counter(dict.fromkeys(("letters", "lost", "usable", "usable_left"), 0))
         lowered: dict[bytes, Profile] = {}
@@ -160,17 +161,23 @@ class Tallier:
         doubtful = coherence.mean(self._spool.grades(passage)) < coherence.TOGETHER.sense
         return coherence.lines(passage) if doubtful else ()
 
-    def _share(self, passage: Sequence[str]) -> Fraction:
+    def _share(self, grades: Sequence[coherence.Grade], lines: Sequence[str]) -> Fraction:
         """Share of a passage that makes no sense, neither as one text nor line by line."""
-        share = coherence.senseless(self._spool.grades(passage))
-        if share and (lines := self._lines(passage)):
+        share = coherence.senseless(grades)
+        if share and lines:
             share = min(share, coherence.senseless(self._spool.grades(lines), coherence.LINES))
         return share
 
-    def _senseless(self, sample: Sequence[Profile]) -> tuple[dict[bytes, Fraction], list[int]]:
+    def _senseless(
+        self, sample: Sequence[Profile], lines: Mapping[tuple[str, ...], Sequence[str]]
+    ) -> tuple[dict[bytes, Fraction], list[int]]:
         """Share of each document that makes no sense, and a histogram of all grades.
 
         Documents of a few words tell little alone; they are judged together as well.
+
+        Args:
+            sample: the drawn documents.
+            lines: of each passage, see `_lines`.
         """
         documents: dict[bytes, Fraction] = {}
         histogram = [0] * 10
@@ -195,12 +202,14 @@ class Tallier:
                 histogram[max(0, min(9, 5 + grade.steps // _GRADES))] += 1
             sizes = [sum(grade.pieces for grade in grades) for grades in passages]
             if sum(sizes) >= _ALONE:
-                shares = zip(sizes, map(self._share, item.passages), strict=True)
-                whole = sum((n * share for n, share in shares), Fraction(0))
+                shares = map(self._share, passages, (lines[passage] for passage in item.passages))
+                whole = sum(
+                    (n * share for n, share in zip(sizes, shares, strict=True)), Fraction(0)
+                )
                 documents[item.key] = whole / sum(sizes)
             if 0 < sum(sizes) < coherence.SHORT:
-                lines = self._spool.grades(self._lines(item.passages[0]))
-                best = max(passages[0], lines, key=coherence.mean) if lines else passages[0]
+                alone = self._spool.grades(lines[item.passages[0]])
+                best = max(passages[0], alone, key=coherence.mean) if alone else passages[0]
                 together.append((item.key, best))
                 if many([grade for _, grades in together for grade in grades]):
                     judge()
