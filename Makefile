@@ -5,7 +5,8 @@ SOLC_VERSION := $(shell sed -n 's/^  version: \(0\.8\.[0-9]*\)$$/\1/p' ape-confi
 SOLC := $(or $(SOLCX_BINARY_PATH),$(HOME)/.solcx)/solc-v$(SOLC_VERSION)
 SOLIDITY := 'contracts/**/*.sol' 'tests/contracts/**/*.sol' 'tests/symbolic/*.sol' 'benchmarks/gas/*.sol'
 SCRIPTS := 'scripts/**/*.js' 'page/src/*.js' page/build.mjs page/style.css page/index.html
-WORKERS ?= 2
+# Tests that wait for a node leave a core idle.
+WORKERS ?= 3
 
 # Ape finds anvil here, and the compiler finds Node.
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)

@@ -267,7 +267,8 @@ def test_audit__node_gives_no_balances__passes_only_where_it_keeps_none_and_says
     code: int,
 ) -> None:
     monkeypatch.setattr("oracles.audit.node._PAUSE", 0.001)
-    monkeypatch.setattr("oracles.chain.rpc.PATIENCE", 0.1)
+    for waits in (rpc.connect, rpc.FallbackProvider.__init__):
+        monkeypatch.setitem(waits.__kwdefaults__, "patience", 0.1)
     market.deployment.save(tmp_path / "deployment.json")
     between.hook = lambda method, *_: answer if method == "eth_getBalance" else None
     words = ["replay", "--rpc", between.url, "--block-tag", "latest"]

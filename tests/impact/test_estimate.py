@@ -18,7 +18,7 @@ from oracles.impact import Pages, Parameters, estimate
 from oracles.impact.estimate import describe, make_pool, run_seeds
 from oracles.impact.problem import Problem
 from oracles.impact.training import mean_gradient
-from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SUBMISSIONS, TINY, write
+from tests.impact.worlds import EVALUATION, NORTH, QUICK, SEED_CORPUS, SUBMISSIONS, TINY, write
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
@@ -131,7 +131,7 @@ def test_estimate__copycat_and_empty_provider__not_eligible():
         "copycat": SUBMISSIONS["north"],
         "nothing": [Document("")],
     }
-    original, *others = estimate(SEED_CORPUS, submissions, EVALUATION, TINY).providers
+    original, *others = estimate(SEED_CORPUS, submissions, EVALUATION, QUICK).providers
     assert original.phi == 10_000
     for provider in others:
         assert (provider.phi, provider.tokens) == (0, 0)
@@ -162,7 +162,7 @@ def test_estimate__random_characters__earn_nothing():
 def test_estimate__sampled_pages__influence_of_the_whole_set():
     def share(total):
         pages = Pages([d.text for d in SUBMISSIONS["north"]], total)
-        return estimate(SEED_CORPUS, {"north": pages}, EVALUATION, TINY).providers[0]
+        return estimate(SEED_CORPUS, {"north": pages}, EVALUATION, QUICK).providers[0]
 
     whole, half = share(10), share(20)
     assert half.influence == pytest.approx(2 * whole.influence)
@@ -171,7 +171,7 @@ def test_estimate__sampled_pages__influence_of_the_whole_set():
 
 def test_estimate__one_long_file__has_an_error_estimate_like_many_documents():
     one = {"north": [Document(" ".join(d.text for d in write(40, NORTH, 30)))]}
-    (north,) = estimate(SEED_CORPUS, one, EVALUATION, TINY).providers
+    (north,) = estimate(SEED_CORPUS, one, EVALUATION, QUICK).providers
     assert 0 < north.standard_error < north.influence
 
 
@@ -188,11 +188,11 @@ def test_describe__anything_about_the_method_changes__changes():
 
 def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
     pool = make_pool(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY.model)
-    first = run_seeds(pool, TINY, cache=tmp_path)
+    first = run_seeds(pool, QUICK, cache=tmp_path)
     files = sorted(tmp_path.iterdir())
     stamps = [path.stat().st_mtime_ns for path in files]
     told: list[tuple[str, int, int | None]] = []
-    second = run_seeds(pool, TINY, cache=tmp_path, progress=lambda *step: told.append(step))
+    second = run_seeds(pool, QUICK, cache=tmp_path, progress=lambda *step: told.append(step))
     assert told == [("impact", 1, 2), ("impact", 2, 2)]
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
     for one, two in zip(first, second, strict=True):
@@ -206,7 +206,7 @@ def test_run_seeds__same_text_of_other_owners__is_another_run(tmp_path):
     one = {"a": north, "b": []}
     for submissions in (one, {"a": [], "b": north}, {**one, "c": []}):
         pool = make_pool(SEED_CORPUS, submissions, EVALUATION, TINY.model)
-        (found,) = run_seeds(pool, replace(TINY, seeds=(0,)), cache=tmp_path)
+        (found,) = run_seeds(pool, replace(QUICK, seeds=(0,)), cache=tmp_path)
         paid = dict(zip(submissions, found.providers, strict=True))
         assert [name for name in paid if paid[name]] == [n for n in paid if submissions[n]]
 
