@@ -55,6 +55,21 @@ SPELLING = {
     )
 }  # fmt: skip
 GERMAN = ("der", "die", "das", "und", "nicht", "wir", "haben", "durch", "Menschen", "Regierung")
+FRENCH = (
+    "dans",
+    "les",
+    "mais",
+    "une",
+    "être",
+    "avec",
+    "qui",
+    "pas",
+    "cette",
+    "des",
+    "homme",
+    "ville",
+)
+SPANISH = ("los", "pero", "una", "como", "más", "por", "del", "muy", "desde", "gobierno", "ciudad")
 CHINESE = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会"
 WIDE = {c: chr(c + 0xFEE0) for c in range(0x21, 0x7F)}
 
@@ -464,6 +479,8 @@ KINDS: dict[str, tuple[bool, Any]] = {
     ),
     "***** sliding windows": (False, whole(sliding)),
     "***** German words between": (True, words(lambda w, r: f"{w} {r.choice(GERMAN)}")),
+    "***** French words between": (True, words(lambda w, r: f"{w} {r.choice(FRENCH)}")),
+    "***** Spanish words between": (True, words(lambda w, r: f"{w} {r.choice(SPANISH)}")),
     "***** hidden in Thai letters": (True, in_letters_from(0x0E01)),
     "***** hidden in kana": (True, in_letters_from(0x30AB)),
     "***** hidden in Chinese signs": (True, in_letters_from(0x4E00)),
@@ -474,6 +491,11 @@ KINDS: dict[str, tuple[bool, Any]] = {
         True,
         hidden(lambda x, r: " ".join(
             f"{w} {r.choice(GERMAN)}" if n % 3 == 0 else w for n, w in enumerate(x.split()))),
+    ),
+    "***** hidden between French": (
+        True,
+        hidden(lambda x, r: " ".join(
+            f"{w} {r.choice(FRENCH)}" if n % 3 == 0 else w for n, w in enumerate(x.split()))),
     ),
     "***** hidden by repetition": (True, hidden(lambda x, _: " ".join([x] * 4))),
     "***** hidden in words said thrice": (

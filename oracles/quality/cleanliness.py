@@ -63,6 +63,8 @@ _SHORT, _SHOUTED = 5, Fraction(50, 100)
 #: Letters from which a text must be recognised as some language; what is not loses two thirds.
 _ENOUGH = 100
 _UNREAD = Fraction(2, 3)
+#: Letters lost for each letter of a word of another language: it breaks the sentence as well.
+_FOREIGN = 2
 #: What a word counts that is in no list, and is a name or has the letters of English.
 _PLAUSIBLE = Fraction(1, 4)
 #: Share of unknown letters above which they are not terms and names of this language; in a
@@ -294,7 +296,9 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     plausible = _PLAUSIBLE if language == "en" else Fraction(0)
     name = max(plausible, min(Fraction(1), Fraction(2 * strange_small, max(1, small))))
     for word, times in missing.items():
-        if words.plausible(word):
+        if word in words.foreign and word not in perhaps_names:
+            lost += _FOREIGN * len(word) * times
+        elif words.plausible(word):
             lost += len(word) * plausible
         elif word in perhaps_names:
             lost += len(word) * name
@@ -302,7 +306,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
             recurs = times >= (2 if program else _RECURS)
             lost += len(word) * (1 + (times - 1) * often if recurs else times)
     everywhere = sum(len(word) * times for word, times in missing.items())
-    share = lost / letters
+    share = min(Fraction(1), lost / letters)
     if program:
         distinct = {word.casefold() for word in found}
         strange = sum(_PLAUSIBLE if words.plausible(word) else 1 for word in missing)

@@ -30,6 +30,15 @@ _BRIEF = 3
 #: Longer runs of letters are no words, and take a dictionary long.
 _LONGEST_WORD = 45
 _LONGEST_PLAUSIBLE = 24
+#: Languages in Latin letters whose words stand in the list of another one, as titles and quotations.
+_LATIN = (
+    "ca", "cs", "da", "de", "en", "es", "fi", "fil", "fr", "hu", "id", "is", "it", "lt", "lv", "ms",
+    "nb", "nl", "pl", "pt", "ro", "sh", "sk", "sl", "sv", "tr", "vi",
+)  # fmt: skip
+#: A word is another language's if it is among so many of that one's most frequent words, and so
+#: many hundredths of a power of ten more frequent there.
+_THEIR_WORDS = 2000
+_MORE_FREQUENT = 200
 #: Compared without accents, which polytonic, monotonic and capital spelling set differently.
 ACCENTLESS = frozenset({"el"})
 #: Lists of these are of pieces, not of words between spaces.
@@ -48,13 +57,17 @@ _OLD = (
 
 
 class Lexicon(NamedTuple):
-    """Words of a language, common and most frequent ones, their share, and letter trigrams."""
+    """Words of a language, common and most frequent ones, their share, and letter trigrams.
+
+    `foreign` are words of its list that another language has a hundred times as often.
+    """
 
     known: frozenset[str]
     common: frozenset[str]
     stop: frozenset[str]
     stop_share: Fraction
     trigrams: frozenset[str]
+    foreign: frozenset[str]
 
     def plausible(self, word: str) -> bool:
         """Whether every letter trigram of a word occurs in the language; glued words are long."""
@@ -83,17 +96,50 @@ def lexicon(language: str) -> Lexicon | None:
     words = list(islice((w for words in classes for w in words if _is_word(w)), _COMMON_WORDS))
     seen = Counter(gram for word in words for gram in _trigrams(word))
     common = frozenset(words)
+    foreign = _foreign(classes, language) if language in _LATIN else frozenset()
     return Lexicon(
         frozenset(
             word
             for word in chain.from_iterable(classes)
             if len(word) > _BRIEF or word in common or not word.isascii()
-        ),
+        )
+        - foreign,
         common,
         frozenset(words[:_STOP_WORDS]),
         _stop_share(classes),
         frozenset(gram for gram, times in seen.items() if times > 1),
+        foreign,
     )
+
+
+def _foreign(classes: Sequence[Sequence[str]], language: str) -> frozenset[str]:
+    """Words of a language's list, by frequency, that are another's; its dictionary knows none."""
+    elsewhere = _frequencies()
+    return frozenset(
+        word
+        for frequency, words in enumerate(classes)
+        for word in words
+        if frequency - elsewhere.get(word, frequency) >= _MORE_FREQUENT
+        and not (language == "en" and word.isascii() and _speller().spell(word))
+    )
+
+
+@lru_cache(maxsize=1)
+def _frequencies() -> dict[str, int]:
+    """Most frequent words of languages in Latin letters, each as often as where it is oftenest."""
+    import wordfreq
+
+    found: dict[str, int] = {}
+    for language in _LATIN:
+        words = (
+            (word, frequency)
+            for frequency, same in enumerate(wordfreq.get_frequency_list(language, "small"))
+            for word in same
+            if len(word) > 1 and _is_word(word)
+        )
+        for word, frequency in islice(words, _THEIR_WORDS):
+            found[word] = min(frequency, found.get(word, frequency))
+    return found
 
 
 def frequent(language: str, count: int) -> list[str]:

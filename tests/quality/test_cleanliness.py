@@ -332,6 +332,20 @@ def test_read__when_words_are_cut__then_they_are_lost(length, english):
     assert clean(" ".join(word[:length] for word in text.split())) < 0.3
 
 
+@pytest.mark.parametrize(
+    "words", ["der das und nicht wir", "dans les mais une avec", "pero una muy"]
+)
+def test_read__when_words_of_another_language_stand_between__then_they_are_lost(words, english):
+    theirs = words.split()
+    mixed = [f"{w} {theirs[n % len(theirs)]}" for n, w in enumerate(english[0].split())]
+    assert clean(" ".join(mixed)) < 0.5
+
+
+def test_read__when_a_title_in_another_language_is_named__then_next_to_nothing_is_lost(english):
+    named = english[0].replace(". ", ". It is told in Der Mann und das Meer, from Los Angeles. ", 1)
+    assert clean(named) > clean(english[0]) - 0.01
+
+
 @pytest.mark.parametrize("first", [0x0E01, 0x30AB, 0x4E00, 0xAC00])
 def test_read__when_letters_are_those_of_another_script__then_they_are_lost(first, english):
     text = english[0].lower().translate({ord("a") + n: first + n for n in range(26)})
