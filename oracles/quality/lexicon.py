@@ -30,7 +30,7 @@ _BRIEF = 3
 #: Longer runs of letters are no words, and take a dictionary long.
 _LONGEST_WORD = 45
 _LONGEST_PLAUSIBLE = 24
-#: Languages in Latin letters whose words stand in the list of another one, as titles and quotations.
+#: Languages in Latin letters. Lists of one have words of others, from titles and quotations.
 _LATIN = (
     "ca", "cs", "da", "de", "en", "es", "fi", "fil", "fr", "hu", "id", "is", "it", "lt", "lv", "ms",
     "nb", "nl", "pl", "pt", "ro", "sh", "sk", "sl", "sv", "tr", "vi",
@@ -135,7 +135,7 @@ def _frequencies() -> dict[str, int]:
             (word, frequency)
             for frequency, same in enumerate(wordfreq.get_frequency_list(language, "small"))
             for word in same
-            if len(word) > 1 and _is_word(word)
+            if len(word) > 2 and _is_word(word)  # shorter ones abbreviate something
         )
         for word, frequency in islice(words, _THEIR_WORDS):
             found[word] = min(frequency, found.get(word, frequency))

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from oracles.quality import texts
 
+#: Programs have one of these marks in fewer characters than so many; parsers take long to refuse
+#: prose (the sparsest of 51 programs has one in 57).
+_MARK, _SPARSE = re.compile(r"[(){}\[\];=<>]"), 100
 #: Packages of the parsers, in the order in which they are tried.
 LANGUAGES = (
     "python", "typescript", "javascript", "c", "java", "go", "rust", "cpp", "solidity", "bash",
@@ -87,6 +90,8 @@ def parse(text: str) -> Source | None:
     lines = [line for line in text.split("\n") if line.strip()]
     marked = sum(_CODE_LINE.search(line) is not None for line in lines)
     if len(text) > LONGEST or marked < _CANDIDATE * len(lines) or not lines:
+        return None
+    if len(_MARK.findall(text)) * _SPARSE < len(text):
         return None
     data = text.encode("utf-8", "replace")
     unaddressed = _URL.sub(lambda found: " " * len(found[0].encode("utf-8", "replace")), text)
