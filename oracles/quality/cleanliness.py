@@ -296,7 +296,7 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     plausible = _PLAUSIBLE if language == "en" else Fraction(0)
     name = max(plausible, min(Fraction(1), Fraction(2 * strange_small, max(1, small))))
     for word, times in missing.items():
-        if word in words.foreign and word not in perhaps_names:
+        if word in words.foreign:
             lost += _FOREIGN * len(word) * times
         elif words.plausible(word):
             lost += len(word) * plausible
