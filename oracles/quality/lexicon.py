@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: Words of the list, from the top, that make up running text.
 _STOP_WORDS = 120
@@ -93,7 +93,7 @@ def lexicon(language: str) -> Lexicon | None:
     classes = wordfreq.get_frequency_list(language, wordlist="best")[: _RAREST + 1]
     if language in ACCENTLESS:
         classes = [[without_accents(word) for word in words] for words in classes]
-    words = list(islice((w for words in classes for w in words if _is_word(w)), _COMMON_WORDS))
+    words = [word for word, _ in islice(_ranked(classes), _COMMON_WORDS)]
     seen = Counter(gram for word in words for gram in _trigrams(word))
     common = frozenset(words)
     foreign = _foreign(classes, language) if language in _LATIN else frozenset()
@@ -131,13 +131,9 @@ def _frequencies() -> dict[str, int]:
 
     found: dict[str, int] = {}
     for language in _LATIN:
-        words = (
-            (word, frequency)
-            for frequency, same in enumerate(wordfreq.get_frequency_list(language, "small"))
-            for word in same
-            if len(word) > 2 and _is_word(word)  # shorter ones abbreviate something
-        )
-        for word, frequency in islice(words, _THEIR_WORDS):
+        ranked = _ranked(wordfreq.get_frequency_list(language, "small"))
+        longer = (each for each in ranked if len(each[0]) > 2)  # shorter ones abbreviate something
+        for word, frequency in islice(longer, _THEIR_WORDS):
             found[word] = min(frequency, found.get(word, frequency))
     return found
 
@@ -147,7 +143,13 @@ def frequent(language: str, count: int) -> list[str]:
     import wordfreq
 
     classes = wordfreq.get_frequency_list(_ALIAS.get(language, language), wordlist="best")
-    return list(islice((w for words in classes for w in words if _is_word(w)), count))
+    return [word for word, _ in islice(_ranked(classes), count)]
+
+
+def _ranked(classes: Sequence[Sequence[str]]) -> Iterator[tuple[str, int]]:
+    """Words of a frequency list, the most frequent first, each with the number of its class."""
+    for frequency, entries in enumerate(classes):
+        yield from ((entry, frequency) for entry in entries if _is_word(entry))
 
 
 def _is_word(entry: str) -> bool:
@@ -162,10 +164,8 @@ def without_accents(word: str) -> str:
 
 def _stop_share(classes: Sequence[Sequence[str]]) -> Fraction:
     """Sum of the frequencies of the most frequent words, in parts of a million."""
-    shares = (
-        round(10 ** (6 - n / 100)) for n, words in enumerate(classes) for w in words if _is_word(w)
-    )
-    return Fraction(sum(islice(shares, _STOP_WORDS)), 10**6)
+    shares = (round(10 ** (6 - n / 100)) for _, n in islice(_ranked(classes), _STOP_WORDS))
+    return Fraction(sum(shares), 10**6)
 
 
 @lru_cache(maxsize=1)
