@@ -15,16 +15,17 @@ from typing import Any, NamedTuple
 
 from oracles.quality import texts
 
-#: Programs have one of these marks in fewer characters than so many; parsers take long to refuse
-#: prose (the sparsest of 51 programs has one in 57).
-_MARK, _SPARSE = re.compile(r"[(){}\[\];=<>]"), 100
 #: Packages of the parsers, in the order in which they are tried.
 LANGUAGES = (
     "python", "typescript", "javascript", "c", "java", "go", "rust", "cpp", "solidity", "bash",
 )  # fmt: skip
-_CODE_LINE = re.compile(r"[(){}\[\];=<>]|^\s*(?:#|//|\*)")
+_MARK = re.compile(r"[(){}\[\];=<>]")
+_CODE_LINE = re.compile(rf"{_MARK.pattern}|^\s*(?:#|//|\*)")
 #: Share of lines with a mark of code below which no parser is asked.
 _CANDIDATE = 0.3
+#: Characters in which programs have more than one mark (the sparsest of 51 has one in 57): parsers
+#: take long to refuse prose.
+_SPARSE = 100
 #: Bytes in errors, per mille, up to which a parser accepts a text.
 _ACCEPTED = 30
 #: A text of which more letters are prose than this share is prose.
