@@ -33,7 +33,7 @@ from oracles.quality.damage import CachedEmbedder, mojibake, noise, ocr, well_de
 from oracles.quality.embed import Embedder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LEVELS = (0.05, 0.2, 0.5, 1.0)
 VOWELS = re.compile("[aeiouAEIOU]")
@@ -56,19 +56,8 @@ SPELLING = {
 }  # fmt: skip
 GERMAN = ("der", "die", "das", "und", "nicht", "wir", "haben", "durch", "Menschen", "Regierung")
 FRENCH = (
-    "dans",
-    "les",
-    "mais",
-    "une",
-    "être",
-    "avec",
-    "qui",
-    "pas",
-    "cette",
-    "des",
-    "homme",
-    "ville",
-)
+    "dans", "les", "mais", "une", "être", "avec", "qui", "pas", "cette", "des", "homme", "ville",
+)  # fmt: skip
 SPANISH = ("los", "pero", "una", "como", "más", "por", "del", "muy", "desde", "gobierno", "ciudad")
 CHINESE = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会"
 WIDE = {c: chr(c + 0xFEE0) for c in range(0x21, 0x7F)}
@@ -83,6 +72,20 @@ def words(change: Callable[[str, random.Random], str]) -> Any:
         return re.sub(r"\S+", lambda m: change(m[0], rng) if rng.random() < level else m[0], text)
 
     return damage
+
+
+def followed(theirs: Sequence[str]) -> Callable[[str, random.Random], str]:
+    """A word, and one of theirs after it."""
+    return lambda word, rng: f"{word} {rng.choice(theirs)}"
+
+
+def each_third(
+    change: Callable[[str, random.Random], str],
+) -> Callable[[str, random.Random], str]:
+    """Change each third word of a line."""
+    return lambda line, rng: " ".join(
+        change(word, rng) if n % 3 == 0 else word for n, word in enumerate(line.split())
+    )
 
 
 def whole(change: Callable[[str, random.Random], str]) -> Any:
@@ -478,25 +481,17 @@ KINDS: dict[str, tuple[bool, Any]] = {
         False, whole(lambda s, _: f"\n- {s}\n+ {s.replace(' the ', ' a ')}\n"),
     ),
     "***** sliding windows": (False, whole(sliding)),
-    "***** German words between": (True, words(lambda w, r: f"{w} {r.choice(GERMAN)}")),
-    "***** French words between": (True, words(lambda w, r: f"{w} {r.choice(FRENCH)}")),
-    "***** Spanish words between": (True, words(lambda w, r: f"{w} {r.choice(SPANISH)}")),
+    "***** German words between": (True, words(followed(GERMAN))),
+    "***** French words between": (True, words(followed(FRENCH))),
+    "***** Spanish words between": (True, words(followed(SPANISH))),
     "***** hidden in Thai letters": (True, in_letters_from(0x0E01)),
     "***** hidden in kana": (True, in_letters_from(0x30AB)),
     "***** hidden in Chinese signs": (True, in_letters_from(0x4E00)),
     "***** hidden between Chinese": (
         True, hidden(lambda x, r: f"{x} {''.join(r.choices(CHINESE, k=len(x) // 3))}"),
     ),
-    "***** hidden between German": (
-        True,
-        hidden(lambda x, r: " ".join(
-            f"{w} {r.choice(GERMAN)}" if n % 3 == 0 else w for n, w in enumerate(x.split()))),
-    ),
-    "***** hidden between French": (
-        True,
-        hidden(lambda x, r: " ".join(
-            f"{w} {r.choice(FRENCH)}" if n % 3 == 0 else w for n, w in enumerate(x.split()))),
-    ),
+    "***** hidden between German": (True, hidden(each_third(followed(GERMAN)))),
+    "***** hidden between French": (True, hidden(each_third(followed(FRENCH)))),
     "***** hidden by repetition": (True, hidden(lambda x, _: " ".join([x] * 4))),
     "***** hidden in words said thrice": (
         True, hidden(lambda x, _: " ".join(f"{w} {w} {w}" for w in x.split())),
