@@ -200,7 +200,5 @@ def without_echoes(text: str) -> str:
     echoes = [word in lately for word, *lately in zip(words, *before, strict=False)]
     if _ECHOES * sum(len(w) >= _LONG for w in compress(words, echoes)) <= len(words):
         return text
-    echo = iter(echoes)
-    return _WORDS.sub(
-        lambda found: "" if next(echo) and len(found[0].casefold()) > 1 else found[0], text
-    )
+    gone = (echo and len(word) > 1 for word, echo in zip(words, echoes, strict=True))
+    return _WORDS.sub(lambda found: "" if next(gone) else found[0], text)
