@@ -7,8 +7,10 @@ Three comparisons are made for each passage, and any is enough to call it a copy
 - **Runs** of 20 letters that were seen anywhere before (shingles). They find what was copied and
   cut up, put together in another order, or glued.
 - **Pairs** of words at most four apart (sparse bigrams), looked for in one earlier block of text at
-  a time. They find what was copied and had every second to eighth word replaced, dropped or
-  inserted. Pairs that are found in many blocks are common phrases and tell nothing.
+  a time, by the passage and by each few of its words. They find what was copied and had every
+  second to eighth word replaced, dropped or inserted, and what was put together from pieces of a
+  few words. Pairs that are found in many blocks are common phrases and tell nothing, and one pair
+  alone is found in some block by chance.
 - **Outlines**: the first letters of eight words in turn, their last letters, or the consonants of
   four words in any order, that were seen anywhere before. They find what was copied with every
   word misspelled, lengthened or inflected.
@@ -30,7 +32,7 @@ from urllib.parse import unquote
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -40,16 +42,17 @@ RUN = 20
 PASSAGE = 240
 #: A passage is a copy when more than this share of its runs was seen before, ...
 RUNS_SEEN = 0.3
-#: ... or more than this share of its telling pairs in one block of earlier text.
+#: ... or more than this share of its telling pairs in one earlier block, or in one for each piece.
 PAIRS_SEEN = 0.25
+#: Words of a piece.
+PIECE = 6
 #: Words between which pairs are made.
 WINDOW = 4
-#: Words in a block; pairs in more blocks than `COMMON` tell nothing; one pair in `SAMPLE` is kept.
+#: Words in a block; pairs in more blocks than `COMMON` tell nothing.
 BLOCK = 512
 COMMON = 8
-SAMPLE = 4
-#: Pairs without which a passage cannot be called a copy by its pairs.
-LEAST_PAIRS = 8
+#: Telling pairs without which a passage cannot be called a copy by its pairs.
+LEAST_PAIRS = 4
 #: Words of which the first letters, or the last, are compared in turn, and words of which the
 #: consonants are; share of these seen before from which a passage is a copy, and least number.
 EDGES, BONES = 8, 4
@@ -107,14 +110,12 @@ class Letters:
         return _polynomial(self.codes, min(length, len(self.codes)), _RUN_MULTIPLIER)
 
     def pairs(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Hashes of the sampled word pairs, and the letter at which each starts."""
+        """Hashes of the word pairs, and the letter at which each starts."""
         hashes, places = [], []
         for gap in range(1, WINDOW + 1):
             left = self.hashes[:-gap]
-            value = mixed(left * _RUN_MULTIPLIER + self.hashes[gap:])
-            sampled = value % np.uint64(SAMPLE) == 0
-            hashes.append(value[sampled])
-            places.append(self.words[: len(left)][sampled])
+            hashes.append(mixed(left * _RUN_MULTIPLIER + self.hashes[gap:]))
+            places.append(self.words[: len(left)])
         return np.concatenate(hashes), np.concatenate(places)
 
     def outlines(self) -> list[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
@@ -226,11 +227,29 @@ def _cut(
     return [listed[a:b] for a, b in pairwise(np.searchsorted(places, bounds).tolist())]
 
 
+def _pieces(words_before: list[int]) -> tuple[list[int], list[int]]:
+    """Cut passages into pieces of about `PIECE` words.
+
+    Args:
+        words_before: words before each passage, and in all, [N + 1].
+
+    Returns:
+        First word of each piece, and the end of the last; and pieces before each passage, and in
+        all, [N + 1].
+    """
+    starts, before = list[int](), [0]
+    for first, after in pairwise(words_before):
+        count = max(1, round((after - first) / PIECE))
+        starts += [first + (after - first) * place // count for place in range(count)]
+        before.append(len(starts))
+    return [*starts, words_before[-1]], before
+
+
 class Passages:
     """Remembers text and tells, passage by passage, how much of the next one is a copy.
 
     One pass in the order of commitments gives the credit for shared text to the earliest. Memory is
-    a 64-bit hash for every new run of letters, and four for every word, at most.
+    a 64-bit hash for every new run of letters, and seven for every word, at most.
     """
 
     def __init__(self) -> None:
@@ -254,31 +273,31 @@ class Passages:
         order = np.argsort(at, kind="stable")
         total = len(letters.codes)
         bounds = np.append(np.arange(0, total, PASSAGE), total)
-        pairs_of = _cut(pairs[order], at[order], bounds)
         shapes_of = [_cut(hashes, places, bounds) for hashes, places in letters.outlines()]
         place_of = letters.places.tolist()
         words_before = np.searchsorted(letters.words, bounds).tolist()
+        pieces, pieces_before = _pieces(words_before)
+        pairs_of = _cut(pairs[order], at[order], np.append(letters.words, total)[pieces])
         for number, (first, after) in enumerate(pairwise(bounds.tolist())):
             # The last runs of a text belong to the passage in which they start.
             own = runs[first:after] or runs[-1:]
-            mine = pairs_of[number]
+            mine = pairs_of[pieces_before[number] : pieces_before[number + 1]]
             block = self._blocks + words_before[number] // BLOCK
+            known = [list(map(self._pairs.get, piece)) for piece in mine]
             shapes = [passages[number] for passages in shapes_of]
             copied = (
                 self._seen_runs(own)
-                or self._seen_pairs(mine, block)
+                or self._seen_pairs(known, block)
                 or any(map(self._seen_outlines, shapes))
             )
             self._runs.update(own)
             self._outlines.update(*shapes)
-            for pair in mine:
-                known = self._pairs.get(pair, ())
-                if len(known) <= COMMON and block not in known:
-                    self._pairs[pair] = (*known, block)
+            self._remember(chain(*mine), chain(*known), block, copied=copied)
             start = place_of[first] if first else 0
             end = place_of[after] if after < total else len(text)
             yield text[start:end], copied
-        self._blocks += len(letters.words) // BLOCK + 1
+        # No block of one text is beside one of another.
+        self._blocks += len(letters.words) // BLOCK + 2
 
     def keep(self, text: str) -> str:
         """The new passages of a text, joined; remembers all of it."""
@@ -292,14 +311,41 @@ class Passages:
         seen = sum(map(self._outlines.__contains__, own))
         return len(own) >= LEAST_OUTLINES and seen > OUTLINES_SEEN * len(own)
 
-    def _seen_pairs(self, own: list[int], block: int) -> bool:
-        """Whether one earlier block holds enough of the telling pairs, not counting its own."""
-        known = (self._pairs.get(pair, ()) for pair in own)
-        telling = [blocks for blocks in known if len(blocks) <= COMMON]
-        found = Counter(chain.from_iterable(telling))
-        found.pop(block, None)
-        if len(telling) < LEAST_PAIRS or not found:
+    def _seen_pairs(self, known: list[list[tuple[int, ...] | None]], block: int) -> bool:
+        """Whether earlier blocks hold enough of the telling pairs, not counting their own.
+
+        Args:
+            known: Blocks in which each pair was seen before, by piece.
+            block: In which these pairs are.
+        """
+        telling = best = 0
+        whole = Counter[int]()
+        for piece in known:
+            kept = [blocks for blocks in piece if blocks is None or len(blocks) <= COMMON]
+            found = Counter(chain.from_iterable(filter(None, kept)))
+            found.pop(block, None)
+            telling += len(kept)
+            # Some block has one of them by chance: only those found beside it tell anything.
+            best += max(found.values(), default=1) - 1
+            whole.update(found)
+        if telling < LEAST_PAIRS or not whole:
             return False
         # A copy may lie across the border of two blocks.
-        best = max(count + found.get(other + 1, 0) for other, count in found.items())
-        return best > PAIRS_SEEN * len(telling)
+        most = max(count + whole.get(other + 1, 0) for other, count in whole.items()) - 1
+        return max(most, best) > PAIRS_SEEN * telling
+
+    def _remember(
+        self,
+        pairs: Iterable[int],
+        known: Iterable[tuple[int, ...] | None],
+        block: int,
+        *,
+        copied: bool,
+    ) -> None:
+        """Note that pairs are in a block; those of a copy are not made common by it."""
+        here = (block,)
+        for pair, blocks in zip(pairs, known, strict=True):
+            if blocks is None:
+                self._pairs[pair] = here
+            elif not copied and len(blocks) <= COMMON and block not in blocks:
+                self._pairs[pair] = (*blocks, block)

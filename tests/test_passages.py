@@ -36,6 +36,16 @@ def shuffled(text, size):
     return " ".join(chunks)
 
 
+def pieces(text, size):
+    """Pieces of so many words with a letter more in the middle, shuffled."""
+    words = text.split()
+    found = [words[k : k + size] for k in range(0, len(words), size)]
+    for piece in found:
+        piece[len(piece) // 2] += "q"
+    random.Random(0).shuffle(found)
+    return [" ".join(piece) for piece in found]
+
+
 def interspersed(text, every, what):
     words = text.split()
     return " ".join(word + what * (k % every == 0) for k, word in enumerate(words))
@@ -80,6 +90,38 @@ def test_keep__disguised_copy__at_most_a_tenth_is_left(disguise):
     assert passages.keep(TEXT) == TEXT
     allowed = 0.1 + 0.25 * (disguise == "wrapped in new text")
     assert len(passages.keep(DISGUISES[disguise](TEXT))) <= allowed * len(TEXT)
+
+
+@pytest.mark.parametrize(("size", "left"), [(5, 0.15), (7, 0.05), (12, 0.05)])
+def test_keep__copy_in_documents_of_a_few_words__hardly_any_is_left(size, left):
+    passages = Passages()
+    passages.keep(TEXT)
+    kept = sum(len(passages.keep(piece)) for piece in pieces(TEXT, size))
+    assert kept <= left * len(TEXT)
+
+
+def test_keep__pieces_from_all_over_a_long_text__hardly_any_is_left():
+    long = prose(3, 12_000)
+    passages = Passages()
+    passages.keep(long)
+    copy = " ".join(pieces(long, 7)[:200])
+    assert len(passages.keep(copy)) <= 0.1 * len(copy)
+
+
+@pytest.mark.parametrize("size", [5, 7, 12])
+def test_keep__new_text_in_documents_of_a_few_words__hardly_any_is_lost(size):
+    passages = Passages()
+    for seed in range(10, 30):
+        passages.keep(prose(seed))
+    kept = sum(len(passages.keep(piece)) for piece in pieces(TEXT, size))
+    assert kept >= 0.95 * len(TEXT)
+
+
+def test_keep__many_copies_before_a_disguised_one__do_not_hide_it():
+    passages = Passages()
+    for count in range(12):
+        passages.keep(f"{count} {TEXT}")
+    assert len(passages.keep(replaced(TEXT, 5))) <= 0.1 * len(TEXT)
 
 
 def test_keep__text_that_only_shares_a_vocabulary__kept_whole():
