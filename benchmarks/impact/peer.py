@@ -55,7 +55,7 @@ def install(cache: Path) -> None:
 class _Rows(torch.utils.data.Dataset[Any]):
     def __init__(self, sequences: Sequences, rows: NDArray[np.int64]) -> None:
         self.tokens = torch.from_numpy(sequences.tokens[rows])
-        self.real = torch.from_numpy(sequences.document[rows] >= 0)
+        self.real = torch.from_numpy(sequences.block[rows] >= 0)
 
     def __len__(self) -> int:
         return len(self.tokens)

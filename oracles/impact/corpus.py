@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from oracles.dataset import Document
 
 _END = "<|end|>"
-#: Tokens that count as one document at most: long ones are cut, so that a provider who delivers one
-#: large file gets an error estimate and a bound like everybody else.
-DOCUMENT_TOKENS = 1024
+#: Tokens of a block at most. Influence is computed, bounded and resampled by block, so that it does
+#: not matter into how many documents a provider has cut its text.
+BLOCK_TOKENS = 256
 #: Weight of a sampled page at most, relative to one of a data set that is read whole.
 PAGE_WEIGHT = 4.0
 
@@ -63,12 +63,11 @@ class TokenizedCorpus:
     """The documents of one owner, canonical and encoded.
 
     Attributes:
-        digests: content digest of each document, sorted; one is repeated for a document that was
-            cut at `DOCUMENT_TOKENS`.
-        tokens: token ids of each document, in the order of `digests`.
+        digests: content digest of each document of which something was kept, sorted.
+        tokens: token ids of each, in the order of `digests`.
         characters: characters submitted and characters kept after deduplication.
-        weight: by which the influence of all documents is multiplied.
-        by_page: documents of one digest are parts of one sampled page.
+        weight: by which the influence of the whole is multiplied.
+        by_page: each document is a sampled page.
     """
 
     digests: list[bytes]
@@ -76,6 +75,21 @@ class TokenizedCorpus:
     characters: tuple[int, int]
     weight: float = 1.0
     by_page: bool = False
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Blocks of nearly equal length, one after the other: number of tokens, and cluster.
+
+        Documents are joined, but a sampled page is a cluster of its own, because pages are what was
+        drawn.
+        """
+        lengths = [len(ids) for ids in self.tokens]
+        cluster = 0
+        for total in lengths if self.by_page else [sum(lengths)]:
+            count = -(-total // BLOCK_TOKENS)
+            for block in range(count):
+                yield total * (block + 1) // count - total * block // count, cluster
+                cluster += not self.by_page
+            cluster += self.by_page
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -125,10 +139,8 @@ def encode(
         # Unpaired surrogates cannot be encoded; they become the replacement character.
         clean = rest.encode("utf-8", "replace").decode("utf-8")
         ids = tokenizer.encode(clean, add_special_tokens=False).ids
-        stream = np.asarray([*ids, 0], np.uint32)
-        for first in range(0, len(stream), DOCUMENT_TOKENS):
-            digests.append(digest)
-            tokens.append(stream[first : first + DOCUMENT_TOKENS])
+        digests.append(digest)
+        tokens.append(np.asarray([*ids, 0], np.uint32))
     return TokenizedCorpus(digests, tokens, (submitted, kept))
 
 
@@ -160,16 +172,18 @@ class Sequences:
 
     Attributes:
         tokens: [N, T+1] token ids; inputs are `[:, :-1]`, targets `[:, 1:]`.
-        document: [N, T] index of the document that a target belongs to; -1 for padding.
+        block: [N, T] index of the block that a target belongs to; -1 for padding.
         owner: [N] index of the owner of a sequence.
-        owners: [D] index of the owner of a document.
+        owners: [B] index of the owner of a block.
+        clusters: [B] blocks of one cluster were drawn together: those of a sampled page.
         keys: [N] hash of each sequence's content, which decides the order of training.
     """
 
     tokens: NDArray[np.int64]
-    document: NDArray[np.int64]
+    block: NDArray[np.int64]
     owner: NDArray[np.int64]
     owners: NDArray[np.int64]
+    clusters: NDArray[np.int64]
     keys: NDArray[np.uint64]
 
     def __len__(self) -> int:
@@ -177,8 +191,8 @@ class Sequences:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Target tokens of each document, [D]."""
-        counts = np.bincount(self.document[self.document >= 0], minlength=len(self.owners))
+        """Target tokens of each block, [B]."""
+        counts = np.bincount(self.block[self.block >= 0], minlength=len(self.owners))
         return counts.astype(np.int64)
 
 
@@ -188,23 +202,26 @@ def pack(corpora: Iterable[TokenizedCorpus], context: int) -> Sequences:
     Owners never share a sequence, so that leaving one out leaves all others untouched.
     """
     tokens: list[NDArray[np.int64]] = []
-    document: list[NDArray[np.int64]] = []
+    block: list[NDArray[np.int64]] = []
     owner: list[NDArray[np.int64]] = []
     owners: list[int] = []
+    clusters: list[int] = []
     for index, corpus in enumerate(corpora):
         if not corpus.tokens:
             continue
         stream = np.concatenate([np.zeros(1, np.int64), *corpus.tokens]).astype(np.int64)
-        lengths = [len(ids) for ids in corpus.tokens]
+        lengths, drawn = zip(*corpus.blocks(), strict=True)
         belongs = np.repeat(np.arange(len(lengths)) + len(owners), lengths)
         owners.extend([index] * len(lengths))
+        first = clusters[-1] + 1 if clusters else 0
+        clusters.extend(first + cluster for cluster in drawn)
         count = -(-len(belongs) // context)
         padding = count * context - len(belongs)
         belongs = np.pad(belongs, (0, padding), constant_values=-1)
         stream = np.pad(stream, (0, padding))
         starts = np.arange(count)[:, None] * context
         tokens.append(stream[starts + np.arange(context + 1)])
-        document.append(belongs.reshape(count, context))
+        block.append(belongs.reshape(count, context))
         owner.append(np.full(count, index, np.int64))
     if not tokens:
         raise InputError("there is no text to score: give at least one document with words in it")
@@ -213,7 +230,12 @@ def pack(corpora: Iterable[TokenizedCorpus], context: int) -> Sequences:
     for column in rows.T.astype(np.uint64):
         keys = mixed(keys + column)
     return Sequences(
-        rows, np.concatenate(document), np.concatenate(owner), np.asarray(owners, np.int64), keys
+        rows,
+        np.concatenate(block),
+        np.concatenate(owner),
+        np.asarray(owners, np.int64),
+        np.asarray(clusters, np.int64),
+        keys,
     )
 
 
@@ -227,8 +249,7 @@ class Pool:
         evaluation: sequences of the held-out evaluation set.
         disordered: sequences of the same documents with their words in another order.
         outcome: sequences of held-out documents on which outcomes are reported, or None.
-        digests: content digest of each training document, [D].
-        clusters: [D] documents of one cluster were drawn together: the parts of a sampled page.
+        digests: content digests of the documents of the seed corpus and of each submission.
         weights: [n] by which the influence of each provider's documents is multiplied.
         characters: per provider, characters submitted and kept.
         seed_digest: digest of the seed corpus.
@@ -242,7 +263,6 @@ class Pool:
     disordered: Sequences
     outcome: Sequences | None
     digests: list[bytes]
-    clusters: NDArray[np.int64]
     weights: NDArray[np.float64]
     characters: dict[str, tuple[int, int]]
     seed_digest: str
@@ -313,12 +333,6 @@ def build_pool(
         corpora.append(corpus)
         characters[provider] = corpus.characters
     digests = [digest for corpus in corpora for digest in corpus.digests]
-    known: dict[tuple[int, bytes | int], int] = {}
-    clusters = [
-        known.setdefault((owner, digest if corpus.by_page else place), len(known))
-        for owner, corpus in enumerate(corpora)
-        for place, digest in enumerate(corpus.digests)
-    ]
     return Pool(
         tuple(submissions),
         pack(corpora, context),
@@ -326,7 +340,6 @@ def build_pool(
         pack([disordered_tokens], context),
         pack([encode(hidden, tokenizer, Passages().keep)], context) if hidden else None,
         digests,
-        np.array(clusters, np.int64),
         np.array([corpus.weight for corpus in corpora[1:]]),
         characters,
         corpus_digest(text for _, text in seed),

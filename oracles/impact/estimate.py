@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Part of the metric version: raise it with every change of the code that may change a number.
 #: The golden values in the tests show such a change.
-CODE_VERSION = 6
+CODE_VERSION = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Parameters:
             off: by about so much words alone lower the loss on text, for each nat by which they
             lower it on their like. Words in no order are worth nothing then; 0 pays for them in
             full.
-        clip: bound on one document's influence a token, see `report.clip_documents`.
+        clip: bound on the influence a token of one block, see `report.clip_blocks`.
         m: standard errors that are taken off: φ̂ is rescaled from max(0, influence − m·error).
         rescaling: "zero" (anchored) or "minmax" (the paper's).
     """
@@ -207,7 +207,7 @@ def run_seed(
         training = pool.training
         for array in (
             training.tokens,
-            training.document,
+            training.block,
             training.owners,
             pool.evaluation.tokens,
             pool.disordered.tokens,
@@ -231,8 +231,8 @@ def _write(path: Path, influence: Influence) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     arrays = {f"tensor.{name}": value for name, value in influence.tensors.items()}
     arrays["providers"] = influence.providers
-    if influence.documents is not None:
-        arrays["documents"] = influence.documents
+    if influence.blocks is not None:
+        arrays["blocks"] = influence.blocks
     # The log first: a run is found by its arrays.
     write_file(path.with_suffix(".json"), json.dumps(influence.log))
     write_file(path, save(arrays))
@@ -246,7 +246,7 @@ def _read(path: Path) -> Influence:
         if name.startswith("tensor.")
     }
     log = json.loads(path.with_suffix(".json").read_text())
-    return Influence(arrays["providers"], arrays.get("documents"), log, tensors)
+    return Influence(arrays["providers"], arrays.get("blocks"), log, tensors)
 
 
 def run_seeds(

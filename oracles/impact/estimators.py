@@ -1,10 +1,10 @@
-"""Estimators of what each document, or each provider, is worth to the trained model.
+"""Estimators of what each block, or each provider, is worth to the trained model.
 
 All answer one question: by how much would the evaluation loss rise without this data? Positive is
 good. Appendix D writes the change of the loss, `−g_iᵀ H⁻¹ ḡ`; here the sign is that of the gain.
 
-Except for those that retrain, an estimator gives one number a document, from one direction in
-parameter space: the influence of a document is the directional derivative of its summed loss. Sums,
+Except for those that retrain, an estimator gives one number a block, from one direction in
+parameter space: the influence of a block is the directional derivative of its summed loss. Sums,
 not means, so that volume counts.
 """
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 CURVATURE_SAMPLE = 128
 
 
-def document_derivatives(
+def block_derivatives(
     model: LanguageModel, theta: Tensor, direction: Tensor, sequences: Sequences, batch: int = 64
 ) -> NDArray[np.float64]:
-    """Directional derivative of each document's summed loss, [D], in one streamed pass."""
+    """Directional derivative of each block's summed loss, [B], in one streamed pass."""
     sums = np.zeros(len(sequences.owners))
     for first in range(0, len(sequences), batch):
         rows = slice(first, first + batch)
@@ -47,32 +47,32 @@ def document_derivatives(
         (gradient,) = torch.autograd.grad((losses * weights).sum(), variable, create_graph=True)
         # gradient·direction is linear in the weights: its derivative by them is what is wanted.
         (slopes,) = torch.autograd.grad(gradient @ direction, weights)
-        document = sequences.document[rows]
-        real = document >= 0
-        np.add.at(sums, document[real], slopes.double().cpu().numpy()[real])
+        block = sequences.block[rows]
+        real = block >= 0
+        np.add.at(sums, block[real], slopes.double().cpu().numpy()[real])
     return sums
 
 
 def _found(
     problem: Problem,
-    documents: NDArray[np.float64],
+    blocks: NDArray[np.float64],
     log: dict[str, Any],
     tensors: dict[str, NDArray[Any]],
 ) -> Influence:
-    """Sum documents to providers; the seed corpus is public and earns nothing.
+    """Sum blocks to providers; the seed corpus is public and earns nothing.
 
     Args:
         problem: what was solved.
-        documents: gain [K, D] by each document on each of the `targets`.
+        blocks: gain [K, B] by each block on each of the `targets`.
         log: JSON-compatible intermediate values, extended here.
         tensors: intermediate tensors.
     """
     owners = problem.pool.training.owners
     n = len(problem.pool.providers)
-    documents = np.where(owners > 0, documents, 0.0)
-    gains = np.array([np.bincount(owners, row, minlength=n + 1)[1:] for row in documents])
+    blocks = np.where(owners > 0, blocks, 0.0)
+    gains = np.array([np.bincount(owners, row, minlength=n + 1)[1:] for row in blocks])
     part = problem.part_of_words(gains)
-    net = documents[0] - np.concatenate([np.zeros(1), part])[owners] * documents[-1]
+    net = blocks[0] - np.concatenate([np.zeros(1), part])[owners] * blocks[-1]
     sums = np.bincount(owners, net, minlength=n + 1)[1:].astype(np.float64)
     if problem.order:
         log = {**log, "gains": gains[0].tolist(), "gains_disordered": gains[1].tolist()}
@@ -98,25 +98,25 @@ def aumann_shapley(problem: Problem, points: int = 3) -> Influence:
 
     The value of a game of many small players (Aumann & Shapley 1974). Up to the error of the
     quadrature, all influences add up to the loss between the ends of the path, so that providers
-    who can stand for one another share what either is worth. It knows documents and no
+    who can stand for one another share what either is worth. It knows blocks of text and no
     owners, so that nobody gains by splitting a data set. The problem's `share` is not used.
 
     Args:
         problem: what is solved.
         points: of the path, 1 to 3; each costs as much as `unrolled`.
     """
-    documents = np.zeros((len(problem.targets), len(problem.pool.training.owners)))
+    blocks = np.zeros((len(problem.targets), len(problem.pool.training.owners)))
     losses: list[float] = []
     trained: list[NDArray[Any]] = []
     for point, length in problem.path(points):
         theta, derivative = point.trainer().adjoint(
             point.gradients, point.evaluation_loss, memory=problem.memory
         )
-        documents -= length * derivative
+        blocks -= length * derivative
         losses.append(point.evaluation_loss(theta))
         trained.append(theta.cpu().numpy())
     log = {"evaluation_losses": losses}
-    return _found(problem, documents, log, {"theta": np.stack(trained)})
+    return _found(problem, blocks, log, {"theta": np.stack(trained)})
 
 
 class Curvature:
@@ -133,7 +133,7 @@ class Curvature:
         total = len(problem.pool.training)
         rows = np.sort(rng.choice(total, min(sample, total), replace=False))
         self._tokens = torch.from_numpy(problem.pool.training.tokens[rows])
-        real = problem.pool.training.document[rows] >= 0
+        real = problem.pool.training.block[rows] >= 0
         self._real = torch.from_numpy(real).to(theta.device)
         self._generator = torch.Generator().manual_seed(problem.seed)
         self.size = theta.numel()
@@ -176,20 +176,17 @@ def _along(
     solve: Callable[[Tensor], Tensor],
     log: dict[str, Any],
 ) -> Influence:
-    """Influence of each document along H⁻¹ḡ, where `solve` multiplies by H⁻¹."""
+    """Influence of each block along H⁻¹ḡ, where `solve` multiplies by H⁻¹."""
     training = problem.pool.training
     directions = [solve(gradient) for gradient in problem.gradients(theta)]
-    documents = np.array(
-        [
-            document_derivatives(problem.model, theta, direction, training)
-            for direction in directions
-        ]
+    blocks = np.array(
+        [block_derivatives(problem.model, theta, direction, training) for direction in directions]
     )
     tensors = {
         "theta": theta.cpu().numpy(),
         "directions": torch.stack(directions).cpu().numpy(),
     }
-    return _found(problem, documents / float(training.sizes.sum()), log, tensors)
+    return _found(problem, blocks / float(training.sizes.sum()), log, tensors)
 
 
 def gradient(problem: Problem) -> Influence:
@@ -345,11 +342,11 @@ def ekfac(problem: Problem) -> Influence:
 def tracin(problem: Problem, count: int = 5) -> Influence:
     """Gradient products summed over checkpoints, weighted by step sizes (Pruthi et al. 2020)."""
     training = problem.pool.training
-    documents = np.zeros((len(problem.targets), len(training.owners)))
+    blocks = np.zeros((len(problem.targets), len(training.owners)))
     for rate, theta in problem.trainer().checkpoints(count):
-        for row, direction in zip(documents, problem.gradients(theta), strict=True):
-            row += rate * document_derivatives(problem.model, theta, direction, training)
-    return _found(problem, documents / float(training.sizes.sum()), {"checkpoints": count}, {})
+        for row, direction in zip(blocks, problem.gradients(theta), strict=True):
+            row += rate * block_derivatives(problem.model, theta, direction, training)
+    return _found(problem, blocks / float(training.sizes.sum()), {"checkpoints": count}, {})
 
 
 ESTIMATORS: dict[str, Callable[[Problem], Influence]] = {

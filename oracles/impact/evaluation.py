@@ -107,8 +107,9 @@ EXACT = "retraining without each"
 def pool_digest(pool: Pool) -> str:
     """SHA-256 of all tokens of a pool and of whom they belong to."""
     state = hashlib.sha256()
+    training = pool.training
     held_out = [pool.evaluation.tokens] + ([pool.outcome.tokens] if pool.outcome else [])
-    for array in (pool.training.tokens, pool.training.document, pool.training.owner, *held_out):
+    for array in (training.tokens, training.block >= 0, training.owner, *held_out):
         state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()
 
@@ -306,9 +307,9 @@ def _estimated(pool: Pool, method: Parameters) -> dict[str, Scores]:
     """Scores of one estimator; with `order` also what it says before words are taken off."""
     runs = run_seeds(pool, method)
     values = np.array([run.providers for run in runs])
-    documents = [run.documents for run in runs if run.documents is not None]
-    mean = np.mean(documents, axis=0) if documents else None
-    errors = standard_errors(values, mean, pool.training.owners, pool.clusters)
+    blocks = [run.blocks for run in runs if run.blocks is not None]
+    mean = np.mean(blocks, axis=0) if blocks else None
+    errors = standard_errors(values, mean, pool.training.owners, pool.training.clusters)
     found = {method.estimator: Scores(values.mean(0), errors)}
     if "gains" in runs[0].log:
         gains = np.mean([run.log["gains"] for run in runs], axis=0)

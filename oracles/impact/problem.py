@@ -130,13 +130,13 @@ class Influence:
 
     Attributes:
         providers: [n] gain in mean evaluation loss, nats per token.
-        documents: [D] the same by training document (0 for the seed corpus), if the estimator has
+        blocks: [B] the same by block of text (0 for the seed corpus), if the estimator has
             it; sums to `providers`.
         log: JSON-compatible intermediate values.
         tensors: intermediate tensors, for the evidence bundle.
     """
 
     providers: NDArray[np.float64]
-    documents: NDArray[np.float64] | None
+    blocks: NDArray[np.float64] | None
     log: dict[str, Any]
     tensors: dict[str, NDArray[Any]]

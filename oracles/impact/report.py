@@ -33,7 +33,7 @@ class ProviderImpact:
         tokens: training tokens after deduplication.
         characters: characters submitted.
         duplicate_characters: of these, dropped as duplicates.
-        clipped: gain that was cut off by the per-document bound.
+        clipped: gain that was cut off by the bound on a block.
     """
 
     name: str
@@ -85,66 +85,66 @@ class ImpactReport:
         }
 
 
-def clip_documents(
-    documents: NDArray[np.float64],
+def clip_blocks(
+    blocks: NDArray[np.float64],
     owners: NDArray[np.int64],
     sizes: NDArray[np.int64],
     bound: float,
 ) -> tuple[NDArray[np.float64], float]:
-    """Limit what one document may earn or cost a token.
+    """Limit what one block may earn or cost a token.
 
     The limit is `bound` times the median over providers of the 90th percentile of the absolute
-    influence a token of their documents: no provider moves it by more than one place in the order.
+    influence a token of their blocks: no provider moves it by more than one place in the order.
 
     Args:
-        documents: [S, D] influence of each document under each seed.
-        owners: [D] owner of each document; 0 is the seed corpus.
-        sizes: [D] tokens of each document.
+        blocks: [S, B] influence of each block under each seed.
+        owners: [B] owner of each block; 0 is the seed corpus.
+        sizes: [B] tokens of each block.
         bound: multiple of the typical large influence.
 
     Returns:
-        Clipped influence [S, D], and the limit a token.
+        Clipped influence [S, B], and the limit a token.
     """
-    rate = np.abs(documents.mean(0)) / np.maximum(sizes, 1)
+    rate = np.abs(blocks.mean(0)) / np.maximum(sizes, 1)
     present = [owner for owner in np.unique(owners) if owner > 0]
     if not present:
-        return documents, 0.0
+        return blocks, 0.0
     limit = bound * float(np.median([np.quantile(rate[owners == k], 0.9) for k in present]))
-    # The whole document is scaled, under all seeds alike, so that the mean meets the limit.
+    # The whole block is scaled, under all seeds alike, so that the mean meets the limit.
     scale = np.minimum(1.0, limit / np.maximum(rate, np.finfo(float).tiny))
-    return documents * scale, limit
+    return blocks * scale, limit
 
 
 def standard_errors(
     providers: NDArray[np.float64],
-    documents: NDArray[np.float64] | None,
+    blocks: NDArray[np.float64] | None,
     owners: NDArray[np.int64],
     clusters: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Standard error of each provider's mean influence over seeds, [n].
 
-    Two sources add up: the spread between seeds, and which documents the provider happens to hold
-    or which of its pages were drawn (the bootstrap over clusters in closed form, which covers both:
+    Two sources add up: the spread between seeds, and which blocks of text the provider happens to
+    hold or which of its pages were drawn (the bootstrap over clusters in closed form covers both:
     the finite-population correction of the sampling error is what the other adds). With few seeds
     each provider's own variance is a poor estimate, so it is averaged with the median over all
     providers, which a noisy one cannot raise.
 
     Args:
         providers: [S, n] influence under each seed.
-        documents: [D] mean influence of each document, if known.
-        owners: [D] owner of each document; provider k is k+1.
-        clusters: [D] documents of one cluster count as one.
+        blocks: [B] mean influence of each block, if known.
+        owners: [B] owner of each block; provider k is k+1.
+        clusters: [B] blocks of one cluster count as one.
     """
     seeds, n = providers.shape
     variance = np.zeros(n)
     if seeds > 1:
         own = providers.var(axis=0, ddof=1)
         variance += (own + np.median(own)) / 2 / seeds
-    if documents is not None:
+    if blocks is not None:
         for k in range(n):
             mine = owners == k + 1
             _, which = np.unique(clusters[mine], return_inverse=True)
-            sums = np.bincount(which, documents[mine])
+            sums = np.bincount(which, blocks[mine])
             centred = sums - sums.mean() if len(sums) > 1 else sums
             variance[k] += float(np.square(centred).sum()) * len(sums) / max(1, len(sums) - 1)
     return np.sqrt(variance)
@@ -184,7 +184,7 @@ def summarise(
     Args:
         pool: documents of the auction.
         runs: one a seed.
-        bound: see `clip_documents`.
+        bound: see `clip_blocks`.
         m: standard errors that are taken off every influence.
         rescaling: see `rescale`.
         version: digest of the method.
@@ -192,23 +192,23 @@ def summarise(
     """
     owners, sizes = pool.training.owners, pool.training.sizes
     providers = np.array([run.providers for run in runs])
-    mean_documents = None
+    mean_blocks = None
     limit = None
     raw = providers.mean(0)
     tensors: dict[str, NDArray[Any]] = {"providers": providers}
-    per_document = [run.documents for run in runs if run.documents is not None]
-    if per_document:
-        documents, limit = clip_documents(np.array(per_document), owners, sizes, bound)
+    per_block = [run.blocks for run in runs if run.blocks is not None]
+    if per_block:
+        blocks, limit = clip_blocks(np.array(per_block), owners, sizes, bound)
         n = providers.shape[1]
-        providers = np.array([np.bincount(owners, d, minlength=n + 1)[1:] for d in documents])
-        mean_documents = documents.mean(0)
-        tensors["documents"] = documents
+        providers = np.array([np.bincount(owners, d, minlength=n + 1)[1:] for d in blocks])
+        mean_blocks = blocks.mean(0)
+        tensors["blocks"] = blocks
         tensors["owners"] = owners
     providers = providers * pool.weights
-    if mean_documents is not None:
-        mean_documents = mean_documents * np.concatenate([np.ones(1), pool.weights])[owners]
+    if mean_blocks is not None:
+        mean_blocks = mean_blocks * np.concatenate([np.ones(1), pool.weights])[owners]
     influence = providers.mean(0)
-    errors = standard_errors(providers, mean_documents, owners, pool.clusters)
+    errors = standard_errors(providers, mean_blocks, owners, pool.training.clusters)
     bounds = influence - m * errors
     phi = rescale(bounds, rescaling)
     for k, run in enumerate(runs):

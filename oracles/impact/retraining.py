@@ -1,4 +1,4 @@
-"""Estimators that retrain the model without some providers, and so know nothing of documents."""
+"""Estimators that retrain the model without some providers, and so know nothing of blocks."""
 
 from __future__ import annotations
 

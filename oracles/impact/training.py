@@ -142,18 +142,18 @@ class Trainer:
         self.recipe = recipe
         self.steps = schedule(sequences, (weights > 0) | keep_zero, recipe, seed)
         self._tokens = torch.from_numpy(sequences.tokens)
-        self._document = sequences.document
-        self._documents = len(sequences.owners)
-        step_tokens = recipe.batch_size(len(sequences)) * sequences.document.shape[1]
+        self._block = sequences.block
+        self._blocks = len(sequences.owners)
+        step_tokens = recipe.batch_size(len(sequences)) * sequences.block.shape[1]
         taking_part = (weights > 0) | keep_zero
         tokens = np.bincount(sequences.owners, sequences.sizes, minlength=len(weights))
         self._share = float((weights * tokens).sum() / tokens[taking_part].sum())
-        # What weight a document adds to the share, relative to the share.
-        per_document = sequences.sizes * taking_part[sequences.owners]
-        self._share_slope = per_document / (weights * tokens).sum()
+        # What weight a block adds to the share, relative to the share.
+        per_block = sequences.sizes * taking_part[sequences.owners]
+        self._share_slope = per_block / (weights * tokens).sum()
         self._length = self._share if recipe.epochs else 1.0
         self._token_weight = 1 / (step_tokens * self._share)
-        per_token = weights[sequences.owner][:, None] * (sequences.document >= 0)
+        per_token = weights[sequences.owner][:, None] * (sequences.block >= 0)
         self._weights = torch.from_numpy(per_token * self._token_weight).to(model.theta)
 
     def initial(self) -> State:
@@ -228,10 +228,10 @@ class Trainer:
         *,
         memory: int = 2**30,
     ) -> tuple[Tensor, NDArray[np.float64]]:
-        """Derivative of functions of the trained θ by the weight of every document.
+        """Derivative of functions of the trained θ by the weight of every block.
 
         Reverse-mode differentiation through the whole training: exact, and its cost does not grow
-        with the number of documents or owners. Each further function costs about half as much as
+        with the number of blocks or owners. Each further function costs about half as much as
         the first. States are kept for one segment of the training at a
         time and replayed from the segment's start, so that memory stays below a bound (Griewank &
         Walther 2000, one level).
@@ -242,7 +242,7 @@ class Trainer:
             memory: bytes for stored states.
 
         Returns:
-            The trained θ [P], and the derivatives [K, D] by document weights at the given weights.
+            The trained θ [P], and the derivatives [K, B] by block weights at the given weights.
         """
         total = len(self.steps)
         state_bytes = 3 * self.model.theta.nbytes
@@ -270,7 +270,7 @@ class Trainer:
             starts, states = starts[: -(-stop // length)], states[:1]
         slopes = gradient_at(theta)
         adjoint = State(slopes, torch.zeros_like(slopes), torch.zeros_like(slopes))
-        derivative = np.zeros((len(slopes), self._documents))
+        derivative = np.zeros((len(slopes), self._blocks))
         by_share = np.zeros(len(slopes))
         for segment in reversed(range(len(starts))):
             begin, end = segment * length, min(stop, (segment + 1) * length)
@@ -330,26 +330,26 @@ class Trainer:
             ]
             by_theta = by_theta + torch.stack([hessian for hessian, _ in pulled])
             scaled += [float(product.detach()) for product in products]
-            document = self._document[rows]
-            real = document >= 0
+            block = self._block[rows]
+            real = block >= 0
             for row, (_, tokens) in zip(derivative, pulled, strict=True):
                 per_token = tokens.double().cpu().numpy()[real] * self._token_weight
-                np.add.at(row, document[real], per_token)
+                np.add.at(row, block[real], per_token)
         return State(by_theta, recipe.beta1 * first, recipe.beta2 * second), scaled
 
 
 def mean_loss(
     model: LanguageModel, theta: Tensor, sequences: Sequences, batch: int = 64
 ) -> tuple[float, NDArray[np.float64]]:
-    """Mean token loss in nats, and the summed loss of each document [D], in float64."""
+    """Mean token loss in nats, and the summed loss of each block [B], in float64."""
     sums = np.zeros(len(sequences.owners))
     with torch.no_grad():
         for first in range(0, len(sequences), batch):
             rows = slice(first, first + batch)
             losses = model.token_losses(theta, torch.from_numpy(sequences.tokens[rows]))
-            document = sequences.document[rows]
-            real = document >= 0
-            np.add.at(sums, document[real], losses.double().cpu().numpy()[real])
+            block = sequences.block[rows]
+            real = block >= 0
+            np.add.at(sums, block[real], losses.double().cpu().numpy()[real])
     return float(sums.sum() / sequences.sizes.sum()), sums
 
 
@@ -363,7 +363,7 @@ def mean_gradient(
         rows = slice(first, first + batch)
         variable = theta.detach().requires_grad_()
         losses = model.token_losses(variable, torch.from_numpy(sequences.tokens[rows]))
-        real = torch.from_numpy(sequences.document[rows] >= 0).to(theta.device)
+        real = torch.from_numpy(sequences.block[rows] >= 0).to(theta.device)
         (gradient,) = torch.autograd.grad((losses * real).sum(), variable)
         total += gradient
     return (total / tokens).to(theta.dtype)

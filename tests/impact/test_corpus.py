@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles.dataset import Document
 from oracles.errors import InputError
 from oracles.impact import Pages, corpus_digest
-from oracles.impact.corpus import DOCUMENT_TOKENS, TokenizedCorpus, build_pool, pack, split
+from oracles.impact.corpus import BLOCK_TOKENS, TokenizedCorpus, build_pool, pack, split
 from tests.impact.worlds import EVALUATION, NORTH, SEED_CORPUS, SOUTH, write
 
 TEXT = " ".join(document.text for document in write(1, NORTH, 6))
@@ -21,14 +21,14 @@ def test_corpus_digest__another_order__same_digest():
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(1, 16))
-def test_pack__any_lengths__every_token_is_the_target_of_its_document_once(lengths, context):
+def test_pack__any_lengths__every_token_is_the_target_of_its_block_once(lengths, context):
     streams = [np.arange(n, dtype=np.uint32) + 100 * k + 1 for k, n in enumerate(lengths)]
     corpora = [TokenizedCorpus([b""], [stream], (0, 0)) for stream in streams]
     packed = pack(corpora, context)
     assert packed.tokens.shape[1] == context + 1
     assert packed.sizes.tolist() == lengths
     for k, stream in enumerate(streams):
-        mine = packed.document == k
+        mine = packed.block == k
         assert packed.tokens[:, 1:][mine].tolist() == stream.tolist()
         assert set(packed.owner[mine.any(1)]) == {k}
 
@@ -60,13 +60,29 @@ def test_build_pool__documents_in_another_order__identical_tokens():
     assert one.evaluation_digest == two.evaluation_digest
 
 
-def test_build_pool__one_long_document__cut_into_bounded_ones():
-    long = Document(" ".join(document.text for document in write(5, NORTH, 40)))
-    built = pool({"a": [long]})
-    mine = built.training.sizes[built.training.owners == 1]
-    assert len(mine) > 1
-    assert mine.max() == DOCUMENT_TOKENS
-    assert mine.sum() == built.volumes[0]
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=9), st.booleans())
+def test_blocks__any_lengths__as_few_as_hold_all_and_of_nearly_one_length(lengths, by_page):
+    tokens = [np.zeros(n, np.uint32) for n in lengths]
+    blocks = list(TokenizedCorpus([], tokens, (0, 0), by_page=by_page).blocks())
+    parts = [[n for n, of in blocks if of == page] for page in range(len(lengths))]
+    if not by_page:
+        assert [of for _, of in blocks] == list(range(len(blocks)))
+        parts, lengths = [[n for n, _ in blocks]], [sum(lengths)]
+    assert list(map(sum, parts)) == lengths
+    assert [len(part) for part in parts] == [-(-n // BLOCK_TOKENS) for n in lengths]
+    assert all(max(part) - min(part) <= 1 for part in parts)
+
+
+@pytest.mark.parametrize("words", [5, 20, 10_000])
+def test_build_pool__text_cut_into_other_documents__in_as_many_blocks(words):
+    whole = " ".join(document.text for document in write(5, NORTH, 40)).split()
+    cut = [
+        Document(" ".join(whole[first : first + words])) for first in range(0, len(whole), words)
+    ]
+    training = pool({"a": cut}).training
+    mine = training.sizes[training.owners == 1]
+    assert len(mine) == -(-mine.sum() // BLOCK_TOKENS) > 3
+    assert mine.max() <= mine.min() + 1
 
 
 @pytest.mark.parametrize(("seed", "evaluation"), [([], EVALUATION), (SEED_CORPUS, [Document("")])])
@@ -98,7 +114,7 @@ def test_build_pool__sampled_pages__one_cluster_a_page_and_a_bounded_weight():
     built = pool({"few": Pages(pages, 6), "many": Pages([" ".join(["new", *SOUTH])], 1000)})
     mine = built.training.owners == 1
     assert mine.sum() > 3
-    assert len(set(built.clusters[mine].tolist())) == 3
+    assert len(set(built.training.clusters[mine].tolist())) == 3
     assert built.weights.tolist() == [2.0, 4.0]
     with pytest.raises(InputError, match="drawn from 2"):
         pool({"few": Pages(pages, 2)})

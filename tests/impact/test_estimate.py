@@ -89,7 +89,7 @@ def test_estimate__other_order_and_threads__same_bytes(report):
         torch.set_num_threads(threads)
     assert again.phi() == report.phi()
     assert again.version == report.version
-    assert np.array_equal(again.tensors["documents"], report.tensors["documents"])
+    assert np.array_equal(again.tensors["blocks"], report.tensors["blocks"])
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_estimate__seeds_in_two_processes__same_bytes(report):
     with open_map(2, batch=1) as mapper:
         again = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, mapper=mapper)
     assert again.phi() == report.phi()
-    assert np.array_equal(again.tensors["documents"], report.tensors["documents"])
+    assert np.array_equal(again.tensors["blocks"], report.tensors["blocks"])
 
 
 def test_estimate__report__is_complete_and_json_compatible(report):
@@ -109,7 +109,7 @@ def test_estimate__report__is_complete_and_json_compatible(report):
     assert north.phi == 10_000
     assert north.standard_error > 0
     assert north.characters == sum(len(d.text) for d in SUBMISSIONS["north"])
-    assert {"documents", "owners", "providers", "theta.0", "theta.1"} <= report.tensors.keys()
+    assert {"blocks", "owners", "providers", "theta.0", "theta.1"} <= report.tensors.keys()
     assert 0 < report.kappa < 1
     assert 0 <= report.gamma <= 1
 
@@ -196,7 +196,7 @@ def test_run_seeds__finished_runs_in_the_cache__read_and_equal(tmp_path):
     assert told == [("impact", 1, 2), ("impact", 2, 2)]
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
     for one, two in zip(first, second, strict=True):
-        assert np.array_equal(one.documents, two.documents)
+        assert np.array_equal(one.blocks, two.blocks)
         assert one.log == two.log
         assert one.tensors.keys() == two.tensors.keys()
 

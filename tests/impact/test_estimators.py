@@ -32,8 +32,8 @@ def test_estimator__two_dialects__wanted_one_is_worth_more(pool, name, share):
     north, south, small = found.providers
     assert north > south
     assert north > small > 0
-    if found.documents is not None:
-        sums = np.bincount(pool.training.owners, found.documents, minlength=4)
+    if found.blocks is not None:
+        sums = np.bincount(pool.training.owners, found.blocks, minlength=4)
         assert sums[1:] == pytest.approx(found.providers)
         assert sums[0] == 0
 
@@ -214,7 +214,7 @@ def test_curvature__product__equal_to_the_explicit_matrix():
     theta = model.theta
     curvature = Curvature(task, theta, sample=3)
     inputs = torch.from_numpy(tiny_pool.training.tokens[curvature.rows])[:, :-1]
-    real = torch.from_numpy(tiny_pool.training.document[curvature.rows] >= 0)
+    real = torch.from_numpy(tiny_pool.training.block[curvature.rows] >= 0)
     jacobian = torch.func.jacrev(lambda at: model.logits(at, inputs)[real])(theta)
     p = torch.softmax(model.logits(theta, inputs)[real], -1)
     explicit = torch.zeros(len(theta), len(theta), dtype=torch.float64)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oracles.impact import GRID
-from oracles.impact.report import clip_documents, rescale, standard_errors
+from oracles.impact.report import clip_blocks, rescale, standard_errors
 
 INFLUENCE = arrays(np.float64, st.integers(1, 8), elements=st.floats(-1, 1, width=32))
 
@@ -34,22 +34,22 @@ def test_rescale__nobody_above_zero__all_zero():
     assert rescale(np.array([-0.1, 0.0])).tolist() == [0, 0]
 
 
-def test_clip_documents__one_outlier__bounded_and_others_untouched():
+def test_clip_blocks__one_outlier__bounded_and_others_untouched():
     documents = np.ones((2, 12))
     documents[:, 0] = 100.0
     owners = np.repeat([1, 2, 3], 4)
-    clipped, limit = clip_documents(documents, owners, np.full(12, 10), 4.0)
+    clipped, limit = clip_blocks(documents, owners, np.full(12, 10), 4.0)
     assert limit == pytest.approx(0.4)
     assert clipped[:, 0].tolist() == pytest.approx([4.0, 4.0])
     assert (clipped[:, 1:] == 1).all()
 
 
-def test_clip_documents__attacker_with_many_documents__cannot_move_the_limit_far():
+def test_clip_blocks__attacker_with_many_documents__cannot_move_the_limit_far():
     honest = np.ones((1, 40))
     owners = np.repeat([1, 2, 3, 4], 10)
     loud = honest.copy()
     loud[:, owners == 4] = 1000.0
-    limits = [clip_documents(d, owners, np.ones(40, int), 4.0)[1] for d in (honest, loud)]
+    limits = [clip_blocks(d, owners, np.ones(40, int), 4.0)[1] for d in (honest, loud)]
     assert limits[0] == limits[1]
 
 
