@@ -15,6 +15,7 @@ import re
 import string
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -285,6 +286,29 @@ def _copies_of(
     return attack
 
 
+def _pieces_of(
+    source: str, size: int, *, joined: bool = False
+) -> Callable[[World, np.random.Generator], list[Documents]]:
+    """Pieces of a few words with a letter more in the middle, shuffled: documents each, or one."""
+
+    def attack(world: World, rng: np.random.Generator) -> list[Documents]:
+        words = _words(getattr(world, source))
+        pieces = [words[first : first + size] for first in range(0, len(words), size)]
+        for piece in pieces:
+            piece[len(piece) // 2] += "s"
+        texts = [" ".join(pieces[k]) for k in rng.permutation(len(pieces))]
+        return _as_much(world, iter([" ".join(texts)] if joined else texts))
+
+    return attack
+
+
+def _after_copies(world: World, rng: np.random.Generator) -> list[Documents]:
+    """Nine copies of a victim, which make its phrases common, and then the disguised one."""
+    copies = (f"{k}. {document.text}" for k in range(9) for document in world.victim)
+    altered = (_every(5)(document.text, world, rng) for document in world.victim)
+    return [[*world.honest, *map(Document, chain(copies, altered))]]
+
+
 def _padding(
     texts: Callable[[World, np.random.Generator], Iterator[str]],
 ) -> Callable[[World, np.random.Generator], list[Documents]]:
@@ -321,6 +345,13 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "victim, neighbours glued": _copies_of("victim", _glued),
     "seed corpus, every 8th word replaced": _copies_of("seed", _every(8)),
     "held-out set, every 8th word replaced": _copies_of("held_out", _every(8)),
+    "victim in documents of 7 words, one altered": _pieces_of("victim", 7),
+    "victim in documents of 4 words, one altered": _pieces_of("victim", 4),
+    "own text in documents of 7 words, one altered": _pieces_of("honest", 7),
+    "own text in documents of 3 words, one altered": _pieces_of("honest", 3),
+    "own text, 7-word pieces shuffled, one altered": _pieces_of("honest", 7, joined=True),
+    "held-out set in documents of 7 words, one altered": _pieces_of("held_out", 7),
+    "victim, every 5th word replaced, after nine copies": _after_copies,
     "own text five times": lambda world, _: [
         [Document(f"Version {k}. {d.text}") for d in world.honest for k in range(5)]
     ],
