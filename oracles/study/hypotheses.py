@@ -206,6 +206,8 @@ def _tranche(found: Evidence) -> Judgement:
 def _one_seed(found: Evidence) -> Judgement:
     noise = found.result["maps"]["noise"]
     alone = [row["share"] for row in noise if row["what"] == "one seed alone"]
+    if None in alone:
+        return False, "nothing was gained with all seeds"
     lost = 1 - float(np.mean(alone))
     return lost <= 0.02, f"{100 * lost:.1f} %"
 

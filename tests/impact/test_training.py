@@ -6,7 +6,7 @@ import torch
 
 from oracles.impact import Recipe, training
 from oracles.impact.corpus import build_pool
-from oracles.impact.estimators import document_derivatives
+from oracles.impact.estimators import block_derivatives
 from oracles.impact.model import GPT, LanguageModel
 from oracles.impact.training import Trainer, mean_gradient, mean_loss, schedule
 from tests.impact.worlds import EVALUATION, SEED_CORPUS, SUBMISSIONS
@@ -139,16 +139,16 @@ def test_mean_gradient_and_loss__any_batch_size__same_numbers(pool, model, batch
     theta = model.theta
     expected = mean_gradient(model, theta, pool.evaluation, 64)
     assert torch.allclose(mean_gradient(model, theta, pool.evaluation, batch), expected, rtol=1e-9)
-    loss, documents = mean_loss(model, theta, pool.evaluation, batch)
+    loss, blocks = mean_loss(model, theta, pool.evaluation, batch)
     assert loss == pytest.approx(mean_loss(model, theta, pool.evaluation)[0], rel=1e-12)
-    assert documents.sum() / pool.evaluation.sizes.sum() == pytest.approx(loss)
+    assert blocks.sum() / pool.evaluation.sizes.sum() == pytest.approx(loss)
 
 
-def test_document_derivatives__along_a_direction__equal_to_finite_differences(pool, model):
+def test_block_derivatives__along_a_direction__equal_to_finite_differences(pool, model):
     direction = torch.randn(
         model.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
     )
-    slopes = document_derivatives(model, model.theta, direction, pool.evaluation)
+    slopes = block_derivatives(model, model.theta, direction, pool.evaluation)
     step = 1e-5
     up = mean_loss(model, model.theta + step * direction, pool.evaluation)[1]
     down = mean_loss(model, model.theta - step * direction, pool.evaluation)[1]
