@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _END = "<|end|>"
 #: Tokens of a block at most. Influence is computed, bounded and resampled by block, so that it does
 #: not matter into how many documents a provider has cut its text.
-BLOCK_TOKENS = 256
+BLOCK_TOKENS = 128
 #: Weight of a sampled page at most, relative to one of a data set that is read whole.
 PAGE_WEIGHT = 4.0
 
