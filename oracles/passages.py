@@ -7,7 +7,7 @@ Three comparisons are made for each passage, and any is enough to call it a copy
 - **Runs** of 20 letters that were seen anywhere before (shingles). They find what was copied and
   cut up, put together in another order, or glued.
 - **Pairs** of words at most four apart (sparse bigrams), looked for in one earlier block of text at
-  a time, by the passage and by each few of its words. They find what was copied and had every
+  a time, by the passage and by each 30 letters of it. They find what was copied and had every
   second to eighth word replaced, dropped or inserted, and what was put together from pieces of a
   few words. Pairs that are found in many blocks are common phrases and tell nothing, and one pair
   alone is found in some block by chance.
@@ -44,8 +44,8 @@ PASSAGE = 240
 RUNS_SEEN = 0.3
 #: ... or more than this share of its telling pairs in one earlier block, or in one for each piece.
 PAIRS_SEEN = 0.25
-#: Words of a piece.
-PIECE = 6
+#: Letters of a piece, about six words of English.
+PIECE = 30
 #: Words between which pairs are made.
 WINDOW = 4
 #: Words in a block; pairs in more blocks than `COMMON` tell nothing.
@@ -69,6 +69,8 @@ _UNSPACED = (
     (0x3040, 0x30FF),
     (0x3400, 0x9FFF),
 )
+#: From here on letters are signs, of which two are a word; before, three are the most of one.
+_SIGNS = 0x3400
 _WORDS = re.compile(
     r"\s*(?:[{0}]|[^\s{0}]+)|\s+".format("".join(f"{chr(a)}-{chr(b)}" for a, b in _UNSPACED))
 )
@@ -84,6 +86,12 @@ def _folded(character: str) -> str:
     return "".join(part for part in decomposed if part.isalnum())
 
 
+def _parts(character: str) -> bool:
+    """Whether a character parts words: all but letters, digits, their marks and the invisible."""
+    marks = ("Mn", "Mc", "Me", "Cf")
+    return not _folded(character) and unicodedata.category(character) not in marks
+
+
 @dataclass(frozen=True, slots=True)
 class Letters:
     """A text as it is compared.
@@ -91,8 +99,9 @@ class Letters:
     Attributes:
         codes: code points of the folded letters, [L].
         places: index in the text of the character that each came from, [L].
-        words: index in `codes` at which each word starts, [W]. In scripts without spaces every
-            letter starts a word of three letters.
+        words: index in `codes` at which each word starts, [W]; numbers are none. In scripts without
+            spaces every letter starts a word of three letters, or of two signs.
+        ends: index after the last letter of each, [W]; in scripts without spaces after its first.
         spaced: whether each word stands between spaces, [W].
         hashes: one 64-bit hash of each word, [W].
         bones: the same of its distinct consonants, in any order, [W].
@@ -101,6 +110,7 @@ class Letters:
     codes: NDArray[np.uint64]
     places: NDArray[np.int64]
     words: NDArray[np.int64]
+    ends: NDArray[np.int64]
     spaced: NDArray[np.bool_]
     hashes: NDArray[np.uint64]
     bones: NDArray[np.uint64]
@@ -120,8 +130,8 @@ class Letters:
 
     def outlines(self) -> list[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
         """Hashes of first letters, last letters and consonants, and where each run starts."""
-        ends = np.append(self.words[1:], len(self.codes))[: len(self.words)]
-        views = (self.codes[self.words], EDGES), (self.codes[ends - 1], EDGES), (self.bones, BONES)
+        first, last = self.codes[self.words], self.codes[self.ends - 1]
+        views = (first, EDGES), (last, EDGES), (self.bones, BONES)
         gaps = np.concatenate([np.zeros(1, np.int64), np.cumsum(~self.spaced)])
         found = []
         for number, (view, length) in enumerate(views):
@@ -144,22 +154,30 @@ def fold(text: str) -> Letters:
     places = np.repeat(np.arange(len(characters)), each)
     which_letter = np.arange(len(places)) + np.repeat(starts[which] - np.cumsum(each) + each, each)
     codes = table[which_letter]
-    # Words are what stands between white space; one that has letters loses its digits.
+    # What stands between white space and has letters loses its digits.
     space = np.array([chr(code).isspace() for code in distinct], bool)[which]
-    word = np.cumsum(space)[places] if len(places) else places
+    group = np.cumsum(space)[places] if len(places) else places
     decimal = np.array([letter.isdecimal() for letters in folded for letter in letters], bool)
     digit = decimal[which_letter]
-    has_letter = np.bincount(word, ~digit, minlength=1) > 0
-    keep = ~(digit & has_letter[word]) if len(places) else np.zeros(0, bool)
-    codes, places, word = codes[keep], places[keep], word[keep]
+    has_letter = np.bincount(group, ~digit, minlength=1) > 0
+    keep = ~(digit & has_letter[group]) if len(places) else np.zeros(0, bool)
+    codes, places, digit = codes[keep], places[keep], digit[keep]
+    # Words are what stands between marks as well, so that glued ones are told apart.
+    parting = np.array([_parts(chr(code)) for code in distinct], bool)[which]
+    word = np.cumsum(parting)[places] if len(places) else places
     unspaced = np.zeros(len(codes), bool)
     for first, last in _UNSPACED if codes.max(initial=0) >= _UNSPACED[0][0] else ():
         unspaced |= (codes >= first) & (codes <= last)
     new = np.ones(len(codes), bool)
     new[1:] = (word[1:] != word[:-1]) | unspaced[1:] | (unspaced[:-1] & ~unspaced[1:])
     words = np.flatnonzero(new)
-    hashes = _word_hashes(codes, words, unspaced)
-    return Letters(codes, places, words, ~unspaced[words], hashes, _bones(codes, words))
+    ends = np.append(words[1:], len(codes))[: len(words)]
+    # Numbers between words tell nothing.
+    real = ~digit[words]
+    words, ends = words[real], ends[real]
+    hashes = _word_hashes(codes, words, ends, unspaced)
+    bones = _bones(codes, words, ends)
+    return Letters(codes, places, words, ends, ~unspaced[words], hashes, bones)
 
 
 def words_of(text: str) -> list[str]:
@@ -192,11 +210,18 @@ def _polynomial(
 
 
 def _word_hashes(
-    codes: NDArray[np.uint64], words: NDArray[np.int64], unspaced: NDArray[np.bool_]
+    codes: NDArray[np.uint64],
+    words: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    unspaced: NDArray[np.bool_],
 ) -> NDArray[np.uint64]:
-    """Polynomial hash of each word; three letters from its start on in scripts without spaces."""
-    lengths = np.diff(np.append(words, len(codes)))
-    lengths = np.where(unspaced[words], np.minimum(3, len(codes) - words), lengths)
+    """Polynomial hash of each word; of the letters from its start on in scripts without spaces."""
+    lengths = ends - words
+    lengths = np.where(
+        unspaced[words],
+        np.minimum(np.where(codes[words] < _SIGNS, 3, 2), len(codes) - words),
+        lengths,
+    )
     hashes = np.zeros(len(words), np.uint64)
     active, offset = np.arange(len(words)), 0
     while len(active):
@@ -206,11 +231,14 @@ def _word_hashes(
     return mixed(hashes)
 
 
-def _bones(codes: NDArray[np.uint64], words: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _bones(
+    codes: NDArray[np.uint64], words: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.uint64]:
     """Hash of each word's distinct consonants in any order, or vowels where it has no others."""
-    lengths = np.diff(np.append(words, len(codes)))
+    lengths = ends - words
     numbers = np.repeat(np.arange(len(words), dtype=np.uint64), lengths)
-    distinct = np.unique((numbers << np.uint64(32)) | codes)
+    within = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    distinct = np.unique((numbers << np.uint64(32)) | codes[np.repeat(words, lengths) + within])
     word, letters = (distinct >> np.uint64(32)).astype(np.int64), distinct & np.uint64(0xFFFFFFFF)
     vowel = _IS_VOWEL[np.minimum(letters, len(_IS_VOWEL) - 1).astype(np.int64)]
     only_vowels = np.bincount(word, ~vowel, minlength=len(words)) == 0
@@ -227,22 +255,22 @@ def _cut(
     return [listed[a:b] for a, b in pairwise(np.searchsorted(places, bounds).tolist())]
 
 
-def _pieces(words_before: list[int]) -> tuple[list[int], list[int]]:
-    """Cut passages into pieces of about `PIECE` words.
+def _pieces(bounds: list[int]) -> tuple[list[int], list[int]]:
+    """Cut passages into pieces of about `PIECE` letters.
 
     Args:
-        words_before: words before each passage, and in all, [N + 1].
+        bounds: letters before each passage, and in all, [N + 1].
 
     Returns:
-        First word of each piece, and the end of the last; and pieces before each passage, and in
+        First letter of each piece, and the end of the last; and pieces before each passage, and in
         all, [N + 1].
     """
     starts, before = list[int](), [0]
-    for first, after in pairwise(words_before):
+    for first, after in pairwise(bounds):
         count = max(1, round((after - first) / PIECE))
         starts += [first + (after - first) * place // count for place in range(count)]
         before.append(len(starts))
-    return [*starts, words_before[-1]], before
+    return [*starts, bounds[-1]], before
 
 
 class Passages:
@@ -276,8 +304,8 @@ class Passages:
         shapes_of = [_cut(hashes, places, bounds) for hashes, places in letters.outlines()]
         place_of = letters.places.tolist()
         words_before = np.searchsorted(letters.words, bounds).tolist()
-        pieces, pieces_before = _pieces(words_before)
-        pairs_of = _cut(pairs[order], at[order], np.append(letters.words, total)[pieces])
+        pieces, pieces_before = _pieces(bounds.tolist())
+        pairs_of = _cut(pairs[order], at[order], np.array(pieces))
         for number, (first, after) in enumerate(pairwise(bounds.tolist())):
             # The last runs of a text belong to the passage in which they start.
             own = runs[first:after] or runs[-1:]

@@ -63,6 +63,13 @@ def glued(text):
     return "".join(word + " " * (k % 2) for k, word in enumerate(text.split()))
 
 
+def joined(text):
+    """Two words as one with a hyphen, and a common word after each fourth."""
+    words = text.split()
+    pairs = (f"{one}-{two}" for one, two in zip(words[::2], words[1::2], strict=True))
+    return " ".join(pair + " so" * (k % 2) for k, pair in enumerate(pairs))
+
+
 DISGUISES = {
     "title case": str.title,
     "joiners between letters": "\u200d".join,
@@ -75,6 +82,13 @@ DISGUISES = {
     "every eighth word replaced": lambda text: replaced(text, 8),
     "chunks of seven words shuffled": lambda text: shuffled(text, 7),
     "neighbours glued": glued,
+    "neighbours joined by a mark, and words inserted": joined,
+    "endings behind hyphens, and words inserted": lambda text: interspersed(
+        interspersed(text, 2, "-so"), 5, " also"
+    ),
+    "a number after every word": lambda text: " ".join(
+        f"{word} {random.Random(k).randrange(100, 999)}" for k, word in enumerate(text.split())
+    ),
     "letters exchanged in every word": lambda text: each_word(text, exchanged),
     "a letter of every word replaced": lambda text: each_word(text, lambda w: w[:2] + "q" + w[3:]),
     "a letter before every word": lambda text: each_word(text, lambda w: f"x{w}"),
@@ -148,8 +162,9 @@ def test_keep__text_without_spaces__copy_found_and_new_text_kept():
     passages = Passages()
     assert passages.keep(chinese(1)) == chinese(1)
     assert passages.keep(chinese(2)) == chinese(2)
-    copy = "".join(chr(0x5FFF) if k % 8 == 0 else c for k, c in enumerate(chinese(1)))
-    assert len(passages.keep(copy)) < 100
+    for every in (6, 8):
+        copy = "".join(chr(0x5FFF + k) if k % every == 0 else c for k, c in enumerate(chinese(1)))
+        assert len(passages.keep(copy)) < 100
 
 
 @given(st.text(max_size=400))
