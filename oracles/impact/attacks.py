@@ -253,10 +253,34 @@ def _invisible(text: str, _: World, __: np.random.Generator) -> str:
     return " ".join(word[:2] + "\u200d" + word[2:] for word in text.split())
 
 
-def _chunks(text: str, _: World, rng: np.random.Generator) -> str:
+def _chunks(size: int) -> Callable[[str, World, np.random.Generator], str]:
+    def alter(text: str, _: World, rng: np.random.Generator) -> str:
+        words = text.split()
+        parts = [" ".join(words[k : k + size]) for k in range(0, len(words), size)]
+        return " ".join(parts[k] for k in rng.permutation(len(parts)))
+
+    return alter
+
+
+def _joined(text: str, _: World, __: np.random.Generator) -> str:
+    """Two words as one with a hyphen, and a common word after each fourth."""
     words = text.split()
-    parts = [" ".join(words[k : k + 7]) for k in range(0, len(words), 7)]
-    return " ".join(parts[k] for k in rng.permutation(len(parts)))
+    pairs = (f"{one}-{two}" for one, two in zip(words[::2], words[1::2], strict=False))
+    return " ".join(pair + " so" * (k % 2) for k, pair in enumerate(pairs))
+
+
+def _endings(text: str, _: World, __: np.random.Generator) -> str:
+    """An ending behind a hyphen at each second word, and a common word after each fifth."""
+    words = enumerate(text.split())
+    return " ".join(word + "-so" * (k % 2) + " also" * (k % 5 == 4) for k, word in words)
+
+
+def _words_in_turn(world: World, _: np.random.Generator) -> Iterator[str]:
+    """Three words of two of the victim's documents in turn."""
+    for one, other in zip(world.victim[::2], world.victim[1::2], strict=False):
+        both = one.text.split(), other.text.split()
+        places = range(0, min(map(len, both)), 3)
+        yield " ".join(word for k in places for words in both for word in words[k : k + 3])
 
 
 def _sentences(text: str, _: World, rng: np.random.Generator) -> str:
@@ -340,7 +364,12 @@ ATTACKS: dict[str, Callable[[World, np.random.Generator], list[Documents]]] = {
     "victim, every 8th word replaced": _copies_of("victim", _every(8)),
     "victim, digits glued": _copies_of("victim", _digits),
     "victim, invisible characters": _copies_of("victim", _invisible),
-    "victim, 7-word chunks shuffled": _copies_of("victim", _chunks),
+    "victim, 7-word chunks shuffled": _copies_of("victim", _chunks(7)),
+    "victim, 3-word chunks shuffled": _copies_of("victim", _chunks(3)),
+    "victim, 3 words of two documents in turn": _padding(_words_in_turn),
+    "own text, neighbours joined and words inserted": _copies_of("honest", _joined),
+    "held-out set, neighbours joined and words inserted": _copies_of("held_out", _joined),
+    "held-out set, endings and words inserted": _copies_of("held_out", _endings),
     "victim, sentences shuffled": _copies_of("victim", _sentences),
     "victim, neighbours glued": _copies_of("victim", _glued),
     "seed corpus, every 8th word replaced": _copies_of("seed", _every(8)),
