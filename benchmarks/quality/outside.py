@@ -71,6 +71,7 @@ KNOWN: dict[str, str] = {
     "medical terms and order-2 chain, 30 words in turn": "the real half makes up for the other",
     "halves of two public sentences": "each half is real text",
     "words with the definitions of others": "each half is real text",
+    "a stock phrase between public words": "a template reads as text",
     "kinds of things, from a template": "a template reads as text",
     "questions about words": "a template reads as text",
     "sentences of a small grammar": "a template reads as text",
