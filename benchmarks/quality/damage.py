@@ -531,7 +531,7 @@ KNOWN: dict[str, str] = {
     "***** hidden in kana": "too few letters in one language at 5 % to tell",
     "***** hidden in Chinese signs": "too few letters in one language at 5 % to tell",
     "***** hidden by repetition": "what ends without a full stop is not told from its copy",
-    "**** hidden in docstrings": "broken texts are dropped as copies, so that the rest is cleaner",
+    "**** hidden in docstrings": "some is told from its frame in part; the cause was not found",
     "***** hidden in Lua": "a table of codes, one of the texts, is told from its frame in part",
     "***** hidden in rules of make": "each word is said twice, and some are words of the list",
     "***** hidden in Fortran": "the first words of a sentence are said again",
