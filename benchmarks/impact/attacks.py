@@ -20,8 +20,9 @@ from benchmarks.impact import corpora
 from benchmarks.impact.evaluate import note
 from oracles.dataset import Document
 from oracles.impact import Parameters
-from oracles.impact.attacks import ATTACKS, Target, measure, prices
+from oracles.impact.attacks import ATTACKS
 from oracles.impact.estimators import ESTIMATORS
+from oracles.impact.pricing import Target, measure, prices
 from oracles.quality import QualityParameters, score
 from oracles.quality.damage import CachedEmbedder, well_described
 from oracles.quality.embed import Embedder

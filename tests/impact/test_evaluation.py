@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from oracles.errors import InputError
-from oracles.impact import attacks, baselines, evaluation
+from oracles.impact import baselines, evaluation
 from oracles.impact.estimate import make_model, make_pool
 from oracles.impact.evaluation import (
     EXACT,
@@ -94,46 +93,6 @@ def test_perplexity__two_dialects__known_one_scores_higher():
     assert fit[0] > fit[1]
 
 
-WORLD = attacks.World(
-    SUBMISSIONS["north"],
-    write(33, NORTH, 10),
-    write(34, NORTH, 10),
-    SUBMISSIONS["south"],
-    SEED_CORPUS,
-    EVALUATION,
-)
-
-
-@pytest.mark.parametrize("name", attacks.ATTACKS)
-def test_attack__any__keeps_the_honest_text_and_is_drawn_from_its_generator(name):
-    once, again = (attacks.ATTACKS[name](WORLD, np.random.default_rng(0)) for _ in range(2))
-    submitted = "\n".join(d.text for documents in once for d in documents)
-    assert all(d.text in submitted for d in WORLD.honest)
-    assert once == again
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in attacks.ATTACKS
-        if name.startswith(("victim,", "victim in", "seed", "held", "own"))
-        and not re.search("dictionary|of [34] words|pieces|own text in|3.words?", name)
-    ],
-)
-def test_attack__near_copy__adds_hardly_any_tokens(name):
-    honest, padded = (
-        make_pool(
-            SEED_CORPUS,
-            {"victim": WORLD.victim, "attacker": documents},
-            EVALUATION,
-            TINY.model,
-        ).volumes[1]
-        for documents in (WORLD.honest, attacks.ATTACKS[name](WORLD, np.random.default_rng(0))[0])
-    )
-    assert padded <= 1.2 * honest
-
-
 @pytest.mark.slow
 def test_evaluate__small_world__report_with_every_predictor_and_truth(tmp_path):
     rng = np.random.default_rng(0)
@@ -208,40 +167,6 @@ def test_evaluate__interrupted__goes_on_where_it_stopped(tmp_path, monkeypatch):
             del row["seconds"]
         del result["truths"]["same"]["seconds"]
     assert resumed == whole
-
-
-def attacked(held_out):
-    real, domain = write(33, NORTH, 10), write(34, NORTH, 10)
-    return attacks.Target(SEED_CORPUS, SUBMISSIONS, held_out, "north", "south", real, domain)
-
-
-def test_prices__real_text_noise_and_a_copy__only_real_text_is_paid(tmp_path):
-    chosen = (
-        "real new text",
-        "random characters",
-        "victim, every 3rd word replaced",
-        "own text five times",
-    )
-    target = attacked(EVALUATION)
-    rows = attacks.prices(target, replace(TINY, seeds=(0,)), tmp_path, attacks=chosen)
-    assert [row["attack"] for row in rows] == list(chosen[:3])
-    real, noise, near_copy = rows
-    assert real["phi"] > 1.2
-    assert noise["pay"] < 0.9
-    assert noise["gain"] < 0
-    assert near_copy["tokens"] < 0.2 * real["tokens"]
-    assert near_copy["pay"] < 1.1
-
-
-@pytest.mark.slow
-def test_measure__some_attacks__share_beside_the_loss_of_the_buyer(tmp_path):
-    chosen = ("real new text", "random characters", "victim, every 3rd word replaced")
-    target = attacked(write(20, NORTH, 12))
-    rows = list(attacks.measure(target, TINY, tmp_path, attacks=chosen))
-    assert [row["attack"] for row in rows] == list(chosen)
-    real, noise, copy = rows
-    assert real["loss_change"] < noise["loss_change"]
-    assert copy["phi"] < 1.1
 
 
 def test_eligibility__larger_m__leaves_more_out():
