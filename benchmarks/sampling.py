@@ -130,9 +130,10 @@ def impact(cache: Path, name: str, times: int, subsets: int, draws: int) -> list
     """LDS of φ̂ from samples of one pool, with `times` as much text, against all of it."""
     from oracles.impact import Pages, Parameters
     from oracles.impact.corpus import split
+    from oracles.impact.correlations import correlation, interval
     from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
-    from oracles.impact.evaluation import Truth, correlation, interval, random_halves
     from oracles.impact.page import interval_text
+    from oracles.impact.truth import Truth, random_halves
 
     drawn = POOLS[name](cache / "corpora", times)
     part_a, part_b = split(drawn.evaluation)

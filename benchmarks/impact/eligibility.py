@@ -24,8 +24,9 @@ from benchmarks.impact.pools import ELIGIBILITY_POOLS
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import make_pool, pinned_kernels, report_runs, run_seeds
-from oracles.impact.evaluation import Scores, Truth, eligibility
+from oracles.impact.evaluation import Scores, eligibility
 from oracles.impact.report import GRID
+from oracles.impact.truth import Truth
 
 #: Values of m in the table.
 MULTIPLES = (0.0, 0.5, 1.0, 2.0)

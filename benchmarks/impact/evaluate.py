@@ -26,8 +26,9 @@ from oracles.impact import Parameters
 from oracles.impact import page as pages
 from oracles.impact.estimate import make_model
 from oracles.impact.estimators import ESTIMATORS, aumann_shapley
-from oracles.impact.evaluation import TRUTHS, Plan, evaluate
+from oracles.impact.evaluation import Plan, evaluate
 from oracles.impact.problem import QUADRATURE, Problem
+from oracles.impact.truth import TRUTHS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

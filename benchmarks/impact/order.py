@@ -20,9 +20,10 @@ from benchmarks.impact.evaluate import note
 from benchmarks.impact.pools import POOLS
 from oracles.impact import Parameters
 from oracles.impact.corpus import split
+from oracles.impact.correlations import correlation, interval
 from oracles.impact.estimate import make_pool, pinned_kernels, run_seeds
-from oracles.impact.evaluation import Truth, correlation, interval, random_halves
 from oracles.impact.page import interval_text
+from oracles.impact.truth import Truth, random_halves
 
 VALUES = (0.0, 0.25, 0.5, 0.75, 0.85, 1.0)
 SEEDS = (100, 101)

@@ -30,10 +30,11 @@ from oracles.dataset import Document
 from oracles.files import write_file
 from oracles.impact import Parameters, Pretrained, Recipe, estimators
 from oracles.impact.corpus import split
+from oracles.impact.correlations import correlation, interval
 from oracles.impact.estimate import make_model, make_pool, pinned_kernels
-from oracles.impact.evaluation import Truth, correlation, interval, pool_digest
 from oracles.impact.page import interval_text
 from oracles.impact.problem import Problem
+from oracles.impact.truth import Truth, pool_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

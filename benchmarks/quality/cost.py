@@ -19,7 +19,7 @@ from benchmarks.quality.common import ENGLISH, show, texts
 from oracles.dataset import Document
 from oracles.impact import Parameters
 from oracles.impact.estimate import make_pool
-from oracles.impact.evaluation import Truth
+from oracles.impact.truth import Truth
 from oracles.quality import QualityParameters, score
 from oracles.quality.damage import CachedEmbedder, noise, ocr, shuffle_words, well_described
 from oracles.quality.embed import Embedder

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from oracles.cli.impact import load_documents, load_submissions
-from oracles.impact.evaluation import pool_digest
+from oracles.impact.truth import pool_digest
 from oracles.passages import Passages
 from oracles.quality.repeats import Compared
 from oracles.quality.texts import digest, normalise

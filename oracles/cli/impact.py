@@ -205,8 +205,9 @@ def evaluate(
     from oracles.files import write_file
     from oracles.impact import Parameters, Recipe
     from oracles.impact import page as pages
-    from oracles.impact.evaluation import TRUTHS, Plan
+    from oracles.impact.evaluation import Plan
     from oracles.impact.evaluation import evaluate as evaluate_impact
+    from oracles.impact.truth import TRUTHS
 
     unknown = sorted(set(truths or []) - set(TRUTHS))
     if unknown:

@@ -18,7 +18,7 @@ import numpy as np
 from oracles.impact.attacks import ATTACKS, WITHOUT_MATERIAL, YARDSTICK, World, characters
 from oracles.impact.corpus import split
 from oracles.impact.estimate import Parameters, make_pool, report_runs, run_seeds
-from oracles.impact.evaluation import Truth
+from oracles.impact.truth import Truth
 from oracles.progress import silent
 
 if TYPE_CHECKING:
