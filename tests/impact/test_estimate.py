@@ -28,6 +28,11 @@ def report():
     return estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY)
 
 
+@pytest.fixture(scope="module")
+def quick():
+    return estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, QUICK)
+
+
 def assert_golden(report):
     """Equal to the golden file: φ̂ and influence by one grid step at most, digests exactly."""
     golden = json.loads(GOLDEN.read_text())
@@ -46,7 +51,7 @@ def test_estimate__golden_file__equal_up_to_one_grid_step(report):
     assert_golden(report.to_json())
 
 
-@pytest.mark.parametrize("batch", [1, 7])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_estimate__other_measuring_batch__golden_up_to_one_grid_step(batch, monkeypatch):
     def gradients(problem, theta):
         return torch.stack(
@@ -74,7 +79,7 @@ def test_estimate__kernels_of_an_older_processor__golden_up_to_one_grid_step():
     assert_golden(json.loads(done.stdout))
 
 
-def test_estimate__other_order_and_threads__same_bytes(report):
+def test_estimate__other_order_and_threads__same_bytes(quick):
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -82,14 +87,14 @@ def test_estimate__other_order_and_threads__same_bytes(report):
             SEED_CORPUS[::-1],
             {name: iter(documents[::-1]) for name, documents in SUBMISSIONS.items()},
             EVALUATION[::-1],
-            TINY,
+            QUICK,
         )
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
-    assert again.phi() == report.phi()
-    assert again.version == report.version
-    assert np.array_equal(again.tensors["blocks"], report.tensors["blocks"])
+    assert again.phi() == quick.phi()
+    assert again.version == quick.version
+    assert np.array_equal(again.tensors["blocks"], quick.tensors["blocks"])
 
 
 @pytest.mark.slow
@@ -114,13 +119,13 @@ def test_estimate__report__is_complete_and_json_compatible(report):
     assert 0 <= report.gamma <= 1
 
 
-def test_estimate__copies_of_a_document__raise_nothing(report):
+def test_estimate__copies_of_a_document__raise_nothing(quick):
     padded = {
         name: [*documents, *(Document(f"again {k}: {d.text}") for d in documents for k in range(3))]
         for name, documents in SUBMISSIONS.items()
     }
-    again = estimate(SEED_CORPUS, padded, EVALUATION, TINY)
-    for before, after in zip(report.providers, again.providers, strict=True):
+    again = estimate(SEED_CORPUS, padded, EVALUATION, QUICK)
+    for before, after in zip(quick.providers, again.providers, strict=True):
         assert after.tokens <= 1.1 * before.tokens
         assert after.influence <= before.influence + 2 * before.standard_error
 
@@ -153,7 +158,7 @@ def test_estimate__random_characters__earn_nothing():
     rng = np.random.default_rng(0)
     letters = list("abcdefghijklmnopqrstuvwxyz0123456789   ")
     noise = [Document("".join(rng.choice(letters, 400))) for _ in range(8)]
-    found = estimate(SEED_CORPUS, {**SUBMISSIONS, "noise": noise}, EVALUATION, TINY).providers
+    found = estimate(SEED_CORPUS, {**SUBMISSIONS, "noise": noise}, EVALUATION, QUICK).providers
     assert found[0].phi == 10_000
     assert found[3].phi == 0
     assert found[3].influence < 0
@@ -224,8 +229,8 @@ def test_estimate__nothing_to_do__input_error(submissions, parameters, message):
         estimate(SEED_CORPUS, submissions, EVALUATION, parameters)
 
 
-def test_estimate__another_device__explores_under_a_version_of_its_own(report):
-    found = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, TINY, device="cpu:0")
-    assert found.phi() == report.phi()
-    assert found.version != report.version
+def test_estimate__another_device__explores_under_a_version_of_its_own(quick):
+    found = estimate(SEED_CORPUS, SUBMISSIONS, EVALUATION, QUICK, device="cpu:0")
+    assert found.phi() == quick.phi()
+    assert found.version != quick.version
     assert found.evidence["device"] == "cpu:0"
