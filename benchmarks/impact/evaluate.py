@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 
 COMPARED = ("aumann-shapley", "unrolled", "cg", "ekfac", "surrogate")
 
+KINDS = ("lds", "leave_one_out")
+OVERVIEW_HEADER = (
+    "predictor",
+    "mean of both",
+    "mean LDS",
+    "least LDS",
+    "mean leave-one-out",
+    "least leave-one-out",
+)
+
 
 def note(stage: str, done: int, total: int | None) -> None:
     """Progress, one line per step."""
@@ -55,9 +65,36 @@ def along_path(points: int, pool: Pool, parameters: Parameters) -> NDArray[np.fl
     return np.asarray(found.mean(0))
 
 
+def overview(result: dict[str, Any]) -> list[list[str]]:
+    """A row a predictor, best first: mean and least correlation over all pools and truths."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for pool in result["pools"].values():
+        for row in pool["rows"]:
+            for kind in KINDS:
+                values = [truth[kind][0] for truth in row["truths"].values()]
+                found.setdefault(row["predictor"], {}).setdefault(kind, []).extend(values)
+
+    def mean(name: str) -> float:
+        return float(np.mean([value for kind in KINDS for value in found[name][kind]]))
+
+    return [
+        [
+            name,
+            f"{mean(name):.2f}",
+            *(f"{figure(found[name][kind]):.2f}" for kind in KINDS for figure in (np.mean, np.min)),
+        ]
+        for name in sorted(found, key=mean, reverse=True)
+    ]
+
+
 def tables(result: dict[str, Any]) -> str:
     """Markdown tables of a result."""
-    lines: list[str] = []
+    lines = [
+        "**Over all pools and truths**, the best first:",
+        "",
+        *markdown(list(OVERVIEW_HEADER), overview(result)),
+        "",
+    ]
     for name, pool in result["pools"].items():
         tokens = pool["tokens"]
         lines += [
