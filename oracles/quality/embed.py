@@ -272,5 +272,6 @@ def dots(a: NDArray[np.integer[Any]], b: NDArray[np.integer[Any]]) -> NDArray[np
 
 def norms(vectors: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Norms (n,) of integer embeddings; the square root is correctly rounded everywhere."""
-    squares: NDArray[np.int64] = np.square(vectors.astype(np.int64)).sum(axis=1)
-    return np.sqrt(squares.astype(np.float64))
+    exact = vectors.astype(np.float64)  # sums of squares stay far below 2⁵³
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", exact, exact)
+    return np.sqrt(squares)
