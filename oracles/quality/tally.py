@@ -44,8 +44,11 @@ _GRADES: Final = 8
 _SAMPLED: Final = ("documents", "letters", "duplication", "recency", "repeated_sentences")
 #: Languages that the embedding reads; what was detected as none may hide English.
 _EMBEDDED: Final = ("en", "zxx", texts.UNKNOWN)
-_BATCH: Final = 64
-_EMBED_BATCH: Final = 256
+#: Windows that are read at once, documents that are compared with the reference at once, and
+#: sentences that are embedded at once: the more, the more of them have one length and run together.
+_READ_BATCH: Final = 64
+_COMPARE_BATCH: Final = 256
+_EMBED_BATCH: Final = 1024
 _EXAMPLES: Final = 20
 
 
@@ -151,14 +154,18 @@ class Tallier:
     def _read(self, windows: Iterable[str]) -> None:
         """Grade those windows that were not read yet."""
         missing = self._spool.ungraded(windows)
-        for start in range(0, len(missing), _BATCH):
-            chunk = missing[start : start + _BATCH]
+        for start in range(0, len(missing), _READ_BATCH):
+            chunk = missing[start : start + _READ_BATCH]
             self._spool.store_grades(chunk, coherence.reader()(chunk))
             self._progress("read passages", start + len(chunk), len(missing))
 
     def _lines(self, passage: Sequence[str]) -> tuple[str, ...]:
-        """The lines of a passage that is in doubt as one text."""
-        doubtful = coherence.mean(self._spool.grades(passage)) < coherence.TOGETHER.sense
+        """The lines of a passage that is in doubt as one text, alone or together with others."""
+        grades = self._spool.grades(passage)
+        if sum(grade.pieces for grade in grades) < coherence.SHORT:
+            doubtful = coherence.mean(grades) < coherence.TOGETHER.sense
+        else:
+            doubtful = coherence.senseless(grades) > 0
         return coherence.lines(passage) if doubtful else ()
 
     def _share(self, grades: Sequence[coherence.Grade], lines: Sequence[str]) -> Fraction:
@@ -225,8 +232,8 @@ class Tallier:
         sums: Counter[str] = Counter(dict.fromkeys(_SAMPLED, 0))
         cosine_histogram, recency_histogram = [0] * 20, [0] * 10
         closest = _Largest[tuple[int, str]](_EXAMPLES)
-        for start in range(0, len(sample), _BATCH):
-            batch = sample[start : start + _BATCH]
+        for start in range(0, len(sample), _COMPARE_BATCH):
+            batch = sample[start : start + _COMPARE_BATCH]
             sentences = [sentence for item in batch for sentence in item.sample]
             vectors = spool.vectors(sentences)
             cosines = reference.nearest(vectors)
