@@ -274,20 +274,23 @@ def _unknown(found: Sequence[str], language: str, *, program: bool = False) -> F
     alone = sum(len(word) == 1 and word.casefold() not in words.stop for word in found)
     if language != "en":  # elsewhere an apostrophe joins two words
         found = [part for word in found for part in word.replace("’", "'").split("'") if part]
-    capitals = sum(not word.islower() for word in found)
+    counts = Counter(found)
+    capitals = sum(times for word, times in counts.items() if not word.islower())
     names = capitals <= _NAMES_SHARE * len(found)
-    shortened = sum(word.isupper() for word in found) <= _SHOUTED * len(found)
+    shouted = sum(times for word, times in counts.items() if word.isupper())
+    shortened = shouted <= _SHOUTED * len(found)
     letters, missing, perhaps_names = 0, Counter[str](), set[str]()
     small = strange_small = 0
-    for word in found:
-        letters += len(word)
+    for word, times in counts.items():
+        size = len(word) * times
+        letters += size
         lower = word.casefold()
-        small += len(word) * word.islower()
+        small += size * word.islower()
         if language in ACCENTLESS:
             lower = without_accents(lower)
         if len(lower) > 1 and not is_known(lower, language) and not _joined(word, language):
-            missing[lower] += 1
-            strange_small += len(word) * word.islower()
+            missing[lower] += times
+            strange_small += size * word.islower()
             abbreviation = shortened and word.isupper() and len(word) <= _SHORT
             if abbreviation or (names and not word.islower()):
                 perhaps_names.add(lower)
@@ -350,12 +353,14 @@ def _split(found: Sequence[str], words: Lexicon, language: str) -> int:
     """Letters of neighbours that only together make a word: a space too many."""
     lost = 0
     for first, second in pairwise(word.casefold() for word in found):
+        joined = first + second
+        if len(joined) <= 4 or joined not in words.common:
+            continue
         if first in words.stop and second in words.stop:
             continue
         halves = is_known(first, language) and is_known(second, language)
         if min(len(first), len(second)) < 3 or not halves:
-            joined = first + second
-            lost += len(joined) if len(joined) > 4 and joined in words.common else 0
+            lost += len(joined)
     return lost
 
 
