@@ -8,7 +8,6 @@ it, so a thousand one-line snippets do not outweigh a thousand articles.
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -82,8 +81,7 @@ def overlap(documents: Sequence[str]) -> dict[str, int]:
         1 − shared / runs is the chance that another piece lacks what one has. A single piece is
         compared with itself, half by half.
     """
-    pieces: Counter[int] = Counter()
-    count = total = 0
+    pieces: list[NDArray[np.uint64]] = []
     read = [fold(text[:_READ]).runs(_RUN) for text in documents]
     size = _PIECE
     if len(read) == 1 and 2 * len(read[0]) < 3 * size:
@@ -93,14 +91,13 @@ def overlap(documents: Sequence[str]) -> dict[str, int]:
             piece = runs[start : start + size]
             if 2 * len(piece) < size and start:
                 continue
-            distinct = np.unique(piece).tolist()
-            pieces.update(distinct)
-            count += 1
-            total += len(distinct)
-    if count < 2:
+            pieces.append(np.unique(piece))
+    if len(pieces) < 2:
         return {"runs": 1, "shared": 1}
-    shared = sum(n * (n - 1) for n in pieces.values())
-    return {"runs": total * (count - 1), "shared": shared}
+    together = np.concatenate(pieces)
+    _, times = np.unique(together, return_counts=True)
+    shared = int((times * (times - 1)).sum())
+    return {"runs": len(together) * (len(pieces) - 1), "shared": shared}
 
 
 def entropy(weights: Sequence[int], clusters: int) -> Fraction:
