@@ -267,6 +267,8 @@ def _unlabelled(text: str) -> str:
 
 def _without(lines: list[str], edge: re.Pattern[str]) -> list[str]:
     """Lines without the word at an edge that a third of them share."""
+    if len(lines) < _TIMES:
+        return lines
     found = [edge.search(line) for line in lines]
     words = ["" if word is None else word[1].casefold() for word in found]
     counts = Counter(filter(None, words))
