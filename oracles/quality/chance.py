@@ -43,10 +43,10 @@ WORD = 5
 
 def readable(text: str) -> str:
     """What is judged of a text: no digits, one space for any white space, no unprintable marks."""
-    words = (
-        "".join(filter(str.isprintable, word)) for word in _DIGITS.sub("", text.casefold()).split()
-    )
-    return " ".join(filter(None, words))
+    body = " ".join(_DIGITS.sub("", text.casefold()).split())
+    if body.isprintable():
+        return body
+    return " ".join("".join(c for c in body if c == " " or c.isprintable()).split())
 
 
 def errors(body: str, *, recognised: bool) -> int:
