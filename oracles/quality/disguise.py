@@ -100,6 +100,8 @@ def _word(token: str, unspaced: bool) -> tuple[str, bool, bool]:
         unspaced: Whether it stands in a text without spaces between words, which sets Latin letters
             in its own width.
     """
+    if token.isascii() and token.isalpha():
+        return token, False, False
     plain, odd = _undone(token, unspaced)
     specked = _SPECK.search(plain) is not None and bool(_scripts(plain))
     return plain, odd or _BROKEN.search(plain) is not None, specked
