@@ -46,7 +46,7 @@ def readable(text: str) -> str:
     body = " ".join(_DIGITS.sub("", text.casefold()).split())
     if body.isprintable():
         return body
-    return " ".join("".join(c for c in body if c == " " or c.isprintable()).split())
+    return " ".join("".join(filter(str.isprintable, body)).split())
 
 
 def errors(body: str, *, recognised: bool) -> int:
