@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from oracles.dataset import Document
+    from oracles.impact.attacks import Documents
     from oracles.progress import Progress
 
-    Documents = Sequence[Document]
     #: A provider's documents to what the scorer leaves of each of them, and to the quality score.
     Reader = Callable[[Documents], tuple[Documents, float]]
 
