@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 COMPARED = ("aumann-shapley", "unrolled", "cg", "ekfac", "surrogate")
 
-KINDS = ("lds", "leave_one_out")
 OVERVIEW_HEADER = (
     "predictor",
     "mean of both",
@@ -70,18 +69,22 @@ def overview(result: dict[str, Any]) -> list[list[str]]:
     found: dict[str, dict[str, list[float]]] = {}
     for pool in result["pools"].values():
         for row in pool["rows"]:
-            for kind in KINDS:
+            for kind in pages.KINDS:
                 values = [truth[kind][0] for truth in row["truths"].values()]
                 found.setdefault(row["predictor"], {}).setdefault(kind, []).extend(values)
 
     def mean(name: str) -> float:
-        return float(np.mean([value for kind in KINDS for value in found[name][kind]]))
+        return float(np.mean([value for kind in pages.KINDS for value in found[name][kind]]))
 
     return [
         [
             name,
             f"{mean(name):.2f}",
-            *(f"{figure(found[name][kind]):.2f}" for kind in KINDS for figure in (np.mean, np.min)),
+            *(
+                f"{figure(found[name][kind]):.2f}"
+                for kind in pages.KINDS
+                for figure in (np.mean, np.min)
+            ),
         ]
         for name in sorted(found, key=mean, reverse=True)
     ]

@@ -22,7 +22,7 @@ from oracles.impact import Parameters
 from oracles.impact.corpus import split
 from oracles.impact.correlations import correlation, interval
 from oracles.impact.estimate import make_pool, pinned_kernels, run_seeds
-from oracles.impact.page import interval_text
+from oracles.impact.page import KINDS, interval_text
 from oracles.impact.truth import Truth, random_halves
 
 VALUES = (0.0, 0.25, 0.5, 0.75, 0.85, 1.0)
@@ -79,7 +79,7 @@ def main() -> None:
     rows = []
     for pool in found:
         for row in pool["rows"]:
-            intervals = (interval_text(row[kind]) for kind in ("lds", "leave_one_out"))
+            intervals = (interval_text(row[kind]) for kind in KINDS)
             rows.append([pool["pool"], f"{row['order']:g}", *intervals])
         both = (f"{value:.2f}" for value in pool["parts_agree"])
         rows.append([pool["pool"], "truths on A and B agree", *both])

@@ -16,6 +16,9 @@ _STYLE = (
     "text-align:right}td:first-child,th:first-child{text-align:left}"
 )
 
+#: Correlations of a predictor with a truth: over halves of the providers, and over single ones.
+KINDS = ("lds", "leave_one_out")
+
 
 def interval_text(found: Sequence[float]) -> str:
     """A correlation with its 95 % interval."""
@@ -117,7 +120,7 @@ def agreement_rows(result: dict[str, Any]) -> list[list[str]]:
             str(truth["steps"]),
             *(
                 number(truth[kind].get(key))
-                for kind in ("lds", "leave_one_out")
+                for kind in KINDS
                 for key in ("parts_agree", "seeds_agree", "agrees_with_same")
             ),
         ]
@@ -149,7 +152,7 @@ def predictor_rows(result: dict[str, Any]) -> list[list[str]]:
             row["predictor"],
             *(
                 interval_text(row["truths"][truth][kind])
-                for kind in ("lds", "leave_one_out")
+                for kind in KINDS
                 for truth in result["truths"]
             ),
             f"{row['seconds']:.1f}",
